@@ -1,0 +1,203 @@
+"""Is an address on this host, and sockets that prove it; standard library only.
+
+A socket connected to an address of this host gets that same address as its own source address,
+connected to any other it does not. So the very socket that carries the probe carries the proof:
+no privilege, no extra process, no race.
+"""
+
+import contextlib
+import enum
+import errno
+import os
+import select
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .errors import CheckError, NotLocalError, PeerFailedError, PeerSilentError
+
+_NO_ROUTE = {
+    errno.ENETUNREACH,
+    errno.EHOSTUNREACH,
+    errno.EADDRNOTAVAIL,  # IPv6 without any address
+    errno.EINVAL,  # a blackhole route
+}
+_PEER_ERRORS = {
+    errno.ECONNREFUSED,
+    errno.ECONNRESET,
+    errno.ECONNABORTED,
+    errno.EPIPE,
+    errno.EHOSTUNREACH,
+    errno.ENETUNREACH,
+    errno.ENOPROTOOPT,
+}
+_ANY_PORT = 9  # connecting a UDP socket sends nothing, so any port will do
+
+
+class Locality(enum.Enum):
+    """Whether an address is on this host."""
+
+    LOCAL = "local"
+    NOT_LOCAL = "not local"
+    UNKNOWN = "cannot tell"
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where one try asks, and how long it may take.
+
+    Attributes:
+        address: a literal IPv4 or IPv6 address.
+        port: of the service.
+        timeout: seconds for the whole try.
+        until: when the try ends, by `time.monotonic`.
+        proven: only an instance on this host may be asked.
+    """
+
+    address: str
+    port: int
+    timeout: float
+    until: float
+    proven: bool = True
+
+
+class Connection:
+    """A connected socket whose every operation ends when its try does."""
+
+    def __init__(self, sock: socket.socket, target: Target) -> None:
+        self._sock = sock
+        self._target = target
+
+    def send(self, data: bytes) -> None:
+        """Send all of it. Raises: PeerFailedError, PeerSilentError."""
+        with self._bounded("nothing sent"):
+            self._sock.sendall(data)
+
+    def receive(self, limit: int = 65535) -> bytes:
+        """Return one datagram, or the next bytes of a stream (none at its end).
+
+        Raises: PeerFailedError, PeerSilentError.
+        """
+        with self._bounded("no answer"):
+            return self._sock.recv(limit)
+
+    def receive_exactly(self, size: int) -> bytes:
+        """Return that many bytes of a stream. Raises: PeerFailedError, PeerSilentError."""
+        data = b""
+        while len(data) < size:
+            more = self.receive(size - len(data))
+            if not more:
+                raise PeerFailedError(f"connection closed after {len(data)} of {size} bytes")
+            data += more
+        return data
+
+    def finish_connecting(self) -> None:
+        """Wait until a connection in progress stands. Raises: PeerFailedError, PeerSilentError."""
+        with self._bounded("no connection") as left:
+            poll = select.poll()
+            poll.register(self._sock, select.POLLOUT)
+            if not poll.poll(left * 1000):
+                raise TimeoutError
+            status = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if status:
+                raise OSError(status, os.strerror(status))
+
+    @contextlib.contextmanager
+    def _bounded(self, failure: str) -> Iterator[float]:
+        with _mapped(failure, self._target):
+            left = self._target.until - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            self._sock.settimeout(left)
+            yield left
+
+
+@contextlib.contextmanager
+def connect(target: Target, kind: socket.SocketKind) -> Iterator[Connection]:
+    """Open a UDP or TCP connection, proven to end on this host before anything is sent.
+
+    Raises:
+        NotLocalError: the address is not on this host, and the target asks for a proof.
+        PeerFailedError, PeerSilentError: the connection could not be made.
+        CheckError: we could not open a socket, or cannot tell whether the address is local.
+    """
+    if target.proven:
+        # A TCP socket must send to get its name, so a UDP socket looks first.
+        _require_local(target.address)
+    with _socket(target.address, kind) as sock:
+        connection = Connection(sock, target)
+        sock.settimeout(0)
+        with _mapped("no connection", target):
+            status = sock.connect_ex((target.address, target.port))
+            name = sock.getsockname()[0]
+            if status not in (0, errno.EINPROGRESS):
+                raise OSError(status, os.strerror(status))
+        if target.proven and not _same(name, target.address):
+            raise NotLocalError(target.address)
+        if status == errno.EINPROGRESS:
+            connection.finish_connecting()
+        yield connection
+
+
+def locality(address: str) -> Locality:
+    """Tell whether the literal address is on this host; nothing is sent."""
+    return _look(address)[0]
+
+
+def is_ipv6(address: str) -> bool:
+    """Tell the family of a literal address."""
+    return ":" in address
+
+
+def _require_local(address: str) -> None:
+    found, reason = _look(address)
+    if found is Locality.UNKNOWN:
+        raise CheckError(f"cannot tell whether {address} is on this host: {reason}")
+    if found is Locality.NOT_LOCAL:
+        raise NotLocalError(address)
+
+
+def _look(address: str) -> tuple[Locality, str]:
+    try:
+        with _socket(address, socket.SOCK_DGRAM) as sock:
+            sock.connect((address, _ANY_PORT))
+            name = sock.getsockname()[0]
+    except CheckError as error:
+        return Locality.UNKNOWN, str(error)
+    except OSError as error:
+        found = Locality.NOT_LOCAL if error.errno in _NO_ROUTE else Locality.UNKNOWN
+        return found, (error.strerror or str(error)).lower()
+    return (Locality.LOCAL if _same(name, address) else Locality.NOT_LOCAL), name
+
+
+def _socket(address: str, kind: socket.SocketKind) -> socket.socket:
+    family = socket.AF_INET6 if is_ipv6(address) else socket.AF_INET
+    try:
+        return socket.socket(family, kind)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise CheckError(f"cannot open a socket: {reason}") from error
+
+
+def _same(name: str, address: str) -> bool:
+    if is_ipv6(name) or is_ipv6(address):
+        family = socket.AF_INET6
+        return socket.inet_pton(family, name) == socket.inet_pton(family, address)
+    # All of 127.0.0.0/8 is on this host, and answers from 127.0.0.1.
+    return name == address or (name.startswith("127.") and address.startswith("127."))
+
+
+@contextlib.contextmanager
+def _mapped(failure: str, target: Target) -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError as error:
+        # ETIMEDOUT of the kernel is a TimeoutError too: the peer fell silent either way.
+        raise PeerSilentError(f"{failure} within {target.timeout:g} s") from error
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        if error.errno in _PEER_ERRORS:
+            raise PeerFailedError(reason) from error
+        place = f"{target.address} port {target.port}"
+        raise CheckError(f"cannot talk to {place}: {reason}") from error

@@ -1,0 +1,180 @@
+"""The check_anycast command: its subcommands, found by name, and the options that all share."""
+
+import ast
+import functools
+import importlib
+import ipaddress
+import math
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import __version__
+from .errors import CheckError
+from .options import Options
+from .run import ANYCAST, DEADLINE, RUN
+
+if TYPE_CHECKING:
+    from .verdict import Verdict
+
+UNKNOWN = 3
+PROGRAM = "check_anycast"
+_PREFIX = "check_"
+_HERE = Path(__file__).parent
+_SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "terminal_width": 80}
+
+
+def literal(value: str) -> str:
+    """Return a literal unicast address in its canonical form. Raises: click.BadParameter."""
+    try:
+        address = ipaddress.ip_address(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} is not a literal IPv4 or IPv6 address") from error
+    odd = address.is_unspecified or address.is_multicast or value == "255.255.255.255"
+    if odd or "%" in value or getattr(address, "ipv4_mapped", None):
+        raise click.BadParameter(f"{value!r} is not an address that one host can carry")
+    return str(address)
+
+
+def seconds(least: float) -> Callable[[str | float], float]:
+    """Return the parser of a time in seconds, decimals allowed."""
+
+    def parse(value: str | float) -> float:
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not least <= number <= 3600:
+            raise click.BadParameter(f"{value!r} is not a number from {least:g} to 3600")
+        return number
+
+    return parse
+
+
+class Check(click.Command):
+    """A subcommand that knows the perfdata of a run that cannot tell."""
+
+    perfdata = ""
+
+
+def _shared(function: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        click.version_option(__version__, "-V", "--version", message=f"{PROGRAM} %(version)s"),
+        click.option("-v", "--verbose", count=True, help="Say more; up to three times."),
+        click.option("--deadline", type=seconds(0.1), default=DEADLINE, metavar="SECONDS",
+                     show_default=True, help="Of the whole run; it ends in UNKNOWN."),
+        click.option("-H", "--address", type=literal, required=True, metavar="ADDRESS",
+                     help="The anycast address: a literal IPv4 or IPv6 address, never a name."),
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+def check_command(
+    kind: type[Options],
+    examples: str,
+    options: Iterable[Callable[[Callable[..., Any]], Callable[..., Any]]] = (),
+    perfdata: str = "",
+) -> Callable[[Callable[..., "Verdict"]], Check]:
+    """Make a subcommand of a function that takes its options and returns a verdict.
+
+    The function is called as ``function(options: kind, **own_options)``; its docstring is the help.
+
+    Args:
+        kind: the frozen value that hands on the shared options.
+        examples: lines for the end of the help.
+        options: click options that are fields of ``kind`` beyond those of `Options`.
+        perfdata: of a run that ends before any options are known.
+    """
+
+    def decorate(check: Callable[..., "Verdict"]) -> Check:
+        @functools.wraps(check)
+        def callback(**values: Any) -> tuple[int, str]:
+            values["verbose"] = min(values["verbose"], 3)
+            shared = kind(**{field.name: values.pop(field.name) for field in fields(kind)})
+            RUN.limit(shared.deadline)
+            verdict = check(shared, **values)
+            return verdict.code, verdict.render(RUN.name, shared.verbose)
+
+        for option in (*reversed(tuple(options)), _shared):
+            callback = option(callback)
+        epilog = "\b\nExamples:\n" + "".join(f"  {line}\n" for line in examples.splitlines())
+        name = check.__module__.rpartition(f".{_PREFIX}")[2].replace("_", "-")
+        made = click.command(name, cls=Check, epilog=epilog, context_settings=_SETTINGS)(callback)
+        made.perfdata = perfdata
+        return made
+
+    return decorate
+
+
+class _Checks(click.Group):
+    """All check_*.py beside this file, of which only the one that runs is imported."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        paths = sorted(_HERE.glob(f"{_PREFIX}*.py"))
+        return [path.stem.removeprefix(_PREFIX).replace("_", "-") for path in paths]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        module = importlib.import_module(f".{_module(cmd_name)}", __package__)
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] in self.list_commands(ctx):
+            RUN.name = args[0].upper()
+        name, command, rest = super().resolve_command(ctx, args)
+        if isinstance(command, Check):
+            RUN.perfdata = command.perfdata
+        return name, command, rest
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = [(name, _summary(name)) for name in self.list_commands(ctx)]
+        with formatter.section("Checks"):
+            formatter.write_dl(rows)
+
+
+def _module(name: str) -> str:
+    return _PREFIX + name.replace("-", "_")
+
+
+def _summary(name: str) -> str:
+    """Read the first line of the module's docstring without importing what it needs."""
+    source = (_HERE / f"{_module(name)}.py").read_text(encoding="utf-8")
+    return (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
+
+
+@click.group(cls=_Checks, context_settings=_SETTINGS, no_args_is_help=False)
+@click.version_option(__version__, "-V", "--version", message=f"{PROGRAM} %(version)s")
+def checks() -> None:
+    """Ask one question about an anycast address, on an endpoint that carries it.
+
+    Every check ends with 0 OK, 1 WARNING, 2 CRITICAL or 3 UNKNOWN. CRITICAL means one thing: this
+    endpoint attracts traffic and fails it. "check_anycast CHECK -h" shows the options of a check.
+    """
+
+
+def run(arguments: list[str]) -> tuple[int, str]:
+    """Run one subcommand and return its exit code and output; help and version are printed.
+
+    Raises:
+        CheckError: the arguments cannot be used, or the check cannot tell.
+    """
+    try:
+        result = checks.main(arguments, prog_name=PROGRAM, standalone_mode=False)
+    except click.ClickException as error:
+        path = PROGRAM if RUN.name == ANYCAST else f"{PROGRAM} {RUN.name.lower()}"
+        raise CheckError(f"{error.format_message()} (see {path} -h)") from error
+    except SystemExit:
+        # Shell completion ends so, with its answer printed; nothing else may.
+        if f"_{PROGRAM.upper()}_COMPLETE" not in os.environ:
+            raise
+        result = None
+    return result if isinstance(result, tuple) else (UNKNOWN, "")

@@ -1,0 +1,175 @@
+"""FRR's JSON about OSPF, one document after the other, to values."""
+
+import json
+from typing import Any
+
+from .errors import NoOspfJsonError
+from .ospf_lsa import (
+    Area,
+    Kind,
+    Link,
+    LinkKind,
+    Lsa,
+    Neighbor,
+    View,
+    address,
+    link_kind,
+    misplaced,
+    number,
+    one_router_id,
+    unreadable,
+)
+
+_SECTIONS = {
+    Kind.ROUTER: "routerLinkStates",
+    Kind.NETWORK: "networkLinkStates",
+    Kind.SUMMARY: "summaryLinkStates",
+    Kind.ASBR_SUMMARY: "asbrSummaryLinkStates",
+    Kind.EXTERNAL: "asExternalLinkStates",
+    Kind.NSSA_EXTERNAL: "nssaExternalLinkStates",
+}
+# Older versions name a section in words, and key it by the Link State ID: of several routers that
+# announce the same, only the last is then there.
+_OLD_SECTIONS = ("Router Link States", "AS External Link States", "NSSA-external Link States")
+_PROCESS, _NEIGHBORS = "attachedAreaCounter", "neighbors"
+_LINK_KEYS = {
+    LinkKind.ROUTER: ("neighborRouterId", "routerInterfaceAddress"),
+    LinkKind.VIRTUAL: ("neighborRouterId", "routerInterfaceAddress"),
+    LinkKind.TRANSIT: ("designatedRouterAddress", "routerInterfaceAddress"),
+    LinkKind.STUB: ("networkAddress", "networkMask"),
+}
+_BORDER = 0x1
+# The misspelling is FRR's.
+_ATTACHED = ("attchedRouters", "attachedRouters")
+
+
+def read(answer: str) -> View:
+    """Read the answer to all of the questions.
+
+    Raises:
+        OspfUnreadableError: any of it is missing or makes no sense.
+    """
+    documents = _documents(answer)
+    process = _one(documents, _PROCESS)
+    lsas: list[Lsa] = []
+    router_ids = {address(process.get("routerId"))}
+    for kind, section in _SECTIONS.items():
+        document = _one(documents, section)
+        router_ids.add(address(document.get("routerId")))
+        lsas += _section(kind, document[section])
+    return View(
+        router_id=one_router_id(router_ids),
+        areas=_areas(process),
+        neighbors=_neighbors(_object(_one(documents, _NEIGHBORS)[_NEIGHBORS])),
+        lsas=tuple(lsas),
+    )
+
+
+def _documents(answer: str) -> list[dict[str, Any]]:
+    decoder = json.JSONDecoder()
+    found = []
+    rest = answer.strip()
+    while rest:
+        try:
+            document, end = decoder.raw_decode(rest)
+        except (ValueError, RecursionError) as error:
+            raise unreadable(f"no JSON at {rest[:40]!r}") from error
+        found.append(_object(document))
+        rest = rest[end:].lstrip()
+    return found
+
+
+def _one(documents: list[dict[str, Any]], key: str) -> dict[str, Any]:
+    found = [document for document in documents if key in document]
+    if len(found) == 1:
+        return found[0]
+    if any(old in document for document in documents for old in _OLD_SECTIONS):
+        raise NoOspfJsonError("this version's JSON about OSPF leaves out what must be counted")
+    raise unreadable(f"{key} is there {len(found)} times")
+
+
+def _areas(process: dict[str, Any]) -> tuple[Area, ...]:
+    areas = _object(process.get("areas"))
+    if number(process[_PROCESS]) != len(areas):
+        raise unreadable("not all areas are there")
+    return tuple(
+        Area(address(id_), _area_kind(_object(area)), number(area.get("areaIfActiveCounter")))
+        for id_, area in areas.items()
+    )
+
+
+def _area_kind(area: dict[str, Any]) -> str:
+    if area.get("nssa"):
+        return "NSSA"
+    return "stub" if area.get("stubNoSummary") else "normal"
+
+
+def _neighbors(neighbors: dict[str, Any]) -> tuple[Neighbor, ...]:
+    return tuple(
+        Neighbor(
+            address(router_id),
+            _text(_object(neighbor).get("nbrState")).split("/")[0],
+            _text(neighbor.get("ifaceName")).split(":")[0],
+        )
+        for router_id, adjacencies in neighbors.items()
+        for neighbor in _list(adjacencies)
+    )
+
+
+def _section(kind: Kind, section: object) -> list[Lsa]:
+    if kind is Kind.EXTERNAL:
+        return [_lsa(kind, None, _object(lsa)) for lsa in _list(section)]
+    areas = _object(_object(section).get("areas"))
+    return [_lsa(kind, address(area), _object(lsa)) for area in areas for lsa in _list(areas[area])]
+
+
+def _lsa(kind: Kind, area: str | None, lsa: dict[str, Any]) -> Lsa:
+    has_prefix = kind in (Kind.SUMMARY, Kind.EXTERNAL, Kind.NSSA_EXTERNAL)
+    is_router = kind is Kind.ROUTER
+    return Lsa(
+        kind=kind,
+        area=area,
+        age=number(lsa.get("lsaAge")),
+        id=address(lsa.get("linkStateId")),
+        router=address(lsa.get("advertisingRouter")),
+        border=is_router and bool(number(lsa.get("flags")) & _BORDER),
+        links=_links(lsa) if is_router else (),
+        attached=_attached(lsa) if kind is Kind.NETWORK else (),
+        prefix_length=number(lsa.get("networkMask")) if has_prefix else None,
+    )
+
+
+def _links(lsa: dict[str, Any]) -> tuple[Link, ...]:
+    links = _object(lsa.get("routerLinks"))
+    if number(lsa.get("numOfLinks")) != len(links):
+        raise unreadable("not all links of a router LSA are there")
+    return tuple(_link(_object(link)) for link in links.values())
+
+
+def _link(link: dict[str, Any]) -> Link:
+    kind = link_kind(link.get("linkType"))
+    to, data = _LINK_KEYS[kind]
+    return Link(kind, address(link.get(to)), address(link.get(data)))
+
+
+def _attached(lsa: dict[str, Any]) -> tuple[str, ...]:
+    found = [lsa[key] for key in _ATTACHED if key in lsa]
+    return tuple(map(address, _object(found[0] if found else None)))
+
+
+def _object(value: object) -> dict[str, Any]:
+    if isinstance(value, dict):
+        return value
+    raise misplaced(value, "an object")
+
+
+def _list(value: object) -> list[Any]:
+    if isinstance(value, list):
+        return value
+    raise misplaced(value, "a list")
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    raise misplaced(value, "a text")

@@ -1,0 +1,147 @@
+"""What vtysh said about OSPF, as values; the parsers make them, `ospf` judges them."""
+
+import enum
+import re
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from .errors import OspfUnreadableError
+
+_ADDRESS = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}")
+_NUMBER = re.compile(r"[0-9]{1,10}")
+
+
+class Kind(enum.Enum):
+    """The kinds of LSA that are asked for, in vtysh's words."""
+
+    ROUTER = "router"
+    NETWORK = "network"
+    SUMMARY = "summary"
+    ASBR_SUMMARY = "asbr-summary"
+    EXTERNAL = "external"
+    NSSA_EXTERNAL = "nssa-external"
+
+
+class LinkKind(enum.Enum):
+    """What a link in a router LSA leads to, in ospfd's words."""
+
+    ROUTER = "another Router (point-to-point)"
+    VIRTUAL = "a Virtual Link"
+    TRANSIT = "a Transit Network"
+    STUB = "Stub Network"
+
+
+class Link(NamedTuple):
+    """One link of a router LSA.
+
+    Attributes:
+        kind: what it leads to.
+        to: the neighbor's router-id, the designated router's address, or the stub's network.
+        data: the router's own address on it, or the stub's network mask.
+    """
+
+    kind: LinkKind
+    to: str
+    data: str
+
+
+@dataclass(frozen=True)
+class Lsa:
+    """One LSA of the link-state database.
+
+    Attributes:
+        kind: which it is.
+        area: whose database holds it; None for AS-external, which belongs to no area.
+        age: seconds; 3600 is one that was taken back, or that nobody refreshed.
+        id: its Link State ID.
+        router: the router-id of who advertises it.
+        border: of a router LSA: whether it is an area border router's.
+        links: of a router LSA.
+        attached: of a network LSA: the router-ids on that network.
+        prefix_length: of a summary or external LSA, whose network is the id.
+    """
+
+    kind: Kind
+    area: str | None
+    age: int
+    id: str
+    router: str
+    border: bool = False
+    links: tuple[Link, ...] = ()
+    attached: tuple[str, ...] = ()
+    prefix_length: int | None = None
+
+
+class Area(NamedTuple):
+    """An area of the router that was asked.
+
+    Attributes:
+        id: dotted.
+        kind: "normal", "stub" or "NSSA" (FRR's JSON calls a stub area with summaries normal).
+        interfaces: how many active ones the router has in it.
+    """
+
+    id: str
+    kind: str
+    interfaces: int
+
+
+class Neighbor(NamedTuple):
+    """An OSPF neighbor: its router-id, its state ("Full", "2-Way", ...), and our interface."""
+
+    router_id: str
+    state: str
+    interface: str
+
+
+@dataclass(frozen=True)
+class View:
+    """OSPF as one router has it; of summary and external LSAs, those for one VIP."""
+
+    router_id: str
+    areas: tuple[Area, ...]
+    neighbors: tuple[Neighbor, ...]
+    lsas: tuple[Lsa, ...]
+
+
+def address(value: object) -> str:
+    """Accept an address or a router-id; raises OspfUnreadableError."""
+    if isinstance(value, str) and _ADDRESS.fullmatch(value):
+        return value
+    raise misplaced(value, "an address")
+
+
+def number(value: object) -> int:
+    """Accept a count or an age, as a number or in digits; raises OspfUnreadableError."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        return int(value)
+    raise misplaced(value, "a number")
+
+
+def link_kind(value: object) -> LinkKind:
+    """Accept what ospfd calls a kind of link; raises OspfUnreadableError."""
+    for kind in LinkKind:
+        if value == kind.value:
+            return kind
+    raise misplaced(value, "a kind of link")
+
+
+def one_router_id(found: set[str]) -> str:
+    """Accept the router-id that all answers must share; raises OspfUnreadableError."""
+    if len(found) != 1:
+        raise unreadable(f"{len(found)} router-ids")
+    return found.pop()
+
+
+def misplaced(value: object, expected: str) -> OspfUnreadableError:
+    """Build the exception for a value that is none of the expected ones."""
+    # A deeply nested value cannot even be shown.
+    shown = f"{value!r:.40}" if isinstance(value, str | int | float) else type(value).__name__
+    return unreadable(f"{shown} where {expected} belongs")
+
+
+def unreadable(what: str) -> OspfUnreadableError:
+    """Build the exception for an answer that makes no sense."""
+    return OspfUnreadableError(f"vtysh's answer cannot be read: {what}")

@@ -1,0 +1,168 @@
+"""From what was seen to state, status line and perfdata; the only home of nagiosplugin.
+
+Its `Check` and `guarded` are not used: in them UNKNOWN outranks CRITICAL, the text of an exception
+reaches the perfdata, and the time-out is in whole seconds. Ranges, states and performance data are.
+"""
+
+import re
+from dataclasses import dataclass
+
+import nagiosplugin
+
+from .line import LIMIT, clean
+from .observation import Observation, Outcome, Sample
+from .options import HealthOptions
+
+_NUMBER = r"-?\d{1,9}(\.\d{1,6})?"
+_RANGE = re.compile(rf"@?((~|{_NUMBER}):)?({_NUMBER})?")
+_LONG_OUTPUT = 4000  # characters; Nagios reads 4 KB. The transcript of -vvv is for a person.
+_TRANSCRIPT = 64000
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A state and all that is said about it.
+
+    Attributes:
+        state: one of nagiosplugin's.
+        text: of the status line; cut where the line gets too long.
+        perfdata: complete, or empty.
+        remark: ends the text, and is never cut.
+        details: the long output.
+    """
+
+    state: nagiosplugin.state.ServiceState
+    text: str
+    perfdata: str = ""
+    remark: str = ""
+    details: tuple[str, ...] = ()
+
+    @property
+    def code(self) -> int:
+        """The exit code."""
+        return int(self.state.code)
+
+    def render(self, name: str, verbose: int) -> str:
+        """Return the whole output: the status line, and the long output of -v."""
+        perfdata = f" | {self.perfdata}" if self.perfdata else ""
+        room = LIMIT - len(self.remark) - len(perfdata)
+        head = f"{name} {self.state.text.upper()} - {self.text}"
+        lines = [clean(head, room) + self.remark + perfdata]
+        left = _TRANSCRIPT if verbose > 2 else _LONG_OUTPUT
+        for detail in self.details:
+            lines.append(clean(detail))
+            left -= len(lines[-1]) + 1
+            if left < 0:
+                lines[-1] = "..."
+                break
+        return "\n".join(lines) + "\n"
+
+
+def checked_range(text: str) -> str:
+    """Return the threshold if it is one. Raises: ValueError, with what is wrong."""
+    # nagiosplugin takes "", "@", ":" and "1_000" too, and complains in Python's words.
+    if not _RANGE.fullmatch(text) or not text.strip("@:"):
+        raise ValueError("not a range such as 0.5, 1:2 or @1:2")
+    nagiosplugin.Range(text)
+    return text
+
+
+def is_failing(options: HealthOptions, seen: Observation) -> bool:
+    """Tell whether the sample is a failing one: wrong, silent, or slower than -c."""
+    return seen.outcome is not Outcome.RIGHT or _is_slow(seen, options.critical)
+
+
+def perfdata(options: HealthOptions, sample: Sample | None) -> str:
+    """Return the same labels for every state; U for what is unknown."""
+    seen = sample.observation if sample else None
+    seconds = seen.seconds if seen else None
+    time = nagiosplugin.Performance(
+        "time",
+        # A U with a unit would not be the U of the grammar.
+        "U" if seconds is None else f"{seconds:.6f}",
+        "" if seconds is None else "s",
+        options.warning,
+        options.critical,
+        0,
+        f"{options.timeout:.6f}".rstrip("0").rstrip("."),
+    )
+    known = sample is not None and sample.announced is not None
+    value = int(bool(sample and sample.announced)) if known else "U"
+    return f"{time} {nagiosplugin.Performance('announced', value)}"
+
+
+def judge(options: HealthOptions, samples: tuple[Sample, ...]) -> Verdict:
+    """Judge all tries of a health check, the last one in the place where it found the VIP."""
+    last = samples[-1]
+    seen = last.observation
+    remark = ""
+    if seen is None:
+        state = nagiosplugin.Warn
+        text = f"{options.address} withdrawn, instance cannot be tested: restore by hand"
+    elif last.announced is False:
+        state, text = _judge_withdrawn(options, last.address, seen)
+    else:
+        state, text = _judge_announced(options, samples, seen)
+    if seen and (len(samples) > 1 or is_failing(options, seen)):
+        count = f"{len(samples)} of {options.tries}"
+        remark = f" ({count} tries)" if is_failing(options, seen) else f" (try {count})"
+    return Verdict(
+        state, text, perfdata(options, last), remark, _long_output(samples, options.verbose)
+    )
+
+
+def _judge_withdrawn(
+    options: HealthOptions, instance: str, seen: Observation
+) -> tuple[nagiosplugin.state.ServiceState, str]:
+    slow = _is_slow(seen, options.warning) or _is_slow(seen, options.critical)
+    if seen.outcome is not Outcome.RIGHT or slow:
+        text = f"{options.address} withdrawn, instance still failing: {instance}: {_told(seen)}"
+        return nagiosplugin.Warn, text
+    return nagiosplugin.Ok, f"{options.address} healthy, withdrawn: {instance}: {_told(seen)}"
+
+
+def _judge_announced(
+    options: HealthOptions, samples: tuple[Sample, ...], seen: Observation
+) -> tuple[nagiosplugin.state.ServiceState, str]:
+    vip = options.address if options.client else f"{options.address} announced"
+    if not is_failing(options, seen):
+        if _is_slow(seen, options.warning):
+            return nagiosplugin.Warn, f"{vip}, slower than {options.warning} s: {_told(seen)}"
+        return nagiosplugin.Ok, f"{vip}: {_told(seen)}"
+    if any(sample.announced != samples[-1].announced for sample in samples):
+        return nagiosplugin.Unknown, f"{vip} only during the test: {_told(seen)}"
+    silent = any(
+        sample.observation and sample.observation.outcome is Outcome.SILENT for sample in samples
+    )
+    if silent and options.timeout_state == "unknown":
+        return nagiosplugin.Unknown, f"{vip}, cannot tell: {_told(seen)}"
+    vip = options.address if options.client else f"{options.address} still announced"
+    slow = f"slower than {options.critical} s: " if seen.outcome is Outcome.RIGHT else ""
+    return nagiosplugin.Critical, f"{vip}: {slow}{_told(seen)}"
+
+
+def _is_slow(seen: Observation, threshold: str | None) -> bool:
+    if threshold is None or seen.seconds is None:
+        return False
+    return seen.seconds not in nagiosplugin.Range(threshold)
+
+
+def _told(seen: Observation) -> str:
+    if seen.seconds is None:
+        return seen.text
+    if seen.seconds < 1:
+        return f"{seen.text} in {seen.seconds * 1000:.1f} ms"
+    return f"{seen.text} in {seen.seconds:.2f} s"
+
+
+def _long_output(samples: tuple[Sample, ...], verbose: int) -> tuple[str, ...]:
+    lines = []
+    for number, sample in enumerate(samples, start=1):
+        seen = sample.observation
+        if verbose and seen:
+            lines.append(f"try {number}, {sample.address}: {_told(seen)}")
+            if verbose > 1 or sample is samples[-1]:
+                lines.extend(seen.details)
+            if verbose > 2:
+                lines.extend(seen.transcript)
+    return tuple(lines)

@@ -1,0 +1,109 @@
+"""Entry point of anycast-handler: standard library only until the exit boundary stands."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import warnings
+from types import FrameType
+from typing import NoReturn
+
+from anycast_checks.line import clean
+
+TRIED_AND_FAILED = 2
+CONFIGURATION = 3
+
+
+class _Ended(BaseException):
+    """A signal, made an exception so that locks and connections are closed on the way out."""
+
+
+def main() -> NoReturn:
+    """Run anycast-handler; whatever happens, one exit code of the documented ones."""
+    # Inside an engine's output a library's DeprecationWarning would be the plugin output.
+    warnings.simplefilter("ignore")
+    # None where it was closed before we began; a connection must not get its number.
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 - until the end
+    signal.signal(signal.SIGTERM, _on_signal)
+    signal.signal(signal.SIGINT, _on_signal)  # click would answer Ctrl-C on stderr
+    try:
+        code = _run()
+        sys.stdout.flush()
+    except OSError:
+        # Nobody reads, or the disk is full: leave without Python's complaint about stdout at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        code = _trouble(TRIED_AND_FAILED)
+    sys.exit(code)
+
+
+def _run() -> int:
+    try:
+        return _invoke()
+    except ImportError as error:
+        return _say(f"{error}: install the package again", CONFIGURATION)
+    except _Ended as error:
+        return _say(f"{error}; `status` tells what was done", TRIED_AND_FAILED)
+    except SystemExit:
+        # Only click does this, where nobody reads; its 1 would be "refused".
+        return _trouble(TRIED_AND_FAILED)
+    except Exception as error:
+        what = f"internal error: {type(error).__name__}: {error}{_where(error)}"
+        return _say(what, TRIED_AND_FAILED)
+
+
+def _invoke() -> int:
+    import click
+
+    from .command import group
+    from .errors import HandlerError
+
+    try:
+        return int(group.main(prog_name="anycast-handler", standalone_mode=False) or 0)
+    except click.UsageError as error:
+        return _say(f"{error.format_message()} See {_help(error)}", CONFIGURATION)
+    except click.ClickException as error:
+        return _say(error.format_message(), CONFIGURATION)
+    except HandlerError as error:
+        return _say(str(error), error.exit_code)
+
+
+def _say(text: str, code: int) -> int:
+    print(clean(f"ANYCAST UNKNOWN - {text}" if _enforcing() else f"anycast-handler: {text}", 900))
+    return _trouble(code)
+
+
+def _trouble(code: int) -> int:
+    # To an engine, only positive evidence is CRITICAL.
+    return CONFIGURATION if _enforcing() else code
+
+
+def _enforcing() -> bool:
+    return "enforce" in sys.argv[1:]
+
+
+def _help(error: object) -> str:
+    context = getattr(error, "ctx", None)
+    return f"`{context.command_path if context else 'anycast-handler'} -h`"
+
+
+def _where(error: BaseException) -> str:
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    if trace is None:
+        return ""
+    file = trace.tb_frame.f_code.co_filename.rsplit("/", 1)[-1]
+    return f" ({file}:{trace.tb_lineno})"
+
+
+def _on_signal(signum: int, frame: FrameType | None) -> NoReturn:
+    # A second one must not cut short the way out. (Python complains about SIG_IGN here where
+    # both have come already.)
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    signal.signal(signal.SIGINT, lambda *_: None)
+    raise _Ended("interrupted" if signum == signal.SIGINT else "ended by SIGTERM")
+
+
+if __name__ == "__main__":
+    main()

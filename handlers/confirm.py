@@ -1,0 +1,48 @@
+"""The confirmation: the endpoint's own check, run once more before an act."""
+
+from __future__ import annotations
+
+from anycast_checks.line import clean
+
+from .decision import State
+from .endpoint import Site
+from .errors import OutcomeUnknown
+from .shell import Result
+
+PLACES = (
+    "still announced",
+    "announced",
+    "healthy, withdrawn",
+    "withdrawn, instance still failing",
+)
+
+
+def confirm(site: Site) -> tuple[State, str]:
+    """Run the endpoint's own check; returns what it found, and what it said for a reason.
+
+    What cannot be run, or does not end, has found nothing: UNKNOWN.
+    """
+    try:
+        ended = site.confirm()
+    except OutcomeUnknown as error:
+        return State.UNKNOWN, clean(str(error))
+    said = clean((ended.stdout or ended.stderr).split("\n")[0].split("|")[0])
+    return _judge(ended, said), _reason(said, site.vip.address) or f"exit status {ended.status}"
+
+
+def _reason(said: str, vip: str) -> str:
+    # Quoted after the act, "still announced" would read like its result.
+    reason = said.split(" - ", 1)[-1]
+    for place in PLACES:
+        reason = reason.removeprefix(f"{vip} {place}: ")
+    return reason.removesuffix(" (1 of 1 tries)")
+
+
+def _judge(ended: Result, said: str) -> State:
+    # An interpreter that cannot find its script, or a shell that cannot parse a line, exits
+    # with 2 as well, and `true` with 0; only a check also says that it is CRITICAL, or OK.
+    try:
+        state = State(ended.status)
+    except ValueError:
+        return State.UNKNOWN
+    return state if state.name in said else State.UNKNOWN

@@ -1,0 +1,270 @@
+"""What to do about one VIP on one endpoint: a pure function from what is known to one decision.
+
+The rules stand in the order of the table in the documentation; the first that matches wins.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+
+LATCH_SETTLED = 60.0
+LONGEST_HOLD_DOWN = 3600.0
+NOT_OURS = "not withdrawn by the automation: restore by hand"
+
+
+class State(Enum):
+    """A plugin state; the value is its exit code."""
+
+    OK = 0
+    WARNING = 1
+    CRITICAL = 2
+    UNKNOWN = 3
+
+
+class StateType(Enum):
+    """Whether the engine is still counting attempts."""
+
+    SOFT = "SOFT"
+    HARD = "HARD"
+
+
+class Action(Enum):
+    """What follows. LOOK, COUNT and CONFIRM ask for something that is not known yet."""
+
+    NOTHING = "nothing"
+    REFUSE = "refuse"
+    WITHDRAW = "withdraw"
+    RESTORE = "restore"
+    UNLATCH = "unlatch"
+    HOLD = "hold"
+    RELEASE = "release"
+    LOOK = "look"
+    COUNT = "count"
+    CONFIRM = "confirm"
+
+
+class Held(NamedTuple):
+    """A hold that is on the endpoint; ``announced`` is what the VIP was when it was placed."""
+
+    by: str = ""
+    reason: str = ""
+    announced: bool = True
+    expired: bool = False
+
+    def __str__(self) -> str:
+        """Say who and why."""
+        return f"held by {self.by}" + (f" ({self.reason})" if self.reason else "")
+
+
+class Seen(NamedTuple):
+    """What a look at the endpoint showed; counts are of the last day, ages in seconds.
+
+    ``latch_age`` is None where no latch of this boot is on, ``held`` where there is no hold.
+    ``elsewhere`` names other interfaces that carry the VIP.
+    """
+
+    announced: bool
+    latch_age: float | None = None
+    withdrawals: int = 0
+    restores: int = 0
+    held: Held | None = None
+    elsewhere: str = ""
+
+
+class Counted(NamedTuple):
+    """How many *other* endpoints announce the VIP, of how many endpoints there are in all.
+
+    ``others`` is None where it cannot be told, and ``trouble`` says why; ``spacing_left`` are the
+    seconds in which nothing more of this VIP may be withdrawn by the automation.
+    """
+
+    others: int | None
+    floor: int
+    endpoints: int
+    trouble: str = ""
+    spacing_left: float = 0.0
+
+
+class Policy(NamedTuple):
+    """What the fleet file, the stop file and the engine's downtime say."""
+
+    stopped: bool = False
+    never_withdraw: bool = False
+    downtime: bool = False
+    restore: str = "auto"
+    hold_down: float = 60.0
+    max_restores: int = 3
+
+
+class Decision(NamedTuple):
+    """One action, the rule that asked for it, its reason in words, and `enforce`'s state."""
+
+    action: Action
+    rule: str
+    reason: str
+    severity: State
+
+
+def decide(
+    state: State,
+    state_type: StateType,
+    policy: Policy,
+    seen: Seen | None = None,
+    counted: Counted | None = None,
+    confirmed: State | None = None,
+) -> Decision:
+    """Decide for the automation.
+
+    Args:
+        state: the health service's state, as the engine has it.
+        state_type: SOFT or HARD.
+        policy: what is configured.
+        seen: None where nobody has looked yet.
+        counted: None where nobody has counted yet.
+        confirmed: what the endpoint's own check said just now; None where it has not run.
+    """
+    failed = state is State.CRITICAL and state_type is StateType.HARD
+    resting = State.WARNING if seen and not seen.announced else State.OK
+    if policy.stopped:
+        return _stopped(seen, failed=failed)
+    too_few = _decide_too_few(policy, seen, counted)
+    if too_few is not None and state is not State.UNKNOWN:
+        return too_few
+    if not failed and state is not State.OK:
+        why = f"{state.name} {state_type.name} is nothing to act on"
+        if seen and not seen.announced:
+            ours = seen.latch_age is not None
+            why = f"waits for the service to recover from {state.name}" if ours else NOT_OURS
+        return Decision(Action.NOTHING, "not-actionable", why, resting)
+    if seen is None:
+        return Decision(Action.LOOK, "look", "the endpoint has not been looked at", State.UNKNOWN)
+    if failed:
+        return _decide_failed(policy, seen, counted, confirmed)
+    return _decide_recovered(policy, seen, counted, confirmed)
+
+
+def _stopped(seen: Seen | None, *, failed: bool) -> Decision:
+    announced = seen is None or seen.announced
+    if failed and announced:
+        return Decision(Action.REFUSE, "stopped", "refused: the stop file exists", State.CRITICAL)
+    return Decision(Action.NOTHING, "stopped", "the stop file exists", State.WARNING)
+
+
+def _decide_too_few(policy: Policy, seen: Seen | None, counted: Counted | None) -> Decision | None:
+    """Bring back what the automation withdrew where too few are left, well or not.
+
+    Of two monitoring hosts that raced, the one that should have taken it back may be dead.
+    """
+    if seen is None or seen.announced or seen.latch_age is None or seen.held or policy.downtime:
+        return None
+    if counted is None or counted.others is None or counted.others >= counted.floor:
+        return None
+    few = f"{counted.others} of {counted.endpoints} announce it and the floor is {counted.floor}"
+    return Decision(Action.RESTORE, "too-few", few, State.CRITICAL)
+
+
+def _decide_failed(
+    policy: Policy, seen: Seen, counted: Counted | None, confirmed: State | None
+) -> Decision:
+    if not seen.announced and seen.elsewhere:
+        why = f"refused: it is still on {seen.elsewhere}, which only a person may change"
+        return Decision(Action.REFUSE, "elsewhere", why, State.CRITICAL)
+    if not seen.announced:
+        return Decision(Action.NOTHING, "already-withdrawn", "nothing left to do", State.WARNING)
+    guarded = find_guard(policy, seen, counted)
+    if guarded is not None:
+        return guarded
+    if counted and counted.spacing_left > 0:
+        why = f"not yet: another endpoint was withdrawn, {counted.spacing_left:.1f} s to wait"
+        return Decision(Action.REFUSE, "spacing", why, State.CRITICAL)
+    if confirmed is None:
+        return Decision(Action.CONFIRM, "confirm", "the check has to run once more", State.UNKNOWN)
+    if confirmed is not State.CRITICAL:
+        why = f"not confirmed: the endpoint's own check says {confirmed.name}"
+        return Decision(Action.REFUSE, "not-confirmed", why, State.WARNING)
+    return Decision(Action.WITHDRAW, "withdraw", "failed, and confirmed", State.WARNING)
+
+
+def find_guard(policy: Policy, seen: Seen, counted: Counted | None) -> Decision | None:
+    """Find the guard that forbids to withdraw an announced endpoint, or that has to be asked."""
+
+    def refuse(rule: str, why: str) -> Decision:
+        return Decision(Action.REFUSE, rule, f"refused: {why}", State.CRITICAL)
+
+    held = seen.held
+    # Who held a withdrawn endpoint wanted it out: what has announced it since is not protected.
+    if held and held.announced and not held.expired:
+        return refuse("held", str(held))
+    if policy.never_withdraw:
+        return refuse("never-withdraw", "never_withdraw is set for this endpoint")
+    if counted is None:
+        return Decision(Action.COUNT, "count", "the others have to be counted", State.UNKNOWN)
+    if counted.others is None:
+        return refuse("cannot-count", f"cannot count who else announces it: {counted.trouble}")
+    if counted.others < counted.floor:
+        left = f"{counted.others} of {counted.endpoints} would announce it"
+        return refuse("floor", f"{left} and the floor is {counted.floor}")
+    return None
+
+
+def _decide_recovered(
+    policy: Policy, seen: Seen, counted: Counted | None, confirmed: State | None
+) -> Decision:
+    if seen.announced:
+        return _decide_settled(seen, counted)
+    waits = _awaited(policy, seen)
+    if waits is not None:
+        return waits
+    if confirmed is None:
+        return Decision(Action.CONFIRM, "confirm", "the check has to run once more", State.UNKNOWN)
+    if confirmed is not State.OK:
+        why = f"not confirmed: the endpoint's own check says {confirmed.name}"
+        return Decision(Action.REFUSE, "not-confirmed", why, State.WARNING)
+    return Decision(Action.RESTORE, "restore", "recovered, and confirmed", State.OK)
+
+
+def _decide_settled(seen: Seen, counted: Counted | None) -> Decision:
+    settled = seen.latch_age is not None and seen.latch_age > LATCH_SETTLED
+    action = Action.UNLATCH if settled else Action.NOTHING
+    if seen.held:
+        severity = State.WARNING if seen.held.expired else State.OK
+        over = ", and that hold has expired: release it, or hold it anew"
+        return Decision(action, "held", f"{seen.held}{over if seen.held.expired else ''}", severity)
+    if counted and counted.others is None:
+        # Said long before the night on which it matters.
+        why = f"nothing could be withdrawn: cannot count who else announces it: {counted.trouble}"
+        return Decision(action, "announced", why, State.WARNING)
+    return Decision(action, "announced", "as it should be", State.OK)
+
+
+def _awaited(policy: Policy, seen: Seen) -> Decision | None:
+    def wait(rule: str, why: str) -> Decision:
+        return Decision(Action.NOTHING, rule, why, State.WARNING)
+
+    if seen.held:
+        over = ", and that hold has expired: release it" if seen.held.expired else ""
+        return wait("held", f"{seen.held}{over}")
+    if policy.downtime:
+        return wait("downtime", "in downtime: restores after it")
+    if seen.latch_age is None:
+        return wait("not-ours", NOT_OURS)
+    if policy.restore == "manual":
+        return wait("manual", 'restore = "manual": restore by hand')
+    if seen.restores >= policy.max_restores:
+        times = f"{seen.restores} automatic restores within a day"
+        return wait("max-restores", f"{times}: restore by hand")
+    left = hold_down(policy, seen.withdrawals) - seen.latch_age
+    if left > 0:
+        return wait("hold-down", f"restores in {left:.0f} s")
+    return None
+
+
+def hold_down(policy: Policy, withdrawals: int) -> float:
+    """Give the seconds between a withdrawal and its automatic restore.
+
+    It doubles with each withdrawal within a day, up to an hour, or to what is configured where
+    that is longer.
+    """
+    longest = max(LONGEST_HOLD_DOWN, policy.hold_down)
+    return float(min(longest, policy.hold_down * 2 ** min(max(0, withdrawals - 1), 30)))

@@ -1,0 +1,187 @@
+"""Look at, withdraw and restore one VIP on one endpoint; believes the kernel, no exit status."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+from .errors import CommandFailed, OutcomeUnknown
+from .flavour import IFDOWN, IFUP, Argv, Flavour, choose
+from .fleet import Vip
+from .look import ADDRESSES, BOOT, Look, notes_argv, read
+from .shell import COMMAND_SECONDS, Result, Shell
+
+CLOCK: Argv = ("/bin/date", "+%s")
+NOTE_SECONDS = 1.0
+CHECK_DEFAULT_DEADLINE = 10.0
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command that was run to change something.
+
+    ``status`` is None where nobody knows, ``at`` the time it was sent, in seconds since the epoch.
+    """
+
+    argv: Argv
+    status: int | None
+    said: str
+    at: float
+
+
+@dataclass
+class Site:
+    """One VIP on one endpoint, through a shell; keeps the record of what was changed."""
+
+    shell: Shell
+    vip: Vip
+    siblings: tuple[Vip, ...] = ()
+    dry_run: bool = False
+    steps: list[Step] = field(default_factory=list)
+
+    def look(self) -> Look:
+        """See addresses, boot, uptime and notes.
+
+        Raises:
+            CommandFailed: the endpoint has no `ip -json`, or it says what cannot be read.
+        """
+        shown, booted = self._ask(ADDRESSES), self.shell.run(BOOT)
+        try:
+            noted = self.shell.run(notes_argv(self.vip), timeout=NOTE_SECONDS)
+        except OutcomeUnknown as error:
+            # A disk that hangs must not keep a dead endpoint in the routing.
+            return replace(read(self.vip, shown, booted, Result(0, "", "")), trouble=str(error))
+        return read(self.vip, shown, booted, noted)
+
+    def clock(self) -> int:
+        """Read the endpoint's clock, in seconds since the epoch."""
+        answer = self._ask(CLOCK)
+        try:
+            return int(answer.stdout)
+        except ValueError as error:
+            raise CommandFailed(CLOCK, answer.status, f"said {answer.stdout[:40]!r}") from error
+
+    def confirm(self) -> Result:
+        """Run the endpoint's own check once more, unprivileged, within its own deadline."""
+        argv = confirmation(self.vip)
+        return self.shell.run(argv, timeout=_check_deadline(argv) + COMMAND_SECONDS)
+
+    def flavour(self) -> Flavour:
+        """Choose the flavour; to be asked before anything is changed.
+
+        Raises:
+            UnsupportedFlavour: nothing there may be used.
+        """
+        return choose(self.vip, self.shell.run, lambda: self.look().others_of_lo)
+
+    def withdraw(self, flavour: Flavour, before: Look) -> tuple[Look, str]:
+        """Take the VIP off the loopback.
+
+        Returns:
+            The look afterwards, and the command that did it, empty where none has.
+        """
+        after = before
+        for argv in flavour.withdraw(self.vip):
+            # By its name it would take the other address away too.
+            if argv[0] == IFDOWN and before.is_shared(self.vip.interface):
+                continue
+            self._change(argv)
+            if self.dry_run:
+                continue
+            after = self.look()
+            if not after.announced:
+                return after, _short(argv)
+        return after, ""
+
+    def restore(self, flavour: Flavour, before: Look) -> tuple[Look, str]:
+        """Bring the VIP back to the loopback; returns as withdraw does."""
+        after = before
+        for argv in flavour.restore(self.vip):
+            # On RHEL `ifup lo` brings every alias back, withdrawn ones too.
+            if argv == (IFUP, "lo") and not all(before.has(s) for s in self.siblings):
+                continue
+            self._change(argv)
+            if self.dry_run:
+                continue
+            after = self.look()
+            if after.announced:
+                return after, _short(argv)
+        return after, ""
+
+    def write_note(self, path: str, text: str) -> str:
+        """Replace a note's file; returns what stood in the way, empty where nothing did.
+
+        It never raises: a disk that is full must not keep a dead endpoint in the routing.
+        """
+        new = f"{path}.new"
+        for argv, stdin in ((_write(new), text), (("/bin/mv", "-fT", new, path), "")):
+            try:
+                ended = self._run_change(argv, stdin, NOTE_SECONDS)
+            except OutcomeUnknown as error:
+                return f"{path} could not be written: {error}"
+            if ended.status != 0:
+                return f"{path} could not be written: {ended.stderr.strip()}"
+        return ""
+
+    def remove_note(self, path: str) -> str:
+        """Remove a note's file, there or not; returns what stood in the way, as write_note."""
+        try:
+            ended = self._run_change(("/bin/rm", "-f", path), "", NOTE_SECONDS)
+        except OutcomeUnknown as error:
+            return f"{path} could not be removed: {error}"
+        return f"{path} could not be removed: {ended.stderr.strip()}" if ended.status else ""
+
+    def _ask(self, argv: Argv) -> Result:
+        answer = self.shell.run(argv)
+        if answer.status != 0:
+            raise CommandFailed(argv, answer.status, answer.stderr)
+        return answer
+
+    def _change(self, argv: Argv) -> None:
+        privileged = argv if self.shell.is_root else ("/usr/bin/sudo", "-n", *argv)
+        # The next look tells; where the connection is gone too, it raises by itself.
+        with suppress(OutcomeUnknown):
+            self._run_change(privileged, "", COMMAND_SECONDS)
+
+    def _run_change(self, argv: Argv, stdin: str, timeout: float) -> Result:
+        at = time.time()
+        if self.dry_run:
+            self.steps.append(Step(argv, None, "dry run", at))
+            return Result(0, "", "")
+        try:
+            ended = self.shell.run(argv, stdin, timeout)
+        except OutcomeUnknown as error:
+            self.steps.append(Step(argv, None, str(error), at))
+            raise
+        self.steps.append(Step(argv, ended.status, ended.stderr.strip(), at))
+        return ended
+
+
+def confirmation(vip: Vip) -> Argv:
+    """Build the command that confirms: the VIP's check, its address, and a single try."""
+    words = list(vip.check)
+    # What follows "--" is another plugin's command line.
+    place = words.index("--") if "--" in words else len(words)
+    return (*words[:place], "-H", vip.address, "--tries", "1", *words[place:])
+
+
+def _write(file: str) -> Argv:
+    # Not tee, which writes through a link that the owner of the directory may have laid there,
+    # and takes the caller's umask.
+    return ("/usr/bin/install", "-T", "-m", "644", "/dev/stdin", file)
+
+
+def _check_deadline(argv: Argv) -> float:
+    own = argv[: argv.index("--")] if "--" in argv else argv
+    seconds = CHECK_DEFAULT_DEADLINE
+    for word, following in zip(own, (*own[1:], ""), strict=True):
+        name, _, value = word.partition("=")
+        if name == "--deadline":
+            with suppress(ValueError):
+                seconds = float(value or following)
+    return seconds
+
+
+def _short(argv: Argv) -> str:
+    return " ".join((argv[0].rsplit("/", 1)[-1], *argv[1:]))

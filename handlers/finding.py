@@ -1,0 +1,96 @@
+"""What `doctor` finds, and what an examination has to find it with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from anycast_checks.line import clean
+from anycast_checks.ospf import View
+
+from .endpoint import Site
+from .errors import HandlerError
+from .flavour import Flavour
+from .fleet import Endpoint, Vip
+from .look import Look
+from .shell import COMMAND_SECONDS, Result, Shell
+
+# How the forced command says no; see the gate.
+GATE_STATUS, GATE_SAYS = 126, "anycast-gate: refused"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What would go wrong at night, and what to do about it; a hint only may go wrong."""
+
+    endpoint: str
+    text: str
+    remedy: str = ""
+    is_hint: bool = False
+
+    def __str__(self) -> str:
+        """Write its line."""
+        hint = "hint: " if self.is_hint else ""
+        remedy = f": {self.remedy}" if self.remedy else ""
+        return clean(f"{self.endpoint}: {hint}{self.text}{remedy}", 900)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One VIP on one endpoint, as it was asked; None is what could not be had.
+
+    ``name`` is what findings call it, ``user`` who logs in there.
+    """
+
+    name: str
+    user: str
+    vip: Vip
+    endpoint: Endpoint
+    site: Site
+    look: Look | None = None
+    flavour: Flavour | None = None
+    view: View | None = None
+
+    def found(self, text: str, remedy: str) -> Finding:
+        """Make a finding of this subject."""
+        return Finding(self.name, text, remedy)
+
+    def hint(self, text: str, remedy: str) -> Finding:
+        """Make a hint of this subject."""
+        return Finding(self.name, text, remedy, is_hint=True)
+
+
+class Examined(NamedTuple):
+    """What was found on one endpoint; ``trouble`` is why it could not be asked to the end."""
+
+    name: str
+    findings: list[Finding]
+    subject: Subject | None = None
+    trouble: str = ""
+
+
+Examination = Callable[[Subject], Iterator[Finding]]
+
+
+class GateRefused(HandlerError):  # noqa: N818 - says what it is
+    """The forced command of the endpoint does not know a command that the handler needs."""
+
+    def __init__(self, argv: Sequence[str]) -> None:
+        self.argv = tuple(argv)
+        super().__init__(f"the forced command there refuses `{' '.join(argv)}`")
+
+
+class GatedShell:
+    """A shell that tells a refusal of the endpoint's forced command from a command's failure."""
+
+    def __init__(self, shell: Shell) -> None:
+        self.is_root = shell.is_root
+        self._shell = shell
+
+    def run(self, argv: Sequence[str], stdin: str = "", timeout: float = COMMAND_SECONDS) -> Result:
+        """Run one command to its end; see Shell.run, and raises GateRefused."""
+        ended = self._shell.run(argv, stdin, timeout)
+        if ended.status == GATE_STATUS and GATE_SAYS in ended.stderr:
+            raise GateRefused(argv)
+        return ended

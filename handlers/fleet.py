@@ -1,0 +1,277 @@
+"""The fleet file: which endpoints carry which VIP, how to reach them, and the policy."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import sys
+from typing import NamedTuple
+
+from .errors import ConfigurationError
+from .table import Table
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+INTERFACE = re.compile(r"lo:[0-9A-Za-z_]{1,12}")
+LOGIN = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
+FLAVOURS = ("auto", "ifupdown", "network-scripts", "ip")
+
+
+class Ssh(NamedTuple):
+    """How to log in to the endpoints."""
+
+    user: str
+    identity: str
+    known_hosts: str
+
+
+class Endpoint(NamedTuple):
+    """A host that carries a VIP; ``address`` is its management address."""
+
+    name: str
+    address: str
+    port: int = 22
+    never_withdraw: bool = False
+
+
+class Vip(NamedTuple):
+    """An anycast address, its endpoints and its policy; times are seconds."""
+
+    name: str
+    address: str
+    interface: str
+    check: tuple[str, ...]
+    endpoints: tuple[Endpoint, ...]
+    restore: str = "auto"
+    hold_down: float = 60.0
+    max_restores: int = 3
+    flavour: str = "auto"
+    min_announcing: str = "50%"
+    count_by: str = "ospf"
+    spacing: float = 5.0
+
+    @property
+    def floor(self) -> int:
+        """Give how many endpoints must keep announcing, at least one."""
+        number = int(self.min_announcing.removesuffix("%"))
+        if self.min_announcing.endswith("%"):
+            number = len(self.endpoints) * number // 100
+        return max(1, number)
+
+    def endpoint(self, name: str) -> Endpoint | None:
+        """Find the endpoint of that name."""
+        return next((e for e in self.endpoints if e.name == name), None)
+
+
+class Paths(NamedTuple):
+    """Where the handler keeps its locks and its log, and the file that stops it."""
+
+    state: str = "/var/lib/anycast-handler"
+    log: str = "/var/log/anycast-handler/decisions.jsonl"
+    stop: str = "/etc/anycast/stop"
+
+
+class Fleet(NamedTuple):
+    """The whole fleet file."""
+
+    file: str
+    ssh: Ssh
+    vips: tuple[Vip, ...]
+    paths: Paths
+
+    def find(self, vip: str, endpoint: str) -> tuple[Vip, Endpoint]:
+        """Resolve two names of the fleet file.
+
+        Raises:
+            ConfigurationError: one of them is not in the file; the text lists what is.
+        """
+        found = self.vip(vip)
+        member = found.endpoint(endpoint)
+        if member is None:
+            known = ", ".join(e.name for e in found.endpoints)
+            raise ConfigurationError(
+                f"{self.file}: vip.{found.name} has no endpoint {endpoint!r} (it has: {known})"
+            )
+        return found, member
+
+    def vip(self, name: str) -> Vip:
+        """Find the VIP of that name, or raise ConfigurationError."""
+        for vip in self.vips:
+            if vip.name == name:
+                return vip
+        known = ", ".join(v.name for v in self.vips)
+        raise ConfigurationError(f"{self.file}: there is no VIP {name!r} (there is: {known})")
+
+    def siblings(self, vip: Vip, endpoint: Endpoint) -> tuple[Vip, ...]:
+        """List the other VIPs that the same host carries as aliases of lo."""
+        return tuple(
+            other
+            for other in self.vips
+            if other is not vip and any(e.address == endpoint.address for e in other.endpoints)
+        )
+
+
+def load(file: str) -> Fleet:
+    """Read and check the fleet file.
+
+    Raises:
+        ConfigurationError: with file, key and reason, at the first thing that is wrong.
+    """
+    try:
+        with open(file, "rb") as stream:
+            document = tomllib.load(stream)
+    except OSError as error:
+        raise ConfigurationError(f"{file}: cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:  # more than TOMLDecodeError comes out of it
+        raise ConfigurationError(f"{file}: is not valid TOML: {error}") from error
+    top = Table(file, "", document)
+    ssh = _ssh(top.table("ssh"))
+    paths = _paths(top.table("paths", required=False))
+    tables = top.table("vip")
+    vips = tuple(_vip(name, tables.table(name)) for name in tables.names())
+    top.refuse_unknown()
+    if not vips:
+        raise top.wrong("vip", "needs at least one VIP, as [vip.NAME]")
+    _refuse_clashes(top, vips)
+    return Fleet(file, ssh, vips, paths)
+
+
+def _ssh(table: Table) -> Ssh:
+    ssh = Ssh(
+        user=table.matching("user", LOGIN, "a login name"),
+        identity=table.path("identity"),
+        known_hosts=table.path("known_hosts"),
+    )
+    table.refuse_unknown()
+    return ssh
+
+
+def _paths(table: Table) -> Paths:
+    default = Paths()
+    paths = Paths(
+        state=table.path("state", default.state),
+        log=table.path("log", default.log),
+        stop=table.path("stop", default.stop),
+    )
+    table.refuse_unknown()
+    return paths
+
+
+def _vip(name: str, table: Table) -> Vip:
+    if not NAME.fullmatch(name):
+        raise table.wrong("", f"{name!r} is not a name: letters, digits, _ . - only")
+    vip = Vip(
+        name=name,
+        address=_vip_address(table),
+        interface=table.matching("interface", INTERFACE, "an alias of lo, such as lo:0"),
+        check=_check(table),
+        endpoints=(),
+        restore=table.choice("restore", ("auto", "manual"), "auto"),
+        hold_down=_at_least(table, "hold_down", table.take("hold_down", float, 60.0), 0),
+        max_restores=int(_at_least(table, "max_restores", table.take("max_restores", int, 3), 0)),
+        flavour=table.choice("flavour", FLAVOURS, "auto"),
+        min_announcing=_min_announcing(table),
+        count_by=table.choice("count_by", ("ospf", "peers"), "ospf"),
+        spacing=_at_least(table, "spacing", table.take("spacing", float, 5.0), 0),
+    )
+    endpoints = table.table("endpoints")
+    members = tuple(_endpoint(n, endpoints) for n in endpoints.names())
+    table.refuse_unknown()
+    if not members:
+        raise table.wrong("endpoints", "needs at least one endpoint")
+    return vip._replace(endpoints=members)
+
+
+def _refuse_clashes(top: Table, vips: tuple[Vip, ...]) -> None:
+    owner: dict[str, str] = {}
+    for vip in vips:
+        if vip.address in owner:
+            raise top.wrong(f"vip.{vip.name}.address", f"is that of vip.{owner[vip.address]} too")
+        owner[vip.address] = vip.name
+    aliases: dict[tuple[str, str], str] = {}
+    for vip in vips:
+        seen: dict[tuple[str, int], str] = {}
+        for member in vip.endpoints:
+            key = f"vip.{vip.name}.endpoints.{member.name}"
+            if member.address in owner:
+                raise top.wrong(
+                    key, f"{member.address} is a VIP; SSH must go to an address of the host's own"
+                )
+            alias = (member.address, vip.interface)
+            if aliases.setdefault(alias, vip.name) != vip.name:
+                other = aliases[alias]
+                raise top.wrong(f"vip.{vip.name}.interface", f"is that of vip.{other} on {key}")
+            twin = seen.setdefault((member.address, member.port), member.name)
+            if twin != member.name:
+                raise top.wrong(key, f"has the address of {twin}")
+
+
+def _vip_address(table: Table) -> str:
+    text = table.take("address", str)
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError as error:
+        raise table.wrong("address", f"{text!r} is not an IP address") from error
+    if address.version != 4:
+        raise table.wrong("address", f"{text} is IPv6; the handler acts on IPv4 only for now")
+    if address.is_loopback or address.is_unspecified or address.is_multicast:
+        raise table.wrong("address", f"{text} cannot be an anycast address")
+    return str(address)
+
+
+def _check(table: Table) -> tuple[str, ...]:
+    check = table.take("check", list)
+    if not check or not all(isinstance(word, str) for word in check):
+        raise table.wrong("check", "must be a list of words: the program and its arguments")
+    if any("\0" in word for word in check):
+        raise table.wrong("check", "has a NUL in it")
+    if not check[0].startswith("/"):
+        raise table.wrong("check", f"{check[0]!r} must be an absolute path")
+    return tuple(check)
+
+
+def _at_least(table: Table, key: str, value: float, least: float) -> float:
+    if not least <= value < float("inf"):
+        raise table.wrong(key, f"must be {least} or more")
+    return value
+
+
+def _min_announcing(table: Table) -> str:
+    value = table.take("min_announcing", object, "50%")
+    text = str(value)
+    least, most = (0, 100) if text.endswith("%") else (1, 10_000)
+    number = text.removesuffix("%")
+    sound = isinstance(value, str | int) and number.isascii() and number.isdecimal()
+    if not sound or not least <= int(number) <= most:
+        raise table.wrong("min_announcing", 'must be a number from 1, or a share such as "50%"')
+    return text
+
+
+def _endpoint(name: str, table: Table) -> Endpoint:
+    if not NAME.fullmatch(name):
+        raise table.wrong(name, "is not a name: letters, digits, _ . - only")
+    value = table.take(name, object)
+    if isinstance(value, str):
+        value = {"address": value}
+    if not isinstance(value, dict):
+        raise table.wrong(name, "must be an address, or a table with address and port")
+    inner = table.inner(name, value)
+    text = inner.take("address", str)
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError as error:
+        raise inner.wrong("address", f"{text!r} is not an IP address") from error
+    if address.is_unspecified or address.is_multicast:
+        raise inner.wrong("address", f"{text} cannot be a host's own address")
+    # ::ffff:192.0.2.1 is 192.0.2.1, and would hide that it is the VIP.
+    address = getattr(address, "ipv4_mapped", None) or address
+    port = inner.take("port", int, 22)
+    if not 0 < port < 65536:
+        raise inner.wrong("port", f"{port} is not a port")
+    endpoint = Endpoint(name, str(address), port, inner.take("never_withdraw", bool, default=False))
+    inner.refuse_unknown()
+    return endpoint

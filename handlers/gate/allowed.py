@@ -1,0 +1,122 @@
+"""The closed list: every command that the handler may ever run on an endpoint for one VIP.
+
+It is not written down a second time: the handler's own code is led through all that it can do, on
+a shell that runs nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import NamedTuple
+
+from anycast_checks import ospf
+from anycast_checks.ospf import View
+
+from ..endpoint import CLOCK, Site
+from ..errors import ConfigurationError, UnsupportedFlavour
+from ..examination import EXAMINATIONS
+from ..examination_ospf import see_ospf
+from ..finding import Subject
+from ..flavour import BY_PROGRAM, Argv, Flavour
+from ..fleet import Vip
+from ..latch import hold_path, latch_path
+from ..look import ADDRESSES, BOOT, BOOT_ID, UPTIME
+from ..shell import COMMAND_SECONDS, Result
+
+SUDO: Argv = ("/usr/bin/sudo", "-n")
+VIEW = View("192.0.2.1", (), (), ())
+BOOTED = f"==> {BOOT_ID} <==\n0\n==> {UPTIME} <==\n0.0 0.0\n"
+
+
+class Command(NamedTuple):
+    """A command, and whether it reads what is sent to it."""
+
+    argv: Argv
+    is_fed: bool
+
+    @property
+    def line(self) -> str:
+        """Give it exactly as it goes over SSH."""
+        return shlex.join(self.argv)
+
+    @property
+    def privileged(self) -> Argv | None:
+        """Give what sudo runs as root; None where the account runs it itself."""
+        sudo, rest = self.argv[: len(SUDO)], self.argv[len(SUDO) :]
+        return rest if sudo == SUDO and rest[0].startswith("/") else None
+
+
+def commands(vip: Vip, *, as_root: bool) -> tuple[Command, ...]:
+    """List every command that may be run on an endpoint of a VIP.
+
+    Args:
+        vip: with flavour "auto", the commands of every flavour are listed.
+        as_root: whether the handler logs in as root, and needs no sudo.
+
+    Raises:
+        ConfigurationError: one of them cannot be written down.
+    """
+    listed: dict[Argv, bool] = {}
+    for announced in (True, False):
+        shell = _Rehearsal(vip, listed, is_root=as_root, announced=announced)
+        _do_everything(Site(shell, vip), announced=announced)
+    for argv in listed:
+        if any("\n" in word for word in argv):
+            raise ConfigurationError(
+                f"vip.{vip.name}: {argv[0]} has a line break in an argument: "
+                "the forced command compares lines"
+            )
+    return tuple(Command(argv, is_fed) for argv, is_fed in listed.items())
+
+
+def flavours(vip: Vip) -> tuple[Flavour, ...]:
+    """List the flavours that may be chosen on an endpoint of a VIP."""
+    known = dict.fromkeys(BY_PROGRAM.values())
+    return tuple(flavour for flavour in known if vip.flavour in ("auto", flavour.name))
+
+
+def _do_everything(site: Site, *, announced: bool) -> None:
+    vip = site.vip
+    look = site.look()
+    site.clock()
+    site.confirm()
+    for note in (latch_path(vip.address), hold_path(vip.address)):
+        site.write_note(note, "{}")
+        site.remove_note(note)
+    # No answer makes sense here, so it asks all that it can ask.
+    with suppress(UnsupportedFlavour):
+        site.flavour()
+    subject = Subject("", "", vip, vip.endpoints[0], site, look, view=VIEW)
+    see_ospf(subject)
+    for flavour in flavours(vip):
+        (site.withdraw if announced else site.restore)(flavour, look)
+        for examination in EXAMINATIONS:
+            list(examination(replace(subject, flavour=flavour)))
+
+
+class _Rehearsal:
+    """A shell that runs nothing: an endpoint on which no command ever changes anything."""
+
+    def __init__(
+        self, vip: Vip, listed: dict[Argv, bool], *, is_root: bool, announced: bool
+    ) -> None:
+        self.is_root = is_root
+        self._listed = listed
+        has = [{"local": vip.address, "prefixlen": 32, "label": vip.interface}] if announced else []
+        self._answers = {
+            ADDRESSES: Result(0, json.dumps([{"ifname": "lo", "addr_info": has}]), ""),
+            BOOT: Result(0, BOOTED, ""),
+            CLOCK: Result(0, "0", ""),
+            # Then it is asked in text too.
+            ospf.argv(vip.address): Result(0, "% Unknown command", ""),
+        }
+
+    def run(self, argv: Sequence[str], stdin: str = "", timeout: float = COMMAND_SECONDS) -> Result:
+        """List one command."""
+        asked = tuple(argv)
+        self._listed[asked] = self._listed.get(asked, False) or bool(stdin)
+        return self._answers.get(asked, Result(0, "", ""))

@@ -1,0 +1,73 @@
+"""The files that an endpoint needs: forced command, its closed list, sudoers, authorized_keys."""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+
+from ..errors import ConfigurationError
+from ..fleet import Ssh, Vip
+from .allowed import Command, commands
+
+GATE = "/usr/local/sbin/anycast-gate"
+ALLOW = "/etc/anycast/gate.allow"
+SUDOERS = "/etc/sudoers.d/anycast"
+PUBLIC_KEY = re.compile(r"[a-z0-9@.-]+ [A-Za-z0-9+/]+=*( [ -~]*)?")
+AGAIN = "# Made by `anycast-handler gate`; to be made anew after a change of the fleet file.\n"
+# What is before it is whole.
+END = "# end\n"
+
+
+def gate() -> str:
+    """Give the forced command's text, for GATE."""
+    return files(__package__).joinpath("anycast-gate").read_text()
+
+
+def allow(ssh: Ssh, vips: tuple[Vip, ...]) -> str:
+    """Write the closed list of some VIPs, for ALLOW."""
+    blocks = dict.fromkeys(block(command) for command in _commands(ssh, vips))
+    return f"{AGAIN}{''.join(blocks)}{END}"
+
+
+def sudoers(ssh: Ssh, vips: tuple[Vip, ...]) -> str:
+    """Write what the account may do as root, for SUDOERS."""
+    privileged = [c.privileged for c in _commands(ssh, vips)]
+    lines = dict.fromkeys(" ".join(map(_escape, argv)) for argv in privileged if argv)
+    if not lines:
+        return f"{AGAIN}# {ssh.user} needs no sudo.\n"
+    rules = ", \\\n    ".join(lines)
+    return (
+        f"{AGAIN}Defaults:{ssh.user} !requiretty\n{ssh.user} ALL=(root) NOPASSWD: \\\n    {rules}\n"
+    )
+
+
+def authorized_keys(ssh: Ssh) -> str:
+    """Write the line of the handler's key, for the account's authorized_keys.
+
+    Raises:
+        ConfigurationError: the public key is not beside the private one.
+    """
+    file = f"{ssh.identity}.pub"
+    make = f"`ssh-keygen -y -f {ssh.identity} > {file}` makes it"
+    try:
+        with open(file, encoding="ascii", errors="replace") as stream:
+            key = stream.readline().strip()
+    except OSError as error:
+        raise ConfigurationError(f"{file}: cannot be read: {error.strerror}; {make}") from error
+    if not PUBLIC_KEY.fullmatch(key):
+        raise ConfigurationError(f"{file}: does not begin with a public key; {make}")
+    return f'restrict,command="{GATE}" {key}\n'
+
+
+def block(command: Command) -> str:
+    """Write one command of the closed list."""
+    words = "".join(f"\t{word}\n" for word in command.argv)
+    return f"{'feed' if command.is_fed else 'run'} {command.line}\n{words}"
+
+
+def _commands(ssh: Ssh, vips: tuple[Vip, ...]) -> list[Command]:
+    return [command for vip in vips for command in commands(vip, as_root=ssh.user == "root")]
+
+
+def _escape(word: str) -> str:
+    return re.sub(r"([,:=\\])", r"\\\1", word)

@@ -1,0 +1,59 @@
+"""What a person does about notes, on one endpoint or on every endpoint of a VIP at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import click
+
+from anycast_checks.line import clean
+
+from .deadline import RUN_SECONDS, Deadline
+from .decision import Action, Decision, State
+from .endpoint import Site
+from .errors import HandlerError
+from .fleet import Endpoint, Fleet
+from .operation import record
+from .outcome import Outcome, Request
+from .shell import open_shell
+
+AT_ONCE = 16
+
+
+def on_each(
+    fleet: Fleet, request: Request, endpoints: tuple[Endpoint, ...], do: Callable[[Site], str]
+) -> int:
+    """Do something on each endpoint, log it, and print a line for each.
+
+    Args:
+        fleet: the fleet file.
+        request: of the verb; its endpoint is replaced by each of them.
+        endpoints: on which.
+        do: returns what was done, in words, or raises HandlerError.
+
+    Returns:
+        The exit code, the highest of all.
+    """
+    deadline = Deadline(RUN_SECONDS)
+    requests = [request._replace(endpoint=endpoint) for endpoint in endpoints]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        outcomes = list(pool.map(lambda r: _on_one(fleet, r, do, deadline), requests))
+    for outcome in outcomes:
+        record(fleet, outcome, deadline)
+        click.echo(clean(outcome.line, 900))
+    return max(outcome.exit for outcome in outcomes)
+
+
+def _on_one(
+    fleet: Fleet, request: Request, do: Callable[[Site], str], deadline: Deadline
+) -> Outcome:
+    outcome = Outcome(request)
+    outcome.decision = Decision(Action(request.verb), "by-hand", "by hand", State.OK)
+    try:
+        with open_shell(request.endpoint, fleet.ssh, deadline) as shell:
+            what = do(Site(shell, request.vip, steps=outcome.steps))
+        outcome.done(what, State.OK)
+    except HandlerError as error:
+        outcome.failed(error)
+    return outcome

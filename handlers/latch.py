@@ -1,0 +1,197 @@
+"""Latch and hold: the notes on an endpoint, one of the suite's and one of a person's.
+
+Two files, because they have two writers. They are on the endpoint, so that every monitoring host,
+and a person on the box, sees the same truth.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+DIRECTORY = "/var/lib/anycast"
+DAY = 86400
+MOST_REMEMBERED = 50
+
+
+def latch_path(address: str) -> str:
+    """Name the latch file of a VIP on its endpoint."""
+    return f"{DIRECTORY}/{address}.latch.json"
+
+
+def hold_path(address: str) -> str:
+    """Name the hold file of a VIP on its endpoint."""
+    return f"{DIRECTORY}/{address}.hold.json"
+
+
+@dataclass(frozen=True)
+class Latch:
+    """What the latch file of one VIP says; it counts only in the boot that wrote it.
+
+    ``since`` is the endpoint's uptime in seconds, None once the latch is off. ``withdrawals``
+    and ``restores`` (automatic ones) are seconds since the epoch by the endpoint's own clock;
+    they outlive the latch, and a day ends their memory. ``changed`` is the uptime of the last
+    change that the suite made in the boot ``boot_id``.
+    """
+
+    since: float | None = None
+    boot_id: str = ""
+    by: str = ""
+    reason: str = ""
+    withdrawals: tuple[int, ...] = ()
+    restores: tuple[int, ...] = ()
+    changed: float | None = None
+
+    def is_on(self, boot_id: str) -> bool:
+        """Whether the suite withdrew the VIP in this boot."""
+        return self.since is not None and self.boot_id == boot_id
+
+    def put_on(self, *, uptime: float, clock: int, boot_id: str, by: str, reason: str) -> Latch:
+        """Note a withdrawal.
+
+        A latch that is on already is of a withdrawal that was cut short: the same one.
+        """
+        again = self.is_on(boot_id)
+        return Latch(
+            since=uptime,
+            boot_id=boot_id,
+            by=by,
+            reason=reason,
+            withdrawals=_recent(self.withdrawals if again else (*self.withdrawals, clock), clock),
+            restores=_recent(self.restores, clock),
+            changed=uptime,
+        )
+
+    def take_off(self) -> Latch:
+        """Forget the withdrawal, but not how many there were."""
+        return replace(self, since=None, by="", reason="")
+
+    def restored(
+        self, *, uptime: float, clock: int, boot_id: str, automatic: bool, still_on: bool = False
+    ) -> Latch:
+        """Note a restore; a person's does not count against the automation.
+
+        An automatic one is noted before it is made, and the latch is then ``still_on``.
+        """
+        restores = (*self.restores, clock) if automatic else self.restores
+        return replace(
+            self if still_on else self.take_off(),
+            boot_id=boot_id,
+            changed=uptime,
+            restores=_recent(restores, clock),
+        )
+
+    def since_change(self, boot_id: str, uptime: float) -> float | None:
+        """Give the seconds since the suite's last change in this boot; None without one."""
+        if self.changed is None or self.boot_id != boot_id:
+            return None
+        return max(0.0, uptime - self.changed)
+
+    def within_a_day(self, clock: int) -> tuple[int, int]:
+        """Count the withdrawals and the automatic restores of the last day."""
+        return len(_recent(self.withdrawals, clock)), len(_recent(self.restores, clock))
+
+    def render(self) -> str:
+        """Write the file's text."""
+        document: dict[str, Any] = {"boot_id": self.boot_id}
+        if self.changed is not None:
+            document["changed"] = round(self.changed, 2)
+        if self.since is not None:
+            document["since"] = round(self.since, 2)
+            document["by"] = self.by
+            document["reason"] = self.reason
+        document["withdrawals"] = list(self.withdrawals)
+        document["restores"] = list(self.restores)
+        return json.dumps(document, sort_keys=True) + "\n"
+
+
+@dataclass(frozen=True)
+class Hold:
+    """A person's order to leave the endpoint alone; times by the endpoint's own clock.
+
+    ``announced`` is whether the VIP was announced when the hold was placed: a hold on a withdrawn
+    endpoint does not protect one that something has announced since.
+    """
+
+    since: int
+    until: int | None
+    by: str
+    reason: str
+    announced: bool
+
+    def has_expired(self, clock: int) -> bool:
+        """Whether its time is over; without an end it never is."""
+        return self.until is not None and clock >= self.until
+
+    def render(self) -> str:
+        """Write the file's text."""
+        return json.dumps(asdict(self), sort_keys=True) + "\n"
+
+
+# Somebody wrote something there: until it can be read, it is an order to leave things alone.
+UNREADABLE_HOLD = Hold(0, None, "somebody", "the hold file cannot be read", announced=True)
+
+
+def parse_hold(text: str) -> Hold:
+    """Read the hold file's text; what is none is a hold nevertheless, by somebody."""
+    try:
+        document = _document(text)
+        until = document.get("until")
+        return Hold(
+            since=int(_number(document["since"])),
+            until=None if until is None else int(_number(until)),
+            by=str(document["by"]),
+            reason=str(document["reason"]),
+            announced=document["announced"] is not False,
+        )
+    except (ValueError, KeyError):
+        return UNREADABLE_HOLD
+
+
+def parse(text: str) -> Latch:
+    """Read the latch file's text.
+
+    Raises:
+        ValueError: it is not a latch.
+    """
+    document = _document(text)
+    since, changed = document.get("since"), document.get("changed")
+    return Latch(
+        since=None if since is None else _number(since),
+        changed=None if changed is None else _number(changed),
+        boot_id=str(document.get("boot_id", "")),
+        by=str(document.get("by", "")),
+        reason=str(document.get("reason", "")),
+        withdrawals=_times(document.get("withdrawals", [])),
+        restores=_times(document.get("restores", [])),
+    )
+
+
+def _document(text: str) -> dict[str, Any]:
+    try:
+        document = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    if not isinstance(document, dict):
+        raise ValueError("not an object")
+    return document
+
+
+def _times(value: object) -> tuple[int, ...]:
+    if not isinstance(value, list):
+        raise ValueError("not a list of times")
+    return tuple(int(_number(v)) for v in value)
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"not a number: {value!r:.40}")
+    if not abs(value) < 1e12:
+        raise ValueError(f"not a time: {value!r:.40}")
+    return value
+
+
+def _recent(times: tuple[int, ...], clock: int) -> tuple[int, ...]:
+    # A clock that was set back leaves times in the future: what is far off is not of this day.
+    return tuple(t for t in times if abs(clock - t) < DAY)[-MOST_REMEMBERED:]

@@ -1,0 +1,164 @@
+"""What one look at an endpoint shows; nothing of what it says is trusted to be well-formed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from . import latch as notes
+from .decision import Held, Seen
+from .errors import CommandFailed
+from .flavour import Argv
+from .fleet import Vip
+from .latch import Hold, Latch
+from .shell import Result
+
+ADDRESSES: Argv = ("/sbin/ip", "-json", "address", "show")
+BOOT_ID, UPTIME = "/proc/sys/kernel/random/boot_id", "/proc/uptime"
+BOOT: Argv = ("/usr/bin/head", "-v", BOOT_ID, UPTIME)
+
+
+@dataclass(frozen=True)
+class Look:
+    """Addresses as (interface, address/length), uptime in seconds, and the two notes.
+
+    ``trouble`` says what could not be read without making the look useless; ``labels`` are those
+    of the loopback's addresses, as (label, address).
+    """
+
+    addresses: frozenset[tuple[str, str]]
+    vip: str
+    boot_id: str
+    uptime: float
+    latch: Latch
+    hold: Hold | None = None
+    trouble: str = ""
+    labels: frozenset[tuple[str, str]] = frozenset()
+
+    @property
+    def announced(self) -> bool:
+        """Whether the VIP is on the loopback, from where the routing daemon announces it."""
+        return self._on_lo(self.vip)
+
+    @property
+    def elsewhere(self) -> tuple[str, ...]:
+        """Name the other interfaces that carry the VIP."""
+        return tuple(i for i, a in self.addresses if i != "lo" and a.split("/")[0] == self.vip)
+
+    @property
+    def others_of_lo(self) -> frozenset[str]:
+        """Give the other addresses of the loopback."""
+        return frozenset(a for i, a in self.addresses if i == "lo" and a.split("/")[0] != self.vip)
+
+    def has(self, vip: Vip) -> bool:
+        """Whether another VIP is on the loopback."""
+        return self._on_lo(vip.address)
+
+    def is_shared(self, label: str) -> bool:
+        """Whether another address of the loopback has that label too."""
+        return any(name == label and address != self.vip for name, address in self.labels)
+
+    @property
+    def latch_age(self) -> float | None:
+        """Seconds since the suite withdrew the VIP; None where it did not, in this boot."""
+        if not self.latch.is_on(self.boot_id) or self.latch.since is None:
+            return None
+        return max(0.0, self.uptime - self.latch.since)
+
+    @property
+    def since_change(self) -> float | None:
+        """Seconds since the suite changed this endpoint last, in this boot."""
+        return self.latch.since_change(self.boot_id, self.uptime)
+
+    @property
+    def needs_clock(self) -> bool:
+        """Whether a note has times of the endpoint's clock."""
+        return bool(self.latch.withdrawals or self.latch.restores or self.hold)
+
+    def seen(self, clock: int) -> Seen:
+        """Reduce it to what a decision needs; ``clock`` is the endpoint's."""
+        withdrawals, restores = self.latch.within_a_day(clock)
+        hold = self.hold
+        held = None
+        if hold:
+            held = Held(hold.by, hold.reason, hold.announced, hold.has_expired(clock))
+        elsewhere = ", ".join(self.elsewhere)
+        return Seen(self.announced, self.latch_age, withdrawals, restores, held, elsewhere)
+
+    def _on_lo(self, address: str) -> bool:
+        return any(i == "lo" and a.split("/")[0] == address for i, a in self.addresses)
+
+
+def notes_argv(vip: Vip) -> Argv:
+    """Build the command that shows the notes; what is missing it leaves out."""
+    latch, hold = notes.latch_path(vip.address), notes.hold_path(vip.address)
+    return ("/usr/bin/head", "-v", "-c", "65536", latch, hold)
+
+
+def read(vip: Vip, shown: Result, booted: Result, noted: Result) -> Look:
+    """Read what the three commands of a look have printed.
+
+    Raises:
+        CommandFailed: it cannot be told what the addresses or the boot are.
+    """
+    facts, files = _files(booted.stdout), _files(noted.stdout)
+    try:
+        boot_id, uptime = facts[BOOT_ID].strip(), float(facts[UPTIME].split()[0])
+        interfaces = json.loads(shown.stdout)
+        addresses, labels = _addresses(interfaces), _labels(interfaces)
+    except (LookupError, ValueError, TypeError, RecursionError) as error:
+        raise CommandFailed(ADDRESSES, shown.status, f"cannot be read: {error!r}") from error
+    latch_path, hold_path = notes.latch_path(vip.address), notes.hold_path(vip.address)
+    latch, hold, troubles = Latch(), None, []
+    if latch_path in files:
+        try:
+            latch = notes.parse(files[latch_path])
+        except ValueError as error:
+            troubles.append(f"{latch_path} cannot be read: {error}")
+    elif _denied(latch_path, noted):
+        troubles.append(f"{latch_path} cannot be read: permission denied")
+    if hold_path in files:
+        hold = notes.parse_hold(files[hold_path])
+    elif _denied(hold_path, noted):
+        hold = notes.UNREADABLE_HOLD
+    trouble = "; ".join(troubles)
+    return Look(addresses, vip.address, boot_id, uptime, latch, hold, trouble, labels)
+
+
+def _denied(path: str, noted: Result) -> bool:
+    return any(path in line and "denied" in line for line in noted.stderr.splitlines())
+
+
+def _files(text: str) -> dict[str, str]:
+    """Split what `head -v` prints; the first mention of a file counts."""
+    files: dict[str, str] = {}
+    name = ""
+    for line in text.splitlines():
+        if line.startswith("==> ") and line.endswith(" <==") and line[4:-4] not in files:
+            name = line[4:-4]
+            files[name] = ""
+        elif name:
+            files[name] += line + "\n"
+    return files
+
+
+def _addresses(document: Any) -> frozenset[tuple[str, str]]:
+    if not any(interface["ifname"] == "lo" for interface in document):
+        raise ValueError("no loopback in it")
+    return frozenset(
+        (str(interface["ifname"]), f"{entry['local']}/{entry['prefixlen']}")
+        for interface in document
+        for entry in interface.get("addr_info", ())
+        if "local" in entry
+    )
+
+
+def _labels(document: Any) -> frozenset[tuple[str, str]]:
+    return frozenset(
+        (str(entry["label"]), str(entry["local"]))
+        for interface in document
+        if interface["ifname"] == "lo"
+        for entry in interface.get("addr_info", ())
+        if "label" in entry and "local" in entry
+    )

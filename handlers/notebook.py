@@ -1,0 +1,102 @@
+"""Write the notes of a request onto its endpoint: latch and hold."""
+
+from __future__ import annotations
+
+from anycast_checks.line import clean
+
+from .endpoint import Site
+from .errors import HandlerError
+from .latch import Hold, Latch, hold_path, latch_path
+from .look import Look
+from .outcome import Request, signature
+
+
+class Notebook:
+    """The notes on one endpoint; each method returns what stood in the way, or nothing.
+
+    A note that cannot be written never stops a withdrawal: a full disk must not keep a dead
+    endpoint in the routing.
+    """
+
+    def __init__(self, site: Site, request: Request) -> None:
+        self._site = site
+        self._request = request
+        self._latch_path = latch_path(request.vip.address)
+        self._hold_path = hold_path(request.vip.address)
+
+    def put_latch_on(self, before: Look, reason: str) -> str:
+        """Note a withdrawal."""
+        try:
+            latch = before.latch.put_on(
+                uptime=before.uptime,
+                clock=self._site.clock(),
+                boot_id=before.boot_id,
+                by=signature(),
+                reason=clean(reason, 120),
+            )
+        except HandlerError as error:
+            return f"no latch was written: {error}"
+        return self._write(latch)
+
+    def keep_latch_on(self, reason: str) -> str:
+        """Note a withdrawal again where another monitoring host has written over its latch.
+
+        It may have looked before the withdrawal, and have taken an old latch off after it.
+        """
+        try:
+            look = self._site.look()
+        except HandlerError as error:
+            return f"the latch was not looked at again: {error}"
+        if look.announced or look.latch.is_on(look.boot_id):
+            return ""
+        return self.put_latch_on(look, reason)
+
+    def take_latch_back(self, before: Look) -> None:
+        """Leave the latch as it was before a withdrawal that has not worked."""
+        if before.latch == Latch():
+            self._site.remove_note(self._latch_path)
+        else:
+            self._write(before.latch)
+
+    def take_latch_off(self, look: Look) -> str:
+        """Note that the VIP is announced again, by whomever."""
+        return self._write_or_remove(look.latch.take_off())
+
+    def note_restore_to_come(self, look: Look) -> str:
+        """Count an automatic restore before it is made; the latch stays on."""
+        return self._write(self._restored(look, still_on=True))
+
+    def note_restore(self, look: Look) -> str:
+        """Note a restore that was made, and take the latch off."""
+        return self._write_or_remove(self._restored(look, still_on=False))
+
+    def place_hold(self, reason: str, *, announced: bool, seconds: int | None = None) -> str:
+        """Order the automation to leave the endpoint as it is."""
+        try:
+            clock = self._site.clock()
+        except HandlerError as error:
+            return f"no hold was placed: {error}"
+        until = clock + seconds if seconds else None
+        hold = Hold(clock, until, signature(), clean(reason, 120), announced)
+        return self._site.write_note(self._hold_path, hold.render())
+
+    def remove_hold(self) -> str:
+        """Take the order back."""
+        return self._site.remove_note(self._hold_path)
+
+    def _restored(self, look: Look, *, still_on: bool) -> Latch:
+        return look.latch.restored(
+            uptime=look.uptime,
+            clock=self._site.clock(),
+            boot_id=look.boot_id,
+            automatic=still_on,
+            still_on=still_on,
+        )
+
+    def _write(self, latch: Latch) -> str:
+        return self._site.write_note(self._latch_path, latch.render())
+
+    def _write_or_remove(self, latch: Latch) -> str:
+        # A latch that stays on would undo what a person does next; a full disk can remove it.
+        trouble = self._write(latch)
+        return trouble and (self._site.remove_note(self._latch_path) or trouble)

@@ -1,0 +1,104 @@
+"""The Shell: how a command reaches an endpoint, over SSH or on this very host."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import NamedTuple, Protocol
+
+from .deadline import Deadline
+from .errors import Unreachable
+from .fleet import Endpoint, Ssh
+
+COMMAND_SECONDS = 3.0
+# Before each new try to connect.
+PAUSES = (0.5, 1.0, 2.0)
+
+
+class Result(NamedTuple):
+    """How a command ended: exit status, and the text of both streams."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+class Shell(Protocol):
+    """Runs commands on one endpoint, as one user."""
+
+    is_root: bool
+
+    def run(self, argv: Sequence[str], stdin: str = "", timeout: float = COMMAND_SECONDS) -> Result:
+        """Run one command to its end.
+
+        Raises:
+            Unreachable: it was not sent.
+            OutcomeUnknown: it was sent, and did not end within ``timeout`` seconds or its end
+                was not heard.
+        """
+
+
+@contextmanager
+def open_shell(endpoint: Endpoint, ssh: Ssh, deadline: Deadline) -> Iterator[Shell]:
+    """Open the shell of an endpoint and close it in the end.
+
+    Local where the management address is this host's own, as a socket proves; over SSH otherwise,
+    and then tried again, with growing pauses, for as long as nothing was sent.
+
+    Raises:
+        ConfigurationError: identity or known hosts cannot be used.
+        Unreachable: nobody answers, or not in time.
+        Rejected: the host key or the login is refused.
+    """
+    from anycast_checks.address import Locality, locality
+
+    if locality(endpoint.address) is Locality.LOCAL:
+        from .local import LocalShell
+
+        yield LocalShell(deadline)
+        return
+    shell = _Connection(endpoint, ssh, deadline)
+    try:
+        yield shell
+    finally:
+        shell.close()
+
+
+class _Connection:
+    """A shell over SSH that survives the loss of its connection."""
+
+    def __init__(self, endpoint: Endpoint, ssh: Ssh, deadline: Deadline) -> None:
+        # paramiko takes longer to import than everything else together.
+        from .ssh import SshShell
+
+        self.is_root = ssh.user == "root"
+        self._connect = partial(SshShell, endpoint, ssh)
+        self._deadline = deadline
+        for pause in PAUSES:
+            try:
+                self._shell = self._connect(deadline)
+            except Unreachable:
+                if deadline.left(pause) < pause:
+                    raise
+                time.sleep(pause)
+            else:
+                return
+        self._shell = self._connect(deadline)
+
+    def run(self, argv: Sequence[str], stdin: str = "", timeout: float = COMMAND_SECONDS) -> Result:
+        """Run one command to its end; see Shell.run."""
+        try:
+            return self._shell.run(argv, stdin, timeout)
+        except Unreachable:
+            # Nothing was sent, so it is safe to send it over a new connection; once, and soon,
+            # since others may be waiting for the lock.
+            self._shell.close()
+            soon = Deadline(self._deadline.left(COMMAND_SECONDS))
+            self._shell = self._connect(self._deadline, soon)
+            return self._shell.run(argv, stdin, timeout)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._shell.close()

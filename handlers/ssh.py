@@ -1,0 +1,249 @@
+"""The Shell over SSH; the only home of paramiko.
+
+Every phase is bounded, and every failure says which of three things it is: nothing was sent
+(Unreachable), a person must look (Rejected), or sent and not heard (OutcomeUnknown).
+"""
+
+from __future__ import annotations
+
+import logging
+import shlex
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+import paramiko
+from cryptography.exceptions import UnsupportedAlgorithm
+
+from .deadline import Deadline
+from .errors import ConfigurationError, OutcomeUnknown, Rejected, Unreachable
+from .fleet import Endpoint, Ssh
+from .shell import COMMAND_SECONDS, Result
+
+CONNECT_SECONDS = 5.0
+HANDSHAKE_SECONDS = 8.0
+# What a process leaves behind may keep the streams open after it has ended.
+DRAIN_SECONDS = 0.5
+LONGEST_DRAIN = 2.0  # it may also go on talking
+LARGEST_OUTPUT = 1_000_000
+
+KINDS = {f"ecdsa-sha2-nistp{bits}" for bits in (256, 384, 521)}
+KINDS |= {"ssh-ed25519", "ssh-rsa", "rsa-sha2-256", "rsa-sha2-512"}
+
+# Its transport thread logs tracebacks to stderr where nothing is configured.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
+logging.getLogger("paramiko").propagate = False
+
+
+class SshShell:
+    """Runs commands over one SSH connection, with a pinned host key and one identity."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        ssh: Ssh,
+        deadline: Deadline,
+        connecting: Deadline | None = None,
+    ) -> None:
+        self.is_root = ssh.user == "root"
+        self._deadline = deadline
+        self._connecting = connecting or deadline
+        self._where = f"{endpoint.address} port {endpoint.port}"
+        self._client = paramiko.SSHClient()
+        identity = _identity(ssh.identity)
+        self._pin(ssh.known_hosts)
+        sock = self._connect_tcp(endpoint)
+        try:
+            self._log_in(endpoint, ssh, identity, sock)
+        except BaseException:
+            self.close()
+            sock.close()
+            raise
+
+    def run(self, argv: Sequence[str], stdin: str = "", timeout: float = COMMAND_SECONDS) -> Result:
+        """Run one command to its end; see Shell.run."""
+        seconds = self._deadline.left(timeout)
+        transport = self._client.get_transport()
+        with self._abort_after(seconds):
+            try:
+                if transport is None:
+                    raise EOFError
+                channel = transport.open_session(timeout=seconds)
+            except (paramiko.SSHException, EOFError, OSError) as error:
+                raise Unreachable(
+                    f"{self._where}: no channel for {argv[0]}: {_say(error)}"
+                ) from error
+            try:
+                return _execute(channel, argv, stdin, seconds)
+            except (paramiko.SSHException, EOFError, OSError) as error:
+                raise OutcomeUnknown(argv, f"{self._where}: {_say(error)}") from error
+            finally:
+                channel.close()
+
+    def close(self) -> None:
+        """Close the connection; commands that still run there are left to themselves."""
+        self._client.close()
+
+    def _pin(self, known_hosts: str) -> None:
+        try:
+            self._client.load_host_keys(str(known_hosts))
+        except OSError as error:
+            raise ConfigurationError(
+                f"{known_hosts}: known_hosts cannot be read: {error.strerror}"
+            ) from error
+        except paramiko.hostkeys.InvalidHostKey as error:
+            raise ConfigurationError(
+                f"{known_hosts}: a line is not a plain host key: {error.line.strip()[:60]}"
+            ) from error
+        except ValueError as error:
+            raise ConfigurationError(
+                f"{known_hosts}: a line is not a plain host key: {_say(error)}"
+            ) from error
+        self._client.set_missing_host_key_policy(_RejectUnpinned(known_hosts))
+
+    def _connect_tcp(self, endpoint: Endpoint) -> socket.socket:
+        seconds = self._connecting.left(CONNECT_SECONDS)
+        try:
+            sock = socket.create_connection((endpoint.address, endpoint.port), seconds)
+        except TimeoutError as error:
+            raise Unreachable(f"{self._where}: no connection within {seconds:.1f} s") from error
+        except OSError as error:
+            raise Unreachable(f"{self._where}: {_say(error)}") from error
+        # Each request is a few small packets that wait for one another.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return sock
+
+    def _log_in(
+        self, endpoint: Endpoint, ssh: Ssh, identity: paramiko.PKey, sock: socket.socket
+    ) -> None:
+        seconds = self._connecting.left(HANDSHAKE_SECONDS)
+        with self._abort_after(seconds):
+            try:
+                self._client.connect(
+                    endpoint.address,
+                    endpoint.port,
+                    ssh.user,
+                    pkey=identity,
+                    sock=sock,
+                    timeout=seconds,
+                    banner_timeout=seconds,
+                    auth_timeout=seconds,
+                    channel_timeout=seconds,
+                    allow_agent=False,
+                    look_for_keys=False,
+                    disabled_algorithms={"keys": self._unpinned_kinds(endpoint)},
+                )
+            except paramiko.BadHostKeyException as error:
+                raise Rejected(
+                    f"{self._where}: its host key is not the one in {ssh.known_hosts}: "
+                    "find out why before you pin the new one"
+                ) from error
+            except paramiko.ssh_exception.IncompatiblePeer as error:
+                raise Rejected(
+                    f"{self._where}: {_say(error)}; known_hosts is {ssh.known_hosts}"
+                ) from error
+            except (paramiko.SSHException, EOFError, OSError) as error:
+                raise self._login_failed(ssh, error) from error
+
+    def _unpinned_kinds(self, endpoint: Endpoint) -> list[str]:
+        # paramiko asks for the first kind that is pinned, else for any: a host that has only
+        # the second would show one that is not pinned.
+        name = endpoint.address if endpoint.port == 22 else f"[{endpoint.address}]:{endpoint.port}"
+        pinned = set(self._client.get_host_keys().lookup(name) or KINDS)
+        if "ssh-rsa" in pinned:
+            pinned |= {"rsa-sha2-256", "rsa-sha2-512"}
+        return sorted(KINDS - pinned)
+
+    def _login_failed(self, ssh: Ssh, error: Exception) -> Unreachable | Rejected:
+        transport = self._client.get_transport()
+        if transport is None or not transport.remote_version:
+            return Unreachable(f"{self._where}: no SSH banner: {_say(error)}")
+        if not transport.initial_kex_done:
+            return Unreachable(f"{self._where}: the key exchange failed: {_say(error)}")
+        refused = isinstance(error, paramiko.AuthenticationException)
+        if refused and "timeout" not in str(error).lower() and transport.is_active():
+            return Rejected(
+                f"{self._where}: login as {ssh.user} with {ssh.identity} was refused: "
+                "is the public key in its authorized_keys?"
+            )
+        return Unreachable(f"{self._where}: the login did not end: {_say(error)}")
+
+    @contextmanager
+    def _abort_after(self, seconds: float) -> Iterator[None]:
+        # paramiko waits for some replies without any bound (an exec request's among them);
+        # only closing the connection under it ends such a wait. The second of grace lets the
+        # bounds that it does have speak first, since they know more.
+        timer = threading.Timer(seconds + 1.0, self.close)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+
+class _RejectUnpinned(paramiko.MissingHostKeyPolicy):
+    # paramiko's own policy raises a plain SSHException, which reads like trouble on the wire.
+    def __init__(self, known_hosts: str) -> None:
+        self._known_hosts = known_hosts
+
+    def missing_host_key(self, client: object, hostname: str, key: object) -> None:
+        raise Rejected(
+            f"no host key is pinned for {hostname} in {self._known_hosts}: "
+            "add it, after comparing it with the endpoint's own"
+        )
+
+
+def _identity(file: str) -> paramiko.PKey:
+    try:
+        # Before any socket is opened: a missing file is not an unreachable endpoint.
+        return paramiko.PKey.from_path(file)
+    except OSError as error:
+        raise ConfigurationError(f"{file}: identity cannot be read: {error.strerror}") from error
+    except (
+        paramiko.SSHException,
+        paramiko.pkey.UnknownKeyType,
+        UnsupportedAlgorithm,
+        ValueError,
+        TypeError,
+    ) as error:
+        why = f"is not a private key that can be used: {_say(error)}"
+        # Each kind of file has an exception of its own for it.
+        if "password" in why.lower() or isinstance(error, paramiko.PasswordRequiredException):
+            why = "is protected by a passphrase, which nobody can type at night"
+        raise ConfigurationError(f"{file}: identity {why}") from error
+
+
+def _execute(channel: paramiko.Channel, argv: Sequence[str], stdin: str, seconds: float) -> Result:
+    channel.settimeout(seconds)
+    channel.exec_command(shlex.join(argv))
+    if stdin:
+        channel.sendall(stdin.encode())
+    channel.shutdown_write()
+    if not channel.status_event.wait(seconds):
+        raise OutcomeUnknown(argv, f"it did not end within {seconds:.1f} s")
+    channel.settimeout(DRAIN_SECONDS)
+    patience = Deadline(LONGEST_DRAIN)
+    stdout = _drain(channel.recv, patience)
+    stderr = _drain(channel.recv_stderr, patience)
+    status = channel.recv_exit_status()
+    if status < 0:
+        raise OutcomeUnknown(argv, "the connection ended, or a signal ended the command")
+    return Result(status, stdout, stderr)
+
+
+def _drain(receive: Callable[[int], bytes], patience: Deadline) -> str:
+    data = b""
+    with suppress(TimeoutError):
+        while more := receive(65536):
+            data += more
+            if len(data) >= LARGEST_OUTPUT or patience.passed:
+                break
+    return data.decode(errors="replace")
+
+
+def _say(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__

@@ -1,0 +1,94 @@
+"""A table of the fleet file, read key by key, so that an error names file, key and reason."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, TypeVar
+
+from .errors import ConfigurationError
+
+T = TypeVar("T")
+
+
+class Table:
+    """One table of the file; every key must be taken, or it is unknown and refused."""
+
+    def __init__(self, file: str, prefix: str, values: dict[str, Any]) -> None:
+        self._file = file
+        self._prefix = prefix
+        self._values = dict(values)
+
+    def names(self) -> list[str]:
+        """List the keys that nobody has taken yet."""
+        return list(self._values)
+
+    def wrong(self, key: str, reason: str) -> ConfigurationError:
+        """Say what is wrong with a key."""
+        name = f"{self._prefix}.{key}" if self._prefix and key else self._prefix or key
+        return ConfigurationError(f"{self._file}: {name}: {reason}")
+
+    def table(self, key: str, *, required: bool = True) -> Table:
+        """Take a table."""
+        value = self._values.pop(key, None if required else {})
+        if value is None:
+            raise self.wrong(key, "is missing")
+        if not isinstance(value, dict):
+            raise self.wrong(key, "must be a table")
+        return self.inner(key, value)
+
+    def inner(self, key: str, value: dict[str, Any]) -> Table:
+        """Make a table of a value of this one."""
+        return Table(self._file, f"{self._prefix}.{key}" if self._prefix else key, value)
+
+    def take(self, key: str, kind: type[T], default: T | None = None) -> T:
+        """Take a value of one kind; without a default it must be there."""
+        value = self._values.pop(key, default)
+        if value is None:
+            raise self.wrong(key, "is missing")
+        if kind is object:
+            return value  # type: ignore[no-any-return]
+        # bool is an int to Python, and an int is a fine float to people.
+        accepted: tuple[type, ...] = (int, float) if kind is float else (kind,)
+        if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
+            raise self.wrong(key, f"must be {_KINDS[kind]}")
+        if isinstance(value, str) and "\0" in value:
+            raise self.wrong(key, "has a NUL in it")
+        try:
+            return kind(value)  # type: ignore[call-arg]
+        except OverflowError as error:
+            raise self.wrong(key, f"must be {_KINDS[kind]} that is not too large") from error
+
+    def matching(self, key: str, pattern: re.Pattern[str], what: str, default: str = "") -> str:
+        """Take text of a certain form."""
+        value = self.take(key, str, default or None)
+        if not pattern.fullmatch(value):
+            raise self.wrong(key, f"{value!r} is not {what}")
+        return value
+
+    def choice(self, key: str, choices: tuple[str, ...], default: str) -> str:
+        """Take one of a few words."""
+        value = self.take(key, str, default)
+        if value not in choices:
+            raise self.wrong(key, f"must be one of: {', '.join(choices)}")
+        return value
+
+    def path(self, key: str, default: str = "") -> str:
+        """Take an absolute path."""
+        value = self.take(key, str, default or None)
+        if not value.startswith("/"):
+            raise self.wrong(key, "must be an absolute path")
+        return value
+
+    def refuse_unknown(self) -> None:
+        """Raise for the first key that nobody has taken."""
+        for key in self._values:
+            raise self.wrong(key, "is not a key of the fleet file")
+
+
+_KINDS: dict[type, str] = {
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    list: "a list",
+}

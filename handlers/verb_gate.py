@@ -1,0 +1,42 @@
+"""What an endpoint needs, so that the handler's account can do what it must and no more."""
+
+from __future__ import annotations
+
+import click
+
+from .errors import DONE
+from .fleet import load
+from .gate import files
+
+PARTS = ("gate", "allow", "sudoers", "authorized-keys")
+
+
+@click.command()
+@click.argument("vips", metavar="[VIP]...", nargs=-1)
+@click.option("--only", type=click.Choice(PARTS), help="Print that file alone, to install it.")
+@click.pass_obj
+def command(file: str, /, vips: tuple[str, ...], only: str | None) -> int:
+    """Print the files that let the handler's account do what it must on an endpoint, and no more.
+
+    For the VIPs that the endpoint carries; without VIP: for all of them. `gate` is the forced
+    command, `allow` its closed list of commands, `sudoers` what runs as root, `authorized-keys`
+    the line for the handler's key.
+    """
+    fleet = load(file)
+    found = tuple(fleet.vip(name) for name in vips) or fleet.vips
+    texts = {
+        "gate": (files.GATE, files.gate),
+        "allow": (files.ALLOW, lambda: files.allow(fleet.ssh, found)),
+        "sudoers": (files.SUDOERS, lambda: files.sudoers(fleet.ssh, found)),
+        "authorized-keys": (
+            f"~{fleet.ssh.user}/.ssh/authorized_keys",
+            lambda: files.authorized_keys(fleet.ssh),
+        ),
+    }
+    if only:
+        click.echo(texts[only][1](), nl=False)
+        return DONE
+    for part in PARTS[1:]:
+        path, text = texts[part]
+        click.echo(f"# {path}:\n{text()}")
+    return DONE

@@ -1,0 +1,59 @@
+"""A person's order to the automation: leave this endpoint, or the whole VIP, as it is."""
+
+from __future__ import annotations
+
+import re
+
+import click
+
+from .command import note_options, note_request
+from .endpoint import Site
+from .errors import HandlerError
+from .hand import on_each
+from .notebook import Notebook
+from .outcome import age
+
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+LONGEST = 365 * 86400
+
+
+class Duration(click.ParamType):  # type: ignore[type-arg]
+    """A time such as 90s, 30m, 2h or 1d; seconds."""
+
+    name = "duration"
+
+    def convert(
+        self, value: str | int, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        """Read it, or say how it should look."""
+        if isinstance(value, int):
+            return value
+        found = re.fullmatch(r"([1-9][0-9]{0,8})([smhd])", value)
+        if not found or int(found[1]) * UNITS[found[2]] > LONGEST:
+            self.fail(f"{value!r} is not a time such as 90s, 30m, 2h or 1d", param, ctx)
+        return int(found[1]) * UNITS[found[2]]
+
+
+@click.command()
+@note_options
+@click.option("--reason", required=True, metavar="TEXT", help="For whoever finds the hold.")
+@click.option("--for", "seconds", type=Duration(), metavar="TIME", help="Such as 30m, 2h or 1d.")
+@click.pass_obj
+def command(file: str, /, vip: str, endpoint: str | None, reason: str, seconds: int | None) -> int:
+    """Tell the automation to leave an endpoint as it is, announced or withdrawn.
+
+    Without ENDPOINT: every endpoint of the VIP. It holds until `release`; when the time of --for
+    is over, that is an alert and not an action.
+    """
+    fleet, request, endpoints = note_request(file, "hold", vip, endpoint, reason)
+
+    def place(site: Site) -> str:
+        announced = site.look().announced
+        notes = Notebook(site, request)
+        trouble = notes.place_hold(request.reason, announced=announced, seconds=seconds)
+        if trouble:
+            raise HandlerError(f"not held: {trouble}")
+        how = "announced" if announced else "withdrawn"
+        return f"held as it is, {how}{f', for {age(seconds)}' if seconds else ''}"
+
+    return on_each(fleet, request, endpoints, place)

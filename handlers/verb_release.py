@@ -1,0 +1,34 @@
+"""The end of a hold."""
+
+from __future__ import annotations
+
+import click
+
+from .command import note_options, note_request
+from .endpoint import Site
+from .errors import HandlerError
+from .hand import on_each
+from .notebook import Notebook
+
+
+@click.command()
+@note_options
+@click.option("--reason", default="", metavar="TEXT", help="For the log.")
+@click.pass_obj
+def command(file: str, /, vip: str, endpoint: str | None, reason: str) -> int:
+    """Give an endpoint back to the automation.
+
+    Without ENDPOINT: every endpoint of the VIP.
+    """
+    fleet, request, endpoints = note_request(file, "release", vip, endpoint, reason)
+
+    def remove(site: Site) -> str:
+        hold = site.look().hold
+        if hold is None:
+            return "was not held"
+        trouble = Notebook(site, request).remove_hold()
+        if trouble:
+            raise HandlerError(f"still held: {trouble}")
+        return f"released; it was held by {hold.by}"
+
+    return on_each(fleet, request, endpoints, remove)

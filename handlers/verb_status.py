@@ -1,0 +1,160 @@
+"""A table of what every endpoint is like now."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import click
+
+from anycast_checks.line import clean
+
+from .count import Uncountable, is_in_ospf
+from .deadline import Deadline
+from .endpoint import Site
+from .errors import DONE, TRIED_AND_FAILED, ConfigurationError, HandlerError
+from .fleet import Endpoint, Fleet, Vip, load
+from .look import Look
+from .outcome import age
+from .shell import open_shell
+
+SECONDS = 15.0
+AT_ONCE = 16
+WATCH_SECONDS = 2.0
+COLUMNS = ("vip", "endpoint", "address", "announced", "in ospf", "latch", "hold")
+
+
+@dataclass(frozen=True)
+class _Row:
+    vip: Vip
+    endpoint: Endpoint
+    look: Look | None = None
+    clock: int = 0
+    in_ospf: bool | None = None
+    error: str = ""
+
+    def document(self) -> dict[str, Any]:
+        latch = hold = None
+        if self.look and self.look.latch_age is not None:
+            latch = {
+                "age": round(self.look.latch_age, 1),
+                "by": self.look.latch.by,
+                "reason": self.look.latch.reason,
+            }
+        if self.look and self.look.hold:
+            hold = asdict(self.look.hold) | {"expired": self.look.hold.has_expired(self.clock)}
+        return {
+            "vip": self.vip.name,
+            "endpoint": self.endpoint.name,
+            "address": self.endpoint.address,
+            "announced": self.look.announced if self.look else None,
+            "in_ospf": self.in_ospf,
+            "latch": latch,
+            "hold": hold,
+            "error": self.error or None,
+        }
+
+    def cells(self) -> tuple[str, ...]:
+        where = (self.vip.name, self.endpoint.name, self.endpoint.address)
+        look = self.look
+        if look is None:
+            return (*where, "?", "?", "?", "?")
+        latch = "-" if look.latch_age is None else f"{age(look.latch_age)} ago"
+        in_ospf = "?" if self.in_ospf is None else _yes(self.in_ospf)
+        return (*where, _yes(look.announced), in_ospf, latch, self._hold(look))
+
+    def remarks(self) -> list[str]:
+        """Say who did it and why, below the table."""
+        if self.look is None:
+            return [self.error]
+        said = []
+        if self.look.latch_age is not None and not self.look.announced:
+            latch = self.look.latch
+            said.append(f"withdrawn by {latch.by}: {latch.reason}")
+        if self.look.hold:
+            said.append(f"held by {self.look.hold.by}: {self.look.hold.reason}")
+        return said
+
+    def _hold(self, look: Look) -> str:
+        if look.hold is None:
+            return "-"
+        if look.hold.has_expired(self.clock):
+            return "expired"
+        return "held" if look.hold.until is None else f"{age(look.hold.until - self.clock)} left"
+
+
+@click.command()
+@click.argument("vip", metavar="[VIP]", required=False)
+@click.option("--watch", is_flag=True, help="Show it again every 2 s, until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="Print a list for programs instead.")
+@click.pass_obj
+def command(file: str, /, vip: str | None, *, watch: bool, as_json: bool) -> int:
+    """Show what every endpoint is like now; changes nothing."""
+    fleet = load(file)
+    vips = (fleet.vip(vip),) if vip else fleet.vips
+    while True:
+        rows = _look_at_all(fleet, vips)
+        if watch and not as_json:
+            click.clear()
+        if as_json:
+            click.echo(json.dumps([row.document() for row in rows], indent=None if watch else 2))
+        else:
+            _print(rows)
+            if os.path.exists(fleet.paths.stop):
+                click.secho(f"{fleet.paths.stop} exists: the automation only looks", fg="yellow")
+        if not watch:
+            return TRIED_AND_FAILED if any(row.error for row in rows) else DONE
+        time.sleep(WATCH_SECONDS)
+
+
+def _look_at_all(fleet: Fleet, vips: tuple[Vip, ...]) -> list[_Row]:
+    pairs = [(vip, endpoint) for vip in vips for endpoint in vip.endpoints]
+    deadline = Deadline(SECONDS)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(lambda pair: _look_at(fleet, pair[0], pair[1], deadline), pairs))
+
+
+def _look_at(fleet: Fleet, vip: Vip, endpoint: Endpoint, deadline: Deadline) -> _Row:
+    try:
+        with open_shell(endpoint, fleet.ssh, deadline) as shell:
+            site = Site(shell, vip)
+            look = site.look()
+            clock = site.clock() if look.hold else 0
+            try:
+                in_ospf = is_in_ospf(shell, vip)
+            except Uncountable:
+                in_ospf = None
+            return _Row(vip, endpoint, look, clock, in_ospf)
+    except ConfigurationError:
+        raise
+    except HandlerError as error:
+        return _Row(vip, endpoint, error=clean(str(error)))
+
+
+def _print(rows: list[_Row]) -> None:
+    table = [tuple(name.upper() for name in COLUMNS), *(row.cells() for row in rows)]
+    widths = [max(len(line[i]) for line in table) for i in range(len(COLUMNS))]
+    for line, row in zip(table, [None, *rows], strict=True):
+        text = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        click.secho(text.rstrip(), fg=_colour(row), bold=row is None)
+    for row in rows:
+        for said in row.remarks():
+            click.secho(clean(f"{row.endpoint.name}: {said}"), fg=None if row.look else "red")
+
+
+def _colour(row: _Row | None) -> str | None:
+    if row is None:
+        return None
+    if row.look is None:
+        return "red"
+    if row.in_ospf is not None and row.in_ospf is not row.look.announced:
+        return "red"
+    return "green" if row.look.announced else "yellow"
+
+
+def _yes(value: bool) -> str:  # noqa: FBT001 - the word for it
+    return "yes" if value else "no"

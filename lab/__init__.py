@@ -1,0 +1,10 @@
+"""Hosts in network namespaces with real daemons; for the demo, the tests and the benchmarks.
+
+`python -m lab up` builds one to play with; programs use `with Lab() as lab: ...`.
+"""
+
+from .errors import LabError
+from .host import Host
+from .lab import Endpoint, Lab
+
+__all__ = ["Endpoint", "Host", "Lab", "LabError"]

@@ -1,0 +1,82 @@
+"""Routing: FRR's zebra and ospfd, as on real routers and endpoints."""
+
+from __future__ import annotations
+
+import json
+
+from .host import Host
+from .topology import ENDPOINTS, VIP, Place
+
+# FRR's timers of 10 and 40 s would make the lab wait for nothing.
+LINK = """\
+interface {}
+ ip ospf network point-to-point
+ ip ospf hello-interval 1
+ ip ospf dead-interval 4
+"""
+# Without an explicit id an endpoint would take the VIP for it, as all the others do. OSPF's pause
+# of 5 s between two versions of an LSA would make a start take 12 s, so it begins without.
+ROUTER_OSPF = """\
+router ospf
+ ospf router-id {}
+ timers throttle lsa all 0
+ timers lsa min-arrival 0
+"""
+REAL_TIMERS = (
+    "configure terminal",
+    "router ospf",
+    "no timers throttle lsa all",
+    "no timers lsa min-arrival",
+)
+ONLY_THE_VIP = f"""\
+ip prefix-list ANYCAST seq 5 permit {VIP}/32
+route-map ANYCAST permit 10
+ match ip address prefix-list ANYCAST
+"""
+
+
+def router_configuration() -> str:
+    """Write ospfd.conf of the router; it tells the endpoints the way to mon and client."""
+    links = "".join(LINK.format(place.name) for place in ENDPOINTS)
+    networks = "".join(f" network {place.network} area 0\n" for place in ENDPOINTS)
+    return links + ROUTER_OSPF.format("10.0.0.1") + networks + " redistribute connected\n"
+
+
+def endpoint_configuration(place: Place, style: str) -> str:
+    """Write ospfd.conf of an endpoint, in one of the two styles of announcing the VIP."""
+    text = LINK.format("eth0")
+    if style == "redistribute":
+        text += ONLY_THE_VIP
+    text += ROUTER_OSPF.format(place.address) + f" network {place.network} area 0\n"
+    if style == "redistribute":
+        return text + " redistribute connected route-map ANYCAST\n"
+    return text + f" network {VIP}/32 area 0\n"
+
+
+def start(host: Host, ospfd: str) -> None:
+    """Start zebra and ospfd."""
+    for directory in ("/etc/frr", "/run/frr", "/var/log/frr"):
+        host.make_directory(directory, owner="frr")
+    head = f"hostname {host.name}\nlog file /var/log/frr/%s.log\n"
+    for name, text in (("zebra", ""), ("ospfd", ospfd)):
+        host.write(f"/etc/frr/{name}.conf", head.replace("%s", name) + text, owner="frr")
+    # vtysh wants the file, and must find the two above and not one for all daemons.
+    host.write("/etc/frr/vtysh.conf", "no service integrated-vtysh-config\n", owner="frr")
+    host.run(["rm", "-f", "/etc/frr/frr.conf"], check=True)
+    for name in ("zebra", "ospfd"):
+        pidfile = f"/run/frr/{name}.pid"
+        host.run([f"/usr/lib/frr/{name}", "-d", "-i", pidfile, "-A", "127.0.0.1"], check=True)
+
+
+def set_real_timers(host: Host) -> None:
+    """Give ospfd the timers that it has everywhere else, once the start is over."""
+    words = [word for line in REAL_TIMERS for word in ("-c", line)]
+    host.run(["vtysh", "-d", "ospfd", *words], check=True)
+
+
+def next_hops(host: Host, prefix: str = VIP) -> tuple[str, ...]:
+    """List the gateways of a route in the host's kernel, sorted; empty where there is no route."""
+    shown = host.run(["ip", "-json", "route", "show", prefix], check=True).stdout
+    routes = json.loads(shown or "[]")
+    hops = [hop for route in routes for hop in route.get("nexthops", [route])]
+    return tuple(sorted(hop["gateway"] for hop in hops if "gateway" in hop))

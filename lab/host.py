@@ -1,0 +1,185 @@
+"""One host of the lab: its namespaces, and what can be done in them."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+from .errors import LabError
+
+INIT = Path(__file__).with_name("init.py")
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+ENVIRONMENT: Mapping[str, str] = MappingProxyType({"PATH": PATH, "LC_ALL": "C.UTF-8"})
+COMMAND_SECONDS = 30.0
+END_SECONDS = 10.0
+CLONE_NEWNET = 0x40000000
+# Every other account's first group has its name.
+FIRST_GROUP = MappingProxyType({"nobody": "nogroup"})
+
+
+class Host:
+    """A host that runs; ``pid`` is that of its process 1 as this process counts."""
+
+    def __init__(self, name: str, pid: int) -> None:
+        self.name = name
+        self.pid = pid
+        self._started: list[subprocess.Popen[str]] = []
+
+    def enter(self, argv: Sequence[str], user: str = "root") -> list[str]:
+        """Build the command that runs argv in the host, in / and with all of the user's groups.
+
+        The command in the host dies with the process that runs this one.
+        """
+        group = FIRST_GROUP.get(user, user)
+        who = [f"--reuid={user}", f"--regid={group}", "--init-groups"] if user != "root" else []
+        spaces = ["nsenter", f"--target={self.pid}", "--mount", "--net", "--uts", "--pid"]
+        return [*spaces, "--", "setpriv", *who, "--pdeathsig=KILL", "--", *argv]
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        user: str = "root",
+        stdin: str = "",
+        timeout: float = COMMAND_SECONDS,
+        check: bool = False,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run one command to its end, with a minimal environment (no HOME but root's).
+
+        Args:
+            argv: the program, looked for in the host's usual PATH, and its arguments.
+            user: whose rights it has.
+            stdin: what it may read.
+            timeout: seconds; then it is killed and subprocess.TimeoutExpired is raised.
+            check: whether an exit status other than 0 is a LabError.
+        """
+        ended = subprocess.run(
+            self.enter(argv, user),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+            env=_environment(user),
+        )
+        if check and ended.returncode != 0:
+            said = " ".join((ended.stderr or ended.stdout).split())
+            raise LabError(f"{self.name}: {' '.join(argv)}: exit status {ended.returncode}: {said}")
+        return ended
+
+    def popen(
+        self,
+        argv: Sequence[str],
+        *,
+        user: str = "root",
+        stdin: int | None = subprocess.DEVNULL,
+        stdout: int | None = None,
+        stderr: int | None = None,
+    ) -> subprocess.Popen[str]:
+        """Start a command; killing the returned process kills the command, and so does the end."""
+        process = subprocess.Popen(
+            self.enter(argv, user),
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            text=True,
+            env=_environment(user),
+            # A Ctrl-C is for the lab, which then ends its hosts in order.
+            start_new_session=True,
+        )
+        self._started.append(process)
+        return process
+
+    def write(self, path: str, text: str, *, owner: str = "root", mode: int = 0o644) -> None:
+        """Write a file of the host, with the directories above it; its group is its owner's."""
+        group = FIRST_GROUP.get(owner, owner)
+        install = ["install", "-D", "-o", owner, "-g", group, "-m", f"{mode:o}", "/dev/stdin", path]
+        self.run(install, stdin=text, check=True)
+
+    def make_directory(self, path: str, *, owner: str = "root", mode: int = 0o755) -> None:
+        """Make a directory of the host, and those above it."""
+        group = FIRST_GROUP.get(owner, owner)
+        self.run(["install", "-d", "-o", owner, "-g", group, "-m", f"{mode:o}", path], check=True)
+
+    def read(self, path: str) -> str:
+        """Read a text file of the host; raises LabError where it cannot be read."""
+        return self.run(["cat", path], check=True).stdout
+
+    def connect(self, address: str, port: int, timeout: float) -> socket.socket:
+        """Open a TCP connection from within the host's network; raises OSError as connect does."""
+        found: list[socket.socket | OSError] = []
+        # A network namespace belongs to a thread, so one is spent on it.
+        thread = threading.Thread(target=lambda: found.append(self._open(address, port, timeout)))
+        thread.start()
+        thread.join()
+        if isinstance(found[0], OSError):
+            raise found[0]
+        return found[0]
+
+    def wait_for_started(self) -> None:
+        """Reap what popen started; for a host that has ended."""
+        for process in self._started:
+            process.wait(END_SECONDS)
+
+    def _open(self, address: str, port: int, timeout: float) -> socket.socket | OSError:
+        libc = ctypes.CDLL(None, use_errno=True)
+        try:
+            with Path(f"/proc/{self.pid}/ns/net").open("rb") as space:
+                if libc.setns(space.fileno(), CLONE_NEWNET) != 0:
+                    number = ctypes.get_errno()
+                    return OSError(number, os.strerror(number))
+            return socket.create_connection((address, port), timeout)
+        except OSError as error:
+            return error
+
+
+class HostProcess:
+    """The namespaces of a host that is being started; their life is that of this process's pipe."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        spaces = ["--mount", "--net", "--uts", "--pid", "--fork", "--kill-child"]
+        self._process = subprocess.Popen(
+            ["unshare", *spaces, "--", sys.executable, "-I", str(INIT), name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=dict(ENVIRONMENT),
+            start_new_session=True,
+        )
+
+    def wait_until_ready(self) -> Host:
+        """Wait for the host's file systems, and return the host."""
+        assert self._process.stdout
+        pid, ready = self._process.stdout.readline(), self._process.stdout.readline()
+        if ready.strip() != "ready":
+            said = " ".join((pid + ready + self._process.stdout.read()).split())
+            raise LabError(f"{self.name}: the host cannot be started: {said}")
+        return Host(self.name, int(pid))
+
+    def end(self) -> None:
+        """Let go of the host; all its processes are then killed by the kernel."""
+        assert self._process.stdin
+        self._process.stdin.close()
+
+    def wait(self) -> None:
+        """Wait until nothing of the host is left."""
+        assert self._process.stdout
+        try:
+            self._process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(END_SECONDS)
+        self._process.stdout.close()
+
+
+def _environment(user: str) -> dict[str, str]:
+    return {**ENVIRONMENT, "HOME": "/root"} if user == "root" else dict(ENVIRONMENT)

@@ -1,0 +1,120 @@
+"""Process 1 of a lab host, run by path in fresh namespaces; standard library only.
+
+It makes the host's private file systems, says its pid (as its parent counts), and then keeps the
+host's syslog until standard input ends. The owner holds the other end of that pipe: however the
+owner dies, this process ends, and the kernel ends everything in the PID namespace with it.
+"""
+
+import ctypes
+import os
+import select
+import signal
+import socket
+import sys
+from pathlib import Path
+
+# What is written there, by daemons, the lab or whoever tries things in it, lands in memory.
+PRIVATE = (
+    "/boot",
+    "/etc",
+    "/home",
+    "/mnt",
+    "/opt",
+    "/root",
+    "/srv",
+    "/tmp",  # noqa: S108
+    "/usr",
+    "/var/backups",
+    "/var/cache",
+    "/var/lib",
+    "/var/local",
+    "/var/log",
+    "/var/mail",
+    "/var/opt",
+    "/var/spool",
+    "/var/tmp",  # noqa: S108
+)
+# /run is new in each host, and so the place for what the overlays keep.
+KEEP = Path("/run/lab")
+# A whole new /dev only because /dev/log would otherwise be that of the machine.
+DEVICES = ("full", "null", "ptmx", "pts", "random", "tty", "urandom", "zero")
+MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC = 2, 4, 8, 4096, 16384
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def mount(source: str, target: str, kind: str = "", flags: int = 0, options: str = "") -> None:
+    """Mount a file system; raises OSError with the target as its file name."""
+    words = (source.encode(), target.encode(), kind.encode(), flags, options.encode())
+    if libc.mount(*words) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"cannot mount {kind}: {os.strerror(number)}", target)
+
+
+def make_private_files() -> None:
+    """Put memory over /run and /dev, and overlays over the directories of PRIVATE."""
+    mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
+    KEEP.mkdir(mode=0o700)
+    for number, directory in enumerate(PRIVATE):
+        if not Path(directory).is_dir():
+            continue
+        upper, work = KEEP / f"upper{number}", KEEP / f"work{number}"
+        # The overlay's own root takes its mode from the upper directory.
+        upper.mkdir()
+        upper.chmod(Path(directory).stat().st_mode & 0o7777)
+        work.mkdir()
+        options = f"lowerdir={directory},upperdir={upper},workdir={work}"
+        mount("overlay", directory, "overlay", 0, options)
+    make_devices()
+
+
+def make_devices() -> None:
+    """Replace /dev by one that has the usual devices and room for a /dev/log."""
+    new = KEEP / "dev"
+    new.mkdir()
+    mount("tmpfs", str(new), "tmpfs", MS_NOSUID, "mode=755")
+    for name in DEVICES:
+        old, place = Path("/dev", name), new / name
+        if old.is_dir():
+            place.mkdir()
+        else:
+            place.touch()
+        mount(str(old), str(place), "", MS_BIND | MS_REC)
+    (new / "shm").mkdir(mode=0o1777)
+    (new / "shm").chmod(0o1777)  # whatever the umask
+    for name, target in (("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")):
+        (new / name).symlink_to(f"/proc/self/fd{target}")
+    mount(str(new), "/dev", "", MS_BIND | MS_REC)
+
+
+def keep_syslog_until_end_of_input() -> None:
+    """Append each datagram of /dev/log to /var/log/syslog, without its priority."""
+    sink = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    sink.bind("/dev/log")
+    Path("/dev/log").chmod(0o666)
+    with Path("/var/log/syslog").open("wb", buffering=0) as log:
+        print("ready", flush=True)
+        while True:
+            readable, _, _ = select.select([sink.fileno(), 0], [], [])
+            if sink.fileno() in readable:
+                log.write(sink.recv(65536).partition(b">")[2].rstrip(b"\0\n") + b"\n")
+            elif not os.read(0, 1):
+                return
+
+
+def main() -> None:
+    """Be the host whose name is the first argument."""
+    print(os.readlink("/proc/self"), flush=True)
+    # Ignored, children are reaped by the kernel, those that daemons leave behind included.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        socket.sethostname(sys.argv[1])
+        mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+        make_private_files()
+        keep_syslog_until_end_of_input()
+    except OSError as error:
+        sys.exit(f"{error.filename or sys.argv[1]}: {error.strerror}")
+
+
+if __name__ == "__main__":
+    main()

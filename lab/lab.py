@@ -1,0 +1,220 @@
+"""The whole lab: built on entering, ended on leaving."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+from . import frr, monitoring, network, sshd
+from .errors import LabError
+from .host import Host, HostProcess
+from .topology import CLIENT, ENDPOINTS, MON, NAMES, ROUTER, STYLES, VIP, Place, hosts_file
+from .unbound import Resolver
+from .waiting import wait_until
+
+T = TypeVar("T")
+# What the package installs, and where its users look for it in each host.
+PROGRAMS = {
+    "check_anycast": ("/usr/local/bin", monitoring.PLUGINS),
+    "anycast-handler": ("/usr/local/bin", "/usr/bin"),
+}
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An endpoint of the lab: its host, its management address, its resolver."""
+
+    host: Host
+    place: Place
+    resolver: Resolver
+
+    @property
+    def announced(self) -> bool:
+        """Whether the VIP is on the endpoint's loopback."""
+        shown = self.host.run(["ip", "-json", "address", "show", "dev", "lo"], check=True)
+        addresses = json.loads(shown.stdout)[0]["addr_info"]
+        return any(address["local"] == VIP for address in addresses)
+
+    def change_boot_id(self) -> None:
+        """Give the host another boot id, as a reboot does; all else stays as it is."""
+        boot_id = str(uuid.uuid4())
+        file = f"/run/lab-boot-ids/{boot_id}"
+        self.host.write(file, f"{boot_id}\n")
+        bind = ["mount", "--bind", file, "/proc/sys/kernel/random/boot_id"]
+        self.host.run(bind, check=True)
+
+
+class Lab:
+    """A router, three endpoints, a monitoring host and a client, with real daemons.
+
+    Used with `with`. Nothing of it has a name on the machine, so several can be up at once; and
+    it ends with the process that made it, however that ends.
+
+    Args:
+        style: how the endpoints announce the VIP, "redistribute" or "network".
+        venv: a virtual environment with this package, readable by every user; without it the
+            hosts have neither check_anycast nor anycast-handler.
+        hold_down: the fleet file's, in seconds.
+        gate: whether the handler's account is confined to what the handler needs, by the forced
+            command that the package ships; not without it.
+    """
+
+    def __init__(
+        self,
+        *,
+        style: str = STYLES[0],
+        venv: Path | None = None,
+        hold_down: float = 60.0,
+        gate: bool = True,
+    ) -> None:
+        if style not in STYLES:
+            raise LabError(f"{style!r} is not a style: one of {', '.join(STYLES)}")
+        self.style = style
+        self.venv = venv
+        self.hold_down = hold_down
+        self.gate = gate and venv is not None
+        self.hosts: dict[str, Host] = {}
+        self._endpoints: dict[str, Endpoint] = {}
+        self._processes: list[HostProcess] = []
+
+    def __enter__(self) -> Lab:
+        """Build it; on failure what was built is ended before the exception goes on."""
+        if os.geteuid() != 0:
+            raise LabError("the lab needs root: it makes namespaces and mounts in them")
+        try:
+            self._start_hosts()
+            self._start_daemons()
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End everything."""
+        self._end()
+
+    def host(self, name: str) -> Host:
+        """Find the host of that name."""
+        return self.hosts[name]
+
+    def endpoint(self, name: str) -> Endpoint:
+        """Find the endpoint of that name."""
+        return self._endpoints[name]
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """All endpoints, in the order of the fleet file."""
+        return tuple(self._endpoints.values())
+
+    @property
+    def router(self) -> Host:
+        """The router that all the others hang on."""
+        return self.hosts[ROUTER]
+
+    @property
+    def mon(self) -> Host:
+        """The monitoring host."""
+        return self.hosts[MON.name]
+
+    @property
+    def client(self) -> Host:
+        """The host that asks the VIP."""
+        return self.hosts[CLIENT.name]
+
+    def routed(self) -> tuple[str, ...]:
+        """Name the endpoints to which the router's kernel sends what is for the VIP."""
+        hops = frr.next_hops(self.router)
+        return tuple(place.name for place in ENDPOINTS if place.address in hops)
+
+    def install_gate(self) -> None:
+        """Confine the handler's account to what the fleet file of now needs."""
+        texts = _at_once(partial(monitoring.gate, self.mon, part) for part in sshd.GATE)
+        parts = dict(zip(sshd.GATE, texts, strict=True))
+        _at_once(partial(sshd.install_gate, endpoint.host, parts) for endpoint in self.endpoints)
+
+    def _start_hosts(self) -> None:
+        for name in NAMES:
+            self._processes.append(HostProcess(name))
+        for process in self._processes:
+            self.hosts[process.name] = process.wait_until_ready()
+        for place in ENDPOINTS:
+            host = self.hosts[place.name]
+            self._endpoints[place.name] = Endpoint(host, place, Resolver(host))
+
+    def _start_daemons(self) -> None:
+        network.connect(self.router, self.hosts)
+        # Routing first: it then converges while the rest starts.
+        start_router = partial(frr.start, self.router, frr.router_configuration())
+        _at_once([start_router, *(partial(self._start_routing, e) for e in self.endpoints)])
+        keys = monitoring.make_keys(self.mon)
+        host_keys = _at_once(partial(_start_services, e, keys) for e in self.endpoints)
+        monitoring.configure(self.mon, host_keys, self.hold_down)
+        _at_once(partial(self._finish, host) for host in self.hosts.values())
+        if self.gate:
+            self.install_gate()
+        wait_until(self._converged, "every endpoint has its routes, and the router those to them")
+        routers = (self.router, *(endpoint.host for endpoint in self.endpoints))
+        _at_once(partial(frr.set_real_timers, host) for host in routers)
+
+    def _start_routing(self, endpoint: Endpoint) -> None:
+        network.configure_loopback(endpoint.host)
+        configuration = frr.endpoint_configuration(endpoint.place, self.style)
+        frr.start(endpoint.host, configuration)
+
+    def _finish(self, host: Host) -> None:
+        host.write("/etc/hosts", hosts_file(host.name))
+        if not self.venv:
+            return
+        for program, directories in PROGRAMS.items():
+            for directory in directories:
+                host.make_directory(directory)
+                link = ["ln", "-sf", str(self.venv / "bin" / program), directory]
+                host.run(link, check=True)
+
+    def _converged(self) -> bool:
+        if len(self.routed()) < len(ENDPOINTS):
+            return False
+        return all(
+            frr.next_hops(endpoint.host, place.network)
+            for endpoint in self.endpoints
+            for place in (MON, CLIENT)
+        )
+
+    def _end(self) -> None:
+        for process in self._processes:
+            process.end()
+        for process in self._processes:
+            process.wait()
+        for host in self.hosts.values():
+            host.wait_for_started()
+
+
+def _start_services(endpoint: Endpoint, keys: dict[str, str]) -> str:
+    """Start what an endpoint offers; returns its SSH host key."""
+    for account, key in keys.items():
+        sshd.make_account(endpoint.host, account, key)
+    sshd.allow_sudo(endpoint.host)
+    # Who may ask the routing daemon by vtysh.
+    for account in keys:
+        endpoint.host.run(["usermod", "-aG", "frrvty", account], check=True)
+    endpoint.host.make_directory("/var/lib/anycast", owner="anycast")
+    endpoint.resolver.start()
+    return sshd.start(endpoint.host, endpoint.place)
+
+
+def _at_once(tasks: Iterable[Callable[[], T]]) -> list[T]:
+    with ThreadPoolExecutor() as pool:
+        return [future.result() for future in [pool.submit(task) for task in tasks]]

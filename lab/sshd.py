@@ -1,0 +1,83 @@
+"""SSH to the endpoints: host key, accounts, sudo, and OpenSSH's own daemon."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .host import Host
+from .topology import INTERFACE, VIP, Place
+
+HOST_KEY = "/etc/ssh/ssh_host_ed25519_key"
+CONFIGURATION = f"""\
+ListenAddress {{address}}
+HostKey {HOST_KEY}
+PidFile /run/sshd.pid
+AuthenticationMethods publickey
+PermitRootLogin no
+UsePAM no
+UseDNS no
+LogLevel VERBOSE
+MaxStartups 200
+"""
+# What the handler may do as root, and nothing else.
+ALIAS, DELETE = INTERFACE.replace(":", r"\:"), f"/sbin/ip address del {VIP}/32 dev lo"
+COMMANDS = (
+    f"/sbin/ifdown {ALIAS}",
+    "/sbin/ifup lo",
+    f"/sbin/ifup {ALIAS}",
+    f"/sbin/ifup --force {ALIAS}",
+    DELETE,
+    f"/sbin/ip address add {VIP}/32 dev lo label {ALIAS}",
+)
+SUDOERS_FILE = "/etc/sudoers.d/anycast"
+# What `anycast-handler gate --only` prints, where it belongs, and with which mode.
+GATE = {
+    "gate": ("/usr/local/sbin/anycast-gate", 0o755),
+    "allow": ("/etc/anycast/gate.allow", 0o644),
+    "sudoers": (SUDOERS_FILE, 0o440),
+    "authorized-keys": ("/home/anycast/.ssh/authorized_keys", 0o644),
+}
+SUDOERS = f"anycast ALL=(root) NOPASSWD: {', '.join(COMMANDS)}\n"
+
+
+def make_key(host: Host, path: str, owner: str) -> str:
+    """Make an ed25519 key pair that its owner can read, and return the public line."""
+    host.run(["rm", "-f", path, f"{path}.pub"], check=True)
+    host.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", owner, "-f", path], check=True)
+    host.run(["chown", f"{owner}:", path, f"{path}.pub"], check=True)
+    return host.read(f"{path}.pub")
+
+
+def make_account(host: Host, name: str, key: str) -> None:
+    """Make an account that can be logged in to with that public key only."""
+    # "*" is no password; "!" would be a locked account, which sshd refuses without PAM.
+    useradd = ["useradd", "--create-home", "--user-group", "--shell=/bin/sh", "--password=*", name]
+    host.run(useradd, check=True)
+    host.make_directory(f"/home/{name}/.ssh", owner=name, mode=0o700)
+    host.write(f"/home/{name}/.ssh/authorized_keys", key, owner=name, mode=0o600)
+
+
+def allow_sudo(host: Host) -> None:
+    """Let the account `anycast` run what changes the VIP, as root and without a password."""
+    host.write(SUDOERS_FILE, SUDOERS, mode=0o440)
+    host.run(["visudo", "-cqf", SUDOERS_FILE], check=True)
+
+
+def install_gate(host: Host, parts: Mapping[str, str]) -> None:
+    """Let the account `anycast` do what the handler needs, and nothing else.
+
+    Args:
+        host: the endpoint.
+        parts: the text of each file of GATE.
+    """
+    for part, (path, mode) in GATE.items():
+        host.write(path, parts[part], mode=mode)
+
+
+def start(host: Host, place: Place) -> str:
+    """Start sshd on the management address, and return its public host key."""
+    key = make_key(host, HOST_KEY, "root")
+    host.make_directory("/run/sshd")
+    host.write("/etc/ssh/sshd_config", CONFIGURATION.format(address=place.address))
+    host.run(["/usr/sbin/sshd", "-E", "/var/log/sshd.log"], check=True)
+    return key

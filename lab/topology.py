@@ -1,0 +1,54 @@
+"""Who is in the lab, and with which addresses.
+
+Every host hangs on the router by a link of its own, number N: the router has 10.0.N.1 on an
+interface named after the host, the host has 10.0.N.2 on eth0. Three endpoints carry the VIP.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+VIP = "10.99.0.53"
+VIP_NAME = "resolver"
+INTERFACE = "lo:0"
+QUERY = "www.example.org"
+RIGHT_ANSWER = "192.0.2.80"
+ROUTER = "router"
+NETWORK = "10.0.0.0/16"
+STYLES = ("redistribute", "network")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A host's place in the network."""
+
+    name: str
+    link: int
+
+    @property
+    def address(self) -> str:
+        """The host's own address; an endpoint's management address."""
+        return f"10.0.{self.link}.2"
+
+    @property
+    def gateway(self) -> str:
+        """The router's address on the link."""
+        return f"10.0.{self.link}.1"
+
+    @property
+    def network(self) -> str:
+        """The link's network."""
+        return f"10.0.{self.link}.0/30"
+
+
+ENDPOINTS = (Place("ns1", 1), Place("ns2", 2), Place("ns3", 3))
+MON, CLIENT = Place("mon", 4), Place("client", 5)
+PLACES = (*ENDPOINTS, MON, CLIENT)
+NAMES = (ROUTER, *(place.name for place in PLACES))
+
+_HOSTS = "".join(f"{place.address} {place.name}\n" for place in PLACES)
+
+
+def hosts_file(name: str) -> str:
+    """Write the /etc/hosts of the host of that name."""
+    return f"127.0.0.1 localhost\n::1 localhost\n127.0.1.1 {name}\n{_HOSTS}"

@@ -1,0 +1,26 @@
+"""Wait for a condition."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from .errors import LabError
+
+T = TypeVar("T")
+POLL_SECONDS = 0.05
+
+
+def wait_until(condition: Callable[[], T | None], what: str, seconds: float = 15.0) -> T:
+    """Ask again and again until the answer is true, and return it.
+
+    Raises:
+        LabError: it was not true within so many seconds; the text says what was awaited.
+    """
+    end = time.monotonic() + seconds
+    while not (answer := condition()):
+        if time.monotonic() > end:
+            raise LabError(f"{what}: not within {seconds:g} s")
+        time.sleep(POLL_SECONDS)
+    return answer

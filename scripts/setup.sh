@@ -1,0 +1,138 @@
+# shellcheck shell=bash
+# What demo, test, lint and bench need before they can begin; sourced by them, not run.
+#
+#   need_root WHY            ends the script with one line where it is not root's
+#   need_packages NAME...    installs the Debian packages that are missing, without their services
+#   make_venv DIR EXTRAS     a virtual environment with this checkout, as it is now
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# Where the users of the lab's hosts can read it, which a checkout in a home may not be.
+if [ "$(id -u)" = 0 ]; then
+    CACHE=/var/cache/anycast-lab
+else
+    CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/anycast-lab
+fi
+# shellcheck disable=SC2034
+VENV=$CACHE/venv
+# shellcheck disable=SC2034
+LAB_PACKAGES=(
+    frr ifupdown unbound openssh-server openssh-client sudo
+    icinga2-bin icinga2-common monitoring-plugins-basic
+    bind9-dnsutils iproute2 openssl procps python3-venv
+)
+POLICY=/usr/sbin/policy-rc.d
+POLICY_MARK="written by anycast-checks for the time of an installation"
+
+need_root() {
+    if [ "$(id -u)" != 0 ]; then
+        echo "$(basename "$0") needs root: $1" >&2
+        exit 1
+    fi
+}
+
+need_packages() {
+    local missing=() package
+    for package in "$@"; do
+        [ "$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null)" = installed ] ||
+            missing+=("$package")
+    done
+    [ ${#missing[@]} = 0 ] && return
+    need_root "it has to install ${missing[*]}"
+    echo "Installing Debian packages (their services are not started): ${missing[*]}"
+    _install "${missing[@]}"
+}
+
+# A subshell, so that its traps are its own.
+_install() (
+    trap _restore_policy EXIT
+    trap 'exit 130' INT TERM HUP
+    _forbid_services
+    before=$(_installed)
+    export DEBIAN_FRONTEND=noninteractive
+    install=(apt-get install -y -qq --no-install-recommends "$@")
+    # Only where the lists are too old, or there are none.
+    "${install[@]}" >/dev/null 2>&1 ||
+        { apt-get update -qq && "${install[@]}" >/dev/null; } || exit 1
+    comm -13 <(echo "$before") <(_installed) | _disable_units
+)
+
+_installed() {
+    dpkg-query -W -f='${binary:Package} ${db:Status-Status}\n' |
+        sed -n 's/ installed$//p' | LC_ALL=C sort
+}
+
+_forbid_services() {
+    # One with our mark was left by an installation that was killed.
+    if [ -e $POLICY ] && ! grep -qs "$POLICY_MARK" $POLICY; then
+        mv $POLICY $POLICY.anycast-lab
+    fi
+    printf '#!/bin/sh\n# %s\nexit 101\n' "$POLICY_MARK" >$POLICY
+    chmod 755 $POLICY
+}
+
+_restore_policy() {
+    rm -f $POLICY
+    if [ -e $POLICY.anycast-lab ]; then
+        mv $POLICY.anycast-lab $POLICY
+    fi
+}
+
+# What was installed for the lab must not start at the machine's next boot either.
+_disable_units() {
+    local package file unit
+    command -v systemctl >/dev/null || return 0
+    while read -r package; do
+        for file in $(dpkg -L "$package" | grep -E '/lib/systemd/system/[^/@]+\.[a-z]+$'); do
+            unit=$(basename "$file")
+            if [ "$(systemctl --root=/ is-enabled "$unit" 2>/dev/null)" = enabled ]; then
+                systemctl --root=/ disable "$unit" >/dev/null 2>&1 ||
+                    echo "could not disable $unit" >&2
+            fi
+        done
+    done
+}
+
+make_venv() (
+    set -euo pipefail
+    dir=$1 extras=${2:-}
+    unset PYTHONPATH PYTHONHOME
+    export PIP_DISABLE_PIP_VERSION_CHECK=1
+    # Readable by the users of the lab's hosts, whatever the caller's umask.
+    umask 022
+    mkdir -p "$(dirname "$dir")"
+    exec 9>"$dir.lock"
+    flock 9
+    copy=$(mktemp -d)
+    trap 'rm -rf "$copy"' EXIT
+    # A build in the checkout would leave build/ and *.egg-info there.
+    tar -C "$ROOT" --exclude='./.*' --exclude=__pycache__ --exclude='*.egg-info' --exclude=./build \
+        --exclude=./dist --exclude=./tests --exclude=./lab --exclude=./scripts --exclude=./docs \
+        -cf - . | tar -C "$copy" -xf - --no-same-owner
+    chmod -R a+rX "$copy"
+
+    if [ "$(readlink -f "$dir/bin/python3")" != "$(readlink -f /usr/bin/python3)" ] ||
+        ! "$dir/bin/python3" -c 'import pip, wheel' 2>/dev/null; then
+        echo "Making the virtual environment $dir"
+        rm -rf "$dir"
+        /usr/bin/python3 -m venv "$dir"
+        "$dir/bin/pip" install -q 'setuptools >= 68' wheel
+    fi
+    needs=$(_digest "$copy"/setup.cfg "$copy"/pyproject.toml)
+    sources=$(cd "$copy" && find . -type f -print0 | LC_ALL=C sort -z | xargs -0 cat | _digest)
+    _noted "needs-$extras" "$needs" && _noted sources "$sources" && return
+    pip=("$dir/bin/pip" install -q --no-build-isolation)
+    if ! _noted "needs-$extras" "$needs"; then
+        "${pip[@]}" "$copy${extras:+[$extras]}"
+        echo "$needs" >"$dir/.anycast-needs-$extras"
+    fi
+    "${pip[@]}" --no-deps --force-reinstall "$copy"
+    echo "$sources" >"$dir/.anycast-sources"
+)
+
+_digest() {
+    cat "$@" | sha256sum | cut -d' ' -f1
+}
+
+_noted() {
+    [ "$(cat "$dir/.anycast-$1" 2>/dev/null)" = "$2" ]
+}

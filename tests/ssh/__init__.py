@@ -1,0 +1,1 @@
+"""The Shell over SSH, against a real sshd and against servers that misbehave."""

@@ -1,0 +1,125 @@
+"""A real sshd on loopback, with keys of its own, for one test."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from anycast_handlers.deadline import Deadline
+from anycast_handlers.fleet import Endpoint, Ssh
+from anycast_handlers.ssh import SshShell
+
+CONFIG = """
+Port {port}
+ListenAddress {address}
+{host_keys}
+AuthorizedKeysFile {directory}/authorized_keys
+PidFile {directory}/sshd.pid
+StrictModes no
+UsePAM {pam}
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+PermitRootLogin prohibit-password
+MaxStartups 100
+{more}
+"""
+START_SECONDS = 30.0
+
+
+def key(file: Path, kind: str = "ed25519", passphrase: str = "") -> Path:
+    """Make a key pair."""
+    bits = ("-b", "2048") if kind == "rsa" else ()
+    argv = ("ssh-keygen", "-q", "-t", kind, *bits, "-N", passphrase, "-C", "test", "-f")
+    subprocess.run((*argv, str(file)), check=True)
+    return file
+
+
+def public(file: Path) -> str:
+    """Read the public half: kind and key."""
+    return " ".join(Path(f"{file}.pub").read_text().split()[:2])
+
+
+class Sshd:
+    """One sshd, the files it uses, and how to log in to it."""
+
+    def __init__(self, directory: Path, *, address: str = "127.0.0.1", more: str = "") -> None:
+        self.directory = directory
+        self.address = address
+        self.port = free_port()
+        self.more = more
+        self.identity = key(directory / "id")
+        self.host_keys = [key(directory / "host_ed25519")]
+        (directory / "authorized_keys").write_text(f"{public(self.identity)}\n")
+        self.pin(*self.host_keys)
+
+    @property
+    def known_hosts(self) -> Path:
+        """The file that pins the host keys."""
+        return self.directory / "known_hosts"
+
+    def pin(self, *keys: Path) -> None:
+        """Pin these host keys, in this order, and no others."""
+        lines = [f"[{self.address}]:{self.port} {public(file)}\n" for file in keys]
+        self.known_hosts.write_text("".join(lines))
+
+    def endpoint(self) -> Endpoint:
+        """Give the endpoint as the fleet file would."""
+        return Endpoint("ns1", self.address, self.port)
+
+    def ssh(self, identity: Path | None = None) -> Ssh:
+        """Give the login as the fleet file would."""
+        return Ssh(getpass.getuser(), str(identity or self.identity), str(self.known_hosts))
+
+    @contextmanager
+    def shell(self, identity: Path | None = None, seconds: float = 60.0) -> Iterator[SshShell]:
+        """Log in."""
+        shell = SshShell(self.endpoint(), self.ssh(identity), Deadline(seconds))
+        try:
+            yield shell
+        finally:
+            shell.close()
+
+    @contextmanager
+    def running(self, prefix: tuple[str, ...] = ()) -> Iterator[Sshd]:
+        """Run it, and end it with its connections."""
+        host_keys = "\n".join(f"HostKey {file}" for file in self.host_keys)
+        # Without PAM only root can tell that an account is not locked.
+        pam = "no" if os.geteuid() == 0 else "yes"
+        text = CONFIG.format(**{**vars(self), "host_keys": host_keys, "pam": pam})
+        (self.directory / "sshd_config").write_text(text)
+        log = self.directory / "sshd.log"
+        program = ("/usr/sbin/sshd", "-D", "-f", f"{self.directory}/sshd_config", "-E", str(log))
+        argv = (*prefix, *_enclosed(), *program)
+        with subprocess.Popen(argv, stderr=subprocess.DEVNULL) as process:  # PAM's programs talk
+            try:
+                end = time.monotonic() + START_SECONDS
+                while "Server listening" not in (log.read_text() if log.exists() else ""):
+                    assert process.poll() is None, log.read_text()
+                    assert time.monotonic() < end, "sshd does not start"
+                    time.sleep(0.02)
+                yield self
+            finally:
+                process.kill()  # unshare ignores SIGTERM; what it encloses ends with it
+
+
+def free_port() -> int:
+    """Find a port of loopback that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def _enclosed() -> tuple[str, ...]:
+    # What a test leaves running ends with the sshd: sshd itself lets it live on.
+    unshare = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
+    if os.geteuid() == 0:
+        script = 'test -d /run/sshd || { mount -t tmpfs tmpfs /run; mkdir /run/sshd; }; exec "$@"'
+        return (*unshare, "sh", "-c", script, "sh")
+    as_user = (*unshare, "--user", "--map-current-user")
+    allowed = subprocess.run((*as_user, "true"), capture_output=True, check=False)
+    return () if allowed.returncode else as_user

@@ -1,0 +1,139 @@
+"""Servers that stop answering at a chosen point of an SSH session."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import paramiko
+from paramiko.common import (
+    AUTH_SUCCESSFUL,
+    OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED,
+    OPEN_SUCCEEDED,
+)
+
+from tests.ssh.server import key
+
+Talk = Callable[[socket.socket, threading.Event], None]
+
+
+@dataclass
+class Port:
+    """Where such a server listens, and what to log in with."""
+
+    directory: Path
+    number: int = 0
+    accepted: threading.Event = field(default_factory=threading.Event)
+
+
+@contextmanager
+def serve(port: Port, talk: Talk) -> Iterator[Port]:
+    """Treat each connection with ``talk`` in a thread, until the test is over."""
+    over = threading.Event()
+    threads: list[threading.Thread] = []
+
+    def one(connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            talk(connection, over)
+
+    def accept(server: socket.socket) -> None:
+        with suppress(OSError):
+            while not over.is_set():
+                connection, _ = server.accept()
+                port.accepted.set()
+                threads.append(threading.Thread(target=one, args=(connection,), daemon=True))
+                threads[-1].start()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port.number = server.getsockname()[1]
+        acceptor = threading.Thread(target=accept, args=(server,), daemon=True)
+        acceptor.start()
+        try:
+            yield port
+        finally:
+            over.set()
+            with suppress(OSError):
+                server.shutdown(socket.SHUT_RDWR)
+            for thread in (acceptor, *threads):
+                thread.join(30)
+
+
+def silence(connection: socket.socket, over: threading.Event) -> None:
+    """Read, and say nothing."""
+    over.wait()
+
+
+def saying(data: bytes) -> Talk:
+    """Say this, and nothing more."""
+
+    def talk(connection: socket.socket, over: threading.Event) -> None:
+        connection.sendall(data)
+        over.wait()
+
+    return talk
+
+
+def dripping(data: bytes, seconds: float) -> Talk:
+    """Say this again and again, a piece at a time."""
+
+    def talk(connection: socket.socket, over: threading.Event) -> None:
+        while not over.wait(seconds):
+            connection.sendall(data)
+
+    return talk
+
+
+def hanging_up(connection: socket.socket, over: threading.Event) -> None:
+    """Close the connection at once."""
+
+
+class Deaf(paramiko.ServerInterface):
+    """Lets everybody in and runs nothing; falls silent at one request."""
+
+    def __init__(self, stops_at: str, over: threading.Event) -> None:
+        self._stops_at = stops_at
+        self._over = over
+
+    def _answer(self, request: str) -> None:
+        if request == self._stops_at:
+            self._over.wait()
+
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
+        self._answer("login")
+        return AUTH_SUCCESSFUL
+
+    def get_allowed_auths(self, username: str) -> str:
+        return "publickey"
+
+    def check_channel_request(self, kind: str, chanid: int) -> int:
+        self._answer("channel")
+        refuse = self._stops_at == "no channel"
+        return OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED if refuse else OPEN_SUCCEEDED
+
+    def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
+        self._answer("command")
+        return self._stops_at != "no command"
+
+
+def deaf(host_key: Path, stops_at: str) -> Talk:
+    """Speak SSH up to one request: login, channel, command or end."""
+
+    def talk(connection: socket.socket, over: threading.Event) -> None:
+        transport = paramiko.Transport(connection)
+        transport.add_server_key(paramiko.Ed25519Key.from_private_key_file(str(host_key)))
+        transport.start_server(threading.Event(), Deaf(stops_at, over))
+        try:
+            over.wait()
+        finally:
+            transport.close()
+
+    return talk
+
+
+def login(directory: Path) -> tuple[Path, Path]:
+    """Make an identity and a host key."""
+    return key(directory / "id"), key(directory / "host")

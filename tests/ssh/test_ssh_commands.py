@@ -1,0 +1,206 @@
+"""Commands over SSH: what reaches them, what comes back, and how they end."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from anycast_handlers.deadline import Deadline
+from anycast_handlers.errors import OutcomeUnknown, Unreachable
+from anycast_handlers.local import LocalShell
+from anycast_handlers.shell import Result, Shell, open_shell
+from anycast_handlers.shell import _Connection as ReconnectingShell
+from anycast_handlers.ssh import SshShell
+
+from tests.ssh.server import Sshd
+
+PATIENCE = 30.0
+# Between the command and its sshd there may be a login shell.
+HANG_UP = """
+pid=$$
+until grep -q ^sshd /proc/$pid/comm; do pid=$(cut -d " " -f 4 /proc/$pid/stat); done
+kill -KILL $pid"""
+ODD = [
+    "two words",
+    "it's",
+    'a "quoted" word',
+    "; id",
+    "$(id)",
+    "`id`",
+    "$HOME",
+    "line\nbreak",
+    "*",
+    "~",
+    "",
+    "-n",
+    "back\\slash",
+    "a|b>c<d&e",
+    "ü€",
+]
+
+
+@pytest.fixture(params=["ssh", "local"])
+def shell(request: pytest.FixtureRequest, sshd: Sshd) -> Iterator[Shell]:
+    """Give each kind of shell: both promise the same."""
+    if request.param == "local":
+        yield LocalShell(Deadline(120.0))
+        return
+    with sshd.shell(seconds=120.0) as opened:
+        yield opened
+
+
+@pytest.fixture
+def over_ssh(sshd: Sshd) -> Iterator[SshShell]:
+    with sshd.shell(seconds=120.0) as opened:
+        yield opened
+
+
+def sh(shell: Shell, script: str, timeout: float = PATIENCE) -> Result:
+    return shell.run(("/bin/sh", "-c", script), timeout=timeout)
+
+
+def test_a_command_gives_status_and_both_streams(shell: Shell) -> None:
+    assert sh(shell, "echo out; echo err >&2; exit 7") == Result(7, "out\n", "err\n")
+
+
+def test_text_reaches_stdin_and_its_end(shell: Shell) -> None:
+    assert shell.run(("/bin/cat",), "ü\nlast", PATIENCE) == Result(0, "ü\nlast", "")
+
+
+def test_without_text_stdin_is_at_its_end(shell: Shell) -> None:
+    assert shell.run(("/bin/cat",), timeout=PATIENCE) == Result(0, "", "")
+
+
+@pytest.mark.parametrize("word", ODD)
+def test_a_word_arrives_literally(shell: Shell, word: str) -> None:
+    argv = ("/usr/bin/printf", "%s|", "first", word, "last")
+    assert shell.run(argv, timeout=PATIENCE).stdout == f"first|{word}|last|"
+
+
+def test_a_program_that_is_not_there_is_127(shell: Shell) -> None:
+    assert shell.run(("/sbin/no-such-program",), timeout=PATIENCE).status == 127
+
+
+def test_bytes_that_are_no_text_are_replaced(shell: Shell) -> None:
+    assert sh(shell, r"printf 'a\377b'").stdout == "a\N{REPLACEMENT CHARACTER}b"
+
+
+def test_large_output_on_both_streams_arrives_whole(shell: Shell) -> None:
+    result = sh(shell, "head -c 500000 /dev/zero | tr '\\0' x | tee /dev/stderr")
+    assert (result.status, len(result.stdout), len(result.stderr)) == (0, 500_000, 500_000)
+
+
+def test_many_commands_use_one_connection(over_ssh: SshShell) -> None:
+    peers = {sh(over_ssh, "echo $SSH_CONNECTION").stdout for _ in range(5)}
+    assert len(peers) == 1
+
+
+def test_a_command_that_does_not_end_is_of_unknown_outcome(shell: Shell) -> None:
+    with pytest.raises(OutcomeUnknown, match=r"sleep 90: .*did not end within 0\.5 s") as caught:
+        shell.run(("/bin/sleep", "90"), timeout=0.5)
+    assert caught.value.argv == ("/bin/sleep", "90")
+    assert sh(shell, "echo still there").stdout == "still there\n"
+
+
+def test_a_command_that_never_stops_talking_is_of_unknown_outcome(shell: Shell) -> None:
+    with pytest.raises(OutcomeUnknown):
+        shell.run(("/usr/bin/yes",), timeout=0.5)
+    assert sh(shell, "echo still there").stdout == "still there\n"
+
+
+def test_a_command_that_does_not_read_is_of_unknown_outcome(over_ssh: SshShell) -> None:
+    with pytest.raises(OutcomeUnknown):
+        over_ssh.run(("/bin/sleep", "90"), "x" * 10_000_000, 1.0)
+
+
+def test_a_command_that_a_signal_ended_never_looks_like_success(over_ssh: SshShell) -> None:
+    """Some login shells stay and say 137, others are replaced by the command."""
+    try:
+        status = over_ssh.run(("/bin/sh", "-c", "kill -KILL $$"), timeout=PATIENCE).status
+    except OutcomeUnknown:
+        return
+    assert status == 137
+
+
+def test_a_connection_that_dies_under_a_command_is_of_unknown_outcome(over_ssh: SshShell) -> None:
+    with pytest.raises(OutcomeUnknown):
+        sh(over_ssh, f"{HANG_UP}; exec sleep 90")
+    with pytest.raises(Unreachable):
+        sh(over_ssh, "true")
+
+
+def test_a_closed_shell_is_unreachable(sshd: Sshd) -> None:
+    with sshd.shell() as shell:
+        shell.close()
+        with pytest.raises(Unreachable, match="no channel for /bin/true"):
+            shell.run(("/bin/true",))
+
+
+BACKGROUND = {
+    "silent": "sleep 90",
+    "talking": "while :; do echo more; sleep 0.1; done",
+    "shouting": "exec yes",
+}
+
+
+@pytest.mark.parametrize("child", BACKGROUND.values(), ids=BACKGROUND.keys())
+def test_a_child_that_keeps_the_streams_open_does_not_delay_the_result(
+    over_ssh: SshShell, child: str
+) -> None:
+    """What ifup starts may live on, and talk; the bound of the command is far away."""
+    script = f'echo done; sh -c "{child}" & echo $! >&2'
+    done = threading.Event()
+    results: list[Result] = []
+
+    def run() -> None:
+        results.append(sh(over_ssh, script, 100.0))
+        done.set()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        assert done.wait(PATIENCE)
+        assert results[0].status == 0
+        assert results[0].stdout.startswith("done\n")
+        assert sh(over_ssh, "echo still there").stdout == "still there\n"
+    finally:
+        if results:
+            sh(over_ssh, f"kill -KILL {results[0].stderr.split()[0]}")
+
+
+def test_the_deadline_of_the_run_bounds_every_command(sshd: Sshd) -> None:
+    with sshd.shell(seconds=3.0) as shell, pytest.raises(OutcomeUnknown):
+        shell.run(("/bin/sleep", "90"), timeout=1000.0)
+
+
+def test_this_host_is_not_asked_over_ssh(sshd: Sshd, tmp_path: Path) -> None:
+    """Not even identity and known hosts are needed there."""
+    missing = sshd.ssh()._replace(identity=f"{tmp_path}/none", known_hosts=f"{tmp_path}/none")
+    with open_shell(sshd.endpoint(), missing, Deadline(30)) as shell:
+        assert isinstance(shell, LocalShell)
+        assert shell.run(("/bin/echo", "here")) == Result(0, "here\n", "")
+
+
+def test_what_was_not_sent_is_sent_over_a_new_connection(sshd: Sshd) -> None:
+    """What was sent and not heard of is not sent again: that is for who sent it to decide."""
+    shell = ReconnectingShell(sshd.endpoint(), sshd.ssh(), Deadline(60.0))
+    try:
+        before = sh(shell, "echo $SSH_CONNECTION").stdout
+        with pytest.raises(OutcomeUnknown):
+            sh(shell, f"{HANG_UP}; exec sleep 90")
+        after = sh(shell, "echo $SSH_CONNECTION").stdout
+        assert after
+        assert after != before
+    finally:
+        shell.close()
+
+
+def test_a_command_on_this_host_sees_no_environment_and_no_directory_of_ours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ANYCAST_SECRET", "x")
+    shown = sh(LocalShell(Deadline(60)), "pwd; env").stdout
+    assert shown.startswith("/\n")
+    assert "ANYCAST" not in shown

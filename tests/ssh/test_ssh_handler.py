@@ -1,0 +1,183 @@
+"""The whole handler over SSH: what goes wrong on the way is one line, and changes nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.handler import Monitor
+from tests.namespace import REMOTE, VIP, Namespace, namespace, write
+from tests.ssh.server import Sshd, free_port, key
+
+SILENT = """
+import socket, sys
+with socket.create_server((sys.argv[1], int(sys.argv[2]))) as server:
+    print("listening", flush=True)
+    held = []
+    while True:
+        held.append(server.accept())
+"""
+
+
+class Far(Monitor):
+    """A monitoring host whose endpoint is behind SSH."""
+
+    def __init__(self, directory: Path, namespace: Namespace, sshd: Sshd) -> None:
+        super().__init__(directory, namespace)
+        self.sshd = sshd
+        self.host = namespace
+        (directory / "identity").write_bytes(sshd.identity.read_bytes())
+        (directory / "identity").chmod(0o600)
+        self.at(sshd.port)
+
+    def at(self, port: int) -> None:
+        """Expect the endpoint's sshd at this port."""
+        self.configure(endpoint=f'{{ address = "{REMOTE}", port = {port} }}')
+
+    def on_endpoint(self, *argv: str) -> None:
+        """Run a command below the endpoint's sshd, which has mounts of its own."""
+        sshd = self.sshd
+        files = ("-i", str(sshd.identity), "-o", f"UserKnownHostsFile={sshd.known_hosts}")
+        self.host.run("ssh", "-F", "none", *files, "-p", str(sshd.port), f"root@{REMOTE}", *argv)
+
+    def announced(self) -> bool:
+        """Tell whether the endpoint carries the VIP."""
+        return f"{VIP}/32" in self.host.addresses()
+
+
+@pytest.fixture
+def monitor(tmp_path: Path) -> Iterator[Far]:
+    try:
+        with namespace() as host:
+            sshd = Sshd(tmp_path, address=REMOTE)
+            with sshd.running(host.argv()):
+                yield Far(tmp_path, host, sshd)
+    except PermissionError as error:
+        pytest.skip(str(error))
+
+
+def test_a_failing_endpoint_is_withdrawn_and_restored(monitor: Far) -> None:
+    code, output = monitor.event("CRITICAL")
+    assert (code, monitor.announced()) == (0, False)
+    assert f"withdrawn by ip address del {VIP}/32 dev lo" in output
+    (entry,) = monitor.log()
+    assert [command["status"] for command in entry["commands"]] == [0, 0, 0]
+    assert entry["commands"][-1]["argv"][0] == "/sbin/ip"
+    monitor.check_says("OK", 0)
+    assert monitor.run("restore", "resolver", "ns1")[0] == 0
+    assert monitor.announced()
+
+
+def other_host_key(monitor: Far) -> None:
+    monitor.sshd.pin(key(monitor.directory / "other"))
+
+
+def no_pin(monitor: Far) -> None:
+    monitor.sshd.known_hosts.write_text("")
+
+
+def other_identity(monitor: Far) -> None:
+    (monitor.directory / "identity").write_bytes(key(monitor.directory / "other").read_bytes())
+
+
+def closed_port(monitor: Far) -> None:
+    monitor.at(free_port())
+
+
+def no_identity(monitor: Far) -> None:
+    (monitor.directory / "identity").unlink()
+
+
+def no_known_hosts(monitor: Far) -> None:
+    monitor.sshd.known_hosts.unlink()
+
+
+FAILURES: list[tuple[Callable[[Far], None], int, str]] = [
+    (other_host_key, 2, "its host key is not the one in"),
+    (no_pin, 2, "no host key is pinned"),
+    (other_identity, 2, "login as root"),
+    (closed_port, 2, "Connection refused"),
+    (no_identity, 3, "identity cannot be read"),
+    (no_known_hosts, 3, "known_hosts cannot be read"),
+]
+
+
+@pytest.mark.parametrize(
+    ("broken", "code", "said"), FAILURES, ids=[f[0].__name__ for f in FAILURES]
+)
+def test_an_endpoint_that_cannot_be_reached_is_one_line_and_unchanged(
+    monitor: Far, broken: Callable[[Far], None], code: int, said: str
+) -> None:
+    broken(monitor)
+    for got, output in (
+        monitor.event("CRITICAL"),
+        monitor.run("withdraw", "resolver", "ns1"),
+        monitor.run("restore", "resolver", "ns1"),
+    ):
+        assert got == code
+        assert said in output
+        assert "\n" not in output
+    got, output = monitor.enforce("CRITICAL")
+    assert got == 3
+    assert output.startswith("ANYCAST UNKNOWN - ns1: ")
+    assert said in output.splitlines()[0]
+    assert output.splitlines()[0].endswith(" | announced=U;;;0;1")
+    assert monitor.announced()
+    assert all(entry["commands"] == [] for entry in monitor.log())
+
+
+def test_status_shows_the_others_where_one_cannot_be_asked(monitor: Far) -> None:
+    closed_port(monitor)
+    code, output = monitor.run("status")
+    assert code == 2
+    rows = {line.split()[1]: line.split() for line in output.splitlines() if "resolver" in line}
+    assert rows["ns1"][3] == "?"
+    assert rows["ns9"][3] == "yes"
+    assert "Connection refused" in output
+
+
+def test_a_connection_that_dies_under_the_command_is_made_anew_to_look(monitor: Far) -> None:
+    """The command was sent and nothing was heard: only a look tells what has come of it."""
+    ip = monitor.host.run("readlink", "-f", "/sbin/ip").strip()
+    real = monitor.directory / "real-ip"
+    real.write_bytes(Path(ip).read_bytes())
+    real.chmod(0o755)
+    text = (
+        f'#!/bin/sh\n"{real}" "$@"\nresult=$?\n[ "$2" != del ] || kill -KILL $PPID\nexit $result\n'
+    )
+    wrapper = write(monitor.directory / "ip", text)
+    monitor.on_endpoint("mount", "--bind", wrapper, ip)
+    code, output = monitor.event("CRITICAL")
+    assert code == 0
+    assert "outcome unknown" in output
+    assert not monitor.announced()
+
+
+def test_a_server_that_stays_silent_does_not_keep_the_handler(monitor: Far) -> None:
+    """Nagios kills an event handler after 30 s; 25 are promised."""
+    port = free_port()
+    monitor.at(port)
+    argv = monitor.host.argv(sys.executable, "-c", SILENT, REMOTE, str(port))
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout
+            assert server.stdout.readline() == "listening\n"
+            code, output = monitor.run(
+                "event",
+                "resolver",
+                "ns1",
+                "--state",
+                "CRITICAL",
+                "--state-type",
+                "HARD",
+                timeout=25,
+            )
+        finally:
+            server.kill()
+    assert code == 2
+    assert "no SSH banner" in output
+    assert monitor.announced()

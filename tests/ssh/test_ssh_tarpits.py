@@ -1,0 +1,144 @@
+"""Endpoints that fall silent: each phase of a session ends, and as the right kind of failure.
+
+Nothing was sent: Unreachable. The command was sent: OutcomeUnknown.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+from anycast_handlers.deadline import Deadline
+from anycast_handlers.errors import HandlerError, OutcomeUnknown, Unreachable
+from anycast_handlers.fleet import Endpoint, Ssh
+from anycast_handlers.ssh import SshShell
+
+from tests.ssh.server import public
+from tests.ssh.tarpit import (
+    Port,
+    Talk,
+    deaf,
+    dripping,
+    hanging_up,
+    login,
+    saying,
+    serve,
+    silence,
+)
+
+SECONDS = 2.0
+# Many times what it may take: only to tell a slow machine from a call that never returns.
+PATIENCE = 60.0
+BANNER = b"SSH-2.0-OpenSSH_9.2\r\n"
+
+
+@pytest.fixture
+def port(tmp_path: Path) -> Port:
+    login(tmp_path)
+    return Port(tmp_path)
+
+
+def failure(port: Port) -> HandlerError:
+    """Log in and run a command in a thread, and give what it raised once it has."""
+    ended: list[BaseException] = []
+
+    def attempt() -> None:
+        files = port.directory
+        (files / "known_hosts").write_text(f"[127.0.0.1]:{port.number} {public(files / 'host')}\n")
+        ssh = Ssh("anycast", str(files / "id"), str(files / "known_hosts"))
+        try:
+            shell = SshShell(Endpoint("ns1", "127.0.0.1", port.number), ssh, Deadline(SECONDS))
+            try:
+                shell.run(("/sbin/ifdown", "lo:0"))
+            finally:
+                shell.close()
+        except HandlerError as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=attempt, daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    assert not thread.is_alive(), "it does not end"
+    assert ended, "it worked, or raised something else"
+    error = ended[0]
+    assert isinstance(error, HandlerError)
+    assert error.exit_code == 2
+    assert "\n" not in str(error)
+    return error
+
+
+BEFORE_LOGIN: dict[str, Talk] = {
+    "silent from the start": silence,
+    "hangs up": hanging_up,
+    "part of a banner": saying(b"SSH-2.0-Op"),
+    "not SSH": saying(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+    "not SSH, without end": dripping(b"220 mail.example.org\r\n", 0.1),
+    "a letter at a time": dripping(b"x", 0.2),
+    "banner, then silence": saying(BANNER),
+    "banner, then garbage": saying(BANNER + b"\xff" * 1000),
+    "banner, then noise": saying(BANNER + b"\x00\x00\x00\x0c\x0a" + b"\x00" * 11),
+}
+
+
+@pytest.mark.parametrize("talk", BEFORE_LOGIN.values(), ids=BEFORE_LOGIN.keys())
+def test_a_server_that_never_gets_to_the_login_is_unreachable(port: Port, talk: Talk) -> None:
+    with serve(port, talk):
+        error = failure(port)
+    assert port.accepted.is_set()
+    assert isinstance(error, Unreachable)
+    assert str(error).startswith(f"127.0.0.1 port {port.number}: ")
+
+
+@contextmanager
+def full_backlog(port: Port) -> Iterator[None]:
+    """Listen, accept nothing, and have the queue full: the kernel drops what comes."""
+    with ExitStack() as stack:
+        server = stack.enter_context(socket.socket())
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        port.number = server.getsockname()[1]
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.settimeout(0)
+            waiting.connect_ex(("127.0.0.1", port.number))
+        yield
+
+
+def test_a_host_that_does_not_answer_at_all_is_unreachable(port: Port) -> None:
+    with full_backlog(port):
+        error = failure(port)
+    assert isinstance(error, Unreachable)
+    assert "no connection within" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("stops_at", "kind", "said"),
+    [
+        ("login", Unreachable, "the login did not end"),
+        ("channel", Unreachable, "no channel for /sbin/ifdown"),
+        ("no channel", Unreachable, "no channel for /sbin/ifdown"),
+        ("command", OutcomeUnknown, "/sbin/ifdown lo:0: sent, outcome unknown"),
+        ("no command", OutcomeUnknown, "/sbin/ifdown lo:0: sent, outcome unknown"),
+        ("end", OutcomeUnknown, "/sbin/ifdown lo:0: sent, outcome unknown"),
+    ],
+)
+def test_a_server_that_stops_in_the_session(
+    port: Port, stops_at: str, kind: type[HandlerError], said: str
+) -> None:
+    with serve(port, deaf(port.directory / "host", stops_at)):
+        error = failure(port)
+    assert type(error) is kind
+    assert said in str(error)
+
+
+def test_the_deadline_leaves_nothing_running_here(port: Port) -> None:
+    """A thread or a socket that stays would keep the handler from ending."""
+    before = set(threading.enumerate())
+    with serve(port, deaf(port.directory / "host", "command")):
+        failure(port)
+        mine = [t for t in threading.enumerate() if t not in before and not t.daemon]
+    assert mine == []

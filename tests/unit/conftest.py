@@ -1,0 +1,47 @@
+"""Run a check in this process, and read what it printed as an engine would."""
+
+import re
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from anycast_checks.command import run
+
+
+@dataclass(frozen=True)
+class Printed:
+    """The output of a check, taken apart."""
+
+    code: int
+    output: str
+    line: str = field(init=False)
+    text: str = field(init=False)
+    perfdata: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        line = self.output.split("\n")[0]
+        text, _, perfdata = line.partition(" | ")
+        object.__setattr__(self, "line", line)
+        object.__setattr__(self, "text", text)
+        object.__setattr__(self, "perfdata", dict(x.split("=", 1) for x in perfdata.split()))
+        assert len(line) <= 200
+        assert re.fullmatch(r"[ -~]*", line)
+        assert line.count("|") <= 1
+
+
+Ask = Callable[..., Printed]
+
+
+@pytest.fixture
+def ask() -> Iterator[Ask]:
+    """Run a subcommand with these arguments, without exit boundary and deadline."""
+    before = signal.signal(signal.SIGALRM, signal.SIG_IGN)
+
+    def once(*arguments: object) -> Printed:
+        return Printed(*run([str(argument) for argument in arguments]))
+
+    yield once
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)

@@ -1,0 +1,132 @@
+"""Small name servers on loopback that do exactly what a test tells them to."""
+
+import contextlib
+import selectors
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import dns.edns
+import dns.flags
+import dns.message
+import dns.rcode
+import dns.rrset
+
+Udp = Callable[[bytes], list[bytes]]
+Tcp = Callable[[bytes], bytes]
+
+
+def answering(*records: str, **changes: Any) -> Udp:
+    """Answer each question with these records, as ``"A 192.0.2.80"`` for the name asked."""
+
+    def behave(wire: bytes) -> list[bytes]:
+        return [reply(wire, *records, **changes).to_wire()]
+
+    return behave
+
+
+def reply(
+    wire: bytes,
+    *records: str,
+    rcode: dns.rcode.Rcode = dns.rcode.NOERROR,
+    flags: dns.flags.Flag = dns.flags.RA,
+    nsid: bytes | None = None,
+    owner: str | None = None,
+) -> dns.message.Message:
+    query = dns.message.from_wire(wire)
+    answer = dns.message.make_response(query)
+    answer.set_rcode(rcode)
+    answer.flags |= flags
+    name = owner or query.question[0].name
+    for record in records:
+        rdtype, _, value = record.partition(" ")
+        answer.answer.append(dns.rrset.from_text(name, 300, "IN", rdtype, value))
+    if nsid is not None:
+        option = dns.edns.GenericOption(dns.edns.OptionType.NSID, nsid)
+        answer.use_edns(0, options=[option])
+    return answer
+
+
+def over_tcp(behave: Udp) -> Tcp:
+    """The same over TCP: each message behind its length."""
+
+    def framed(wire: bytes) -> bytes:
+        return b"".join(len(one).to_bytes(2, "big") + one for one in behave(wire))
+
+    return framed
+
+
+def silent(_: bytes) -> list[bytes]:
+    return []
+
+
+@contextlib.contextmanager
+def name_server(
+    udp: Udp | None, tcp: Tcp | None = None, address: str = "127.0.0.1"
+) -> Iterator[int]:
+    """Serve until the block ends; yields the port. Without a behaviour the port refuses.
+
+    TCP sends what its behaviour returns and closes the connection.
+    """
+    with contextlib.ExitStack() as stack:
+        datagrams, listener = _bound_pair(address)
+        stack.callback(datagrams.close)
+        stack.callback(listener.close)
+        port = datagrams.getsockname()[1]
+        selector = stack.enter_context(selectors.DefaultSelector())
+        waker, wakened = socket.socketpair()
+        stack.enter_context(waker)
+        stack.enter_context(wakened)
+        selector.register(wakened, selectors.EVENT_READ)
+        if udp:
+            selector.register(datagrams, selectors.EVENT_READ, udp)
+        else:
+            datagrams.close()
+        if tcp:
+            listener.listen()
+            selector.register(listener, selectors.EVENT_READ, tcp)
+        else:
+            listener.close()
+        thread = threading.Thread(target=_serve, args=(selector, datagrams, listener))
+        thread.start()
+        try:
+            yield port
+        finally:
+            waker.close()
+            thread.join()
+
+
+def _bound_pair(address: str) -> tuple[socket.socket, socket.socket]:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    while True:
+        datagrams = socket.socket(family, socket.SOCK_DGRAM)
+        datagrams.bind((address, 0))
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            listener.bind(datagrams.getsockname()[:2])
+        except OSError:  # somebody else has this port over TCP
+            datagrams.close()
+            listener.close()
+        else:
+            return datagrams, listener
+
+
+def _serve(
+    selector: selectors.BaseSelector, datagrams: socket.socket, listener: socket.socket
+) -> None:
+    while True:
+        for key, _ in selector.select():
+            if key.data is None:
+                return
+            # The client may be gone before it has heard everything.
+            with contextlib.suppress(OSError):
+                if key.fileobj is datagrams:
+                    wire, peer = datagrams.recvfrom(65535)
+                    for one in key.data(wire):
+                        datagrams.sendto(one, peer)
+                else:
+                    connection, _ = listener.accept()
+                    with connection:
+                        connection.settimeout(5)
+                        connection.sendall(key.data(connection.recv(65535)[2:]))

@@ -1,0 +1,55 @@
+"""check_anycast as an engine starts it: no HOME, no PATH, C locale, in the root directory."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.unit.conftest import Printed
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = {"LC_ALL": "C", "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def command_line(*arguments: str, source: Path = ROOT, before: str = "") -> list[str]:
+    """The console script's own two lines, in isolated mode, behind some preparation."""
+    code = (
+        f"import sys; sys.path.insert(0, {str(source)!r}); {before}\n"
+        "from anycast_checks.__main__ import main\n"
+        "sys.exit(main())"
+    )
+    return [sys.executable, "-I", "-c", code, *arguments]
+
+
+def check_anycast(
+    *arguments: str,
+    source: Path = ROOT,
+    before: str = "",
+    wrapper: Sequence[str] = (),
+    preexec_fn: Callable[[], Any] | None = None,
+) -> Printed:
+    """Run it to its end; nothing may be on stderr, whatever happens."""
+    done = subprocess.run(
+        [*wrapper, *command_line(*arguments, source=source, before=before)],
+        capture_output=True,
+        text=True,
+        env=ENVIRONMENT,
+        cwd="/",
+        timeout=60,
+        check=False,
+        preexec_fn=preexec_fn,
+    )
+    assert done.stderr == ""
+    return Printed(done.returncode, done.stdout)
+
+
+def start(*arguments: str, source: Path = ROOT) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command_line(*arguments, source=source),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT,
+        cwd="/",
+    )

@@ -1,0 +1,211 @@
+"""The real operation, one step at a time.
+
+`act` runs until it asks something of the world for which there is no answer yet, and is then
+abandoned; with one more answer it is run again from its beginning. What a run does follows from
+its answers alone, so a run that stands somewhere is a value: a node of a tree, with an edge for
+each answer it might hear. A search can hold thousands of them, and each step is taken only once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from enum import Enum
+from typing import Any, NamedTuple
+
+import pytest
+from anycast_handlers import acting, count, deadline, endpoint, latch, notebook, outcome, routing
+from anycast_handlers.decision import Policy
+from anycast_handlers.errors import HandlerError, OutcomeUnknown, Unreachable
+from anycast_handlers.fleet import Endpoint, Fleet, Paths, Ssh, Vip
+from anycast_handlers.outcome import Outcome, Request
+from anycast_handlers.shell import Result
+
+VTYSH = "vtysh"
+
+
+class Kind(Enum):
+    """What a run asks of the world."""
+
+    CONNECT = "connect"
+    LOCK = "lock"
+    RUN = "run"
+    SLEEP = "sleep"
+    NOTE = "note the withdrawal"
+    SINCE = "since the last withdrawal"
+
+
+class Effect(NamedTuple):
+    """One thing that a run asks of the world; ``where`` is an endpoint's name."""
+
+    kind: Kind
+    where: str = ""
+    argv: tuple[str, ...] = ()
+    stdin: str = ""
+    seconds: float = 0.0
+
+
+class Fault(Enum):
+    """An answer that is none."""
+
+    UNREACHABLE = "unreachable"
+    UNKNOWN = "outcome unknown"
+
+
+class Answer(NamedTuple):
+    """What the world said, and when, in seconds since the run began."""
+
+    now: float
+    value: Any = None
+
+
+class _Suspended(BaseException):
+    def __init__(self, effect: Effect) -> None:
+        self.effect = effect
+
+
+class _Replay:
+    """Hands out the answers that are there, and suspends the run at the first that is not."""
+
+    def __init__(self, answers: Sequence[Answer]) -> None:
+        self._answers = iter(answers)
+        self.now = 0.0
+
+    def ask(self, effect: Effect) -> Any:
+        answer = next(self._answers, None)
+        if answer is None:
+            raise _Suspended(effect)
+        self.now = answer.now
+        if answer.value is Fault.UNREACHABLE:
+            raise Unreachable(f"{effect.where}: no route")
+        if answer.value is Fault.UNKNOWN:
+            raise OutcomeUnknown(effect.argv, "the connection was lost")
+        return answer.value
+
+
+_replay = _Replay(())
+
+
+class _Time:
+    """Stands in for the module `time`: a run's time is what its last answer said."""
+
+    @staticmethod
+    def monotonic() -> float:
+        return _replay.now
+
+    time = monotonic
+
+    @staticmethod
+    def sleep(seconds: float) -> None:
+        if seconds > 0:
+            _replay.ask(Effect(Kind.SLEEP, seconds=seconds))
+
+
+class _Shell:
+    is_root = True
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+
+    def run(self, argv: Sequence[str], stdin: str = "", timeout: float = 3.0) -> Result:
+        said = _replay.ask(Effect(Kind.RUN, self._where, tuple(argv), stdin))
+        assert isinstance(said, Result)
+        return said
+
+
+class _Lock:
+    def note_withdrawal(self, name: str) -> str:
+        _replay.ask(Effect(Kind.NOTE, name))
+        return ""
+
+    def since_withdrawal_elsewhere(self, name: str) -> float | None:
+        age: float | None = _replay.ask(Effect(Kind.SINCE, name))
+        return age
+
+
+@contextmanager
+def _open_shell(member: Endpoint, ssh: Ssh, until: deadline.Deadline) -> Iterator[_Shell]:
+    _replay.ask(Effect(Kind.CONNECT, member.name))
+    yield _Shell(member.name)
+
+
+@contextmanager
+def _lock(directory: str, vip: str, until: deadline.Deadline) -> Iterator[_Lock]:
+    _replay.ask(Effect(Kind.LOCK))
+    yield _Lock()
+
+
+def _ask_ospf(shell: _Shell, vip: Vip) -> count.Announced:
+    """Read the model's view; what vtysh really says is read in other tests."""
+    ended = shell.run((VTYSH,))
+    if ended.status != 0:
+        raise count.Uncountable(ended.stderr)
+    asked, *by = ended.stdout.split()
+    return count.Announced(frozenset(by), asked)
+
+
+def _is_in_ospf(shell: _Shell, vip: Vip) -> bool:
+    announced = _ask_ospf(shell, vip)
+    return announced.asked in announced.by
+
+
+@contextmanager
+def stepping() -> Iterator[None]:
+    """Put the model's shell, lock, OSPF and time under the real operation."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (acting, routing, deadline, endpoint, outcome):
+            patch.setattr(module, "time", _Time)
+        for opening in (acting, routing, count):
+            patch.setattr(opening, "open_shell", _open_shell)
+        for asking in (routing, count):
+            patch.setattr(asking, "ask_ospf", _ask_ospf)
+        patch.setattr(routing, "is_in_ospf", _is_in_ospf)
+        patch.setattr(acting, "lock", _lock)
+        patch.setattr(notebook, "signature", lambda: "nagios@monitor")
+        yield
+
+
+class Program(NamedTuple):
+    """What a run is to do, and under which policy."""
+
+    vip: Vip
+    request: Request
+    policy: Policy
+
+
+class Node:
+    """A run that stands before ``effect``, or has ended: then ``outcome`` is there."""
+
+    __slots__ = ("_answers", "_next", "effect", "outcome", "program")
+    made = 0
+
+    def __init__(self, program: Program, answers: tuple[Answer, ...] = ()) -> None:
+        global _replay
+        self.program = program
+        self._answers = answers
+        self._next: dict[Answer, Node] = {}
+        self.effect: Effect | None = None
+        self.outcome: Outcome | None = None
+        Node.made += 1
+        _replay = _Replay(answers)
+        came = Outcome(program.request)
+        fleet = Fleet("", Ssh("root", "/", "/"), (program.vip,), Paths())
+        try:
+            until = deadline.Deadline(deadline.RUN_SECONDS)
+            acting.act(fleet, came, program.policy, until)
+        except _Suspended as suspended:
+            self.effect = suspended.effect
+            return
+        except HandlerError as error:
+            came.failed(error)
+        self.outcome = came
+
+    def after(self, answer: Answer) -> Node:
+        """Give the run that has heard this answer too."""
+        following = self._next.get(answer)
+        if following is None:
+            following = self._next[answer] = Node(self.program, (*self._answers, answer))
+        return following
+
+
+LATCH, HOLD = latch.latch_path("192.0.2.53"), latch.hold_path("192.0.2.53")

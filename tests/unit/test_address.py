@@ -1,0 +1,303 @@
+"""The proof that an address is on this host, on real sockets and in real network namespaces."""
+
+import contextlib
+import json
+import os
+import resource
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from anycast_checks.address import Locality, Target, connect, locality
+from anycast_checks.errors import CheckError, NotLocalError, PeerFailedError, PeerSilentError
+
+ROOT = Path(__file__).parents[2]
+ELSEWHERE = ["198.51.100.53", "2001:db8:ffff::53"]
+KINDS = [socket.SOCK_DGRAM, socket.SOCK_STREAM]
+
+
+def target(
+    port: int, address: str = "127.0.0.1", timeout: float = 5, *, proven: bool = True
+) -> Target:
+    return Target(address, port, timeout, time.monotonic() + timeout, proven)
+
+
+@contextlib.contextmanager
+def listening(address: str = "127.0.0.1") -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.bind((address, 0))
+        listener.listen()
+        yield listener
+
+
+def unused_port() -> int:
+    with listening() as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.2", "127.255.0.1", "::1", "0::1"])
+def test_loopback_is_local(address: str) -> None:
+    assert locality(address) is Locality.LOCAL
+
+
+@pytest.mark.parametrize("address", ELSEWHERE)
+def test_address_of_nobody_here_is_not_local(address: str) -> None:
+    assert locality(address) is Locality.NOT_LOCAL
+
+
+@pytest.mark.parametrize("address", ELSEWHERE)
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_connection_without_proof(address: str, kind: socket.SocketKind) -> None:
+    with pytest.raises(NotLocalError), connect(target(53, address), kind):
+        pass
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.2", "::1"])
+@pytest.mark.parametrize("proven", [True, False])
+def test_proven_stream_carries_bytes(address: str, proven: bool) -> None:  # noqa: FBT001
+    with listening(address) as listener:
+        port = listener.getsockname()[1]
+        with connect(target(port, address, proven=proven), socket.SOCK_STREAM) as connection:
+            peer, _ = listener.accept()
+            with peer:
+                peer.sendall(b"abcdef")
+            assert connection.receive_exactly(4) == b"abcd"
+            assert connection.receive() == b"ef"
+            assert connection.receive() == b""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_refusal_is_a_failure_of_the_peer(kind: socket.SocketKind) -> None:
+    with pytest.raises(PeerFailedError, match=r"^connection refused$"):
+        ask(target(unused_port()), kind)
+
+
+def ask(where: Target, kind: socket.SocketKind) -> None:
+    with connect(where, kind) as connection:
+        connection.send(b"x")
+        connection.receive()
+
+
+def test_silence_ends_with_the_try() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        where = target(silent.getsockname()[1], timeout=0.05)
+
+        with pytest.raises(PeerSilentError, match=r"^no answer within 0\.05 s$"):
+            ask(where, socket.SOCK_DGRAM)
+
+
+def test_trickle_does_not_prolong_the_try() -> None:
+    """A byte now and then would reset a time-out that counts each read by itself."""
+    with listening() as listener, contextlib.ExitStack() as stack:
+        done = threading.Event()
+
+        def trickle() -> None:
+            peer, _ = listener.accept()
+            with peer, contextlib.suppress(OSError):
+                while not done.wait(0.01):
+                    peer.sendall(b"x")
+
+        thread = threading.Thread(target=trickle)
+        thread.start()
+        stack.callback(thread.join)
+        stack.callback(done.set)
+        where = target(listener.getsockname()[1], timeout=0.3)
+
+        with pytest.raises(PeerSilentError), connect(where, socket.SOCK_STREAM) as connection:
+            connection.receive_exactly(1_000_000)
+
+
+def test_early_close_is_a_failure_of_the_peer() -> None:
+    with listening() as listener:
+        where = target(listener.getsockname()[1])
+        with connect(where, socket.SOCK_STREAM) as connection:
+            peer, _ = listener.accept()
+            with peer:
+                peer.sendall(b"abc")
+
+            with pytest.raises(PeerFailedError, match="closed after 3 of 4 bytes"):
+                connection.receive_exactly(4)
+
+
+def test_full_backlog_is_silence() -> None:
+    """A listener that accepts nobody any more answers nothing, not even a refusal."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        place = listener.getsockname()
+        for _ in range(2):
+            waiting = stack.enter_context(socket.socket())
+            waiting.settimeout(0)
+            waiting.connect_ex(place)
+
+        with (
+            pytest.raises(PeerSilentError, match=r"^no connection within"),
+            connect(target(place[1], timeout=0.1), socket.SOCK_STREAM),
+        ):
+            pass
+
+
+@pytest.fixture
+def no_more_files() -> Iterator[None]:
+    """A process that has used up its file descriptors."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 20, hard))
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):
+            while True:
+                stack.callback(os.close, os.dup(2))
+        yield
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("no_more_files")
+def test_cannot_tell_without_a_socket() -> None:
+    """Not to know is neither local nor not local."""
+    found = locality("127.0.0.1")
+    try:
+        with connect(target(53), socket.SOCK_DGRAM):
+            reason = "none"
+    except CheckError as error:
+        reason = str(error)
+
+    assert found is Locality.UNKNOWN
+    assert "cannot tell whether 127.0.0.1 is on this host: cannot open a socket: too many" in reason
+
+
+def test_import_is_light() -> None:
+    """The handler imports it in front of everything else."""
+    code = (
+        "import sys, anycast_checks.address as a\n"
+        "print(sorted({'click', 'nagiosplugin', 'dns', 'asyncio', 'ssl'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.strip() == "[]"
+
+
+needs_namespaces = pytest.mark.skipif(
+    os.geteuid() != 0 or not all(map(shutil.which, ["unshare", "nsenter", "ip"])),
+    reason="network namespaces need root, util-linux and iproute2",
+)
+
+
+class Host:
+    """A network namespace, which lasts as long as its one process."""
+
+    def __init__(self) -> None:
+        # cat ends when its stdin does, so that the namespace cannot outlive the test.
+        self._process = subprocess.Popen(
+            ["unshare", "--net", "sh", "-c", "ip link set lo up; echo; exec cat"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert self._process.stdout
+        self._process.stdout.readline()
+        self.pid = str(self._process.pid)
+
+    def close(self) -> None:
+        self._process.communicate()
+
+    def ip(self, *arguments: str) -> str:
+        return self.run("ip", *arguments)
+
+    def run(self, *argv: str) -> str:
+        command = ["nsenter", "--net", "--target", self.pid, *argv]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def localities(self, *addresses: str) -> list[str]:
+        code = (
+            "import json, sys; from anycast_checks.address import locality\n"
+            "print(json.dumps([locality(a).value for a in sys.argv[1:]]))"
+        )
+        found: list[str] = json.loads(self.run(sys.executable, "-c", code, *addresses))
+        return found
+
+
+@pytest.fixture
+def host() -> Iterator[Host]:
+    made = Host()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def neighbour(host: Host) -> Iterator[Host]:
+    """Another host, that both carry the VIP and have a link to each other."""
+    made = Host()
+    host.ip("link", "add", "a0", "type", "veth", "peer", "name", "b0", "netns", made.pid)
+    for end, one, prefix in ((host, "a0", "10.0.0.1/24"), (made, "b0", "10.0.0.2/24")):
+        end.ip("address", "add", prefix, "dev", one)
+        end.ip("link", "set", one, "up")
+        end.ip("address", "add", "10.99.0.53/32", "dev", "lo", "label", "lo:0")
+    yield made
+    made.close()
+
+
+@needs_namespaces
+def test_vip_is_local_exactly_while_it_is_here(host: Host, neighbour: Host) -> None:
+    """Withdrawn, the same address leads to the neighbour: reachable, and not local."""
+    del neighbour
+    announced = host.localities("10.99.0.53")
+    host.ip("address", "del", "10.99.0.53/32", "dev", "lo")
+    without_route = host.localities("10.99.0.53")
+    host.ip("route", "add", "10.99.0.53/32", "via", "10.0.0.2")
+    with_route = host.localities("10.99.0.53")
+
+    assert (announced, without_route, with_route) == (["local"], ["not local"], ["not local"])
+
+
+@needs_namespaces
+def test_nothing_is_sent_to_a_neighbour(host: Host, neighbour: Host) -> None:
+    """Neither protocol lets a single packet out before the proof."""
+    host.ip("address", "del", "10.99.0.53/32", "dev", "lo")
+    host.ip("route", "add", "10.99.0.53/32", "via", "10.0.0.2")
+    check = (sys.executable, "-m", "anycast_checks", "dns", "-H", "10.99.0.53", "--query", ".")
+
+    def received() -> str:
+        return neighbour.run("grep", "-E", "^(Ip|Udp|Tcp):", "/proc/net/snmp")
+
+    before = received()
+    for extra in ((), ("--tcp",)):
+        host.run("sh", "-c", '"$@"; test $? = 1', "sh", *check, *extra)
+    after = received()
+    # Without the proof the neighbour hears of it: there is something to count.
+    host.run("sh", "-c", '"$@"; test $? = 2', "sh", *check, "--client")
+
+    assert after == before
+    assert received() != before
+
+
+@needs_namespaces
+@pytest.mark.parametrize(
+    ("route", "found"),
+    [("blackhole", "not local"), ("unreachable", "not local"), ("prohibit", "cannot tell")],
+)
+def test_routes_that_lead_nowhere(host: Host, route: str, found: str) -> None:
+    """A prohibition looks like one by a security module, which proves nothing."""
+    host.ip("route", "add", route, "10.99.0.0/24")
+
+    assert host.localities("10.99.0.53") == [found]
+
+
+@needs_namespaces
+def test_ipv6_vip(host: Host) -> None:
+    before = host.localities("2001:db8::53")
+    host.ip("address", "add", "2001:db8::53/128", "dev", "lo")
+
+    assert (before, host.localities("2001:db8::53")) == (["not local"], ["local"])

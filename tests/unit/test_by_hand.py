@@ -1,0 +1,98 @@
+"""What a person's verbs decide: the same guards, which --force overrides by name."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from anycast_handlers.by_hand import decide_drill, decide_restore, decide_withdraw
+from anycast_handlers.decision import (
+    Action,
+    Counted,
+    Held,
+    Policy,
+    Seen,
+    State,
+    StateType,
+    decide,
+)
+
+OK, CRITICAL = State.OK, State.CRITICAL
+ANNOUNCED, NONE = Seen(announced=True), Policy()
+ENOUGH, BELOW = Counted(2, 2, 5), Counted(1, 2, 5)
+HOLDS = (
+    None,
+    *(Held("anna", "mine", was, over) for was in (True, False) for over in (True, False)),
+)
+POLICIES = [
+    Policy(stopped, never, downtime)
+    for stopped in (False, True)
+    for never in (False, True)
+    for downtime in (False, True)
+]
+COUNTED = (None, ENOUGH, BELOW, Counted(None, 2, 5, "no vtysh"), ENOUGH._replace(spacing_left=1.5))
+ANNOUNCED_CASES = list(itertools.product(POLICIES, HOLDS, COUNTED))
+WITHDRAWN = [
+    Seen(announced=False, latch_age=age, withdrawals=1, restores=restores, held=hold)
+    for age in (None, 0.0, 100.0)
+    for restores in (0, 3)
+    for hold in HOLDS
+]
+
+
+def test_the_guards_are_those_of_the_automation_and_force_overrides_them_by_name() -> None:
+    """The stop file, downtime, the spacing and the check are the automation's alone."""
+    for policy, hold, counted in ANNOUNCED_CASES:
+        seen = ANNOUNCED._replace(held=hold)
+        running = policy._replace(stopped=False)
+        automatic = decide(CRITICAL, StateType.HARD, running, seen, counted, CRITICAL)
+        plain = decide_withdraw(policy, seen, counted, force=False)
+        forced = decide_withdraw(policy, seen, counted, force=True)
+        if automatic.action is Action.REFUSE and automatic.rule != "spacing":
+            assert (plain.action, plain.rule) == (Action.REFUSE, automatic.rule)
+            assert "--force" in plain.reason
+            assert forced.action is Action.WITHDRAW
+            assert automatic.reason.removeprefix("refused: ") in forced.reason
+        elif automatic.action is Action.COUNT:
+            assert plain.action is forced.action is Action.COUNT
+        else:
+            assert plain.action is forced.action is Action.WITHDRAW
+            assert "overrid" not in forced.reason
+
+
+def test_a_drill_overrides_nothing_and_is_for_what_is_healthy() -> None:
+    for policy, hold, counted in ANNOUNCED_CASES:
+        seen = ANNOUNCED._replace(held=hold)
+        plain = decide_withdraw(policy, seen, counted, force=False)
+        for confirmed in (None, *State):
+            drill = decide_drill(policy, seen, counted, confirmed)
+            if plain.action is not Action.WITHDRAW:
+                assert drill == plain
+            elif confirmed is None:
+                assert drill.action is Action.CONFIRM
+            else:
+                assert (drill.action is Action.WITHDRAW) == (confirmed is OK)
+
+
+@pytest.mark.parametrize("seen", WITHDRAWN)
+def test_what_is_withdrawn_is_not_withdrawn_again_and_not_drilled(seen: Seen) -> None:
+    for force in (False, True):
+        assert decide_withdraw(NONE, seen, ENOUGH, force=force).action is Action.NOTHING
+    assert decide_drill(NONE, seen, ENOUGH, OK).action is Action.REFUSE
+
+
+def test_what_is_announced_is_not_restored_again() -> None:
+    for force in (False, True):
+        assert decide_restore(ANNOUNCED, None, force=force).action is Action.NOTHING
+
+
+@pytest.mark.parametrize("seen", WITHDRAWN)
+def test_a_person_restores_what_the_check_confirms_and_nothing_else(seen: Seen) -> None:
+    """With a latch or without, held or not, and whatever its age."""
+    assert decide_restore(seen, None, force=False).action is Action.CONFIRM
+    assert decide_restore(seen, OK, force=False).action is Action.RESTORE
+    for said in (State.WARNING, CRITICAL, State.UNKNOWN):
+        assert decide_restore(seen, said, force=False).action is Action.REFUSE
+        forced = decide_restore(seen, said, force=True)
+        assert forced.action is Action.RESTORE
+        assert said.name in forced.reason

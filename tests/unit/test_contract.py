@@ -1,0 +1,355 @@
+"""What every subcommand promises to the engine that runs it, found by name like the program does.
+
+The first example at the end of a check's help is run, against addresses of this host.
+"""
+
+import contextlib
+import os
+import re
+import select
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from anycast_checks.command import Check, checks
+from tests.unit.conftest import Printed
+from tests.unit.program import ENVIRONMENT, ROOT, check_anycast, command_line, start
+
+CONTEXT = click.Context(checks)
+NAMES = checks.list_commands(CONTEXT)
+VIP_ELSEWHERE = "198.51.100.53"
+
+
+def subcommand(name: str) -> click.Command:
+    found = checks.get_command(CONTEXT, name)
+    assert found
+    return found
+
+
+def is_health(name: str) -> bool:
+    return any(parameter.name == "instance" for parameter in subcommand(name).params)
+
+
+HEALTH = [name for name in NAMES if is_health(name)]
+
+
+def examples(name: str) -> list[list[str]]:
+    lines = (subcommand(name).epilog or "").splitlines()
+    return [shlex.split(line)[1:] for line in lines if line.strip().startswith("check_anycast ")]
+
+
+class Peer:
+    """A port of loopback, for UDP and TCP, that accepts everything and answers nothing."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = str(self._listener.getsockname()[1])
+        self._datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._datagrams.bind(("127.0.0.1", int(self.port)))
+
+    def wait_until_asked(self) -> None:
+        ready, _, _ = select.select([self._listener, self._datagrams], [], [], 30)
+        assert ready, "nobody asked"
+
+    def close(self) -> None:
+        self._listener.close()
+        self._datagrams.close()
+
+
+@pytest.fixture
+def peer() -> Iterator[Peer]:
+    with contextlib.closing(Peer()) as made:
+        yield made
+
+
+@pytest.fixture
+def closed_port() -> str:
+    with contextlib.closing(Peer()) as made:
+        return made.port
+
+
+def arguments(name: str, port: str, *more: str) -> list[str]:
+    """A health check's first example, at loopback and this port."""
+    return [*examples(name)[0], "-H", "127.0.0.1", "-p", port, "--retry-delay", "0", *more]
+
+
+def assert_unknown(seen: Printed) -> None:
+    assert seen.code == 3
+    assert re.match(r"[A-Z0-9-]+ UNKNOWN - \S", seen.line)
+    assert seen.output == seen.line + "\n"
+
+
+def test_something_is_discovered() -> None:
+    assert {"dns"} <= set(NAMES)
+    assert all(isinstance(subcommand(name), Check) for name in NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_help_is_a_page_and_unknown(name: str, option: str) -> None:
+    """80 columns, on stdout, with examples that can be pasted; but no state of anything."""
+    done = subprocess.run(
+        command_line(name, option), capture_output=True, text=True, env=ENVIRONMENT, check=False
+    )
+
+    assert (done.returncode, done.stderr) == (3, "")
+    assert done.stdout.startswith(f"Usage: check_anycast {name} ")
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert examples(name)
+    assert all("check_anycast " + shlex.join(one) in done.stdout for one in examples(name))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_examples_can_be_parsed(name: str) -> None:
+    for example in examples(name):
+        assert subcommand(name).make_context(name, example[1:])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_option_is_described(name: str) -> None:
+    options = [one for one in subcommand(name).params if isinstance(one, click.Option)]
+
+    assert all((one.help or "").endswith(".") for one in options)
+    assert {"-H", "--address", "--deadline", "-v", "--verbose", "-V", "--version"} <= {
+        spelling for one in options for spelling in one.opts
+    }
+
+
+@pytest.mark.parametrize("before", [(), *[(name,) for name in NAMES]])
+@pytest.mark.parametrize("option", ["-V", "--version"])
+def test_version_is_unknown(before: tuple[str, ...], option: str) -> None:
+    seen = check_anycast(*before, option)
+
+    assert seen.code == 3
+    assert re.fullmatch(r"check_anycast \d+\.\d+\.\d+\n", seen.output)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("wrong", [["--mispelt"], ["stray"], ["-H"], ["-H", "ns1"], ["-H", ""]])
+def test_usage_error_is_unknown(name: str, wrong: list[str]) -> None:
+    """A typo in a template must never look like a dead service."""
+    seen = check_anycast(*examples(name)[0], *wrong)
+
+    assert_unknown(seen)
+    assert f"(see check_anycast {name} -h)" in seen.text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_arguments_is_unknown(name: str) -> None:
+    assert_unknown(check_anycast(name))
+
+
+@pytest.mark.parametrize("wrong", [[], [""], ["-x"], ["nonsense"], ["../check_dns"], ["--", "x"]])
+def test_wrong_command_line_is_unknown(wrong: list[str]) -> None:
+    assert_unknown(check_anycast(*wrong))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("module", ["click", "nagiosplugin", "dns"])
+def test_missing_dependency_is_unknown(name: str, module: str, closed_port: str) -> None:
+    """Or, where this check does not need it, no matter."""
+    seen = check_anycast(
+        *arguments(name, closed_port) if is_health(name) else examples(name)[0],
+        before=f"sys.modules[{module!r}] = None",
+    )
+
+    if module in ("click", "nagiosplugin") or "cannot import" in seen.text:
+        assert_unknown(seen)
+        assert module in seen.text
+
+
+@pytest.mark.parametrize("module", ["click", "nagiosplugin", "dns"])
+@pytest.mark.parametrize("option", ["-h", "-V"])
+def test_help_without_the_dependencies(module: str, option: str) -> None:
+    """Help needs no more than click, and without that says so."""
+    done = subprocess.run(
+        command_line(option, before=f"sys.modules[{module!r}] = None"),
+        capture_output=True, text=True, env=ENVIRONMENT, check=False,
+    )  # fmt: skip
+
+    assert (done.returncode, done.stderr) == (3, "")
+    assert ("cannot import" in done.stdout) == (module == "click")
+
+
+@pytest.mark.parametrize("name", HEALTH)
+def test_same_labels_in_every_state(name: str, peer: Peer, closed_port: str) -> None:
+    """A series that vanishes looks like an outage of the monitoring."""
+    seen = {
+        "announced and failing": check_anycast(*arguments(name, closed_port)),
+        "withdrawn and failing": check_anycast(
+            *arguments(name, closed_port), "-H", VIP_ELSEWHERE
+        ),
+        "withdrawn, untestable": check_anycast(
+            *arguments(name, closed_port), "-H", VIP_ELSEWHERE, "--instance", "none"
+        ),
+        "instance elsewhere": check_anycast(
+            *arguments(name, closed_port), "-H", VIP_ELSEWHERE, "--instance", "198.51.100.54"
+        ),
+        "cannot tell": check_anycast(
+            *arguments(name, peer.port, "-t", "0.2", "--timeout-state", "unknown")
+        ),
+        "usage error": check_anycast(*arguments(name, closed_port), "--mispelt"),
+    }  # fmt: skip
+
+    assert {key: (one.code, one.perfdata["announced"]) for key, one in seen.items()} == {
+        "announced and failing": (2, "1"),
+        "withdrawn and failing": (1, "0"),
+        "withdrawn, untestable": (1, "0"),
+        "instance elsewhere": (3, "0"),
+        "cannot tell": (3, "1"),
+        "usage error": (3, "U"),
+    }
+    assert all(list(one.perfdata) == ["time", "announced"] for one in seen.values())
+    assert all(one.perfdata["time"].startswith("U") for one in seen.values())
+    assert "still announced" in seen["announced and failing"].text
+    assert "withdrawn, instance still failing" in seen["withdrawn and failing"].text
+    assert "withdrawn, instance cannot be tested" in seen["withdrawn, untestable"].text
+
+
+@pytest.mark.parametrize("name", HEALTH)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_is_unknown_and_names_the_stage(
+    name: str, peer: Peer, number: signal.Signals
+) -> None:
+    """A dead peer and an impatient engine together are no evidence."""
+    with start(*arguments(name, peer.port)) as process:
+        peer.wait_until_asked()
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=30)
+
+    seen = Printed(process.returncode, output)
+    assert_unknown(seen)
+    assert errors == ""
+    assert (
+        f"ended by {number.name} while asking 127.0.0.1 port {peer.port} (try 1 of 3)" in seen.text
+    )
+    assert list(seen.perfdata) == ["time", "announced"]
+
+
+@pytest.mark.parametrize("name", HEALTH)
+def test_silent_peer_is_critical(name: str, peer: Peer) -> None:
+    """All tries fit into the deadline, so that a hung service is never UNKNOWN."""
+    seen = check_anycast(*arguments(name, peer.port, "-t", "0.2"))
+
+    assert seen.code == 2
+    assert "(3 of 3 tries)" in seen.text
+
+
+@pytest.mark.parametrize("name", HEALTH)
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--tries", "9"],
+        ["-t", "9"],
+        ["--deadline", "7"],
+        ["--tries", "0"],
+        ["-t", "0"],
+        ["-t", "nan"],
+        ["-t", "inf"],
+        ["-t", "-1"],
+        ["-p", "0"],
+        ["-p", "dns"],
+        ["-w", "fast"],
+        ["-c", "2:1"],
+        ["-c", ""],
+        ["--instance", "localhost"],
+        ["--instance", "127.0.0.1"],
+        ["--client", "--instance", "127.0.0.2"],
+        ["--timeout-state", "ok"],
+        ["-H", "0.0.0.0"],
+        ["-H", "::"],
+        ["-H", "224.0.0.5"],
+        ["-H", "255.255.255.255"],
+        ["-H", "fe80::1%lo"],
+        ["-H", "::ffff:127.0.0.1"],
+        ["-H", "127.1"],
+    ],
+    ids=" ".join,
+)
+def test_senseless_options_are_unknown(name: str, wrong: list[str], closed_port: str) -> None:
+    seen = check_anycast(*arguments(name, closed_port), "--retry-delay", "0.25", *wrong)
+
+    assert_unknown(seen)
+    assert any(word in seen.text for word in wrong[:1]) or "--address" in seen.text or (
+        {"-t": "--timeout", "-c": "--critical", "-w": "--warning", "-p": "--port"}[wrong[0]]
+        in seen.text
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HEALTH)
+def test_last_of_a_repeated_option_wins(name: str, closed_port: str) -> None:
+    """The handler adds to the user's command line when it confirms."""
+    seen = check_anycast(*arguments(name, closed_port), "--tries", "3", "--tries", "1")
+
+    assert seen.code == 2
+    assert "(1 of 1 tries)" in seen.text
+
+
+@pytest.mark.parametrize("name", HEALTH)
+@pytest.mark.parametrize("closed", [[0], [2], [0, 2]])
+def test_closed_streams_do_not_matter(name: str, closed: list[int], closed_port: str) -> None:
+    def close() -> None:
+        for number in closed:
+            os.close(number)
+
+    assert check_anycast(*arguments(name, closed_port), preexec_fn=close).code == 2
+
+
+@pytest.mark.parametrize("name", HEALTH)
+def test_nobody_listening_is_unknown(name: str, closed_port: str) -> None:
+    """A state that nobody could hear is no state: closed stdout, a full disk, a broken pipe."""
+
+    def run(preexec_fn: object = None, stdout: object = None) -> tuple[int, str]:
+        done = subprocess.run(
+            command_line(*arguments(name, closed_port)),
+            stdout=stdout, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT, check=False,
+            preexec_fn=preexec_fn,
+        )  # type: ignore[call-overload] # fmt: skip
+        return done.returncode, done.stderr
+
+    reader, writer = os.pipe()
+    os.close(reader)
+    with Path("/dev/full").open("w") as full, os.fdopen(writer, "w") as broken:
+        assert run(lambda: os.close(1)) == (3, "")
+        assert run(stdout=full) == (3, "")
+        assert run(stdout=broken) == (3, "")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_help_into_a_broken_pipe(name: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as broken:
+        done = subprocess.run(
+            command_line(name, "-h"), stdout=broken, stderr=subprocess.PIPE, check=False
+        )
+
+    assert (done.returncode, done.stderr) == (3, b"")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has privileges to give up")
+@pytest.mark.skipif(not shutil.which("setpriv"), reason="setpriv is not installed")
+@pytest.mark.parametrize("name", HEALTH)
+def test_no_privilege_is_needed(name: str, closed_port: str) -> None:
+    """Without a single capability; the user stays, since the checkout may be root's alone."""
+    drop = ["/usr/bin/setpriv", "--inh-caps=-all", "--bounding-set=-all", "--no-new-privs"]
+
+    assert check_anycast(*arguments(name, closed_port), wrapper=drop).code == 2
+
+
+@pytest.mark.parametrize("name", HEALTH)
+def test_module_can_be_run(name: str, closed_port: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "anycast_checks", *arguments(name, closed_port)],
+        capture_output=True, text=True, env=ENVIRONMENT, cwd=ROOT, check=False,
+    )  # fmt: skip
+
+    assert (done.returncode, done.stderr) == (2, "")

@@ -1,0 +1,444 @@
+"""The decision: its table row by row, and what must hold for every input there is."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pytest
+from anycast_handlers.decision import (
+    Action,
+    Counted,
+    Decision,
+    Held,
+    Policy,
+    Seen,
+    State,
+    StateType,
+    decide,
+    hold_down,
+)
+
+OK, WARNING, CRITICAL, UNKNOWN = State.OK, State.WARNING, State.CRITICAL, State.UNKNOWN
+HARD, SOFT = StateType.HARD, StateType.SOFT
+ANNOUNCED, WITHDRAWN = Seen(announced=True), Seen(announced=False, latch_age=100.0, withdrawals=1)
+ENOUGH, AT_FLOOR = Counted(3, 2, 5), Counted(2, 2, 5)
+BELOW, UNCOUNTED = Counted(1, 2, 5), Counted(None, 2, 5, "there is no vtysh")
+SPACED = Counted(3, 2, 5, "", 1.5)
+
+# The ages stand around 60 s, at which a latch has settled and the first hold-down ends, and
+# around the second hold-down of 120 s.
+AGES = ((None, 1), (0.0, 1), (59.9, 1), (60.0, 1), (60.1, 1), (119.9, 2), (120.0, 2))
+HOLDS = (None, *(Held("anna", "", was, over) for was in (True, False) for over in (True, False)))
+SEEN = (
+    None,
+    *(
+        Seen(announced, age, withdrawals, restores, hold)
+        for announced in (True, False)
+        for age, withdrawals in AGES
+        for restores in (2, 3)
+        for hold in HOLDS
+    ),
+)
+POLICIES = tuple(
+    Policy(stopped, never, downtime, restore)
+    for stopped in (False, True)
+    for never in (False, True)
+    for downtime in (False, True)
+    for restore in ("auto", "manual")
+)
+COUNTED = (None, ENOUGH, AT_FLOOR, BELOW, UNCOUNTED, SPACED, UNCOUNTED._replace(spacing_left=1.5))
+CONFIRMED = (None, *State)
+
+
+class Case(NamedTuple):
+    """One combination, and what is decided."""
+
+    state: State
+    state_type: StateType
+    policy: Policy
+    seen: Seen | None
+    counted: Counted | None
+    confirmed: State | None
+    decision: Decision
+
+    @property
+    def failed(self) -> bool:
+        return self.state is CRITICAL and self.state_type is HARD
+
+    @property
+    def protected(self) -> bool:
+        """Whether a person has ordered to leave it as it is, announced."""
+        hold = self.seen.held if self.seen else None
+        return hold is not None and hold.announced and not hold.expired
+
+
+def cases() -> Iterator[Case]:
+    """Decide on every combination of the inputs above."""
+    every = itertools.product(State, StateType, POLICIES, SEEN, COUNTED, CONFIRMED)
+    for inputs in every:
+        yield Case(*inputs, decide(*inputs))
+
+
+def acts(case: Case) -> None:
+    """Acts never without a look, never under the stop file, never unconfirmed."""
+    action = case.decision.action
+    if action not in (Action.WITHDRAW, Action.RESTORE):
+        return
+    assert case.seen is not None
+    assert not case.policy.stopped
+    if action is Action.WITHDRAW:
+        assert case.confirmed is CRITICAL
+        assert case.failed
+        assert case.seen.announced
+        assert not case.policy.never_withdraw
+        assert not case.protected
+        assert case.counted is not None
+        assert case.counted.others is not None
+        assert case.counted.others >= case.counted.floor
+        assert case.counted.spacing_left == 0
+
+
+def restores(case: Case) -> None:
+    """Restores only its own, never against a hold, and a recovery only confirmed and in time."""
+    seen, policy = case.seen, case.policy
+    if case.decision.action is not Action.RESTORE:
+        return
+    assert seen is not None
+    assert not seen.announced
+    assert seen.latch_age is not None
+    assert seen.held is None
+    assert not policy.downtime
+    too_few = (
+        case.counted is not None
+        and case.counted.others is not None
+        and case.counted.others < case.counted.floor
+    )
+    if not too_few:
+        assert case.state is OK
+        assert case.confirmed is OK
+        assert policy.restore == "auto"
+        assert seen.restores < 3
+        assert seen.latch_age >= {1: 60, 2: 120}[seen.withdrawals]
+
+
+def idles(case: Case) -> None:
+    """What is neither CRITICAL HARD nor OK never withdraws, and restores only for the floor."""
+    if not case.failed and case.state is not OK:
+        assert case.decision.action in (Action.NOTHING, Action.RESTORE)
+        if case.decision.action is Action.RESTORE:
+            assert case.decision.rule == "too-few"
+        if case.seen is None or case.state is UNKNOWN:
+            assert case.decision.action is Action.NOTHING
+
+
+def must_withdraw(case: Case) -> None:
+    """What is broken, announced, confirmed, not needed and not protected is withdrawn."""
+    if (
+        case.failed
+        and case.seen is not None
+        and case.seen.announced
+        and case.confirmed is CRITICAL
+        and case.counted in (ENOUGH, AT_FLOOR)
+        and not case.protected
+        and not case.policy.stopped
+        and not case.policy.never_withdraw
+    ):
+        assert case.decision.action is Action.WITHDRAW
+
+
+def must_restore(case: Case) -> None:
+    """What the suite withdrew comes back: when it may, or where too few are left."""
+    seen, policy = case.seen, case.policy
+    if (
+        seen is None
+        or seen.announced
+        or seen.held
+        or seen.latch_age is None
+        or policy.stopped
+        or policy.downtime
+    ):
+        return
+    if case.counted is BELOW and case.state is not UNKNOWN:
+        assert (case.decision.action, case.decision.severity) == (Action.RESTORE, CRITICAL)
+        return
+    in_time = seen.latch_age >= {1: 60, 2: 120}[seen.withdrawals]
+    if case.state is OK and case.confirmed is OK and in_time and seen.restores < 3:
+        expected = Action.RESTORE if policy.restore == "auto" else Action.NOTHING
+        assert case.decision.action is expected
+
+
+def severities(case: Case) -> None:
+    """A refusal to withdraw is CRITICAL; one that the check does not confirm is WARNING."""
+    action, rule = case.decision.action, case.decision.rule
+    if action is Action.REFUSE:
+        assert case.decision.severity is (WARNING if rule == "not-confirmed" else CRITICAL)
+        assert case.decision.reason.startswith(("refused: ", "not confirmed: ", "not yet: "))
+    elif case.decision.severity is CRITICAL:
+        assert rule == "too-few"
+    if case.failed and case.seen and case.seen.announced and action is Action.NOTHING:
+        raise AssertionError("broken, announced, left alone, and nobody is told")
+    if case.seen and not case.seen.announced and action is Action.NOTHING:
+        assert case.decision.severity is WARNING
+
+
+def twice(case: Case) -> None:
+    """After an act the same request does not act again."""
+    if case.decision.action is Action.WITHDRAW:
+        # The recount has found that enough are left.
+        after, counted = Seen(announced=False, latch_age=0.0, withdrawals=1), case.counted
+    elif case.decision.action is Action.RESTORE:
+        after, counted = Seen(announced=True, withdrawals=1, restores=3), case.counted
+        if case.failed:  # for the floor, which keeps it in
+            assert counted is BELOW
+    else:
+        return
+    again = decide(case.state, case.state_type, case.policy, after, counted, case.confirmed)
+    assert again.action in (Action.NOTHING, Action.REFUSE)
+
+
+def asks(case: Case) -> None:
+    """Nothing is asked for that is known already, or that cannot lead to an act."""
+    action = case.decision.action
+    if action is Action.LOOK:
+        assert case.seen is None
+    if action is Action.COUNT:
+        assert case.counted is None
+        inputs = (case.state, case.state_type, case.policy, case.seen)
+        assert decide(*inputs, ENOUGH, CRITICAL).action is Action.WITHDRAW
+    if action is Action.CONFIRM:
+        assert case.confirmed is None
+        sure = CRITICAL if case.failed else OK
+        inputs = (case.state, case.state_type, case.policy, case.seen)
+        assert decide(*inputs, case.counted, sure).action in (Action.WITHDRAW, Action.RESTORE)
+
+
+def unlatches(case: Case) -> None:
+    """A latch is taken off exactly where it is settled, on what is announced and said to be OK."""
+    seen = case.seen
+    settled = seen and seen.announced and seen.latch_age is not None and seen.latch_age > 60
+    expected = case.state is OK and bool(settled) and not case.policy.stopped
+    assert (case.decision.action is Action.UNLATCH) == expected
+
+
+def speaks(case: Case) -> None:
+    """Every reason is one short line."""
+    reason = case.decision.reason
+    assert reason.isprintable()
+    assert reason.isascii()
+    assert 0 < len(reason) < 120
+    assert "|" not in reason
+
+
+INVARIANTS = (
+    acts,
+    restores,
+    idles,
+    must_withdraw,
+    must_restore,
+    severities,
+    twice,
+    asks,
+    unlatches,
+    speaks,
+)
+
+
+def test_every_combination_of_the_inputs(capsys: pytest.CaptureFixture[str]) -> None:
+    """All of the functions above hold for all of the inputs above."""
+    number = 0
+    for case in cases():
+        number += 1
+        try:
+            for invariant in INVARIANTS:
+                invariant(case)
+        except AssertionError as error:
+            raise AssertionError(f"{invariant.__name__}: {case}") from error
+    with capsys.disabled():
+        print(f"\n{number} combinations, {len(INVARIANTS)} invariants each")
+    assert number > 600_000
+
+
+def held(*, announced: bool = True, expired: bool = False) -> Held:
+    return Held("anna", "mine", announced, expired)
+
+
+NONE, MANUAL = Policy(), Policy(restore="manual")
+FRESH = WITHDRAWN._replace(latch_age=12.0)
+IN, OUT = held(), held(announced=False)
+# The table of the documentation in its order: what is decided, and `enforce`'s state. Each row
+# has, as far as it can, everything that a later row asks for.
+ROWS = {
+    "stopped": (CRITICAL, Policy(stopped=True), ANNOUNCED, ENOUGH, CRITICAL, "stopped", CRITICAL),
+    "stopped, OK": (OK, Policy(stopped=True), WITHDRAWN, BELOW, OK, "stopped", WARNING),
+    "too few are left": (WARNING, MANUAL, FRESH, BELOW, None, "too-few", CRITICAL),
+    "too few, but held": (OK, NONE, WITHDRAWN._replace(held=OUT), BELOW, OK, "held", WARNING),
+    "too few, in downtime": (OK, Policy(downtime=True), WITHDRAWN, BELOW, OK, "downtime", WARNING),
+    "too few, not ours": (OK, NONE, Seen(announced=False), BELOW, OK, "not-ours", WARNING),
+    "warning": (WARNING, NONE, WITHDRAWN, ENOUGH, OK, "not-actionable", WARNING),
+    "unknown": (UNKNOWN, NONE, ANNOUNCED, ENOUGH, CRITICAL, "not-actionable", OK),
+    "withdrawn": (
+        CRITICAL,
+        Policy(never_withdraw=True),
+        WITHDRAWN._replace(held=IN),
+        ENOUGH,
+        CRITICAL,
+        "already-withdrawn",
+        WARNING,
+    ),
+    "withdrawn from lo, and on another interface": (
+        CRITICAL,
+        NONE,
+        WITHDRAWN._replace(elsewhere="eth0"),
+        ENOUGH,
+        CRITICAL,
+        "elsewhere",
+        CRITICAL,
+    ),
+    "held": (
+        CRITICAL,
+        Policy(never_withdraw=True),
+        ANNOUNCED._replace(held=IN),
+        UNCOUNTED,
+        CRITICAL,
+        "held",
+        CRITICAL,
+    ),
+    "never_withdraw": (
+        CRITICAL,
+        Policy(never_withdraw=True),
+        ANNOUNCED,
+        UNCOUNTED,
+        CRITICAL,
+        "never-withdraw",
+        CRITICAL,
+    ),
+    "cannot count": (CRITICAL, NONE, ANNOUNCED, COUNTED[-1], CRITICAL, "cannot-count", CRITICAL),
+    "floor": (
+        CRITICAL,
+        NONE,
+        ANNOUNCED,
+        BELOW._replace(spacing_left=1.5),
+        CRITICAL,
+        "floor",
+        CRITICAL,
+    ),
+    "spacing": (CRITICAL, NONE, ANNOUNCED, SPACED, OK, "spacing", CRITICAL),
+    "says OK now": (CRITICAL, NONE, ANNOUNCED, ENOUGH, OK, "not-confirmed", WARNING),
+    "says UNKNOWN now": (CRITICAL, NONE, ANNOUNCED, ENOUGH, UNKNOWN, "not-confirmed", WARNING),
+    "withdraw": (CRITICAL, NONE, ANNOUNCED, ENOUGH, CRITICAL, "withdraw", WARNING),
+    "at the floor": (CRITICAL, NONE, ANNOUNCED, AT_FLOOR, CRITICAL, "withdraw", WARNING),
+    "held withdrawn, announced again": (
+        CRITICAL,
+        NONE,
+        ANNOUNCED._replace(held=OUT),
+        ENOUGH,
+        CRITICAL,
+        "withdraw",
+        WARNING,
+    ),
+    "an expired hold": (
+        CRITICAL,
+        NONE,
+        ANNOUNCED._replace(held=held(expired=True)),
+        ENOUGH,
+        CRITICAL,
+        "withdraw",
+        WARNING,
+    ),
+    "announced": (OK, Policy(downtime=True), ANNOUNCED, BELOW, OK, "announced", OK),
+    "announced, cannot count": (OK, NONE, ANNOUNCED, UNCOUNTED, OK, "announced", WARNING),
+    "announced, held": (OK, NONE, ANNOUNCED._replace(held=IN), ENOUGH, OK, "held", OK),
+    "announced, the hold has expired": (
+        OK,
+        NONE,
+        ANNOUNCED._replace(held=held(expired=True)),
+        ENOUGH,
+        OK,
+        "held",
+        WARNING,
+    ),
+    "withdrawn, held": (
+        OK,
+        Policy(downtime=True),
+        WITHDRAWN._replace(held=OUT),
+        None,
+        OK,
+        "held",
+        WARNING,
+    ),
+    "withdrawn, the hold has expired": (
+        OK,
+        NONE,
+        WITHDRAWN._replace(held=held(announced=False, expired=True)),
+        None,
+        OK,
+        "held",
+        WARNING,
+    ),
+    "downtime": (
+        OK,
+        Policy(downtime=True),
+        Seen(announced=False),
+        None,
+        OK,
+        "downtime",
+        WARNING,
+    ),
+    "not ours": (OK, MANUAL, Seen(announced=False), None, OK, "not-ours", WARNING),
+    "manual": (OK, MANUAL, FRESH._replace(restores=3), None, OK, "manual", WARNING),
+    "max_restores": (OK, NONE, FRESH._replace(restores=3), None, OK, "max-restores", WARNING),
+    "hold-down": (OK, NONE, FRESH, None, CRITICAL, "hold-down", WARNING),
+    "still failing": (OK, NONE, WITHDRAWN, None, CRITICAL, "not-confirmed", WARNING),
+    "restore": (OK, NONE, WITHDRAWN, ENOUGH, OK, "restore", OK),
+}
+Row = tuple[State, Policy, Seen, Counted | None, State | None, str, State]
+
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+def test_row(row: Row) -> None:
+    state, policy, seen, counted, confirmed, rule, severity = row
+    decision = decide(state, HARD, policy, seen, counted, confirmed)
+    assert (decision.rule, decision.severity) == (rule, severity)
+
+
+def test_soft_is_not_acted_on_unless_it_is_ok() -> None:
+    assert decide(CRITICAL, SOFT, NONE, ANNOUNCED, ENOUGH, CRITICAL).action is Action.NOTHING
+    assert decide(OK, SOFT, NONE, WITHDRAWN, None, OK).action is Action.RESTORE
+
+
+def test_a_refusal_shows_its_arithmetic() -> None:
+    decision = decide(CRITICAL, HARD, NONE, ANNOUNCED, Counted(1, 2, 3), CRITICAL)
+    assert decision.reason == "refused: 1 of 3 would announce it and the floor is 2"
+
+
+def test_the_hold_down_says_how_long_it_takes_still() -> None:
+    assert decide(OK, HARD, NONE, FRESH).reason == "restores in 48 s"
+
+
+@pytest.mark.parametrize(
+    ("configured", "withdrawals", "seconds"),
+    [
+        (60, 0, 60),
+        (60, 1, 60),
+        (60, 2, 120),
+        (60, 3, 240),
+        (60, 6, 1920),
+        (60, 7, 3600),
+        (60, 10**6, 3600),
+        (0, 50, 0),
+        (7200, 1, 7200),
+        (7200, 5, 7200),
+        (1e308, 50, 1e308),
+    ],
+)
+def test_the_hold_down_doubles_up_to_an_hour(
+    configured: float, withdrawals: int, seconds: float
+) -> None:
+    assert hold_down(Policy(hold_down=configured), withdrawals) == seconds
+
+
+def test_a_hold_down_of_nothing_restores_at_once() -> None:
+    seen = Seen(announced=False, latch_age=0.0, withdrawals=3)
+    assert decide(OK, HARD, Policy(hold_down=0), seen, None, OK).action is Action.RESTORE

@@ -1,0 +1,332 @@
+"""Looking at an endpoint and changing it: the kernel of a namespace, and answers gone wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+from anycast_handlers.endpoint import Site, confirmation
+from anycast_handlers.errors import CommandFailed, OutcomeUnknown
+from anycast_handlers.fleet import Vip
+from anycast_handlers.latch import Latch
+from anycast_handlers.shell import Result
+
+from tests.namespace import VIP, Namespace, NamespaceShell, namespace
+
+BOOT = "9b3c1f0e-2a51-4a80-9f0c-6a3d9a3a7f11"
+LATCH_FILE = f"/var/lib/anycast/{VIP}.latch.json"
+RESOLVER = Vip("resolver", VIP, "lo:0", ("/bin/check", "dns"), (), flavour="ip")
+LO = [
+    {"family": "inet", "local": "127.0.0.1", "prefixlen": 8, "label": "lo"},
+    {"family": "inet", "local": VIP, "prefixlen": 32, "label": "lo:0"},
+    {"family": "inet6", "local": "::1", "prefixlen": 128},
+]
+SHOWN = json.dumps([{"ifname": "lo", "addr_info": LO}, {"ifname": "eth0", "addr_info": []}])
+FILES = f"==> /proc/sys/kernel/random/boot_id <==\n{BOOT}\n\n==> /proc/uptime <==\n350.25 600.12\n"
+
+
+class Answers:
+    """An endpoint that answers what no endpoint at hand does."""
+
+    is_root = True
+
+    def __init__(self, shown: str = SHOWN, files: str = FILES, stderr: str = "") -> None:
+        self._shown, self._files, self._stderr = shown, files, stderr
+
+    def run(self, argv: Sequence[str], stdin: str = "", timeout: float = 3.0) -> Result:
+        if argv[0].endswith("ip"):
+            return Result(0, self._shown, "")
+        return Result(1 if self._stderr else 0, self._files, self._stderr)
+
+
+def latched(text: str) -> str:
+    return f"{FILES}\n==> {LATCH_FILE} <==\n{text}"
+
+
+def test_a_look_sees_addresses_boot_and_uptime() -> None:
+    look = Site(Answers(), RESOLVER).look()
+    assert look.announced
+    assert (look.boot_id, look.uptime) == (BOOT, 350.25)
+    assert look.others_of_lo == {"127.0.0.1/8", "::1/128"}
+    assert (look.elsewhere, look.latch, look.trouble) == ((), Latch(), "")
+
+
+def test_an_address_on_another_interface_is_not_announced_but_seen() -> None:
+    shown = json.dumps([{"ifname": "lo"}, {"ifname": "eth0", "addr_info": LO[1:2]}])
+    look = Site(Answers(shown), RESOLVER).look()
+    assert not look.announced
+    assert look.elsewhere == ("eth0",)
+
+
+@pytest.mark.parametrize("text", ["10.99.0.5", "10.99.0.531", "110.99.0.53"])
+def test_a_similar_address_is_another_address(text: str) -> None:
+    shown = json.dumps([{"ifname": "lo", "addr_info": [{"local": text, "prefixlen": 32}]}])
+    assert not Site(Answers(shown), RESOLVER).look().announced
+
+
+def test_the_age_of_a_latch_is_measured_in_uptime() -> None:
+    latch = Latch(since=300.0, boot_id=BOOT, by="x", reason="y", withdrawals=(1,))
+    assert Site(Answers(files=latched(latch.render())), RESOLVER).look().latch_age == 50.25
+
+
+def test_a_latch_of_another_boot_has_no_age() -> None:
+    latch = Latch(since=300.0, boot_id="another", withdrawals=(1, 2))
+    look = Site(Answers(files=latched(latch.render())), RESOLVER).look()
+    assert look.latch_age is None
+    assert look.latch.withdrawals == (1, 2)
+
+
+def test_a_latch_that_cannot_be_parsed_counts_as_none_and_is_said() -> None:
+    look = Site(Answers(files=latched("{")), RESOLVER).look()
+    assert look.latch == Latch()
+    assert look.trouble.startswith(f"{LATCH_FILE} cannot be read: ")
+
+
+def test_a_latch_that_cannot_be_opened_is_said() -> None:
+    stderr = f"/usr/bin/head: cannot open '{LATCH_FILE}' for reading: Permission denied"
+    look = Site(Answers(stderr=stderr), RESOLVER).look()
+    assert look.latch == Latch()
+    assert look.trouble == f"{LATCH_FILE} cannot be read: permission denied"
+
+
+def test_a_latch_that_pretends_to_be_other_files_changes_nothing() -> None:
+    """What the SSH user can write must not reset the boot or the uptime."""
+    evil = "x\n==> /proc/uptime <==\n0.0 0.0\n==> /proc/sys/kernel/random/boot_id <==\nforged\n"
+    look = Site(Answers(files=latched(evil)), RESOLVER).look()
+    assert (look.boot_id, look.uptime) == (BOOT, 350.25)
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        "",
+        "null",
+        "5",
+        "[5]",
+        '["lo"]',
+        '[{"ifname": "lo", "addr_info": null}]',
+        '[{"ifname": "lo", "addr_info": [5]}]',
+        '[{"ifname": "lo", "addr_info": [{"local": "10.99.0.53"}]}]',
+        '[{"addr_info": []}]',
+        SHOWN[:-2],
+        "[" * 100_000,
+    ],
+)
+def test_addresses_that_cannot_be_read_are_an_error_not_an_absence(shown: str) -> None:
+    with pytest.raises(CommandFailed, match="cannot be read"):
+        Site(Answers(shown), RESOLVER).look()
+
+
+@pytest.mark.parametrize("shown", ["{}", "[]"])
+def test_a_host_without_a_loopback_is_an_error(shown: str) -> None:
+    with pytest.raises(CommandFailed, match="no loopback"):
+        Site(Answers(shown), RESOLVER).look()
+
+
+@pytest.mark.parametrize(
+    "files",
+    ["", "==> /proc/uptime <==\n350.25 600.12\n", FILES.replace("350.25 600.12", "")],
+)
+def test_a_boot_or_uptime_that_cannot_be_read_is_an_error(files: str) -> None:
+    with pytest.raises(CommandFailed, match="cannot be read"):
+        Site(Answers(files=files), RESOLVER).look()
+
+
+def confirmed(*check: str) -> tuple[str, ...]:
+    return confirmation(RESOLVER._replace(check=check))
+
+
+def test_confirming_runs_the_check_with_the_address_and_one_try() -> None:
+    assert confirmed("/c", "dns", "--query", "www.example.org") == (
+        *("/c", "dns", "--query", "www.example.org", "-H", VIP, "--tries", "1"),
+    )
+
+
+def test_the_options_of_another_plugin_stay_behind_its_dashes() -> None:
+    assert confirmed("/c", "plugin", "--", "/p", "-H", "{address}", "--", "x") == (
+        *("/c", "plugin", "-H", VIP, "--tries", "1", "--", "/p", "-H", "{address}", "--", "x"),
+    )
+
+
+class Patience:
+    """Notes how long a command may take."""
+
+    is_root = True
+    timeout = 0.0
+
+    def run(self, argv: Sequence[str], stdin: str = "", timeout: float = 3.0) -> Result:
+        self.timeout = timeout
+        return Result(0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("check", "seconds"),
+    [
+        (("/c", "dns"), 13.0),
+        (("/c", "dns", "--deadline", "4"), 7.0),
+        (("/c", "dns", "--deadline=4.5"), 7.5),
+        (("/c", "dns", "--deadline", "4", "--deadline", "5"), 8.0),
+        (("/c", "dns", "--deadline", "soon"), 13.0),
+        (("/c", "dns", "--deadline"), 13.0),
+        (("/c", "plugin", "--deadline", "4", "--", "/p", "--deadline", "100"), 7.0),
+        (("/c", "plugin", "--", "/p", "--deadline", "100"), 13.0),
+    ],
+)
+def test_a_confirmation_is_bounded_by_the_deadline_of_the_check(
+    check: tuple[str, ...], seconds: float
+) -> None:
+    shell = Patience()
+    Site(shell, RESOLVER._replace(check=check)).confirm()
+    assert shell.timeout == seconds
+
+
+@pytest.fixture
+def host() -> Iterator[Namespace]:
+    try:
+        with namespace() as made:
+            yield made
+    except PermissionError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def site(host: Namespace) -> Site:
+    return Site(host.shell(), RESOLVER)
+
+
+def test_withdraw_and_restore_on_a_real_loopback(host: Namespace, site: Site) -> None:
+    before = site.look()
+    assert before.announced
+    withdrawn, by = site.withdraw(site.flavour(), before)
+    assert by == f"ip address del {VIP}/32 dev lo"
+    assert not withdrawn.announced
+    assert withdrawn.others_of_lo == before.others_of_lo
+    assert host.addresses() == {"127.0.0.1/8"}
+    restored, by = site.restore(site.flavour(), withdrawn)
+    assert by == f"ip address add {VIP}/32 dev lo label lo:0"
+    assert restored.announced
+    assert " lo:0" in host.run("ip", "-4", "address", "show", "dev", "lo")
+    assert [step.status for step in site.steps] == [0, 0]
+
+
+def test_the_look_after_tells_and_not_the_exit_status(host: Namespace, site: Site) -> None:
+    before = site.look()
+    host.run("ip", "address", "del", f"{VIP}/32", "dev", "lo")
+    after, by = site.withdraw(site.flavour(), before)
+    assert not after.announced
+    assert by
+    assert site.steps[0].status == 2
+
+
+def test_what_could_not_be_withdrawn_is_told(host: Namespace, site: Site) -> None:
+    """The address with another prefix length is none that the command takes away."""
+    host.run("ip", "address", "del", f"{VIP}/32", "dev", "lo")
+    host.run("ip", "address", "add", f"{VIP}/24", "dev", "lo")
+    after, by = site.withdraw(site.flavour(), site.look())
+    assert after.announced
+    assert by == ""
+
+
+def test_the_address_on_a_real_other_interface(host: Namespace, site: Site) -> None:
+    host.run("ip", "link", "add", "va", "type", "veth", "peer", "name", "vb")
+    host.run("ip", "address", "add", f"{VIP}/32", "dev", "va")
+    after, _ = site.withdraw(site.flavour(), site.look())
+    assert not after.announced
+    assert after.elsewhere == ("va",)
+
+
+def test_a_latch_is_written_read_and_removed(host: Namespace, site: Site) -> None:
+    look = site.look()
+    note = Latch().put_on(
+        uptime=look.uptime, clock=site.clock(), boot_id=look.boot_id, by="x@y", reason="it's dead"
+    )
+    assert site.write_note(LATCH_FILE, note.render()) == ""
+    again = site.look()
+    assert again.latch == note
+    assert again.latch_age is not None
+    assert host.run("ls", "/var/lib/anycast").split() == [f"{VIP}.latch.json"]
+    assert site.remove_note(LATCH_FILE) == ""
+    assert site.remove_note(LATCH_FILE) == ""
+    assert site.look().latch == Latch()
+
+
+@pytest.mark.parametrize(
+    ("break_it", "said"),
+    [
+        (("rmdir", "/var/lib/anycast"), "No such file or directory"),
+        (("mkdir", f"{LATCH_FILE}.new"), "overwrite directory"),
+        (("mkdir", LATCH_FILE), "overwrite directory"),
+        (("mount", "-t", "tmpfs", "-o", "ro", "tmpfs", "/var/lib/anycast"), "Read-only"),
+        (("mount", "-t", "tmpfs", "-o", "nr_inodes=1", "tmpfs", "/var/lib/anycast"), "No space"),
+    ],
+    ids=["missing", "in the way", "a directory", "read-only", "full"],
+)
+def test_a_latch_that_cannot_be_written_is_said_and_raises_nothing(
+    host: Namespace, site: Site, break_it: tuple[str, ...], said: str
+) -> None:
+    host.run(*break_it)
+    trouble = site.write_note(LATCH_FILE, "{}")
+    assert trouble.startswith(f"{LATCH_FILE} could not be written: ")
+    assert said in trouble
+
+
+def test_a_latch_does_not_follow_a_link_that_was_laid(host: Namespace, site: Site) -> None:
+    """The directory is the SSH user's; where that is not root, root must not write for it."""
+    host.run("ln", "-s", "/run/precious", f"{LATCH_FILE}.new")
+    assert site.write_note(LATCH_FILE, "{}") == ""
+    assert host.run("ls", "/run", "/var/lib/anycast").count("precious") == 0
+    assert host.run("stat", "-c", "%F %a", LATCH_FILE) == "regular file 644\n"
+
+
+def test_a_pipe_in_place_of_the_latch_does_not_stop_a_look(host: Namespace, site: Site) -> None:
+    host.run("mkfifo", LATCH_FILE)
+    look = site.look()
+    assert look.announced
+    assert "outcome unknown" in look.trouble
+    assert site.write_note(LATCH_FILE, Latch().render()) == ""
+    assert site.look().trouble == ""
+
+
+class Slow(NamespaceShell):
+    """Does not hear the end of some commands."""
+
+    deaf_to = ""
+
+    def run(self, argv: Sequence[str], stdin: str = "", timeout: float = 3.0) -> Result:
+        result = super().run(argv, stdin, timeout)
+        if argv[0].endswith(self.deaf_to):
+            raise OutcomeUnknown(argv, "it did not end in time")
+        return result
+
+
+@pytest.mark.parametrize("program", ["install", "mv"])
+def test_a_latch_that_hangs_is_said_and_raises_nothing(host: Namespace, program: str) -> None:
+    shell = Slow(host, 60.0)
+    shell.deaf_to = program
+    trouble = Site(shell, RESOLVER).write_note(LATCH_FILE, "{}")
+    assert "outcome unknown" in trouble
+
+
+def steps_of(change: Callable[[Site], object], host: Namespace) -> list[tuple[str, ...]]:
+    site = Site(host.shell(), RESOLVER, dry_run=True)
+    change(site)
+    return [step.argv for step in site.steps]
+
+
+def test_a_dry_run_lists_what_would_run_and_changes_nothing(host: Namespace) -> None:
+    before = host.addresses()
+    ip = "/sbin/ip"
+    assert steps_of(lambda s: s.withdraw(s.flavour(), s.look()), host) == [
+        (ip, "address", "del", f"{VIP}/32", "dev", "lo")
+    ]
+    assert steps_of(lambda s: s.restore(s.flavour(), s.look()), host) == [
+        (ip, "address", "add", f"{VIP}/32", "dev", "lo", "label", "lo:0")
+    ]
+    assert steps_of(lambda s: s.write_note(LATCH_FILE, "{}"), host)[0][0] == "/usr/bin/install"
+    assert host.addresses() == before
+    assert host.run("ls", "/var/lib/anycast") == ""
+
+
+def test_the_clock_is_the_endpoints(site: Site) -> None:
+    assert site.clock() > 1_600_000_000

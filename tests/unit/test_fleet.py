@@ -1,0 +1,341 @@
+"""The fleet file: what is read from it, and that whatever is wrong is refused in one line."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from anycast_handlers.errors import ConfigurationError
+from anycast_handlers.fleet import Endpoint, Paths, load
+
+EXAMPLE = """
+[ssh]
+user = "anycast"                       # sudo -n is used unless this is root
+identity = "/etc/anycast/id_ed25519"
+known_hosts = "/etc/anycast/known_hosts"
+
+[vip.resolver]
+address = "10.99.0.53"                 # IPv4 for now; IPv6 is refused with a clear line
+interface = "lo:0"
+check = ["/usr/lib/nagios/plugins/check_anycast", "dns", "--query", "www.example.org", \
+"--expect", "192.0.2.80"]
+min_announcing = "50%"
+count_by = "ospf"
+spacing = 5
+restore = "auto"
+hold_down = 60
+max_restores = 3
+flavour = "auto"
+
+[vip.resolver.endpoints]
+ns1 = "192.0.2.11"
+ns2 = { address = "192.0.2.12", port = 2222, never_withdraw = true }
+
+[paths]
+state = "/var/lib/anycast-handler"
+log = "/var/log/anycast-handler/decisions.jsonl"
+stop = "/etc/anycast/stop"
+"""
+
+MINIMAL = """
+[ssh]
+user = "anycast"
+identity = "/etc/anycast/id"
+known_hosts = "/etc/anycast/known_hosts"
+[vip.resolver]
+address = "10.99.0.53"
+interface = "lo:0"
+check = ["/usr/bin/check_anycast", "dns"]
+endpoints = { ns1 = "192.0.2.11" }
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "fleet.toml"
+
+
+def refusal(file: Path, text: str | bytes) -> str:
+    """Write a fleet file that is wrong and return what is said of it, less the file's name."""
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ConfigurationError) as caught:
+        load(str(file))
+    assert caught.value.exit_code == 3
+    said = str(caught.value)
+    assert said.startswith(f"{file}: ")
+    assert "\n" not in said
+    return said.removeprefix(f"{file}: ")
+
+
+def changed(old: str, new: str) -> str:
+    assert EXAMPLE.count(old) == 1, old
+    return EXAMPLE.replace(old, new)
+
+
+def test_the_documented_example_loads(file: Path) -> None:
+    file.write_text(EXAMPLE)
+    fleet = load(str(file))
+    vip, ns1 = fleet.find("resolver", "ns1")
+    assert (fleet.ssh.user, str(fleet.ssh.identity)) == ("anycast", "/etc/anycast/id_ed25519")
+    assert (vip.address, vip.interface, vip.flavour) == ("10.99.0.53", "lo:0", "auto")
+    assert (vip.restore, vip.hold_down, vip.max_restores) == ("auto", 60.0, 3)
+    assert vip.check[-2:] == ("--expect", "192.0.2.80")
+    assert ns1 == Endpoint("ns1", "192.0.2.11", 22, never_withdraw=False)
+    assert fleet.find("resolver", "ns2")[1] == Endpoint(
+        "ns2", "192.0.2.12", 2222, never_withdraw=True
+    )
+    assert fleet.paths == Paths()
+
+
+@pytest.mark.parametrize(
+    ("floor", "of_two"), [("50%", 1), ("100%", 2), ("0%", 1), ("99%", 1), (1, 1), (2, 2), ("2", 2)]
+)
+def test_the_floor_is_a_number_or_a_share_and_at_least_one(
+    file: Path, floor: object, of_two: int
+) -> None:
+    file.write_text(EXAMPLE.replace('min_announcing = "50%"', f"min_announcing = {floor!r}"))
+    assert load(str(file)).vip("resolver").floor == of_two
+
+
+def test_defaults_are_the_documented_ones(file: Path) -> None:
+    file.write_text(MINIMAL)
+    fleet = load(str(file))
+    vip = fleet.vip("resolver")
+    assert (vip.restore, vip.hold_down, vip.max_restores) == ("auto", 60.0, 3)
+    assert vip.flavour == "auto"
+    assert fleet.paths == Paths()
+    assert (vip.floor, vip.count_by, vip.spacing) == (1, "ospf", 5.0)
+
+
+UNKNOWN = [
+    ("[ssh]", "sshd = 1\n[ssh]", "sshd"),
+    ("[ssh]", "[ssh]\nport = 22", "ssh.port"),
+    ("[vip.resolver]", "[vip.resolver]\nholddown = 60", "vip.resolver.holddown"),
+    ("port = 2222", "prot = 2222", "vip.resolver.endpoints.ns2.prot"),
+    ("[paths]", "[paths]\nlogs = '/x'", "paths.logs"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "key"), UNKNOWN, ids=[u[2] for u in UNKNOWN])
+def test_an_unknown_key_is_refused_at_every_level(file: Path, old: str, new: str, key: str) -> None:
+    assert refusal(file, changed(old, new)) == f"{key}: is not a key of the fleet file"
+
+
+MISSING = {
+    'user = "anycast"': "ssh.user",
+    'identity = "/etc/anycast/id"': "ssh.identity",
+    'known_hosts = "/etc/anycast/known_hosts"': "ssh.known_hosts",
+    'address = "10.99.0.53"': "vip.resolver.address",
+    'interface = "lo:0"': "vip.resolver.interface",
+    'check = ["/usr/bin/check_anycast", "dns"]': "vip.resolver.check",
+    'endpoints = { ns1 = "192.0.2.11" }': "vip.resolver.endpoints",
+}
+
+
+@pytest.mark.parametrize(("line", "key"), MISSING.items(), ids=MISSING.values())
+def test_a_missing_key_is_named(file: Path, line: str, key: str) -> None:
+    assert refusal(file, MINIMAL.replace(line, "")) == f"{key}: is missing"
+
+
+def test_missing_tables_are_named(file: Path) -> None:
+    assert refusal(file, "") == "ssh: is missing"
+    assert refusal(file, MINIMAL.split("[vip")[0]) == "vip: is missing"
+    assert refusal(file, MINIMAL.split("[vip")[0] + "[vip]") == (
+        "vip: needs at least one VIP, as [vip.NAME]"
+    )
+    assert refusal(file, changed("[ssh]", "ssh = 5\n[other]")) == "ssh: must be a table"
+
+
+# Key of the example, a value for it, and what is said.
+BAD = [
+    ("ssh.user", "5", "must be text"),
+    ("ssh.user", '"-oProxyCommand=x"', "is not a login name"),
+    ("ssh.user", '"a b"', "is not a login name"),
+    ("ssh.identity", '"id"', "must be an absolute path"),
+    ("ssh.identity", '"~/id"', "must be an absolute path"),
+    ("ssh.identity", '"/id\\u0000"', "has a NUL in it"),
+    ("ssh.known_hosts", '"known_hosts"', "must be an absolute path"),
+    ("ssh.known_hosts", "[]", "must be text"),
+    ("vip.resolver.address", '"ns.example.org"', "is not an IP address"),
+    ("vip.resolver.address", '"10.99.0.53/32"', "is not an IP address"),
+    ("vip.resolver.address", '"10.99.0.053"', "is not an IP address"),
+    ("vip.resolver.address", '"2001:db8::53"', "IPv6"),
+    ("vip.resolver.address", '"127.0.0.1"', "cannot be an anycast address"),
+    ("vip.resolver.address", '"0.0.0.0"', "cannot be an anycast address"),
+    ("vip.resolver.address", '"224.0.0.5"', "cannot be an anycast address"),
+    ("vip.resolver.address", "167772160", "must be text"),
+    ("vip.resolver.interface", '"lo"', "is not an alias of lo"),
+    ("vip.resolver.interface", '"lo:"', "is not an alias of lo"),
+    ("vip.resolver.interface", '"eth0"', "is not an alias of lo"),
+    ("vip.resolver.interface", '"eth0:0"', "is not an alias of lo"),
+    ("vip.resolver.interface", '"lo:0;id"', "is not an alias of lo"),
+    ("vip.resolver.interface", '"lo:0\\n"', "is not an alias of lo"),
+    ("vip.resolver.interface", '"lo:0 lo"', "is not an alias of lo"),
+    ("vip.resolver.interface", '"-a"', "is not an alias of lo"),
+    ("vip.resolver.interface", '"lo:thirteen_long"', "is not an alias of lo"),
+    ("vip.resolver.interface", "0", "must be text"),
+    ("vip.resolver.check", '"/usr/bin/check_anycast dns"', "must be a list"),
+    ("vip.resolver.check", "[]", "must be a list of words"),
+    ("vip.resolver.check", '["/x", 5]', "must be a list of words"),
+    ("vip.resolver.check", '["check_anycast", "dns"]', "must be an absolute path"),
+    ("vip.resolver.check", '["/x", "a\\u0000b"]', "has a NUL in it"),
+    ("vip.resolver.min_announcing", "0", "must be a number from 1"),
+    ("vip.resolver.min_announcing", "-1", "must be a number from 1"),
+    ("vip.resolver.min_announcing", "1.5", "must be a number from 1"),
+    ("vip.resolver.min_announcing", "true", "must be a number from 1"),
+    ("vip.resolver.min_announcing", '"101%"', "must be a number from 1"),
+    ("vip.resolver.count_by", '"bgp"', "must be one of: ospf, peers"),
+    ("vip.resolver.spacing", "-1", "must be 0 or more"),
+    ("vip.resolver.spacing", '"5"', "must be a number"),
+    ("vip.resolver.restore", '"yes"', "must be one of: auto, manual"),
+    ("vip.resolver.restore", "true", "must be text"),
+    ("vip.resolver.hold_down", "-0.1", "must be 0 or more"),
+    ("vip.resolver.hold_down", "nan", "must be 0 or more"),
+    ("vip.resolver.hold_down", "inf", "must be 0 or more"),
+    ("vip.resolver.hold_down", "-inf", "must be 0 or more"),
+    ("vip.resolver.hold_down", "1" + "0" * 400, "not too large"),
+    ("vip.resolver.hold_down", "true", "must be a number"),
+    ("vip.resolver.hold_down", '"60 s"', "must be a number"),
+    ("vip.resolver.max_restores", "-1", "must be 0 or more"),
+    ("vip.resolver.max_restores", "1.0", "must be a whole number"),
+    ("vip.resolver.max_restores", "true", "must be a whole number"),
+    ("vip.resolver.flavour", '"networkd"', "must be one of: auto, ifupdown, network-scripts, ip"),
+    ("vip.resolver.endpoints.ns1", "5", "must be an address, or a table"),
+    ("vip.resolver.endpoints.ns1", '"ns1.example.org"', "is not an IP address"),
+    ("vip.resolver.endpoints.ns1", '"0.0.0.0"', "cannot be a host's own address"),
+    ("vip.resolver.endpoints.ns1", '"224.0.0.5"', "cannot be a host's own address"),
+    ("vip.resolver.endpoints.ns1", '"10.99.0.53"', "is a VIP"),
+    ("vip.resolver.endpoints.ns1", '"::ffff:10.99.0.53"', "is a VIP"),
+    ("vip.resolver.endpoints.ns1", "{ port = 22 }", "is missing"),
+    ("vip.resolver.endpoints.ns1", '{ address = "192.0.2.11", port = 0 }', "is not a port"),
+    ("vip.resolver.endpoints.ns1", '{ address = "192.0.2.11", port = 65536 }', "is not a port"),
+    ("vip.resolver.endpoints.ns1", '{ address = "192.0.2.11", port = true }', "a whole number"),
+    ("vip.resolver.endpoints.ns1", '{ address = "192.0.2.11", port = "22" }', "a whole number"),
+    (
+        "vip.resolver.endpoints.ns1",
+        '{ address = "192.0.2.11", never_withdraw = 1 }',
+        "must be true or false",
+    ),
+    ("paths.state", '"var/lib"', "must be an absolute path"),
+    ("paths.log", '"decisions.jsonl"', "must be an absolute path"),
+    ("paths.log", '"/log\\u0000"', "has a NUL in it"),
+    ("paths.stop", "false", "must be text"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "said"), BAD, ids=[f"{k}={v[:30]}" for k, v, _ in BAD])
+def test_a_bad_value_is_refused_with_file_key_and_reason(
+    file: Path, key: str, value: str, said: str
+) -> None:
+    name = key.rsplit(".", 1)[-1]
+    # A value ends at its comment, or with its line.
+    text, found = re.subn(
+        rf"(?m)^{name} = (\[.*\]|[^#\n]*)", lambda _: f"{name} = {value}", EXAMPLE, count=1
+    )
+    if key == "vip.resolver.address":
+        text = EXAMPLE.replace('"10.99.0.53"', value)
+    assert found == 1
+    answer = refusal(file, text)
+    assert answer.startswith(key)
+    assert said in answer
+
+
+@pytest.mark.parametrize("name", ["'a b'", "'a/b'", "'..'", "'-x'", "''", "'a\tb'", "'é'"])
+def test_names_are_words_because_they_become_file_names_and_arguments(
+    file: Path, name: str
+) -> None:
+    assert "is not a name" in refusal(file, MINIMAL.replace("vip.resolver", f"vip.{name}"))
+    assert "is not a name" in refusal(file, MINIMAL.replace("ns1 =", f"{name} ="))
+
+
+def test_an_empty_table_of_endpoints_is_refused(file: Path) -> None:
+    text = MINIMAL.replace('{ ns1 = "192.0.2.11" }', "{}")
+    assert refusal(file, text) == "vip.resolver.endpoints: needs at least one endpoint"
+
+
+def test_two_endpoints_at_one_address_are_refused(file: Path) -> None:
+    text = MINIMAL.replace("ns1 =", 'ns0 = "192.0.2.11", ns1 =')
+    assert refusal(file, text) == "vip.resolver.endpoints.ns1: has the address of ns0"
+
+
+def test_two_spellings_of_one_address_are_one_address(file: Path) -> None:
+    pair = '{ a = "2001:db8::b", b = "2001:0DB8:0::b" }'
+    text = MINIMAL.replace('{ ns1 = "192.0.2.11" }', pair)
+    assert refusal(file, text) == "vip.resolver.endpoints.b: has the address of a"
+
+
+SECOND = """
+[vip.{name}]
+address = "{address}"
+interface = "lo:1"
+check = ["/usr/bin/check_anycast", "dns"]
+endpoints = {{ ns1 = "{member}" }}
+"""
+
+
+def test_two_vips_with_one_address_are_refused(file: Path) -> None:
+    text = MINIMAL + SECOND.format(name="web", address="10.99.0.53", member="192.0.2.12")
+    assert refusal(file, text) == "vip.web.address: is that of vip.resolver too"
+
+
+def test_a_management_address_is_no_vip_of_another_service_either(file: Path) -> None:
+    text = MINIMAL + SECOND.format(name="web", address="10.99.0.80", member="10.99.0.53")
+    assert refusal(file, text).startswith("vip.web.endpoints.ns1: 10.99.0.53 is a VIP")
+
+
+def test_vips_of_one_host_are_siblings(file: Path) -> None:
+    more = SECOND.format(name="web", address="10.99.0.80", member="192.0.2.11")
+    more += SECOND.format(name="far", address="10.99.0.81", member="192.0.2.99")
+    file.write_text(MINIMAL + more)
+    fleet = load(str(file))
+    vip, endpoint = fleet.find("resolver", "ns1")
+    assert [v.name for v in fleet.siblings(vip, endpoint)] == ["web"]
+
+
+def test_a_name_that_is_not_there_is_answered_with_those_that_are(file: Path) -> None:
+    file.write_text(EXAMPLE)
+    fleet = load(str(file))
+    with pytest.raises(ConfigurationError, match=r"no VIP 'web' \(there is: resolver\)"):
+        fleet.find("web", "ns1")
+    with pytest.raises(ConfigurationError, match=r"no endpoint 'ns3' \(it has: ns1, ns2\)"):
+        fleet.find("resolver", "ns3")
+
+
+def unreadable(file: Path) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        load(str(file))
+    return str(caught.value)
+
+
+def test_a_file_that_is_not_there(file: Path) -> None:
+    assert unreadable(file) == f"{file}: cannot be read: No such file or directory"
+
+
+def test_a_directory(file: Path) -> None:
+    file.mkdir()
+    assert unreadable(file) == f"{file}: cannot be read: Is a directory"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_a_file_without_permission(file: Path) -> None:
+    file.write_text(EXAMPLE)
+    file.chmod(0)
+    assert unreadable(file) == f"{file}: cannot be read: Permission denied"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"[ssh",
+        b"a = 1\na = 2",
+        b"\xff\xfe[\0s\0s\0h\0]\0",
+        '[ssh]\nuser = "é"'.encode("latin-1"),
+        b"a = " + b"[" * 100_000,
+        b"a = 1" + b"0" * 10_000,
+    ],
+    ids=["cut short", "twice", "UTF-16", "Latin-1", "deep", "long number"],
+)
+def test_what_is_not_toml_is_refused(file: Path, text: bytes) -> None:
+    assert refusal(file, text).startswith("is not valid TOML: ")

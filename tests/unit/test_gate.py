@@ -1,0 +1,356 @@
+"""The forced command, its closed list, and the files that go onto an endpoint with it."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+from anycast_handlers.decision import State, StateType
+from anycast_handlers.endpoint import Site
+from anycast_handlers.errors import ConfigurationError
+from anycast_handlers.examination import examine
+from anycast_handlers.finding import Subject
+from anycast_handlers.fleet import FLAVOURS, Endpoint, Fleet, Paths, Ssh, Vip
+from anycast_handlers.gate import files
+from anycast_handlers.gate.allowed import Command, commands, flavours
+from anycast_handlers.operation import operate
+from anycast_handlers.outcome import Outcome, Request
+from anycast_handlers.shell import Result, Shell
+
+from tests.namespace import VIP, Namespace, NamespaceShell, namespace, write
+
+SHELLS = [["dash"], ["busybox", "sh"], ["bash", "--posix"]]
+NONE: Mapping[str, str] = MappingProxyType({})
+ODD = "odd; $(touch {0}) `touch {0}` * \\n 'quoted' \"too\" -n  = "
+SSH = Ssh("anycast", "/etc/anycast/id_ed25519", "/etc/anycast/known_hosts")
+RESOLVER = Vip(
+    "resolver", VIP, "lo:0", ("/bin/check", "dns"), (Endpoint("ns1", "192.0.2.11"),), spacing=0
+)
+
+
+class Gate:
+    """The forced command with a closed list of its own, as sshd runs it."""
+
+    def __init__(self, directory: Path, shell: Sequence[str], allow: str) -> None:
+        self._allow = directory / "gate.allow"
+        self._allow.write_text(allow)
+        self._script = directory / "anycast-gate"
+        # The logger would tell the syslog of this machine.
+        text = files.gate().replace(files.ALLOW, str(self._allow)).replace("logger -t", "true -t")
+        self._script.write_text(text)
+        self._shell = shell
+
+    def ask(
+        self, asked: str | bytes | None, stdin: bytes = b"", environment: Mapping[str, str] = NONE
+    ) -> tuple[int, str]:
+        """Ask for a command; returns exit status and all output."""
+        has: dict[str, str | bytes] = {**environment}
+        if asked is not None:
+            has["SSH_ORIGINAL_COMMAND"] = asked
+        ended = subprocess.run(
+            [*self._shell, str(self._script)],
+            input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=has,
+            check=False, timeout=60,
+        )  # fmt: skip
+        return ended.returncode, ended.stdout.decode(errors="replace")
+
+
+@pytest.fixture(params=SHELLS, ids=lambda argv: argv[0])
+def sh(request: pytest.FixtureRequest) -> list[str]:
+    argv: list[str] = request.param
+    if not (program := shutil.which(argv[0])):
+        pytest.skip(f"there is no {argv[0]}")
+    return [program, *argv[1:]]
+
+
+@pytest.fixture
+def gate(tmp_path: Path, sh: list[str]) -> Gate:
+    argvs = (
+        ("/bin/echo", "so"),
+        ("/bin/echo", ODD.format(tmp_path / "touched"), "", "end"),
+        ("/usr/bin/env",),
+        ("/bin/sh", "-c", "exit 7"),
+        ("/bin/missing",),
+        ("/bin/cat",),
+    )
+    allow = "# a comment\n\n" + "".join(files.block(Command(argv, is_fed=False)) for argv in argvs)
+    allow += files.block(Command(("/usr/bin/wc", "-c"), is_fed=True))
+    return Gate(tmp_path, sh, allow + files.END)
+
+
+class TestForcedCommand:
+    def test_what_is_listed_runs_word_by_word(self, gate: Gate, tmp_path: Path) -> None:
+        odd = ODD.format(tmp_path / "touched")
+        assert gate.ask("/bin/echo so") == (0, "so\n")
+        assert gate.ask(shlex.join(("/bin/echo", odd, "", "end"))) == (0, f"{odd}  end\n")
+        assert not (tmp_path / "touched").exists()
+
+    def test_the_exit_status_is_the_commands(self, gate: Gate) -> None:
+        assert gate.ask("/bin/sh -c 'exit 7'") == (7, "")
+        status, said = gate.ask("/bin/missing")
+        assert status == 127
+        # As `check_anycast` and the count look for it.
+        assert "missing: not found" in said or "missing: No such file" in said
+
+    def test_only_who_writes_notes_is_fed_and_only_so_much(self, gate: Gate) -> None:
+        assert gate.ask("/bin/cat", b"x" * 100) == (0, "")
+        assert gate.ask("/usr/bin/wc -c", b"x" * 100)[1].strip() == "100"
+        assert gate.ask("/usr/bin/wc -c", b"x" * 1_000_000)[1].strip() == "4096"
+
+    def test_nothing_of_the_environment_gets_through(self, gate: Gate) -> None:
+        bad = {"PYTHONPATH": "/tmp", "LC_ALL": "C.UTF-8", "IFS": "/", "ENV": "/x", "FOO": "1"}
+        status, said = gate.ask("/usr/bin/env", environment=bad)
+        assert status == 0
+        names = {line.split("=")[0] for line in said.splitlines()}
+        assert names <= {"PATH", "LC_ALL", "PWD", "OLDPWD", "SHLVL", "_"}
+        assert "LC_ALL=C" in said.splitlines()
+
+    @pytest.mark.parametrize(
+        "asked",
+        [
+            None,
+            "",
+            " ",
+            "\n",
+            "/bin/echo",
+            "/bin/echo so ",
+            " /bin/echo so",
+            "/bin/echo  so",
+            "/bin/echo so\n",
+            "\n/bin/echo so",
+            "/bin/echo so\n/bin/echo so",
+            "/bin/echo so; id",
+            "/bin/echo so && id",
+            "/bin/echo so | id",
+            "/bin/echo so #",
+            "/bin/echo $(id)",
+            "/bin/echo `id`",
+            "/bin/echo 'so'",
+            "/bin/echo s?",
+            "/bin/ec*",
+            "*",
+            "?",
+            "[",
+            "!",
+            "-n",
+            "(",
+            "= x",
+            "\t/bin/echo",
+            "\tso",
+            "so",
+            "# a comment",
+            "run /bin/echo so",
+            "feed /usr/bin/wc -c",
+            "echo so",
+            "\\/bin/echo so",
+            "/bin/echo so\x7f",
+            "/bin/echo so\x81\x88",
+            "/bin/echo s\u043e",
+            "x" * 100_000,
+            "%s%n%200d\\0\\c",
+        ],
+    )
+    def test_everything_else_is_refused_in_one_harmless_line(
+        self, gate: Gate, asked: str | None
+    ) -> None:
+        status, said = gate.ask(asked)
+        assert status == 126
+        assert said.startswith("anycast-gate: refused: ")
+        assert said.endswith("\n")
+        assert all(" " <= letter <= "~" for letter in said[:-1])
+        assert len(said) < 250
+
+    @pytest.mark.parametrize("asked", [bytes(range(1, 256)), b"/bin/echo so\xff", b"\x81so"])
+    def test_bytes_that_are_no_text_are_refused(self, gate: Gate, asked: bytes) -> None:
+        assert gate.ask(asked)[0] == 126
+
+    def test_without_a_list_nothing_runs(self, gate: Gate, tmp_path: Path) -> None:
+        for allow in ("", "run /bin/echo so\n# end\n", "/bin/echo so\n\t/bin/echo\n# end\n"):
+            (tmp_path / "gate.allow").write_text(allow)
+            assert gate.ask("/bin/echo so")[0] == 126
+        (tmp_path / "gate.allow").unlink()
+        status, said = gate.ask("/bin/echo so")
+        assert status == 126
+        assert "gate.allow cannot be read" in said
+        (tmp_path / "gate.allow").mkdir()
+        assert gate.ask("/bin/echo so")[0] == 126
+
+    def test_a_list_that_was_cut_short_runs_no_half_command(
+        self, gate: Gate, tmp_path: Path
+    ) -> None:
+        """Without its last words it would be another command."""
+        whole = "run /bin/echo so\n\t/bin/echo\n\tso\n# end\n"
+        for length in range(len(whole) + 1):
+            (tmp_path / "gate.allow").write_text(whole[:length])
+            assert gate.ask("/bin/echo so") in (
+                (126, "anycast-gate: refused: /bin/echo so\n"),
+                (0, "so\n"),
+            )
+        assert gate.ask("/bin/echo so") == (0, "so\n")
+
+
+class Recorder:
+    """A shell as of an account that is not root, in a namespace; keeps what it was asked for.
+
+    Args:
+        inert: whether what is to be run by sudo is not run.
+        says: exit status and output of a program, instead of its own.
+    """
+
+    is_root = False
+
+    def __init__(
+        self,
+        inner: NamespaceShell,
+        seen: set[tuple[tuple[str, ...], bool]],
+        says: dict[str, Result],
+        *,
+        inert: bool,
+    ) -> None:
+        self._inner, self._seen, self._inert, self._says = inner, seen, inert, says
+
+    def run(self, argv: Sequence[str], stdin: str = "", timeout: float = 3.0) -> Result:
+        self._seen.add((tuple(argv), bool(stdin)))
+        if argv[0] in self._says:
+            return self._says[argv[0]]
+        if argv[0] != "/usr/bin/sudo":
+            return self._inner.run(argv, stdin, timeout)
+        inert = self._inert or argv[2] == "-l"
+        return Result(0, "", "") if inert else self._inner.run(argv[2:], stdin, timeout)
+
+
+class Handler:
+    """The handler's own verbs, with an endpoint that records what they ask of it."""
+
+    def __init__(self, directory: Path, host: Namespace, patch: pytest.MonkeyPatch) -> None:
+        self.seen: set[tuple[tuple[str, ...], bool]] = set()
+        self.inert = False
+        self.says: dict[str, Result] = {}
+        self._host = host
+        self._check = directory / "check"
+        others = [Endpoint(f"ns{n}", f"192.0.2.1{n}") for n in (2, 3)]
+        self.vip = RESOLVER._replace(
+            check=(str(self._check), "dns"), endpoints=(*RESOLVER.endpoints, *others), hold_down=0.0
+        )
+        paths = Paths(str(directory), str(directory / "log"), str(directory / "stop"))
+        self._fleet = Fleet("fleet.toml", SSH, (self.vip,), paths)
+        for module in ("acting", "routing", "count"):
+            patch.setattr(f"anycast_handlers.{module}.open_shell", self._open)
+
+    def do(self, verb: str, says: str = "OK", state: State | None = None) -> Outcome:
+        write(self._check, f"#!/bin/sh\necho DNS {says}\nexit {State[says].value}\n")
+        hard = StateType.HARD if state else None
+        request = Request(verb, self.vip, self.vip.endpoints[0], state=state, state_type=hard)
+        return operate(self._fleet, request)
+
+    def examine(self) -> None:
+        """Do what `doctor` does to an endpoint."""
+        with self._open() as shell:
+            endpoint = self.vip.endpoints[0]
+            examine(Subject("ns1", SSH.user, self.vip, endpoint, Site(shell, self.vip)))
+
+    @contextmanager
+    def _open(self, *arguments: object) -> Iterator[Shell]:
+        yield Recorder(self._host.shell(), self.seen, self.says, inert=self.inert)
+
+
+class TestClosedList:
+    @pytest.fixture
+    def handler(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Handler]:
+        try:
+            with namespace() as host:
+                yield Handler(tmp_path, host, monkeypatch)
+        except PermissionError as error:
+            pytest.skip(str(error))
+
+    def test_it_is_what_the_verbs_ask_for_and_no_more(self, handler: Handler) -> None:
+        """Each listed command is used by something, and nothing else ever is."""
+        handler.inert = True  # so that every fallback is tried
+        assert "still announced" in handler.do("event", "CRITICAL", State.CRITICAL).line
+        handler.inert = False
+        assert handler.do("withdraw").exit == 0
+        handler.inert = True
+        assert handler.do("restore").exit == 2
+        handler.inert = False
+        assert handler.do("restore").exit == 0
+        # An ifup of nobody knows which program, and a routing daemon without JSON.
+        handler.says = {
+            "/sbin/ifup": Result(0, "", ""),
+            "/usr/bin/vtysh": Result(1, "% Unknown command: show\n", ""),
+        }
+        handler.do("withdraw")
+        handler.says.pop("/usr/bin/vtysh")
+        assert "unknown program" in handler.do("withdraw").line
+
+        handler.says.clear()
+        handler.examine()
+
+        listed = {(c.argv, c.is_fed) for c in commands(handler.vip, as_root=False)}
+        assert {c for c in handler.seen if c not in listed} == set()
+        assert listed - handler.seen == set()
+
+    def test_it_has_every_flavour_that_may_be_chosen(self) -> None:
+        names = {flavour.name for flavour in flavours(RESOLVER)}
+        assert names == set(FLAVOURS) - {"auto"}
+        for name in names:
+            assert [f.name for f in flavours(RESOLVER._replace(flavour=name))] == [name]
+
+    def test_flavour_ip_needs_no_ifupdown(self) -> None:
+        lines = [c.line for c in commands(RESOLVER._replace(flavour="ip"), as_root=False)]
+        assert not any("/sbin/if" in line for line in lines)
+
+    def test_as_root_there_is_no_sudo(self) -> None:
+        assert not any("sudo" in c.line for c in commands(RESOLVER, as_root=True))
+
+    def test_what_cannot_be_compared_by_lines_is_refused(self) -> None:
+        vip = RESOLVER._replace(check=("/bin/check", "two\nlines"))
+        with pytest.raises(ConfigurationError, match="resolver: /bin/check has a line break"):
+            commands(vip, as_root=False)
+
+
+class TestFiles:
+    def test_sudoers_is_what_sudo_reads(self, tmp_path: Path) -> None:
+        visudo = shutil.which("visudo", path="/usr/sbin:/usr/bin")
+        if not visudo:
+            pytest.skip("there is no visudo")
+        for ssh in (SSH, SSH._replace(user="root")):
+            file = tmp_path / "sudoers"
+            file.write_text(files.sudoers(ssh, (RESOLVER,)))
+            checked = subprocess.run([visudo, "-cqf", str(file)], check=False, capture_output=True)
+            assert checked.returncode == 0, checked.stderr
+
+    def test_sudoers_has_exact_commands_only(self) -> None:
+        text = files.sudoers(SSH, (RESOLVER,))
+        assert r"    /sbin/ifdown lo\:0, \\" "\n".replace("\\\\", "\\") in text
+        assert "*" not in text
+        assert "ALL=(root) NOPASSWD:" in text
+
+    def test_two_vips_share_what_is_the_same(self) -> None:
+        twin = RESOLVER._replace(name="twin", address="10.99.0.54", interface="lo:1")
+        text = files.allow(SSH, (RESOLVER, twin))
+        assert text.count("run /sbin/ip -json address show\n") == 1
+        assert "sudo -n /sbin/ifdown lo:0\n" in text
+        assert "sudo -n /sbin/ifdown lo:1\n" in text
+
+    def test_the_key_may_do_nothing_but_the_gate(self, tmp_path: Path) -> None:
+        ssh = SSH._replace(identity=str(tmp_path / "id"))
+        (tmp_path / "id.pub").write_text("ssh-ed25519 AAAAC3Nza+/= nagios@mon\n")
+        line = files.authorized_keys(ssh)
+        assert line == (
+            'restrict,command="/usr/local/sbin/anycast-gate" ssh-ed25519 AAAAC3Nza+/= nagios@mon\n'
+        )
+
+    @pytest.mark.parametrize("text", [None, "", "-----BEGIN OPENSSH PRIVATE KEY-----\n", "\xe9"])
+    def test_a_missing_public_key_is_said_with_the_remedy(
+        self, tmp_path: Path, text: str | None
+    ) -> None:
+        if text is not None:
+            (tmp_path / "id.pub").write_text(text)
+        with pytest.raises(ConfigurationError, match=r"ssh-keygen -y -f .*/id > .*/id\.pub"):
+            files.authorized_keys(SSH._replace(identity=str(tmp_path / "id")))

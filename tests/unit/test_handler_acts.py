@@ -1,0 +1,342 @@
+"""The whole operation, from the command line to the kernel of a namespace and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.handler import Monitor
+from tests.namespace import VIP, Namespace, namespace, write
+
+LATCH = f"/var/lib/anycast/{VIP}.latch.json"
+
+
+@pytest.fixture
+def host() -> Iterator[Namespace]:
+    try:
+        with namespace() as made:
+            yield made
+    except PermissionError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def monitor(host: Namespace, tmp_path: Path) -> Monitor:
+    return Monitor(tmp_path, host)
+
+
+def announced(host: Namespace) -> bool:
+    return f"{VIP}/32" in host.addresses()
+
+
+def commands(monitor: Monitor) -> list[str]:
+    """List what the last run changed."""
+    return [" ".join(c["argv"]) for c in monitor.log()[-1]["commands"]]
+
+
+def withdraw(monitor: Monitor) -> None:
+    code, output = monitor.event("CRITICAL")
+    assert (code, "withdrawn by ip address del" in output) == (0, True)
+
+
+def test_a_confirmed_failure_is_withdrawn_verified_and_logged(
+    host: Namespace, monitor: Monitor
+) -> None:
+    code, output = monitor.event("CRITICAL")
+    assert code == 0
+    assert output == f"ns1: {VIP} withdrawn by ip address del {VIP}/32 dev lo: so"
+    assert not announced(host)
+    (entry,) = monitor.log()
+    assert (entry["announced"], entry["rule"], entry["action"]) == (True, "withdraw", "withdraw")
+    verified = {"address", "other_addresses", "own_lsa", "count_elsewhere"}
+    assert entry["verified"] == dict.fromkeys(verified, True)
+    assert (entry["others"], entry["floor"]) == (2, 1)
+    assert [command["status"] for command in entry["commands"]] == [0, 0, 0]
+    assert commands(monitor)[-1] == f"/sbin/ip address del {VIP}/32 dev lo"
+    latch = json.loads(host.run("cat", LATCH))
+    assert latch["reason"] == "so"
+    assert len(latch["withdrawals"]) == 1
+
+
+def test_the_check_runs_once_more_with_one_try(monitor: Monitor) -> None:
+    withdraw(monitor)
+    assert (monitor.directory / "asked").read_text() == f"dns -H {VIP} --tries 1\n"
+
+
+def test_the_same_event_again_changes_nothing(host: Namespace, monitor: Monitor) -> None:
+    withdraw(monitor)
+    latch = host.run("cat", LATCH)
+    code, output = monitor.event("CRITICAL")
+    assert (code, commands(monitor)) == (0, [])
+    assert "nothing left to do" in output
+    assert host.run("cat", LATCH) == latch
+
+
+@pytest.mark.parametrize(
+    ("script", "says"),
+    [
+        ("echo DNS OK; exit 0", "OK"),
+        ("echo DNS WARNING; exit 1", "WARNING"),
+        ("echo DNS UNKNOWN; exit 3", "UNKNOWN"),
+        ("exit 2", "UNKNOWN"),
+        ("echo cannot open file >&2; exit 2", "UNKNOWN"),
+        ("exit 127", "UNKNOWN"),
+        ("kill -KILL $$", "UNKNOWN"),
+        ("exec sleep 600", "UNKNOWN"),
+    ],
+)
+def test_what_the_check_does_not_confirm_is_not_withdrawn(
+    host: Namespace, monitor: Monitor, script: str, says: str
+) -> None:
+    fleet = monitor.directory / "fleet.toml"
+    fleet.write_text(fleet.read_text().replace('"dns"', '"dns", "--deadline", "1"'))
+    write(monitor.directory / "check", f"#!/bin/sh\n{script}\n")
+    code, output = monitor.event("CRITICAL")
+    assert code == 1
+    assert f"not confirmed: the endpoint's own check says {says}" in output
+    assert announced(host)
+    assert commands(monitor) == []
+
+
+def test_a_check_that_is_missing_withdraws_nothing(host: Namespace, monitor: Monitor) -> None:
+    (monitor.directory / "check").unlink()
+    assert monitor.event("CRITICAL")[0] == 1
+    assert announced(host)
+
+
+def test_a_recovery_is_restored_after_the_hold_down_and_counted(
+    host: Namespace, monitor: Monitor
+) -> None:
+    withdraw(monitor)
+    monitor.check_says("OK", 0)
+    code, output = monitor.event("OK")
+    assert (code, "restores in " in output, announced(host)) == (0, True, False)
+    monitor.configure("hold_down = 0\nmax_restores = 1")
+    code, output = monitor.event("OK")
+    assert (code, "restored by ip address add" in output, announced(host)) == (0, True, True)
+    latch = json.loads(host.run("cat", LATCH))
+    assert (len(latch["withdrawals"]), len(latch["restores"]), "since" in latch) == (1, 1, False)
+    monitor.check_says("CRITICAL", 2)
+    withdraw(monitor)
+    monitor.check_says("OK", 0)
+    code, output = monitor.event("OK")
+    assert (code, "1 automatic restores" in output, announced(host)) == (0, True, False)
+
+
+def test_a_recovery_that_is_not_confirmed_is_not_restored(
+    host: Namespace, monitor: Monitor
+) -> None:
+    monitor.configure("hold_down = 0")
+    withdraw(monitor)
+    assert monitor.event("OK")[0] == 1
+    assert not announced(host)
+
+
+@pytest.mark.parametrize(
+    ("policy", "more", "said"),
+    [('restore = "manual"', (), "by hand"), ("", ("--downtime", "1"), "in downtime")],
+)
+def test_what_is_not_to_be_restored_stays_out(
+    host: Namespace, monitor: Monitor, policy: str, more: tuple[str, ...], said: str
+) -> None:
+    monitor.configure(f"hold_down = 0\n{policy}")
+    withdraw(monitor)
+    monitor.check_says("OK", 0)
+    code, output = monitor.event("OK", "HARD", *more)
+    assert (code, said in output, announced(host)) == (0, True, False)
+
+
+def test_what_a_person_took_down_only_a_person_brings_back(
+    host: Namespace, monitor: Monitor
+) -> None:
+    monitor.configure("hold_down = 0")
+    host.run("ip", "address", "del", f"{VIP}/32", "dev", "lo")
+    monitor.check_says("OK", 0)
+    code, output = monitor.event("OK")
+    assert (code, "not withdrawn by the automation" in output, announced(host)) == (0, True, False)
+    monitor.check_says("CRITICAL", 2)
+    code, output = monitor.run("restore", "resolver", "ns1")
+    assert (code, "--force" in output, announced(host)) == (1, True, False)
+    monitor.check_says("OK", 0)
+    assert monitor.run("restore", "resolver", "ns1")[0] == 0
+    assert announced(host)
+
+
+def test_a_withdrawal_by_hand_stays_although_an_old_latch_is_on(
+    host: Namespace, monitor: Monitor
+) -> None:
+    """The suite withdrew, a person announced it with ifup, and later takes it out by hand."""
+    monitor.configure("hold_down = 0")
+    withdraw(monitor)
+    host.run("ip", "address", "add", f"{VIP}/32", "dev", "lo", "label", "lo:0")
+    assert monitor.run("withdraw", "resolver", "ns1")[0] == 0
+    monitor.check_says("OK", 0)
+    code, output = monitor.event("OK")
+    assert (code, "held by " in output, announced(host)) == (0, True, False)
+
+
+def test_a_person_may_take_over_what_the_automation_withdrew(
+    host: Namespace, monitor: Monitor
+) -> None:
+    """`withdraw` on what is withdrawn already: out until a person restores it."""
+    monitor.configure("hold_down = 0")
+    withdraw(monitor)
+    assert monitor.run("withdraw", "resolver", "ns1")[0] == 0
+    monitor.check_says("OK", 0)
+    assert monitor.event("OK")[0] == 0
+    assert not announced(host)
+
+
+def test_a_reboot_that_announces_a_broken_service_is_withdrawn_again(
+    host: Namespace, monitor: Monitor
+) -> None:
+    withdraw(monitor)
+    boot = write(monitor.directory / "boot_id", "11111111-2222-3333-4444-555555555555\n")
+    host.run("mount", "--bind", boot, "/proc/sys/kernel/random/boot_id")
+    host.run("ip", "address", "add", f"{VIP}/32", "dev", "lo", "label", "lo:0")
+    withdraw(monitor)
+    assert len(json.loads(host.run("cat", LATCH))["withdrawals"]) == 2
+
+
+def test_a_run_that_was_killed_after_the_latch_is_completed_and_counted_once(
+    host: Namespace, monitor: Monitor
+) -> None:
+    withdraw(monitor)
+    host.run("ip", "address", "add", f"{VIP}/32", "dev", "lo", "label", "lo:0")
+    code, _output = monitor.enforce("CRITICAL")
+    assert (code, announced(host)) == (1, False)
+    assert len(json.loads(host.run("cat", LATCH))["withdrawals"]) == 1
+
+
+@pytest.mark.parametrize("state", ["CRITICAL", "OK"])
+def test_the_stop_file_lets_enforce_only_look(
+    host: Namespace, monitor: Monitor, state: str
+) -> None:
+    (monitor.directory / "stop").touch()
+    code, output = monitor.enforce(state)
+    assert code == (2 if state == "CRITICAL" else 1)
+    assert "the stop file exists" in output
+    assert (announced(host), commands(monitor)) == (True, [])
+    assert not (monitor.directory / "asked").exists()
+
+
+def test_the_stop_file_does_not_stop_a_person(host: Namespace, monitor: Monitor) -> None:
+    (monitor.directory / "stop").touch()
+    assert monitor.run("withdraw", "resolver", "ns1")[0] == 0
+    assert not announced(host)
+
+
+def test_an_endpoint_that_must_stay_is_refused(host: Namespace, monitor: Monitor) -> None:
+    arguments = ("resolver", "ns9", "--state", "CRITICAL", "--state-type", "HARD")
+    assert monitor.run("event", *arguments)[0] == 1
+    assert monitor.run("enforce", *arguments)[0] == 2
+    assert monitor.run("withdraw", "resolver", "ns9")[0] == 1
+    assert announced(host)
+    code, output = monitor.run("withdraw", "resolver", "ns9", "--force")
+    assert (code, announced(host)) == (0, False)
+    assert "never_withdraw" in output
+
+
+def test_without_its_lock_it_refuses(host: Namespace, monitor: Monitor) -> None:
+    (monitor.directory / "state").rmdir()
+    assert monitor.event("CRITICAL")[0] == 1
+    assert monitor.enforce("CRITICAL")[0] == 2
+    assert monitor.enforce("OK")[0] == 1
+    assert monitor.run("withdraw", "resolver", "ns1")[0] == 1
+    assert announced(host)
+
+
+def test_neither_a_latch_nor_a_log_that_fails_keeps_a_dead_endpoint_in(
+    host: Namespace, monitor: Monitor
+) -> None:
+    host.run("mount", "-t", "tmpfs", "-o", "ro", "tmpfs", "/var/lib/anycast")
+    (monitor.directory / "log").rmdir()
+    code, output = monitor.event("CRITICAL")
+    assert (code, announced(host)) == (0, False)
+    assert f"{LATCH} could not be written: " in output
+    assert "not logged" in output
+
+
+def test_a_withdrawal_that_does_not_work_is_critical_and_leaves_no_latch(
+    host: Namespace, monitor: Monitor
+) -> None:
+    host.run("ip", "address", "del", f"{VIP}/32", "dev", "lo")
+    host.run("ip", "address", "add", f"{VIP}/24", "dev", "lo")
+    code, output = monitor.enforce("CRITICAL")
+    assert (code, "still announced" in output) == (2, True)
+    assert host.run("ls", "/var/lib/anycast") == ""
+    assert monitor.event("CRITICAL")[0] == 2
+    assert monitor.log()[-1]["verified"]["address"] is False
+
+
+@pytest.mark.parametrize("verb", ["event", "withdraw"])
+def test_a_dry_run_changes_nothing(host: Namespace, monitor: Monitor, verb: str) -> None:
+    options = ("--state", "CRITICAL", "--state-type", "HARD") if verb == "event" else ()
+    code, output = monitor.run(verb, "resolver", "ns1", *options, "--dry-run")
+    assert code == 0
+    assert f"/sbin/ip address del {VIP}/32 dev lo" in output
+    assert announced(host)
+    assert host.run("ls", "/var/lib/anycast") == ""
+
+
+@pytest.mark.parametrize("state", ["OK", "WARNING", "UNKNOWN"])
+def test_enforce_is_ok_where_it_is_as_it_should_be(
+    host: Namespace, monitor: Monitor, state: str
+) -> None:
+    code, output = monitor.enforce(state)
+    assert code == 0
+    first = output.splitlines()[0]
+    assert first.startswith(f"ANYCAST OK - ns1: {VIP} announced: ")
+    assert first.endswith(" | announced=1;;;0;1")
+    assert announced(host)
+
+
+def test_enforce_says_since_when_why_and_what_is_awaited(monitor: Monitor) -> None:
+    withdraw(monitor)
+    code, output = monitor.enforce("OK")
+    assert code == 1
+    first = output.splitlines()[0]
+    assert first.startswith(f"ANYCAST WARNING - ns1: {VIP} withdrawn ")
+    assert " s ago: restores in " in first
+    assert ": so) | " in first
+    assert first.endswith("| announced=0;;;0;1")
+    for state in ("WARNING", "UNKNOWN", "CRITICAL"):
+        assert monitor.enforce(state)[0] == 1
+
+
+def test_enforce_that_cannot_look_is_unknown(host: Namespace, monitor: Monitor) -> None:
+    broken = write(monitor.directory / "ip", "#!/bin/sh\nexit 1\n")
+    host.run("mount", "--bind", broken, host.run("readlink", "-f", "/sbin/ip").strip())
+    code, output = monitor.enforce("CRITICAL")
+    assert code == 3
+    assert "announced=U" in output
+    assert monitor.event("CRITICAL")[0] == 2
+
+
+def test_an_old_latch_on_what_is_announced_is_taken_off(host: Namespace, monitor: Monitor) -> None:
+    withdraw(monitor)
+    host.run("ip", "address", "add", f"{VIP}/32", "dev", "lo", "label", "lo:0")
+    assert monitor.enforce("OK")[0] == 0
+    assert "since" in json.loads(host.run("cat", LATCH))
+    uptime = write(monitor.directory / "uptime", "99999999.00 1.00\n")
+    host.run("mount", "--bind", uptime, "/proc/uptime")
+    assert monitor.enforce("OK")[0] == 0
+    latch = json.loads(host.run("cat", LATCH))
+    assert ("since" in latch, len(latch["withdrawals"])) == (False, 1)
+
+
+def test_status_shows_what_is(monitor: Monitor) -> None:
+    withdraw(monitor)
+    code, output = monitor.run("status", "--json")
+    first = json.loads(output)[0]
+    assert code == 0
+    assert (first["vip"], first["endpoint"], first["address"]) == ("resolver", "ns1", "127.0.0.1")
+    assert (first["announced"], first["error"], first["in_ospf"]) == (False, None, False)
+    assert first["latch"]["reason"] == "so"
+    assert " ".join(first) == "vip endpoint address announced in_ospf latch hold error"
+    code, output = monitor.run("status", "resolver")
+    columns = " ".join(output.splitlines()[0].split())
+    assert columns == "VIP ENDPOINT ADDRESS ANNOUNCED IN OSPF LATCH HOLD"

@@ -1,0 +1,357 @@
+"""The command line of anycast-handler: one line, the documented exit codes, nothing on stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.handler import PROGRAM, Monitor, place
+from tests.namespace import REMOTE, namespace
+
+FIELDS = {
+    "time",
+    "vip",
+    "endpoint",
+    "verb",
+    "user",
+    "state",
+    "state_type",
+    "announced",
+    "others",
+    "floor",
+    "rule",
+    "action",
+    "reason",
+    "severity",
+    "commands",
+    "verified",
+    "duration",
+    "exit",
+    "text",
+}
+ACTING = ("event", "enforce", "withdraw", "restore", "drill")
+VERBS = (*ACTING, "hold", "release", "status", "history")
+WITNESS = """
+import atexit, os, sys
+seen = open(os.environ["WITNESS"], "a")
+def hook(event, arguments):
+    if event in ("socket.connect", "socket.sendto", "subprocess.Popen", "os.posix_spawn"):
+        print(event, arguments[1:2], file=seen, flush=True)
+sys.addaudithook(hook)
+atexit.register(lambda: print("modules", *sorted(sys.modules), file=seen, flush=True))
+"""
+SILENT = f"""
+import socket
+with socket.create_server(("{REMOTE}", 2222)) as server:
+    print("listening", flush=True)
+    connection, _ = server.accept()
+    print("accepted", flush=True)
+    connection.recv(1 << 16)
+    while connection.recv(1 << 16):
+        pass
+"""
+
+
+@pytest.fixture
+def monitor(tmp_path: Path) -> Monitor:
+    return Monitor(tmp_path)
+
+
+def said(monitor: Monitor, *arguments: str) -> str:
+    """Give the one line of a usage or configuration error."""
+    code, output = monitor.run(*arguments)
+    assert code == 3
+    assert "\n" not in output
+    return output
+
+
+USAGE = [
+    ((), "Missing command"),
+    (("evnt",), "No such command 'evnt'"),
+    (("event",), "Missing argument 'VIP'"),
+    (("event", "resolver"), "Missing argument 'ENDPOINT'"),
+    (("event", "resolver", "ns1"), "Missing option '--state'"),
+    (("event", "resolver", "ns1", "--state", "OK"), "Missing option '--state-type'"),
+    (("event", *place("FINE", "HARD")), "'FINE' is not one of"),
+    (("event", *place("OK", "FIRM")), "'FIRM' is not one of"),
+    (("event", *place("OK", "HARD"), "--downtime", "-1"), "-1 is not in the range"),
+    (("event", *place("OK", "HARD"), "--downtime", "x"), "not a valid integer"),
+    (("event", *place("OK", "HARD"), "--dryrun"), "No such option"),
+    (("event", *place("OK", "HARD"), "--force"), "No such option"),
+    (("enforce", *place("OK", "HARD"), "--force"), "No such option"),
+    (("event", *place("OK", "HARD"), "more"), "unexpected extra argument"),
+    (("withdraw", "resolver"), "Missing argument 'ENDPOINT'"),
+    (("status", "--jsno"), "No such option"),
+    (("hold",), "Missing argument 'VIP'"),
+    (("hold", "resolver"), "Missing option '--reason'"),
+    (("hold", "resolver", "ns1", "--reason", "x", "--for", "2"), "is not a time such as"),
+    (("hold", "resolver", "ns1", "--reason", "x", "--for", "0h"), "is not a time such as"),
+    (("hold", "resolver", "ns1", "--reason", "x", "--for", "-1h"), "is not a time such as"),
+    (("hold", "resolver", "ns1", "--reason", "x", "--for", "366d"), "is not a time such as"),
+    (("hold", "resolver", "ns1", "--reason", "x", "--for", "2 h"), "is not a time such as"),
+    (("release",), "Missing argument 'VIP'"),
+    (("drill", "resolver"), "Missing argument 'ENDPOINT'"),
+    (("drill", "resolver", "ns1", "--force"), "No such option"),
+    (("history", "-n", "0"), "0 is not in the range"),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"), USAGE, ids=[" ".join(u[0]) or "nothing" for u in USAGE]
+)
+def test_a_usage_error_is_one_line_and_3(
+    monitor: Monitor, arguments: tuple[str, ...], expected: str
+) -> None:
+    line = said(monitor, *arguments)
+    assert expected in line
+    prefix = "ANYCAST UNKNOWN - " if "enforce" in arguments else "anycast-handler: "
+    assert line.startswith(prefix)
+    assert " -h`" in line
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_name_that_is_not_in_the_fleet_file_is_3(monitor: Monitor, verb: str) -> None:
+    options: tuple[str, ...] = ()
+    if verb.startswith("e"):
+        options = ("--state", "CRITICAL", "--state-type", "HARD")
+    if verb == "hold":
+        options = ("--reason", "x")
+    endpoint = () if verb == "status" else ("ns1",)
+    assert "no VIP 'web'" in said(monitor, verb, "web", *endpoint, *options)
+    if endpoint:
+        assert "no endpoint 'ns7'" in said(monitor, verb, "resolver", "ns7", *options)
+
+
+@pytest.mark.parametrize("verb", ["event", "enforce"])
+def test_a_fleet_file_that_is_no_good_is_3(monitor: Monitor, verb: str) -> None:
+    file = monitor.directory / "fleet.toml"
+    for text in ("[ssh", file.read_text().replace("lo:0", "lo")):
+        file.write_text(text)
+        assert str(file) in said(monitor, verb, *place("CRITICAL", "HARD"))
+    file.unlink()
+    assert "No such file" in said(monitor, verb, *place("CRITICAL", "HARD"))
+
+
+def test_two_vips_on_one_alias_of_one_endpoint_are_refused(monitor: Monitor) -> None:
+    """`ifdown lo:0` would take away the other one."""
+    file = monitor.directory / "fleet.toml"
+    twin = (
+        '[vip.web]\naddress = "10.99.0.80"\ninterface = "lo:0"\ncheck = ["/bin/true"]\n'
+        '[vip.web.endpoints]\nweb1 = "127.0.0.1"\n[paths]'
+    )
+    file.write_text(file.read_text().replace("[paths]", twin))
+    line = said(monitor, "event", *place("CRITICAL", "HARD"))
+    assert "vip.web.interface: is that of vip.resolver on vip.web.endpoints.web1" in line
+    file.write_text(
+        file.read_text().replace(
+            '"10.99.0.80"\ninterface = "lo:0"', '"10.99.0.80"\ninterface = "lo:1"'
+        )
+    )
+    assert monitor.event("WARNING")[0] == 0
+
+
+def test_the_fleet_file_may_come_from_the_environment(monitor: Monitor) -> None:
+    monitor.environment["ANYCAST_FLEET"] = f"{monitor.directory}/fleet.toml"
+    argv = (PROGRAM, "event", *place("WARNING", "SOFT"))
+    ended = subprocess.run(argv, env=monitor.environment, capture_output=True, check=False)
+    assert ended.returncode == 0
+
+
+@pytest.mark.parametrize("verb", ["", *VERBS])
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_help_is_0(monitor: Monitor, verb: str, option: str) -> None:
+    code, output = monitor.run(*filter(None, (verb,)), option)
+    assert code == 0
+    assert output.startswith("Usage: anycast-handler")
+
+
+@pytest.mark.parametrize("option", ["-V", "--version"])
+def test_version_is_0(monitor: Monitor, option: str) -> None:
+    code, output = monitor.run(option)
+    assert code == 0
+    assert output.startswith("anycast-handler ")
+
+
+def test_the_module_is_the_program(monitor: Monitor) -> None:
+    argv = (sys.executable, "-m", "anycast_handlers", "-V")
+    ended = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert (0, ended.stdout.rstrip("\n")) == monitor.run("-V")
+    argv = (sys.executable, "-m", "anycast_handlers", "evnt")
+    ended = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (3, "")
+
+
+def shadow(monitor: Monitor, file: str, text: str) -> None:
+    """Put a module before all others."""
+    directory = monitor.directory / "shadow"
+    directory.mkdir()
+    (directory / file).write_text(text)
+    path = (str(directory), *filter(None, [os.environ.get("PYTHONPATH")]))
+    monitor.environment["PYTHONPATH"] = ":".join(path)
+
+
+@pytest.mark.parametrize("verb", ["event", "enforce"])
+@pytest.mark.parametrize("module", ["click", "paramiko"])
+def test_a_dependency_that_cannot_be_imported_is_3(
+    monitor: Monitor, module: str, verb: str
+) -> None:
+    monitor.configure(endpoint=f'"{REMOTE}"')
+    shadow(monitor, f"{module}.py", "raise ImportError('broken library')")
+    line = said(monitor, verb, *place("CRITICAL", "HARD"))
+    assert "broken library" in line
+    assert line.startswith("ANYCAST UNKNOWN - " if verb == "enforce" else "anycast-handler: ")
+
+
+@pytest.fixture
+def server(monitor: Monitor) -> Iterator[socket.socket]:
+    """Listen where the endpoint's sshd would."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        monitor.configure(endpoint=f'{{ address = "127.0.0.1", port = {port} }}')
+        server.settimeout(0)
+        yield server
+
+
+NOT_ACTED_ON = [("CRITICAL", "SOFT"), ("WARNING", "SOFT"), ("WARNING", "HARD")]
+NOT_ACTED_ON += [
+    ("UNKNOWN", "SOFT"),
+    ("UNKNOWN", "HARD"),
+    ("critical", "soft"),
+    ("Warning", "Hard"),
+]
+
+
+@pytest.mark.parametrize(("state", "state_type"), NOT_ACTED_ON)
+def test_soft_warning_and_unknown_open_no_connection_and_import_no_paramiko(
+    monitor: Monitor, server: socket.socket, state: str, state_type: str
+) -> None:
+    shadow(monitor, "sitecustomize.py", WITNESS)
+    monitor.environment["WITNESS"] = f"{monitor.directory}/witness"
+    code, output = monitor.event(state, state_type)
+    assert code == 0
+    assert "nothing to act on" in output
+    events = (monitor.directory / "witness").read_text().splitlines()
+    assert [line for line in events if not line.startswith("modules")] == []
+    assert "anycast_handlers.fleet" in events[-1]
+    assert "paramiko" not in events[-1]
+    with pytest.raises(BlockingIOError):
+        server.accept()
+
+
+def test_the_witness_of_these_tests_sees_a_connection(monitor: Monitor) -> None:
+    shadow(monitor, "sitecustomize.py", WITNESS)
+    monitor.environment["WITNESS"] = f"{monitor.directory}/witness"
+    monitor.event("OK")
+    events = (monitor.directory / "witness").read_text().splitlines()
+    assert any(line.startswith("socket.connect") for line in events)
+
+
+@pytest.mark.parametrize("state", ["critical", "Critical", "CRITICAL"])
+def test_states_may_be_written_in_any_case(monitor: Monitor, state: str) -> None:
+    monitor.event(state, "soft")
+    (entry,) = monitor.log()
+    assert (entry["state"], entry["state_type"]) == ("CRITICAL", "SOFT")
+
+
+def test_a_line_of_the_log_has_exactly_the_documented_fields(monitor: Monitor) -> None:
+    monitor.event("UNKNOWN", "HARD", "--reason", "a test")
+    (entry,) = monitor.log()
+    assert set(entry) == FIELDS
+    assert (entry["vip"], entry["endpoint"], entry["verb"]) == ("resolver", "ns1", "event")
+    assert (entry["rule"], entry["action"]) == ("not-actionable", "nothing")
+    reason = "UNKNOWN HARD is nothing to act on; a test"
+    assert (entry["exit"], entry["reason"]) == (0, reason)
+    assert entry["announced"] is entry["verified"] is entry["others"] is entry["floor"] is None
+    assert entry["commands"] == []
+    assert entry["duration"] >= 0
+
+
+def test_the_stop_file_stops_an_event_before_any_connection(
+    monitor: Monitor, server: socket.socket
+) -> None:
+    (monitor.directory / "stop").touch()
+    code, output = monitor.event("CRITICAL")
+    assert code == 1
+    assert "refused: the stop file exists" in output
+    assert monitor.event("OK")[0] == 0
+    with pytest.raises(BlockingIOError):
+        server.accept()
+
+
+@pytest.mark.parametrize("verb", ["event", "enforce"])
+def test_a_stop_file_nobody_can_see_is_a_configuration_error(monitor: Monitor, verb: str) -> None:
+    """It might be there, so nothing may be done; root sees everything but a loop."""
+    (monitor.directory / "stop").symlink_to("stop")
+    code, output = monitor.run(verb, *place("CRITICAL", "HARD"))
+    assert code == 3
+    assert "cannot tell whether it exists" in output.splitlines()[0]
+
+
+def test_a_log_that_cannot_be_written_is_said(monitor: Monitor) -> None:
+    (monitor.directory / "log").rmdir()
+    code, output = monitor.event("WARNING")
+    assert code == 0
+    assert "not logged: " in output
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize(("verb", "code"), [("event", 2), ("enforce", 3), ("withdraw", 2)])
+def test_a_signal_while_connecting_ends_it_in_one_line(
+    tmp_path: Path, verb: str, code: int, name: str
+) -> None:
+    try:
+        with namespace() as host:
+            monitor = Monitor(tmp_path, host)
+            monitor.configure(endpoint=f'{{ address = "{REMOTE}", port = 2222 }}')
+            identity = ("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f")
+            subprocess.run((*identity, f"{tmp_path}/identity"), check=True)
+            (tmp_path / "known_hosts").touch()
+            options = () if verb == "withdraw" else place("CRITICAL", "HARD")[2:]
+            argv = monitor.argv(verb, "resolver", "ns1", *options)
+            pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+            server_argv = host.argv(sys.executable, "-c", SILENT)
+            with subprocess.Popen(server_argv, stdout=subprocess.PIPE, text=True) as server:
+                assert server.stdout
+                assert server.stdout.readline() == "listening\n"
+                with subprocess.Popen(argv, **pipes) as handler:  # type: ignore[call-overload]
+                    assert server.stdout.readline() == "accepted\n"
+                    handler.send_signal(getattr(signal, name))
+                    handler.send_signal(signal.SIGTERM)
+                    output, errors = handler.communicate(timeout=60)
+    except PermissionError as error:
+        pytest.skip(str(error))
+    assert (handler.returncode, errors) == (code, "")
+    assert output.count("\n") == 1
+    assert ("interrupted" if name == "SIGINT" else "SIGTERM") in output
+
+
+def test_nobody_who_reads_the_output_is_no_traceback(monitor: Monitor) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    argv = monitor.argv("event", *place("WARNING", "HARD"))
+    with os.fdopen(write) as pipe:
+        ended = subprocess.run(argv, stdout=pipe, stderr=subprocess.PIPE, check=False)
+    assert (ended.returncode, ended.stderr) == (2, b"")
+
+
+@pytest.mark.parametrize("redirection", [">/dev/full", ">&-", "<&-"])
+def test_streams_that_are_full_or_closed_are_no_traceback(
+    monitor: Monitor, redirection: str
+) -> None:
+    argv = ("sh", "-c", f'exec "$@" {redirection}', "sh")
+    ended = subprocess.run(
+        (*argv, *monitor.argv("event", *place("WARNING", "HARD"))),
+        capture_output=True,
+        check=False,
+    )
+    assert ended.returncode == (2 if "full" in redirection else 0)
+    assert ended.stderr == b""
+    assert json.loads((monitor.directory / "log/decisions.jsonl").read_text())["exit"] == 0

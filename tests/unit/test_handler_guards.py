@@ -1,0 +1,337 @@
+"""What keeps a failing endpoint in the routing: floor, count, spacing, hold; and the recount."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.handler import Monitor
+from tests.namespace import VIP, Namespace, namespace
+
+LATCH = f"/var/lib/anycast/{VIP}.latch.json"
+HOLD = f"/var/lib/anycast/{VIP}.hold.json"
+CLOSED = "failed to connect to any daemons"
+
+
+@pytest.fixture
+def host() -> Iterator[Namespace]:
+    try:
+        with namespace() as made:
+            yield made
+    except PermissionError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def monitor(host: Namespace, tmp_path: Path) -> Monitor:
+    return Monitor(tmp_path, host)
+
+
+def announced(host: Namespace) -> bool:
+    return f"{VIP}/32" in host.addresses()
+
+
+def has(host: Namespace, file: str) -> bool:
+    return Path(file).name in host.run("ls", "/var/lib/anycast").split()
+
+
+def is_untouched(host: Namespace, monitor: Monitor) -> bool:
+    """Whether the last run changed nothing, and nothing at all was changed."""
+    return announced(host) and not has(host, LATCH) and monitor.log()[-1]["commands"] == []
+
+
+def test_below_the_floor_nothing_is_withdrawn_and_the_arithmetic_is_said(
+    host: Namespace, monitor: Monitor
+) -> None:
+    monitor.configure("min_announcing = 2")
+    host.ospf(others=1)
+    arithmetic = "refused: 1 of 2 would announce it and the floor is 2"
+    code, output = monitor.event("CRITICAL")
+    assert (code, arithmetic in output) == (1, True)
+    entry = monitor.log()[-1]
+    assert (entry["rule"], entry["others"], entry["floor"]) == ("floor", 1, 2)
+    code, output = monitor.enforce("CRITICAL")
+    assert (code, arithmetic in output) == (2, True)
+    code, output = monitor.run("withdraw", "resolver", "ns1")
+    assert (code, f"{arithmetic} (--force overrides it)" in output) == (1, True)
+    assert is_untouched(host, monitor)
+    # The check was not even asked: no rule led to an act.
+    assert not (monitor.directory / "asked").exists()
+
+
+def test_at_the_floor_it_is_withdrawn(host: Namespace, monitor: Monitor) -> None:
+    monitor.configure("min_announcing = 2")
+    assert monitor.event("CRITICAL")[0] == 0
+    assert not announced(host)
+
+
+def test_nobody_else_is_below_any_floor(host: Namespace, monitor: Monitor) -> None:
+    monitor.configure('min_announcing = "0%"')
+    host.ospf(others=0)
+    code, output = monitor.event("CRITICAL")
+    assert (code, "0 of 2 would announce it and the floor is 1" in output) == (1, True)
+    assert is_untouched(host, monitor)
+
+
+def test_a_person_may_go_below_the_floor_and_it_is_said(host: Namespace, monitor: Monitor) -> None:
+    host.ospf(others=0)
+    code, output = monitor.run("withdraw", "resolver", "ns1", "--force")
+    assert (code, announced(host)) == (0, False)
+    assert "overriding: 0 of 2 would announce it and the floor is 1" in output
+
+
+def test_what_cannot_be_counted_is_not_withdrawn(host: Namespace, monitor: Monitor) -> None:
+    host.ospf(fails=CLOSED)
+    code, output = monitor.event("CRITICAL")
+    assert (code, "cannot count who else announces it: vtysh reaches no" in output) == (1, True)
+    assert monitor.log()[-1]["others"] is None
+    assert monitor.enforce("CRITICAL")[0] == 2
+    assert monitor.run("withdraw", "resolver", "ns1")[0] == 1
+    assert is_untouched(host, monitor)
+    code, output = monitor.run("withdraw", "resolver", "ns1", "--force")
+    assert (code, announced(host)) == (0, False)
+    assert "overriding: cannot count" in output
+
+
+def test_that_nothing_can_be_counted_is_said_long_before_it_matters(
+    host: Namespace, monitor: Monitor
+) -> None:
+    host.ospf(fails=CLOSED)
+    code, output = monitor.enforce("OK")
+    assert (code, "nothing could be withdrawn: cannot count" in output) == (1, True)
+    assert monitor.event("OK")[0] == 0
+    assert is_untouched(host, monitor)
+
+
+def withdrawn_elsewhere(monitor: Monitor, host: Namespace, endpoint: str) -> None:
+    """Note a withdrawal of just now, as the handler does, in the file of the VIP's lock."""
+    now = float(host.run("date", "+%s.%N"))
+    note = {"endpoint": endpoint, "at": now}
+    (monitor.directory / "state/resolver.lock").write_text(json.dumps(note))
+
+
+def test_two_endpoints_are_not_withdrawn_in_a_row(host: Namespace, monitor: Monitor) -> None:
+    monitor.configure("spacing = 600")
+    withdrawn_elsewhere(monitor, host, "ns2")
+    code, output = monitor.event("CRITICAL")
+    assert (code, "not yet: another endpoint was withdrawn, " in output) == (1, True)
+    assert monitor.enforce("CRITICAL")[0] == 2
+    assert is_untouched(host, monitor)
+    assert monitor.log()[-1]["rule"] == "spacing"
+    withdrawn_elsewhere(monitor, host, "ns1")
+    assert monitor.event("CRITICAL")[0] == 0
+    assert not announced(host)
+
+
+def test_a_withdrawal_is_noted_for_the_spacing(host: Namespace, monitor: Monitor) -> None:
+    assert monitor.event("CRITICAL")[0] == 0
+    assert not announced(host)
+    note = json.loads((monitor.directory / "state/resolver.lock").read_text())
+    assert note["endpoint"] == "ns1"
+
+
+def test_a_person_does_not_wait_for_the_spacing(host: Namespace, monitor: Monitor) -> None:
+    monitor.configure("spacing = 600")
+    withdrawn_elsewhere(monitor, host, "ns2")
+    assert monitor.run("withdraw", "resolver", "ns1")[0] == 0
+    assert not announced(host)
+
+
+def hold(monitor: Monitor, *more: str) -> str:
+    code, output = monitor.run("hold", "resolver", "ns1", "--reason", "new disk", *more)
+    assert code == 0
+    return output
+
+
+def test_what_is_held_is_not_withdrawn(host: Namespace, monitor: Monitor) -> None:
+    assert hold(monitor).endswith("held as it is, announced, by hand: new disk")
+    code, output = monitor.event("CRITICAL")
+    assert (code, "refused: held by " in output, "(new disk)" in output) == (1, True, True)
+    assert monitor.enforce("CRITICAL")[0] == 2
+    assert monitor.enforce("OK")[0] == 0
+    assert monitor.run("withdraw", "resolver", "ns1")[0] == 1
+    assert is_untouched(host, monitor)
+    code, output = monitor.run("withdraw", "resolver", "ns1", "--force")
+    assert (code, "overriding: held by" in output, announced(host)) == (0, True, False)
+
+
+def test_what_is_released_is_withdrawn(host: Namespace, monitor: Monitor) -> None:
+    hold(monitor)
+    code, output = monitor.run("release", "resolver", "ns1")
+    assert (code, "released; it was held by " in output) == (0, True)
+    assert not has(host, HOLD)
+    code, output = monitor.run("release", "resolver", "ns1")
+    assert (code, "was not held" in output) == (0, True)
+    assert monitor.event("CRITICAL")[0] == 0
+    assert not announced(host)
+
+
+def test_without_an_endpoint_it_is_one_line_for_each_of_the_vip(monitor: Monitor) -> None:
+    """Both of them are this host here, so only one of their notes may be there in between."""
+    for verb, options in (("hold", ("--reason", "x")), ("release", ())):
+        _code, output = monitor.run(verb, "resolver", *options)
+        assert [line.split(":")[0] for line in output.splitlines()] == ["ns1", "ns9"]
+        assert [e["endpoint"] for e in monitor.log()[-2:]] == ["ns1", "ns9"]
+
+
+def test_a_hold_that_cannot_be_written_is_said_and_2(host: Namespace, monitor: Monitor) -> None:
+    host.run("mount", "-t", "tmpfs", "-o", "ro", "tmpfs", "/var/lib/anycast")
+    code, output = monitor.run("hold", "resolver", "ns1", "--reason", "x")
+    assert (code, "not held: " in output, "Read-only" in output) == (2, True, True)
+
+
+def expire(host: Namespace) -> None:
+    document = json.loads(host.run("cat", HOLD))
+    text = json.dumps(document | {"until": document["since"]})
+    host.run("sh", "-c", f"cat >{HOLD}", input=text)
+
+
+def test_a_hold_that_has_expired_is_an_alert_and_protects_nothing(
+    host: Namespace, monitor: Monitor
+) -> None:
+    hold(monitor, "--for", "2h")
+    assert monitor.enforce("OK")[0] == 0
+    expire(host)
+    code, output = monitor.enforce("OK")
+    assert (code, "that hold has expired" in output) == (1, True)
+    assert monitor.event("CRITICAL")[0] == 0
+    assert not announced(host)
+
+
+def test_a_hold_file_that_makes_no_sense_is_a_hold(host: Namespace, monitor: Monitor) -> None:
+    host.run("sh", "-c", f"echo garbage >{HOLD}")
+    code, output = monitor.event("CRITICAL")
+    assert (code, "held by somebody" in output) == (1, True)
+    assert announced(host)
+
+
+def test_what_is_held_withdrawn_is_not_restored_and_its_end_is_an_alert(
+    host: Namespace, monitor: Monitor
+) -> None:
+    monitor.configure("hold_down = 0")
+    assert monitor.event("CRITICAL")[0] == 0
+    hold(monitor)
+    monitor.check_says("OK", 0)
+    code, output = monitor.enforce("OK")
+    assert (code, "held by" in output, announced(host)) == (1, True, False)
+    expire(host)
+    code, output = monitor.enforce("OK")
+    assert (code, "that hold has expired: release it" in output) == (1, True)
+    assert not announced(host)
+    assert monitor.run("release", "resolver", "ns1")[0] == 0
+    assert monitor.enforce("OK")[0] == 0
+    assert announced(host)
+
+
+def test_a_hold_of_what_was_withdrawn_does_not_protect_what_announces_it(
+    host: Namespace, monitor: Monitor
+) -> None:
+    """The person wanted it out; a reboot announced it."""
+    assert monitor.run("withdraw", "resolver", "ns1")[0] == 0
+    host.run("ip", "address", "add", f"{VIP}/32", "dev", "lo", "label", "lo:0")
+    assert monitor.event("CRITICAL")[0] == 0
+    assert not announced(host)
+
+
+def test_withdraw_by_hand_holds_and_restore_by_hand_releases(
+    host: Namespace, monitor: Monitor
+) -> None:
+    assert monitor.run("withdraw", "resolver", "ns1", "--reason", "new disk")[0] == 0
+    document = json.loads(host.run("cat", HOLD))
+    assert (document["reason"], document["announced"]) == ("new disk", False)
+    monitor.check_says("OK", 0)
+    code, output = monitor.enforce("OK")
+    assert (code, "held by" in output, announced(host)) == (1, True, False)
+    assert monitor.run("restore", "resolver", "ns1")[0] == 0
+    assert announced(host)
+    assert not has(host, HOLD)
+
+
+@pytest.mark.parametrize("verb", ["event", "withdraw"])
+def test_too_few_after_a_withdrawal_restore_it(
+    host: Namespace, monitor: Monitor, verb: str
+) -> None:
+    """Another monitoring host withdrew another endpoint at the same moment."""
+    host.ospf(others=2, others_withdrawn=0)
+    code, output = monitor.event("CRITICAL") if verb == "event" else withdraw_by_hand(monitor)
+    assert (code, announced(host)) == (1, True)
+    assert "withdrawn and restored by ip address add" in output
+    assert "0 of 2 announce it and the floor is 1" in output
+    assert not has(host, HOLD)
+    assert not has(host, LATCH) or "since" not in json.loads(host.run("cat", LATCH))
+
+
+def withdraw_by_hand(monitor: Monitor) -> tuple[int, str]:
+    return monitor.run("withdraw", "resolver", "ns1")
+
+
+def test_too_few_that_enforce_restored_are_critical(host: Namespace, monitor: Monitor) -> None:
+    host.ospf(others_withdrawn=0)
+    assert monitor.enforce("CRITICAL")[0] == 2
+    assert announced(host)
+
+
+def test_what_stays_in_ospf_is_not_withdrawn(host: Namespace, monitor: Monitor) -> None:
+    host.ospf(own=True)
+    code, output = monitor.event("CRITICAL")
+    assert (code, "withdrawn from lo, but still in OSPF" in output) == (2, True)
+    assert not announced(host)
+    assert monitor.log()[-1]["verified"]["own_lsa"] is False
+
+
+def test_a_restore_that_does_not_come_into_ospf_is_said(host: Namespace, monitor: Monitor) -> None:
+    assert withdraw_by_hand(monitor)[0] == 0
+    monitor.check_says("OK", 0)
+    host.ospf(own=False)
+    code, output = monitor.run("restore", "resolver", "ns1")
+    assert (code, "on lo again, but not announced in OSPF" in output) == (2, True)
+    assert announced(host)
+
+
+def test_a_drill_withdraws_restores_and_says_how_long_each_step_took(
+    host: Namespace, monitor: Monitor
+) -> None:
+    monitor.check_says("OK", 0)
+    code, output = monitor.run("drill", "resolver", "ns1")
+    assert (code, announced(host), has(host, HOLD)) == (0, True, False)
+    assert [e["verb"] for e in monitor.log()] == ["drill", "restore"]
+    for step in ("take the address off lo", "see it leave OSPF", "see it in OSPF again"):
+        assert f" s  {step}\n" in output
+
+
+@pytest.mark.parametrize("why", ["not healthy", "floor", "held", "withdrawn"])
+def test_a_drill_is_refused_where_it_would_do_harm(
+    host: Namespace, monitor: Monitor, why: str
+) -> None:
+    monitor.check_says("OK", 0)
+    if why == "not healthy":
+        monitor.check_says("CRITICAL", 2)
+    elif why == "floor":
+        host.ospf(others=0)
+    elif why == "held":
+        hold(monitor)
+    else:
+        host.run("ip", "address", "del", f"{VIP}/32", "dev", "lo")
+    code, output = monitor.run("drill", "resolver", "ns1")
+    assert (code, "refused: " in output) == (1, True)
+    assert announced(host) is (why != "withdrawn")
+    assert monitor.log()[-1]["commands"] == []
+
+
+def test_history_shows_what_was_decided_and_leaves_out_what_is_routine(
+    host: Namespace, monitor: Monitor
+) -> None:
+    assert monitor.run("status")[0] == 0
+    assert monitor.enforce("OK")[0] == 0
+    host.ospf(others=0)
+    assert monitor.event("CRITICAL")[0] == 1
+    code, output = monitor.run("history")
+    assert (code, output.count("\n"), "[floor]" in output) == (0, 0, True)
+    assert monitor.run("history", "resolver", "ns1")[1] == output
+    code, output = monitor.run("history", "--all")
+    assert (code, len(output.splitlines())) == (0, 2)
+    assert "[announced]" in output
+    assert len(monitor.run("history", "--all", "-n", "1")[1].splitlines()) == 1

@@ -1,0 +1,229 @@
+"""Acts in which something goes wrong: notes, commands nobody hears of, signals, time, pipes."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.handler import Monitor, place
+from tests.namespace import VIP, Namespace, namespace, write
+
+LATCH = f"/var/lib/anycast/{VIP}.latch.json"
+WAIT_SECONDS = 30.0
+
+
+@pytest.fixture
+def host() -> Iterator[Namespace]:
+    try:
+        with namespace() as made:
+            yield made
+    except PermissionError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def monitor(host: Namespace, tmp_path: Path) -> Monitor:
+    return Monitor(tmp_path, host)
+
+
+def announced(host: Namespace) -> bool:
+    return f"{VIP}/32" in host.addresses()
+
+
+def latch(host: Namespace) -> dict[str, object]:
+    document = json.loads(host.run("cat", LATCH))
+    assert isinstance(document, dict)
+    return document
+
+
+def replace(host: Namespace, monitor: Monitor, program: str, script: str) -> None:
+    """Put a script in the place of a program there; {real} stands for the program."""
+    file = host.run("readlink", "-f", program).strip()
+    real = monitor.directory / f"real-{Path(file).name}"
+    write(real, "")
+    host.run("cp", "--preserve=mode", file, str(real))
+    text = script.replace("{real}", str(real))
+    host.run("mount", "--bind", write(monitor.directory / Path(file).name, text), file)
+
+
+HANG_ON_DEL = '#!/bin/sh\ncase "$*" in "address del"*) exec sleep 600;; esac\nexec {real} "$@"\n'
+FAIL_ON_DEL = '#!/bin/sh\ncase "$*" in "address del"*) exit 0;; esac\nexec {real} "$@"\n'
+
+
+def test_the_latch_stays_where_nobody_knows_how_the_command_ended(
+    host: Namespace, monitor: Monitor
+) -> None:
+    """It may still take the address away."""
+    replace(host, monitor, "/sbin/ip", HANG_ON_DEL)
+    code, output = monitor.event("CRITICAL")
+    assert (code, "still announced: " in output, announced(host)) == (2, True, True)
+    assert "since" in latch(host)
+
+
+def test_the_latch_is_taken_back_where_every_command_ended(
+    host: Namespace, monitor: Monitor
+) -> None:
+    replace(host, monitor, "/sbin/ip", FAIL_ON_DEL)
+    code, output = monitor.event("CRITICAL")
+    assert (code, announced(host)) == (2, True)
+    assert "still announced: every command said that it worked" in output
+    assert host.run("ls", "/var/lib/anycast") == ""
+
+
+def test_a_withdrawal_that_fails_leaves_the_latch_as_it_was(
+    host: Namespace, monitor: Monitor
+) -> None:
+    assert monitor.event("CRITICAL")[0] == 0
+    monitor.check_says("OK", 0)
+    assert monitor.run("restore", "resolver", "ns1")[0] == 0
+    monitor.check_says("CRITICAL", 2)
+    before = latch(host)
+    replace(host, monitor, "/sbin/ip", FAIL_ON_DEL)
+    assert monitor.event("CRITICAL")[0] == 2
+    assert latch(host) == before
+
+
+def full(host: Namespace) -> None:
+    """Fill the disk of the notes, and keep the notes."""
+    script = (
+        "cp -a /var/lib/anycast /run/kept; mount -t tmpfs -o size=16k tmpfs /var/lib/anycast;"
+        "cp -a /run/kept/. /var/lib/anycast; cat /dev/zero >/var/lib/anycast/filler 2>&1; true"
+    )
+    host.run("sh", "-c", script)
+
+
+def test_an_automatic_restore_needs_its_record(host: Namespace, monitor: Monitor) -> None:
+    """The next restore would know nothing of it, and a broken service would flap for ever."""
+    monitor.configure("hold_down = 0")
+    assert monitor.event("CRITICAL")[0] == 0
+    full(host)
+    monitor.check_says("OK", 0)
+    code, output = monitor.event("OK")
+    assert (code, "not restored without a record: " in output) == (1, True)
+    assert not announced(host)
+
+
+def test_a_latch_that_cannot_be_written_anew_is_removed(host: Namespace, monitor: Monitor) -> None:
+    """A person restores; a latch that stayed on would undo what they do next."""
+    assert monitor.event("CRITICAL")[0] == 0
+    full(host)
+    monitor.check_says("OK", 0)
+    assert monitor.run("restore", "resolver", "ns1")[0] == 0
+    assert announced(host)
+    assert Path(LATCH).name not in host.run("ls", "/var/lib/anycast").split()
+
+
+def test_a_pipe_in_place_of_the_latch_does_not_stop_a_withdrawal(
+    host: Namespace, monitor: Monitor
+) -> None:
+    host.run("mkfifo", LATCH)
+    code, output = monitor.event("CRITICAL")
+    assert (code, announced(host)) == (0, False)
+    assert "outcome unknown" in output
+    assert "since" in latch(host)
+
+
+def test_too_little_time_is_a_refusal_before_anything_is_changed(
+    host: Namespace, monitor: Monitor
+) -> None:
+    """A check that takes as long as it may leaves no time to act and to verify."""
+    fleet = monitor.directory / "fleet.toml"
+    fleet.write_text(fleet.read_text().replace('"dns"', '"dns", "--deadline", "20"'))
+    write(monitor.directory / "check", "#!/bin/sh\nsleep 16\necho DNS CRITICAL - so\nexit 2\n")
+    code, output = monitor.event("CRITICAL")
+    assert (code, "are left of this run, too few" in output) == (1, True)
+    assert announced(host)
+    assert host.run("ls", "/var/lib/anycast") == ""
+    assert monitor.log()[-1]["commands"] == []
+
+
+def test_the_address_on_another_interface_is_critical(host: Namespace, monitor: Monitor) -> None:
+    """There it goes on attracting traffic, and only a person knows why it is there."""
+    host.run("ip", "link", "add", "va", "type", "veth", "peer", "name", "vb")
+    host.run("ip", "address", "add", f"{VIP}/32", "dev", "va")
+    code, output = monitor.enforce("CRITICAL")
+    assert (code, "left lo, but is still on va" in output) == (2, True)
+    assert not announced(host)
+    code, output = monitor.enforce("CRITICAL")
+    assert (code, "it is still on va" in output) == (2, True)
+
+
+def await_(monitor: Monitor, host: Namespace) -> None:
+    end = time.monotonic() + WAIT_SECONDS
+    while announced(host):
+        assert time.monotonic() < end, "it does not withdraw"
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_a_signal_after_an_act_leaves_a_line_in_the_log(
+    host: Namespace, monitor: Monitor, name: str
+) -> None:
+    """In the seconds before the recount, say."""
+    host.ospf(own=True)
+    argv = monitor.argv("event", *place("CRITICAL", "HARD"))
+    with subprocess.Popen(
+        argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=monitor.environment
+    ) as handler:
+        try:
+            await_(monitor, host)
+            handler.send_signal(getattr(signal, name))
+            output, errors = handler.communicate(timeout=WAIT_SECONDS)
+        finally:
+            handler.kill()
+    assert (handler.returncode, errors, output.count("\n")) == (2, "", 1)
+    (entry,) = monitor.log()
+    assert "interrupted: " in entry["text"]
+    assert (entry["rule"], entry["exit"]) == ("withdraw", 2)
+    assert entry["commands"][-1]["argv"][:3] == ["/sbin/ip", "address", "del"]
+
+
+def test_a_fault_of_ours_after_an_act_leaves_a_line_in_the_log(
+    host: Namespace, monitor: Monitor
+) -> None:
+    shadow = monitor.directory / "shadow"
+    shadow.mkdir()
+    text = (
+        "import anycast_handlers.routing as routing\n"
+        "def fault(*_, **__): raise ZeroDivisionError('a fault')\n"
+        "routing.Routing.wait_for_own_lsa = fault\n"
+    )
+    (shadow / "sitecustomize.py").write_text(text)
+    monitor.environment["PYTHONPATH"] = str(shadow)
+    code, output = monitor.event("CRITICAL")
+    assert (code, "internal error: ZeroDivisionError: a fault" in output) == (2, True)
+    assert not announced(host)
+    (entry,) = monitor.log()
+    assert "interrupted: a fault" in entry["text"]
+    assert entry["commands"][-1]["status"] == 0
+
+
+@pytest.mark.parametrize("said", ["", "DNS fine", "DNS CRITICAL - so"])
+def test_an_exit_status_of_0_alone_does_not_confirm_that_it_is_well(
+    host: Namespace, monitor: Monitor, said: str
+) -> None:
+    monitor.configure("hold_down = 0")
+    assert monitor.event("CRITICAL")[0] == 0
+    write(monitor.directory / "check", f"#!/bin/sh\necho '{said}'\nexit 0\n")
+    code, output = monitor.event("OK")
+    assert (code, "own check says UNKNOWN" in output, announced(host)) == (1, True, False)
+
+
+def test_two_changes_of_one_endpoint_are_kept_apart(host: Namespace, monitor: Monitor) -> None:
+    """OSPF would ignore the second one for seconds."""
+    monitor.check_says("OK", 0)
+    assert monitor.run("withdraw", "resolver", "ns1")[0] == 0
+    assert monitor.run("restore", "resolver", "ns1")[0] == 0
+    monitor.check_says("CRITICAL", 2)
+    assert monitor.event("CRITICAL")[0] == 0
+    added, deleted = (
+        next(c["at"] for c in entry["commands"] if c["argv"][0] == "/sbin/ip")
+        for entry in monitor.log()[1:]
+    )
+    assert deleted - added >= 1.5

@@ -1,0 +1,163 @@
+"""The options in icinga2-templates/ are those of the commands, so that neither can drift."""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from pathlib import Path
+
+import click
+import pytest
+
+TEMPLATES = Path(__file__).parents[2] / "icinga2-templates"
+COMMANDS = (TEMPLATES / "anycast-commands.conf").read_text(encoding="utf-8")
+TABLES = dict(re.findall(r"^AnycastOptions\.(\w+) = \{\n(.*?)^\}", COMMANDS, re.M | re.S))
+OBJECTS = dict(re.findall(r'^object (\w+ "\w+") \{\n(.*?)^\}', COMMANDS, re.M | re.S))
+
+# --reason is free text, which never comes from an engine; the others end the command at once.
+NOT_FOR_ENGINES = {"--reason", "--help", "--version"}
+
+
+def entries(block: str) -> dict[str, str]:
+    """The entries of an argument table: name to body."""
+    found = re.findall(r'^(\t+)"([^"]+)" = \{\n(.*?)^\1\}', block, re.M | re.S)
+    return {name: body for _, name, body in found}
+
+
+def arguments(name: str) -> dict[str, str]:
+    """Everything that an object passes, whether written there or in a table that it names."""
+    assigned = OBJECTS[name].split("\targuments = ", 1)[1]
+    found: dict[str, str] = {}
+    for table in re.findall(r"AnycastOptions\.(\w+)", assigned):
+        found |= entries(TABLES[table])
+    return found | entries(assigned)
+
+
+def group(module: str) -> click.Group:
+    found = vars(import_module(module)).values()
+    return next(value for value in found if isinstance(value, click.Group))
+
+
+def parameters(commands: click.Group, name: str) -> list[click.Parameter]:
+    command = commands.get_command(click.Context(commands), name)
+    assert command is not None, f"there is no command {name}"
+    return command.params
+
+
+def spellings(parameters: list[click.Parameter]) -> set[str]:
+    """The long spelling of each option, both of a pair; an argument by its metavar."""
+    found: set[str] = set()
+    for parameter in parameters:
+        if isinstance(parameter, click.Argument):
+            found.add(str(parameter.name).upper())
+        else:
+            names = [*parameter.opts, *parameter.secondary_opts]
+            found |= {name for name in names if name.startswith("--")}
+    return found - NOT_FOR_ENGINES
+
+
+def checks() -> list[str]:
+    """The CheckCommands that stand for a subcommand of check_anycast."""
+    return [
+        name.split('"anycast_')[1].rstrip('"')
+        for name, body in OBJECTS.items()
+        if '"/check_anycast"' in body
+    ]
+
+
+@pytest.mark.parametrize("name", checks())
+def test_check_command_has_each_option_of_its_subcommand(name: str) -> None:
+    """A CheckCommand offers exactly what `check_anycast NAME` understands."""
+    expected = spellings(parameters(group("anycast_checks.command"), name))
+
+    assert set(arguments(f'CheckCommand "anycast_{name}"')) == expected
+
+
+def test_each_subcommand_has_its_check_command() -> None:
+    """Nothing that check_anycast can ask is missing from the templates."""
+    commands = group("anycast_checks.command")
+
+    assert sorted(checks()) == commands.list_commands(click.Context(commands))
+
+
+@pytest.mark.parametrize(
+    ("name", "verb"),
+    [('EventCommand "anycast_event"', "event"), ('CheckCommand "anycast_enforce"', "enforce")],
+)
+def test_handler_command_has_each_option_of_its_verb(name: str, verb: str) -> None:
+    """The engine's commands offer what the verb understands, with --fleet in front of it."""
+    commands = group("anycast_handlers.command")
+    expected = spellings(commands.params) | spellings(parameters(commands, verb))
+
+    assert set(arguments(name)) - {"VERB"} == expected
+
+
+@pytest.mark.parametrize("name", ['EventCommand "anycast_event"', 'CheckCommand "anycast_enforce"'])
+def test_only_names_and_enumerations_reach_the_handler(name: str) -> None:
+    """No output, comment or other text of the monitored side is on the handler's command line."""
+    text = "".join(arguments(name).values())
+    read = set(re.findall(r"\$(\S+)\$", text)) | set(re.findall(r"\.((?:last_)?\w+)", text))
+
+    assert not {word for word in read if re.search("output|perfdata|comment|notes", word)}
+    assert all(
+        "required = true" in arguments(name)[option]
+        for option in ("VIP", "ENDPOINT", "--state", "--state-type", "--downtime")
+    )
+
+
+def every_entry() -> dict[str, str]:
+    tables = [*TABLES.values(), *(body.split("\targuments = ")[1] for body in OBJECTS.values())]
+    return {name: body for table in tables for name, body in entries(table).items()}
+
+
+@pytest.mark.parametrize(("option", "body"), [x for x in every_entry().items() if x[0] != "VERB"])
+def test_each_option_is_described(option: str, body: str) -> None:
+    """An option without a description is a riddle in Icinga Web and the Director."""
+    assert re.search(r'description = "[A-Z].*\."', body)
+
+
+@pytest.mark.parametrize("name", checks())
+def test_a_described_default_is_the_real_one(name: str) -> None:
+    """Where a description names a default, the command line has the same."""
+    own = parameters(group("anycast_checks.command"), name)
+    defaults = {max(option.opts, key=len): option.default for option in own}
+    described = {
+        option: found[1]
+        for option, body in arguments(f'CheckCommand "anycast_{name}"').items()
+        if (found := re.search(r"\(default (\S+)\)", body))
+    }
+
+    assert described
+    assert described == {
+        option: f"{value:g}" if isinstance(value, float) else str(value)
+        for option, value in defaults.items()
+        if option in described
+    }
+
+
+@pytest.mark.parametrize("option", ["--warning", "--critical"])
+def test_a_range_that_begins_with_a_dash_is_one_word(option: str) -> None:
+    """`-w -1:5` would be read as an option; `--warning=-1:5` is a range."""
+    assert 'separator = "="' in entries(TABLES["health"])[option]
+
+
+def test_a_repeatable_option_is_repeated_and_no_other() -> None:
+    """An array is the way to give a repeatable option several values."""
+    commands = group("anycast_checks.command")
+    for name in checks():
+        multiple = {
+            max(parameter.opts, key=len)
+            for parameter in parameters(commands, name)
+            if isinstance(parameter, click.Option) and parameter.multiple
+        }
+        passed = arguments(f'CheckCommand "anycast_{name}"')
+
+        assert {option for option in passed if "repeat_key = true" in passed[option]} == multiple
+
+
+def test_the_example_is_all_comments() -> None:
+    """Whoever includes the whole directory gets no host of the example."""
+    text = (TEMPLATES / "anycast-example.conf").read_text(encoding="utf-8")
+    code = re.sub(r"/\*.*?\*/", "", re.sub(r"^//.*$", "", text, flags=re.M), flags=re.S)
+
+    assert code.strip() == ""

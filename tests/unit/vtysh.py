@@ -1,0 +1,99 @@
+"""Stands for vtysh of FRR 8.4.4 where no router can run: in the bare namespace of one test.
+
+A star of routers in area 0 around 192.0.2.254, each with the VIP as a stub link in its router LSA
+(`network`). This host is 192.0.2.1 and announces exactly while the VIP is on lo. What differs from
+that is in the file SITUATION, a JSON object:
+
+    others: how many other routers announce (2);
+    others_withdrawn: the same once the VIP is not on lo (others);
+    own: whether this one announces, whatever lo says;
+    fails: what to say on stderr instead of an answer.
+"""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+SITUATION = "/run/vtysh.json"
+VIP, SELF, CENTRE = "10.99.0.53", "192.0.2.1", "192.0.2.254"
+SECTIONS = {
+    "network": "networkLinkStates",
+    "summary": "summaryLinkStates",
+    "asbr-summary": "asbrSummaryLinkStates",
+    "nssa-external": "nssaExternalLinkStates",
+}
+
+
+def is_on_lo() -> bool:
+    argv = ("/sbin/ip", "-json", "address", "show", "dev", "lo")
+    (shown,) = json.loads(subprocess.run(argv, check=True, stdout=subprocess.PIPE).stdout)
+    return any(entry["local"] == VIP for entry in shown["addr_info"])
+
+
+def to_router(router: str) -> dict[str, str]:
+    return {
+        "linkType": "another Router (point-to-point)",
+        "neighborRouterId": router,
+        "routerInterfaceAddress": "198.51.100.1",
+    }
+
+
+def router_lsa(router: str, links: list[dict[str, str]]) -> dict[str, Any]:
+    return {
+        "lsaAge": 11,
+        "flags": 0,
+        "lsaType": "router-LSA",
+        "linkStateId": router,
+        "advertisingRouter": router,
+        "numOfLinks": len(links),
+        "routerLinks": {f"link{number}": link for number, link in enumerate(links)},
+    }
+
+
+def router_lsas(*, own: bool, others: int) -> list[dict[str, Any]]:
+    stub = {
+        "linkType": "Stub Network",
+        "networkAddress": VIP,
+        "networkMask": "255.255.255.255",
+    }
+    routers = {SELF: own} | {f"192.0.2.{2 + number}": True for number in range(others)}
+    leaves = [router_lsa(r, [to_router(CENTRE), *[stub] * a]) for r, a in routers.items()]
+    return [*leaves, router_lsa(CENTRE, [to_router(router) for router in routers])]
+
+
+def answer(question: str, lsas: list[dict[str, Any]]) -> dict[str, Any]:
+    if question == "show ip ospf json":
+        area = {"areaIfTotalCounter": 1, "areaIfActiveCounter": 1}
+        return {"routerId": SELF, "attachedAreaCounter": 1, "areas": {"0.0.0.0": area}}
+    if question == "show ip ospf neighbor json":
+        neighbor = {"nbrState": "Full/-", "ifaceName": "eth0:198.51.100.1"}
+        return {"neighbors": {CENTRE: [neighbor]}}
+    kind = question.split()[4]
+    if kind == "router":
+        return {"routerId": SELF, "routerLinkStates": {"areas": {"0.0.0.0": lsas}}}
+    if kind == "external":
+        return {"routerId": SELF, "asExternalLinkStates": []}
+    return {"routerId": SELF, SECTIONS[kind]: {"areas": {"0.0.0.0": []}}}
+
+
+def main(arguments: list[str]) -> str | None:
+    try:
+        with open(SITUATION, encoding="utf-8") as file:
+            situation = json.load(file)
+    except FileNotFoundError:
+        situation = {}
+    if situation.get("fails"):
+        return str(situation["fails"])
+    on_lo = is_on_lo()
+    others = situation.get("others", 2)
+    if not on_lo:
+        others = situation.get("others_withdrawn", others)
+    lsas = router_lsas(own=situation.get("own", on_lo), others=others)
+    for question in arguments[1::2]:
+        print(json.dumps(answer(question, lsas)))
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""Tests in the lab: real hosts, real daemons; they need root."""

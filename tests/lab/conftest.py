@@ -1,0 +1,61 @@
+"""The lab, or the reason why there is none."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab import Lab
+
+SETUP = Path(__file__).parents[2] / "scripts" / "setup.sh"
+# Program and the Debian package that has it.
+PROGRAMS = {
+    "unshare": "util-linux",
+    "ip": "iproute2",
+    "/usr/lib/frr/ospfd": "frr",
+    "/sbin/ifup": "ifupdown",
+    "unbound": "unbound",
+    "/usr/sbin/sshd": "openssh-server",
+    "sudo": "sudo",
+    "icinga2": "icinga2-bin",
+    "/usr/lib/nagios/plugins/check_by_ssh": "monitoring-plugins-basic",
+    "dig": "bind9-dnsutils",
+    "openssl": "openssl",
+}
+
+
+@pytest.fixture(scope="session")
+def lab_is_possible() -> None:
+    """Skip what needs the lab where it cannot be built."""
+    if os.geteuid() != 0:
+        pytest.skip("the lab needs root")
+    missing = [package for program, package in PROGRAMS.items() if not shutil.which(program)]
+    if missing:
+        pytest.skip(f"the lab needs the Debian packages {' '.join(missing)}")
+
+
+@pytest.fixture(scope="session")
+def venv(lab_is_possible: None) -> Path:
+    """A virtual environment with this checkout as it is now, readable by the lab's users."""
+    made = subprocess.run(
+        ["bash", "-euc", '. "$0"; make_venv "$1" "" >&2; echo "$1"', str(SETUP), _place()],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert made.returncode == 0, made.stderr
+    return Path(made.stdout.strip())
+
+
+@pytest.fixture(scope="module")
+def lab(venv: Path) -> Iterator[Lab]:
+    """One lab for all tests of a module."""
+    with Lab(venv=venv) as lab:
+        yield lab
+
+
+def _place() -> str:
+    return os.environ.get("ANYCAST_LAB_VENV", "/var/cache/anycast-lab/venv")

@@ -1,0 +1,84 @@
+"""The lab in order, and the handler run in it as an engine or a person runs it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import Any
+
+from lab import Lab, monitoring
+from lab.topology import VIP, VIP_NAME
+from lab.waiting import wait_until
+
+LATCH = f"/var/lib/anycast/{VIP}.latch.json"
+HOLD = f"/var/lib/anycast/{VIP}.hold.json"
+LOG = "/var/log/anycast-handler/decisions.jsonl"
+# A program of an endpoint that never ends; it leaves its process id.
+HANG = "#!/bin/sh\necho $$ > /tmp/pid\nexec sleep 600\n"
+# ifup and ifdown are one program, which is asked for its version first.
+HANGING_IFDOWN = HANG.replace("\n", '\n[ "$1" = --version ] && exec echo "ifup version 0"\n', 1)
+# The handler's own bound; Nagios kills it at 30 s.
+EVENT_SECONDS = 25.0
+
+
+class Scene:
+    """The lab, in order: all resolvers right, all endpoints announced, no latch, no log."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self.ns1 = lab.endpoint("ns1")
+        self.fleet = monitoring.fleet(hold_down=0)
+        self.set_fleet(self.fleet)
+        for endpoint in lab.endpoints:
+            endpoint.resolver.repair()
+            endpoint.host.run(["rm", "-f", LATCH, HOLD])
+            # Not where it is not needed: OSPF takes seconds over two changes within one.
+            if not endpoint.announced:
+                endpoint.host.run(["ifup", "--force", "lo:0"], check=True)
+        lab.mon.run(["sh", "-c", f"rm -f {LOG} /etc/anycast/stop /var/lib/anycast-handler/*"])
+        wait_until(lambda: len(lab.routed()) == 3, "the router sends to every endpoint")
+
+    def set_fleet(self, text: str) -> None:
+        self.lab.mon.write(monitoring.FLEET_FILE, text)
+
+    def handler(
+        self, *argv: str, user: str = "nagios", timeout: float = EVENT_SECONDS
+    ) -> subprocess.CompletedProcess[str]:
+        ended = self.lab.mon.run(["anycast-handler", *argv], user=user, timeout=timeout)
+        assert ended.stderr == ""
+        return ended
+
+    def event(self, state: str, state_type: str = "HARD", *more: str) -> tuple[int, str]:
+        return self._engine("event", state, state_type, *more)
+
+    def enforce(self, state: str, state_type: str = "HARD", *more: str) -> tuple[int, str]:
+        return self._engine("enforce", state, state_type, *more)
+
+    def _engine(self, verb: str, state: str, state_type: str, *more: str) -> tuple[int, str]:
+        where = (VIP_NAME, "ns1")
+        ended = self.handler(verb, *where, "--state", state, "--state-type", state_type, *more)
+        return ended.returncode, ended.stdout
+
+    def by_hand(self, verb: str, *more: str) -> tuple[int, str]:
+        ended = self.handler(verb, VIP_NAME, "ns1", *more)
+        return ended.returncode, ended.stdout
+
+    def check(self) -> subprocess.CompletedProcess[str]:
+        argv = ["/usr/lib/nagios/plugins/check_anycast", "dns", "-H", VIP]
+        more = ["--query", "www.example.org", "--expect", "192.0.2.80", "--tries", "1"]
+        return self.ns1.host.run([*argv, *more], user="check")
+
+    def log(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.lab.mon.read(LOG).splitlines()]
+
+    def latch(self) -> dict[str, Any]:
+        document = json.loads(self.ns1.host.read(LATCH))
+        assert isinstance(document, dict)
+        return document
+
+    def is_announced(self) -> bool:
+        """Whether ns1 announces the VIP."""
+        return self.ns1.announced
+
+    def others_are_announced(self) -> bool:
+        return all(e.announced for e in self.lab.endpoints if e is not self.ns1)

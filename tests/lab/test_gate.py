@@ -1,0 +1,347 @@
+"""The handler's account on an endpoint, as whoever has stolen its key finds it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from lab import Lab, monitoring, sshd
+from lab.host import Host
+from lab.topology import VIP, VIP_NAME
+from tests.lab.scene import HOLD, LATCH, Scene
+
+ADDRESS = "10.0.1.2"
+REFUSED = "anycast-gate: refused: "
+OPTIONS = (
+    "-F", "none", "-i", monitoring.HANDLER_KEY, "-o", "BatchMode=yes",
+    "-o", f"UserKnownHostsFile={monitoring.KNOWN_HOSTS}",
+)  # fmt: skip
+LONG = ("-o", "ConnectTimeout=20")
+CLOCK = "/bin/date +%s"
+IFDOWN = "/usr/bin/sudo -n /sbin/ifdown lo:0"
+COMMANDS = (
+    "id",
+    "/bin/sh",
+    "/bin/sh -i",
+    f"{CLOCK}; touch /tmp/owned",
+    f"{CLOCK} && touch /tmp/owned",
+    f"{CLOCK} & touch /tmp/owned",
+    f"{CLOCK} | tee /tmp/owned",
+    f"{CLOCK} > /tmp/owned",
+    f"{CLOCK}\ntouch /tmp/owned",
+    f"\n{CLOCK}",
+    f"{CLOCK}\n",
+    f"{CLOCK} $(touch /tmp/owned)",
+    f"{CLOCK} `touch /tmp/owned`",
+    "$(touch /tmp/owned)",
+    "`touch /tmp/owned`",
+    f"{CLOCK} ",
+    f" {CLOCK}",
+    f"\t{CLOCK}",
+    "/bin/date  +%s",
+    "/bin/date +%s --set=2000-01-01",
+    "/bin/date '+%s'",
+    "/bin/d?te +%s",
+    "date +%s",
+    f"run {CLOCK}",
+    f"exec {CLOCK}",
+    "# Made by `anycast-handler gate`",
+    "*",
+    "\x01\x7f\x1b]0;owned\x07",
+    "\u2028\xff",
+    "x" * 100_000,
+    f"{IFDOWN} eth0",
+    f"{IFDOWN} --force",
+    "/usr/bin/sudo -n /sbin/ifdown lo",
+    "/usr/bin/sudo -n /sbin/ifdown lo:1",
+    "/usr/bin/sudo -n /sbin/ifdown eth0",
+    "/usr/bin/sudo -n /sbin/ifdown -a",
+    "/usr/bin/sudo -n /sbin/ip address flush dev lo",
+    f"/usr/bin/sudo -n /sbin/ip address del {VIP}/32 dev eth0",
+    "/usr/bin/sudo -n /bin/sh",
+    "/sbin/ip address flush dev lo",
+    "/usr/bin/vtysh",
+    "/usr/bin/vtysh -c 'configure terminal' -c 'no router ospf'",
+    "/usr/bin/head -v /etc/passwd",
+    f"/bin/rm -f {LATCH} /etc/anycast/gate.allow",
+    "/usr/bin/install -T -m 755 /dev/stdin /home/anycast/.ssh/authorized_keys",
+    "scp -t /tmp",
+    "rsync --server . /tmp",
+    "/usr/lib/openssh/sftp-server",
+    "internal-sftp",
+)
+# What the account must not do as root, even where it has got a shell in another way.
+SUDO = (
+    "/sbin/ifdown",
+    "/sbin/ifdown lo",
+    "/sbin/ifdown lo:1",
+    "/sbin/ifdown eth0",
+    "/sbin/ifdown -a",
+    "/sbin/ifdown lo:0 eth0",
+    "/sbin/ifdown --force lo:0",
+    "/sbin/ifdown -i /tmp/interfaces lo:0",
+    "/sbin/ifup -a",
+    "/sbin/ifup --force lo",
+    "/sbin/ip address flush dev lo",
+    f"/sbin/ip address del {VIP}/32 dev eth0",
+    f"/sbin/ip address del {ADDRESS}/30 dev eth0",
+    "/sbin/ip address add 10.99.0.54/32 dev lo label lo:0",
+    f"/sbin/ip -batch - address del {VIP}/32 dev lo",
+    "/sbin/ip link set lo down",
+    "/usr/bin/vtysh -c write",
+    "/bin/sh",
+    "-i",
+    "-s",
+    "-u frr /bin/sh",
+    "LD_PRELOAD=/tmp/x.so /sbin/ifdown lo:0",
+    "-E /sbin/ifdown lo:0",
+    "-e /etc/passwd",
+)
+# What follows is run on the monitoring host, where the key is, and prints JSON.
+CONNECT = f"""
+import json, paramiko
+from paramiko.common import cMSG_CHANNEL_REQUEST
+client = paramiko.SSHClient()
+client.load_host_keys({monitoring.KNOWN_HOSTS!r})
+def transport():
+    client.connect({ADDRESS!r}, username="anycast", key_filename={monitoring.HANDLER_KEY!r},
+                   allow_agent=False, look_for_keys=False, timeout=20)
+    return client.get_transport()
+"""
+COMMANDS_SCRIPT = f"""
+seen, t = [], transport()
+for command in {COMMANDS!r}:
+    channel = t.open_session()
+    channel.settimeout(20)
+    channel.exec_command(command)
+    channel.shutdown_write()
+    streams = channel.makefile("r"), channel.makefile_stderr("r")
+    said = [stream.read().decode() for stream in streams]
+    seen.append((channel.recv_exit_status(), *said))
+    channel.close()
+client.close()
+print(json.dumps(seen))
+"""
+# What came of each thing that a session may ask for.
+SESSION_SCRIPT = f"""
+def agent(t):
+    channel = t.open_session()
+    m = paramiko.Message()
+    m.add_byte(cMSG_CHANNEL_REQUEST)
+    m.add_int(channel.remote_chanid)
+    m.add_string("auth-agent-req@openssh.com")
+    m.add_boolean(True)
+    channel._event_pending()
+    t._send_user_message(m)
+    channel._wait_for_event()
+def run(t, command):
+    channel = t.open_session()
+    channel.settimeout(20)
+    channel.exec_command(command)
+    if channel.recv_exit_status() != 0:
+        raise OSError("refused")
+def shell(t):
+    channel = t.open_session()
+    channel.settimeout(20)
+    channel.invoke_shell()
+    if channel.recv_exit_status() != 0:
+        raise OSError("refused")
+tries = {{
+    "direct": lambda t: t.open_channel("direct-tcpip", ("127.0.0.1", 53), ("127.0.0.1", 0)),
+    "reverse": lambda t: t.request_port_forward("127.0.0.1", 0),
+    "pty": lambda t: t.open_session().get_pty(),
+    "x11": lambda t: t.open_session().request_x11(handler=print),
+    "agent": agent,
+    "shell": shell,
+    "sftp": lambda t: t.open_session().invoke_subsystem("sftp"),
+    "nul": lambda t: run(t, "{CLOCK}\\0; id"),
+    "nul alone": lambda t: run(t, "\\0"),
+    "empty": lambda t: run(t, ""),
+    "longer than a program's argument": lambda t: run(t, "{CLOCK} " + "x" * 140_000),
+    "binary": lambda t: run(t, bytes(range(1, 256))),
+    "listed": lambda t: run(t, "{CLOCK}"),
+}}
+seen = {{}}
+for name, ask in tries.items():
+    t = transport()
+    try:
+        ask(t)
+        seen[name] = True
+    except (paramiko.SSHException, EOFError, OSError):
+        seen[name] = False
+    client.close()
+print(json.dumps(seen))
+"""
+
+
+@pytest.fixture(scope="module")
+def ns1(lab: Lab) -> Host:
+    Scene(lab)
+    return lab.endpoint("ns1").host
+
+
+@pytest.fixture(autouse=True)
+def _unchanged(ns1: Host) -> Iterator[None]:
+    """Nothing that an attacker tries has an effect on the endpoint."""
+    before = state_of(ns1)
+    yield
+    assert state_of(ns1) == before
+
+
+def state_of(host: Host) -> list[str]:
+    def shown(*argv: str) -> str:
+        return host.run(argv, check=True).stdout
+
+    files = ("/home/anycast", "/var/lib/anycast", "/etc/anycast", "/etc/sudoers.d")
+    return [
+        shown("ip", "-4", "-o", "address", "show"),
+        shown("ls", "-lAR", "-I", ".history_frr", *files),
+        # That of the machine shows through.
+        shown("find", "/tmp", "-maxdepth", "1", "-name", "owned"),
+    ]
+
+
+def in_session(lab: Lab, script: str) -> Any:
+    assert lab.venv
+    python = [str(lab.venv / "bin/python"), "-"]
+    ended = lab.mon.run(python, user="nagios", stdin=CONNECT + script, timeout=120, check=True)
+    return json.loads(ended.stdout)
+
+
+def ssh(lab: Lab, *argv: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    command = ["ssh", *OPTIONS, *LONG, *argv]
+    return lab.mon.run(command, user="nagios", stdin=stdin, timeout=60)
+
+
+def test_nothing_but_the_listed_lines_is_run(lab: Lab) -> None:
+    seen = in_session(lab, COMMANDS_SCRIPT)
+    assert len(seen) == len(COMMANDS)
+    for status, stdout, stderr in seen:
+        assert (status, stdout) == (126, "")
+        assert stderr.startswith(REFUSED)
+        assert len(stderr) < 250
+        assert stderr.rstrip("\n").isprintable()
+
+
+@pytest.mark.parametrize("command", COMMANDS[:10], ids=repr)
+def test_nor_by_openssh(lab: Lab, command: str) -> None:
+    ended = ssh(lab, f"anycast@{ADDRESS}", command)
+    assert (ended.returncode, ended.stdout) == (126, "")
+    assert ended.stderr.startswith(REFUSED)
+
+
+def test_there_is_no_login(lab: Lab) -> None:
+    ended = ssh(lab, f"anycast@{ADDRESS}", stdin="touch /tmp/owned\n")
+    assert (ended.returncode, ended.stdout) == (126, "")
+    assert "there is no login here" in ended.stderr
+
+
+def test_a_refusal_is_in_the_endpoints_syslog(lab: Lab, ns1: Host) -> None:
+    ssh(lab, f"anycast@{ADDRESS}", "touch /tmp/for-the-log")
+    assert f"{REFUSED}touch /tmp/for-the-log" in ns1.read("/var/log/syslog")
+
+
+@pytest.mark.parametrize("program", [["sftp"], ["scp"], ["scp", "-O"]], ids=" ".join)
+def test_no_file_is_copied(lab: Lab, program: list[str]) -> None:
+    copies = [["/etc/hosts", f"anycast@{ADDRESS}:/tmp/owned"]]
+    copies += [[f"anycast@{ADDRESS}:/etc/passwd", "/tmp/stolen"]]
+    for files in copies if program[0] == "scp" else [[f"anycast@{ADDRESS}"]]:
+        ended = lab.mon.run([*program, *OPTIONS, *files], user="nagios", stdin="put /etc/hosts\n")
+        assert ended.returncode != 0
+    assert lab.mon.run(["ls", "/tmp/stolen"]).returncode != 0
+
+
+def test_a_session_gets_nothing_but_its_command(lab: Lab) -> None:
+    """No forwarding of ports, agent or X11, no terminal, no shell, no subsystem."""
+    seen = in_session(lab, SESSION_SCRIPT)
+    # A subsystem is started, but what then runs is the gate.
+    assert seen.pop("sftp") in (True, False)
+    assert [name for name, done in seen.items() if done] == ["listed"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("-W", "127.0.0.1:53"),
+        ("-N", "-o", "ExitOnForwardFailure=yes", "-R", "9999:127.0.0.1:22"),
+        ("-N", "-o", "ExitOnForwardFailure=yes", "-R", "9999"),
+        ("-N", "-o", "ExitOnForwardFailure=yes", "-R", "/tmp/owned:127.0.0.1:22"),
+        ("-N", "-o", "ExitOnForwardFailure=yes", "-w", "0:0"),
+    ],
+    ids=" ".join,
+)
+def test_openssh_cannot_forward_either(lab: Lab, options: tuple[str, ...]) -> None:
+    assert ssh(lab, *options, f"anycast@{ADDRESS}").returncode != 0
+
+
+def test_the_key_has_no_right_but_the_forced_command(lab: Lab) -> None:
+    ended = ssh(lab, "-v", "-A", "-X", "-tt", f"anycast@{ADDRESS}", CLOCK)
+    options = [line.split("key options: ")[1] for line in ended.stderr.splitlines()
+               if "key options: " in line]  # fmt: skip
+    assert options
+    assert set(options) == {"command"}
+
+
+def test_the_environment_is_the_gates(lab: Lab) -> None:
+    bad = [f"SetEnv={name}=/tmp/x" for name in ("LD_PRELOAD", "LC_ALL", "BASH_ENV", "PYTHONPATH")]
+    options = [word for one in bad for word in ("-o", one)]
+    ended = ssh(lab, *options, f"anycast@{ADDRESS}", CLOCK)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.strip().isdecimal()
+
+
+def test_a_note_has_a_bounded_size(lab: Lab, ns1: Host) -> None:
+    new = f"{HOLD}.new"
+    argv = f"/usr/bin/install -T -m 644 /dev/stdin {new}"
+    try:
+        assert ssh(lab, f"anycast@{ADDRESS}", argv, stdin="x" * 1_000_000).returncode in (0, 255)
+        assert ns1.run(["stat", "-c", "%s", new], check=True).stdout == "4096\n"
+    finally:
+        ns1.run(["rm", "-f", new])
+
+
+def test_sudo_does_nothing_else(ns1: Host) -> None:
+    for command in SUDO:
+        ended = ns1.run(["sudo", "-n", *command.split()], user="anycast")
+        assert ended.returncode != 0, command
+        assert "sudo" in ended.stderr
+
+
+def test_the_account_cannot_widen_its_list(ns1: Host) -> None:
+    for file, _ in sshd.GATE.values():
+        assert ns1.run(["test", "-w", file], user="anycast").returncode != 0
+
+
+def test_a_list_that_the_account_could_write_is_no_list(lab: Lab, ns1: Host) -> None:
+    ns1.run(["chown", "anycast", "/etc/anycast/gate.allow"], check=True)
+    try:
+        ended = ssh(lab, f"anycast@{ADDRESS}", CLOCK)
+        assert ended.returncode == 126
+        assert "can be written by this very account" in ended.stderr
+    finally:
+        ns1.run(["chown", "root", "/etc/anycast/gate.allow"], check=True)
+
+
+def test_the_whole_cycle_goes_through_the_gate(lab: Lab, ns1: Host) -> None:
+    """Withdraw, restore, hold, release, status, drill and doctor; nothing of it is refused."""
+    scene = Scene(lab)
+    refused = ns1.read("/var/log/syslog").count(REFUSED)
+    scene.ns1.resolver.kill()
+    code, said = scene.event("CRITICAL")
+    assert (code, scene.is_announced()) == (0, False), said
+    scene.ns1.resolver.repair()
+    code, said = scene.event("OK")
+    assert (code, scene.is_announced()) == (0, True), said
+    assert scene.by_hand("withdraw")[0] == 0
+    assert scene.by_hand("restore")[0] == 0
+    assert scene.by_hand("hold", "--reason", "maintenance")[0] == 0
+    assert scene.by_hand("release")[0] == 0
+    assert scene.handler("status").returncode == 0
+    assert "forced command" not in scene.handler("doctor", VIP_NAME, timeout=60).stdout
+    ns1.run(["rm", "-f", LATCH, HOLD])
+    assert ns1.read("/var/log/syslog").count(REFUSED) == refused
+    assert "Starting session: command" not in ns1.read("/var/log/sshd.log")

@@ -1,0 +1,377 @@
+"""The suite never makes an outage worse: floor, races, kills, faults, holds."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import pytest
+
+from anycast_checks import ospf
+from lab import Host, Lab, monitoring
+from lab.topology import ENDPOINTS, VIP, VIP_NAME
+from lab.waiting import wait_until
+from tests.lab.scene import HANG, HANGING_IFDOWN, HOLD, LATCH, Scene
+
+CRITICAL = ("--state", "CRITICAL", "--state-type", "HARD")
+OK = ("--state", "OK", "--state-type", "HARD")
+
+
+@pytest.fixture
+def scene(lab: Lab) -> Scene:
+    return Scene(lab)
+
+
+def start(mon: Host, endpoint: str, *state: str) -> subprocess.Popen[str]:
+    argv = ["anycast-handler", "event", VIP_NAME, endpoint, *state]
+    return mon.popen(argv, user="nagios", stdout=subprocess.PIPE)
+
+
+def announcing(lab: Lab) -> list[str]:
+    return [e.host.name for e in lab.endpoints if e.announced]
+
+
+@contextmanager
+def replaced(host: Host, program: str, text: str) -> Iterator[None]:
+    """Put a script in the place of a program of the host."""
+    host.run(["rm", "-f", "/tmp/pid"])
+    host.write("/tmp/script", text, mode=0o755)
+    host.run(["mount", "--bind", "/tmp/script", program], check=True)
+    try:
+        yield
+    finally:
+        host.run(["umount", program], check=True)
+
+
+class TestFloor:
+    def test_all_resolvers_die_at_once(self, scene: Scene) -> None:
+        for endpoint in scene.lab.endpoints:
+            endpoint.resolver.kill()
+        running = [start(scene.lab.mon, place.name, *CRITICAL) for place in ENDPOINTS]
+        for process in running:
+            process.communicate(timeout=25)
+        left = announcing(scene.lab)
+        assert len(left) >= 1
+
+        # `enforce` goes on where the spacing has stopped the first round, and then at the floor.
+        def floor_is_reached() -> bool:
+            for name in left:
+                scene.handler("enforce", VIP_NAME, name, *CRITICAL)
+            return len(announcing(scene.lab)) == 1
+
+        wait_until(floor_is_reached, "all but the floor are withdrawn", 40)
+        (last,) = announcing(scene.lab)
+        ended = scene.handler("enforce", VIP_NAME, last, *CRITICAL)
+        assert ended.returncode == 2
+        assert "refused: 0 of 3 would announce it and the floor is 1" in ended.stdout
+
+        for endpoint in scene.lab.endpoints:
+            endpoint.resolver.repair()
+        for place in ENDPOINTS:
+            assert scene.handler("enforce", VIP_NAME, place.name, *OK).returncode == 0
+        assert len(announcing(scene.lab)) == 3
+
+    def test_a_person_needs_force_below_the_floor(self, scene: Scene) -> None:
+        scene.set_fleet(scene.fleet.replace("hold_down = 0", "hold_down = 0\nmin_announcing = 3"))
+        code, said = scene.by_hand("withdraw")
+        assert (code, scene.is_announced()) == (1, True)
+        assert "refused: 2 of 3 would announce it and the floor is 3" in said
+        code, said = scene.by_hand("withdraw", "--force", "--reason", "disk")
+        assert (code, scene.is_announced()) == (0, False)
+        assert "overriding: 2 of 3 would announce it" in said
+
+    def test_without_vtysh_nothing_is_withdrawn_and_enforce_says_so_in_time(
+        self, scene: Scene
+    ) -> None:
+        with replaced(scene.ns1.host, "/usr/bin/vtysh", "#!/bin/sh\nexit 1\n"):
+            code, said = scene.enforce("OK")
+            assert code == 1
+            assert "cannot count" in said
+            scene.ns1.resolver.kill()
+            code, said = scene.enforce("CRITICAL")
+            assert (code, scene.is_announced()) == (2, True)
+            assert "refused: cannot count" in said
+
+    def test_peers_can_be_asked_instead(self, scene: Scene) -> None:
+        scene.set_fleet(scene.fleet.replace("hold_down = 0", 'hold_down = 0\ncount_by = "peers"'))
+        scene.ns1.resolver.kill()
+        with replaced(scene.ns1.host, "/usr/bin/vtysh", "#!/bin/sh\nexit 1\n"):
+            code, said = scene.event("CRITICAL")
+        assert (code, scene.is_announced()) == (0, False), said
+        assert "not verified in OSPF" in said
+
+
+class TestTwoMonitoringHosts:
+    """`client` serves as the second one: the same key and fleet file, locks of its own."""
+
+    @pytest.fixture
+    def second(self, scene: Scene) -> Host:
+        second = scene.lab.client
+        for path in (monitoring.HANDLER_KEY, monitoring.KNOWN_HOSTS):
+            text = scene.lab.mon.read(path)
+            second.write(path, text, owner="nagios", mode=0o600)
+        fleet = scene.fleet.replace(
+            "hold_down = 0", "hold_down = 0\nmin_announcing = 2\nspacing = 0"
+        )
+        scene.set_fleet(fleet)
+        second.write(monitoring.FLEET_FILE, fleet)
+        for directory in ("/var/lib/anycast-handler", "/var/log/anycast-handler"):
+            second.make_directory(directory, owner="nagios")
+        return second
+
+    def test_one_failure_handled_by_both(self, scene: Scene, second: Host) -> None:
+        scene.ns1.resolver.kill()
+        running = [start(mon, "ns1", *CRITICAL) for mon in (scene.lab.mon, second)]
+        for process in running:
+            process.communicate(timeout=25)
+        assert announcing(scene.lab) == ["ns2", "ns3"]
+
+    def test_two_failures_handled_at_once(
+        self, scene: Scene, second: Host, request: pytest.FixtureRequest
+    ) -> None:
+        """Each alone leaves the floor of two; both together do not, until one is taken back."""
+        for _ in range(20 if request.config.getoption("--all") else 2):
+            for name in ("ns1", "ns2"):
+                scene.lab.endpoint(name).resolver.kill()
+            running = [start(scene.lab.mon, "ns1", *CRITICAL), start(second, "ns2", *CRITICAL)]
+            for process in running:
+                process.communicate(timeout=25)
+            assert len(announcing(scene.lab)) >= 2
+            for name in ("ns1", "ns2"):
+                scene.lab.endpoint(name).resolver.repair()
+                scene.lab.endpoint(name).host.run(["rm", "-f", LATCH], check=True)
+                if not scene.lab.endpoint(name).announced:
+                    scene.handler("restore", VIP_NAME, name)
+            wait_until(lambda: len(scene.lab.routed()) == 3, "all are in the routing", 20)
+
+
+class TestKilledAtEachStep:
+    """SIGKILL where a program of the endpoint hangs; the next `enforce` finishes the job."""
+
+    STEPS = (
+        ("latch", "/usr/bin/install", HANG),
+        ("latch in place", "/usr/bin/mv", HANG),
+        ("ifdown", "/usr/sbin/ifdown", HANGING_IFDOWN),
+    )
+
+    def _kill_at(self, scene: Scene, *state: str) -> None:
+        ns1 = scene.ns1.host
+        running = start(scene.lab.mon, "ns1", *state)
+        try:
+            wait_until(lambda: bool(ns1.run(["cat", "/tmp/pid"]).stdout), "it hangs there")
+        finally:
+            running.kill()
+            running.communicate()
+        ns1.run(["kill", "-KILL", ns1.read("/tmp/pid").strip()])
+
+    def _put_right(self, scene: Scene) -> None:
+        def withdrawn() -> bool:
+            scene.enforce("CRITICAL")
+            return not scene.is_announced()
+
+        wait_until(withdrawn, "enforce has withdrawn it", 30)
+        scene.ns1.resolver.repair()
+
+        def restored() -> bool:
+            scene.enforce("OK")
+            return scene.is_announced()
+
+        wait_until(restored, "enforce has restored it", 30)
+
+    @pytest.mark.parametrize(("step", "program", "script"), STEPS, ids=[s[0] for s in STEPS])
+    def test_while_withdrawing(self, scene: Scene, step: str, program: str, script: str) -> None:
+        scene.ns1.resolver.kill()
+        with replaced(scene.ns1.host, program, script):
+            self._kill_at(scene, *CRITICAL)
+        self._put_right(scene)
+
+    def test_before_the_recount(self, scene: Scene) -> None:
+        scene.ns1.resolver.kill()
+        running = start(scene.lab.mon, "ns1", *CRITICAL)
+        try:
+            wait_until(lambda: not scene.is_announced(), "the address is gone")
+        finally:
+            running.kill()
+            running.communicate()
+        self._put_right(scene)
+
+    @pytest.mark.parametrize(("step", "program", "script"), STEPS, ids=[s[0] for s in STEPS])
+    def test_while_restoring(self, scene: Scene, step: str, program: str, script: str) -> None:
+        scene.ns1.resolver.kill()
+        assert scene.event("CRITICAL")[0] == 0
+        scene.ns1.resolver.repair()
+        with replaced(scene.ns1.host, program, script):
+            self._kill_at(scene, *OK)
+        scene.ns1.resolver.kill()
+        if scene.is_announced():
+            scene.event("CRITICAL")
+        self._put_right(scene)
+
+
+class TestFaults:
+    def test_a_tarpit_does_not_hold_up_another_endpoint(self, scene: Scene) -> None:
+        ns2 = scene.lab.endpoint("ns2")
+        scene.ns1.resolver.kill()
+        ns2.resolver.kill()
+        pid = ns2.host.read("/run/sshd.pid").strip()
+        ns2.host.run(["kill", "-STOP", pid], check=True)
+        try:
+            stuck = start(scene.lab.mon, "ns2", *CRITICAL)
+            ended = scene.handler("event", VIP_NAME, "ns1", *CRITICAL, timeout=10)
+            assert ended.returncode == 0, ended.stdout
+            assert not scene.is_announced()
+            stuck.communicate(timeout=25)
+            assert stuck.returncode == 2
+        finally:
+            ns2.host.run(["kill", "-CONT", pid], check=True)
+
+    FULL: tuple[tuple[str, Callable[[Host], None], Callable[[Host], None], str], ...] = (
+        (
+            "disk full",
+            lambda h: _mount(h, "size=4k,nr_inodes=1", "/var/lib/anycast"),
+            lambda h: _umount(h, "/var/lib/anycast"),
+            "No space left",
+        ),
+        (
+            "latch directory not writable",
+            lambda h: _mount(h, "mode=555", "/var/lib/anycast"),
+            lambda h: _umount(h, "/var/lib/anycast"),
+            "Permission denied",
+        ),
+        (
+            "/run/network read-only",
+            lambda h: _read_only(h, "/run/network"),
+            lambda h: _umount(h, "/run/network"),
+            "ifdown lo:0",
+        ),
+        (
+            "hook that hangs",
+            lambda h: h.write("/etc/network/if-down.d/hang", HANG, mode=0o755),
+            lambda h: _end_hook(h),
+            "did not end",
+        ),
+    )
+
+    @pytest.mark.parametrize(
+        ("fault", "begin", "end", "said"), FULL, ids=[f[0].replace(" ", "-") for f in FULL]
+    )
+    def test_withdrawn_nevertheless_said_and_restored_afterwards(
+        self,
+        scene: Scene,
+        fault: str,
+        begin: Callable[[Host], None],
+        end: Callable[[Host], None],
+        said: str,
+    ) -> None:
+        ns1 = scene.ns1.host
+        begin(ns1)
+        try:
+            scene.ns1.resolver.kill()
+            code, line = scene.event("CRITICAL")
+            assert (code, scene.is_announced()) == (0, False), line
+            assert said in line
+        finally:
+            end(ns1)
+        scene.ns1.resolver.repair()
+        code, line = scene.by_hand("restore")
+        assert (code, scene.is_announced()) == (0, True), line
+
+
+class TestHold:
+    def test_it_is_respected_and_shown(self, scene: Scene) -> None:
+        ended = scene.handler("hold", VIP_NAME, "ns1", "--reason", "rack move", "--for", "2h")
+        assert ended.returncode == 0, ended.stdout
+        scene.ns1.resolver.kill()
+        for code, said in (scene.event("CRITICAL"), scene.by_hand("withdraw")):
+            assert code == 1
+            assert "held by nagios@mon (rack move)" in said
+        assert scene.enforce("CRITICAL")[0] == 2
+        assert scene.is_announced()
+        table = scene.handler("status").stdout
+        assert " left" in table
+        assert "rack move" in table
+        assert scene.handler("release", VIP_NAME).returncode == 0
+        assert scene.event("CRITICAL")[0] == 0
+
+    def test_its_end_is_an_alert_and_not_an_action(self, scene: Scene) -> None:
+        scene.handler("hold", VIP_NAME, "ns1", "--reason", "rack move", "--for", "1s")
+        wait_until(lambda: "has expired" in scene.enforce("OK")[1], "it has expired")
+        assert scene.enforce("OK")[0] == 1
+        assert scene.handler("status").stdout.count("expired") == 1
+
+    def test_withdrawn_by_hand_is_held_until_restored_by_hand(self, scene: Scene) -> None:
+        assert scene.by_hand("withdraw", "--reason", "disk")[0] == 0
+        for _ in range(2):
+            assert scene.enforce("OK")[0] == 1
+        assert not scene.is_announced()
+        code, said = scene.by_hand("restore")
+        assert (code, scene.is_announced()) == (0, True), said
+        assert scene.ns1.host.run(["ls", HOLD]).returncode != 0
+
+    def test_a_withdrawn_endpoint_that_was_held_is_not_protected_once_announced(
+        self, scene: Scene
+    ) -> None:
+        scene.by_hand("withdraw")
+        scene.ns1.resolver.kill()
+        scene.ns1.host.run(["ifup", "lo:0"], check=True)
+        code, said = scene.event("CRITICAL")
+        assert (code, scene.is_announced()) == (0, False), said
+
+
+class TestDrill:
+    def test_it_withdraws_and_restores_a_healthy_endpoint(self, scene: Scene) -> None:
+        ended = scene.handler("drill", VIP_NAME, "ns1")
+        assert ended.returncode == 0, ended.stdout
+        for step in ("take the address off lo", "see it leave OSPF", "see it in OSPF again"):
+            assert step in ended.stdout
+        assert scene.is_announced()
+        assert scene.ns1.host.run(["ls", HOLD]).returncode != 0
+
+    def test_it_refuses_what_is_not_healthy(self, scene: Scene) -> None:
+        scene.ns1.resolver.kill()
+        assert scene.handler("drill", VIP_NAME, "ns1").returncode == 1
+        assert scene.is_announced()
+
+
+class TestPowerOff:
+    """Last: two endpoints do not come back."""
+
+    def test_who_was_powered_off_does_not_count(self, scene: Scene) -> None:
+        for name in ("ns2", "ns3"):
+            host = scene.lab.host(name)
+            for daemon in ("ospfd", "zebra"):
+                host.run(["kill", "-KILL", host.read(f"/run/frr/{daemon}.pid").strip()], check=True)
+            host.run(["ip", "link", "set", "eth0", "down"], check=True)
+        ns1 = scene.ns1.host
+
+        def run(argv: Sequence[str]) -> tuple[int, str, str]:
+            ended = ns1.run(argv)
+            return ended.returncode, ended.stdout, ended.stderr
+
+        # Until then OSPF itself believes in them.
+        wait_until(
+            lambda: len(ospf.announcers(ospf.look(VIP, run), VIP)) == 1, "OSPF has noticed", 60
+        )
+        scene.ns1.resolver.kill()
+        code, said = scene.event("CRITICAL")
+        assert (code, scene.is_announced()) == (1, True)
+        assert "refused: 0 of 3 would announce it and the floor is 1" in said
+
+
+def _mount(host: Host, options: str, path: str) -> None:
+    host.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", path], check=True)
+
+
+def _umount(host: Host, path: str) -> None:
+    host.run(["umount", path], check=True)
+
+
+def _read_only(host: Host, path: str) -> None:
+    host.run(["mount", "--bind", path, path], check=True)
+    host.run(["mount", "-o", "remount,ro,bind", path], check=True)
+
+
+def _end_hook(host: Host) -> None:
+    host.run(["rm", "/etc/network/if-down.d/hang"], check=True)
+    host.run(["kill", "-KILL", host.read("/tmp/pid").strip()], check=True)

@@ -1,0 +1,391 @@
+"""The real Icinga 2 daemon on icinga2-templates/: what it accepts, makes of them, and passes on."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+TEMPLATES = Path(__file__).parents[2] / "icinga2-templates"
+ICINGA = shutil.which("icinga2")
+DIRECTORIES = {
+    "DataDir": "data",
+    "LogDir": "log",
+    "InitRunDir": "run",
+    "SpoolDir": "spool",
+    "CacheDir": "cache",
+    "ConfigDir": "etc",
+}
+VIP = 'address = "10.99.0.53", check = "dns", dns_query = "www.example.org"'
+
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to own directories as nagios"),
+    pytest.mark.skipif(ICINGA is None, reason="needs icinga2 (Debian package icinga2-bin)"),
+]
+
+Value = TypeVar("Value")
+
+
+def until(what: str, condition: Callable[[], Value | None]) -> Value:
+    """Wait for a condition, which is true when it is neither None nor false."""
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        if value := condition():
+            return value
+        time.sleep(0.05)
+    pytest.fail(f"waited in vain for {what}")
+
+
+class Icinga:
+    """An Icinga 2 of its own, in a directory that its unprivileged user can enter."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.config = home / "icinga2.conf"
+        self._directories: list[str] = []
+        for constant, name in DIRECTORIES.items():
+            (home / name).mkdir()
+            self._directories.append(f"-D{constant}={home / name}")
+        shutil.copytree(TEMPLATES, home / "templates")
+
+    def _own(self) -> None:
+        subprocess.run(["chown", "-R", "nagios:nagios", self.home], check=True)
+        subprocess.run(["chmod", "-R", "u+rwX,go+rX", self.home], check=True)
+
+    def write(self, objects: str) -> None:
+        """Configure the library, the templates and these objects."""
+        self.config.write_text(
+            'const PluginDir = "/usr/lib/nagios/plugins"\n'
+            'const NodeName = "mon"\nconst ZoneName = "mon"\n'
+            f"include <itl>\ninclude <plugins>\n{objects}"
+        )
+        self._own()
+
+    def validate(self, hosts: str) -> subprocess.CompletedProcess[str]:
+        """Load a configuration with these hosts, as `icinga2 daemon -C` does."""
+        self.write(f'include "{self.home}/templates/*.conf"\n{hosts}')
+        return self._run(["daemon", "-C", "-c", str(self.config)])
+
+    def _run(self, arguments: list[str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(ICINGA), *arguments, *self._directories],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def services(self) -> dict[str, dict[str, str]]:
+        """The services of the last valid configuration: attributes and variables, as text."""
+        listing = self._run(["object", "list", "--type", "Service"]).stdout
+        found = {}
+        for part in listing.split("Object '")[1:]:
+            name, _, body = part.partition("'")
+            found[name] = dict(re.findall(r"^ +\* (\w+) = (.*)$", body, re.M))
+        return found
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Run the daemon on the configuration that was written."""
+        self._own()
+        with (self.home / "out").open("wb") as out:
+            daemon = subprocess.Popen(
+                [str(ICINGA), "daemon", "-c", str(self.config), *self._directories],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+            )
+        try:
+            yield
+        except BaseException:
+            print((self.home / "out").read_text(errors="replace"))
+            raise
+        finally:
+            daemon.terminate()
+            try:
+                daemon.wait(30)
+            except subprocess.TimeoutExpired:
+                os.killpg(daemon.pid, signal.SIGKILL)
+                daemon.wait()
+
+
+@pytest.fixture
+def icinga() -> Iterator[Icinga]:
+    """An Icinga 2 that leaves nothing behind."""
+    with tempfile.TemporaryDirectory(prefix="anycast-icinga-") as home:
+        Path(home).chmod(0o755)
+        yield Icinga(Path(home))
+
+
+def example() -> str:
+    text = (TEMPLATES / "anycast-example.conf").read_text(encoding="utf-8")
+    return re.sub(r"^// ?", "", text, flags=re.M)
+
+
+def host(settings: str, head: str = 'address = "192.0.2.11"') -> str:
+    return (
+        f'object Host "ns1" {{\n import "anycast-endpoint"\n {head}\n'
+        f' vars.anycast["resolver"] = {settings}\n}}\n'
+    )
+
+
+def test_templates_alone_are_valid_and_add_no_host(icinga: Icinga) -> None:
+    """Including the whole directory, example and all, changes nothing by itself."""
+    result = icinga.validate("")
+
+    assert result.returncode == 0, result.stdout
+    assert icinga.services() == {}
+
+
+def test_example_gives_a_health_and_a_control_service_for_each_endpoint(icinga: Icinga) -> None:
+    """The example is valid once it is uncommented, and makes these services."""
+    result = icinga.validate(example())
+
+    assert result.returncode == 0, result.stdout
+    assert sorted(icinga.services()) == [
+        f"ns{n}!anycast-{kind}-resolver" for n in (1, 2, 3) for kind in ("control", "health")
+    ]
+
+
+def test_health_service_runs_the_event_handler_and_has_no_command_endpoint(icinga: Icinga) -> None:
+    """The handler belongs to the health service, on the monitoring host."""
+    icinga.validate(example())
+    services = icinga.services()
+    health = services["ns1!anycast-health-resolver"]
+    control = services["ns1!anycast-control-resolver"]
+
+    assert health["check_command"] == '"anycast_by_ssh"'
+    assert health["event_command"] == '"anycast_event"'
+    assert control["check_command"] == '"anycast_enforce"'
+    assert control["event_command"] == '""'
+    for service in (health, control):
+        assert service["command_endpoint"] == '""'
+        assert service["volatile"] == "false"
+        assert service["enable_flapping"] == "false"
+
+
+def test_keys_of_one_vip_override_the_defaults(icinga: Icinga) -> None:
+    """Intervals are seconds by default, and each VIP may have its own."""
+    icinga.validate(example())
+    services = icinga.services()
+    usual, own = (services[f"{name}!anycast-health-resolver"] for name in ("ns2", "ns3"))
+    control = services["ns3!anycast-control-resolver"]
+
+    schedule = ("check_interval", "retry_interval", "max_check_attempts")
+    assert [usual[key] for key in schedule] == ["10", "3", "3"]
+    assert [own[key] for key in schedule] == ["5", "1", "3"]
+    assert control["check_interval"] == "15"
+
+
+def test_the_time_out_of_the_engine_follows_the_deadline(icinga: Icinga) -> None:
+    """A longer deadline must not let the engine end a check that is still within it."""
+    icinga.validate(host(f"{{ {VIP}, deadline = 25 }}"))
+
+    assert icinga.services()["ns1!anycast-health-resolver"]["check_timeout"] == "35"
+
+
+@pytest.mark.parametrize(
+    ("hosts", "complaint"),
+    [
+        (host('{ check = "dns", dns_query = "www.example.org" }'), "key 'address' is missing"),
+        (host('{ address = "10.99.0.53", check = "dns" }'), "key 'dns_query' is missing"),
+        (host(f'{{ {VIP}, dns_expct = "x" }}'), "no key 'dns_expct'"),
+        (host(f"{{ {VIP}, intervall = 5 }}"), "no key 'intervall'"),
+        (host('{ address = "10.99.0.53", check = "dsn" }'), "check must be one of: dns"),
+        (host(f"{{ {VIP}, client = true }}"), "'client' cannot tell which endpoint"),
+        (host('"10.99.0.53"'), 'vars.anycast["resolver"]: must be a dictionary'),
+        (host(f"{{ {VIP} }}", head=""), "the host has no address"),
+        (host(f"{{ {VIP} }}", head='address = "10.99.0.53"'), "not the anycast address"),
+        ('object Host "ns1" { import "anycast-endpoint" }', "vars.anycast must be a dictionary"),
+    ],
+)
+def test_a_mistake_is_refused_at_load_by_name(icinga: Icinga, hosts: str, complaint: str) -> None:
+    """What is misspelt or missing stops the reload, and the line names the host and the key."""
+    result = icinga.validate(hosts)
+
+    lines = [line for line in result.stdout.splitlines() if "Error: Host 'ns1'" in line]
+    assert result.returncode != 0
+    assert complaint in lines[0]
+
+
+RECORDER = """#!/usr/bin/python3 -I
+import json, os, pathlib, subprocess, sys
+home = pathlib.Path(__file__).resolve().parents[1]
+with open(home / "calls", "a") as calls:
+    print(json.dumps([os.path.basename(sys.argv[0]), *sys.argv[1:]]), file=calls)
+if os.path.basename(sys.argv[0]) == "check_by_ssh":
+    state = (home / "state").read_text()
+    if state == "hang":
+        # Like ssh it outlives its parent, whose pipes it holds rather than the engine's.
+        loop = ["/bin/sh", "-c", 'while [ -e "$0" ]; do sleep 0.2; done', home / "child"]
+        child = subprocess.Popen(loop, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        (home / "child").write_text(str(child.pid))
+        child.wait()
+        state = (home / "state").read_text()
+    sys.exit(int(state))
+"""
+
+
+class Recorded(Icinga):
+    """An Icinga 2 whose check_by_ssh and anycast-handler write down what they are given."""
+
+    def __init__(self, home: Path) -> None:
+        super().__init__(home)
+        programs = home / "bin"
+        programs.mkdir()
+        (programs / "recorder").write_text(RECORDER)
+        (programs / "recorder").chmod(0o755)
+        for name in ("check_by_ssh", "anycast-handler"):
+            (programs / name).symlink_to("recorder")
+        (home / "calls").touch()
+        (home / "child").touch()
+        self.check_says("0")
+
+    def check_says(self, state: str) -> None:
+        """Let the health check end with this code from now on, or hang."""
+        fresh = self.home / "state.new"
+        fresh.write_text(state)
+        fresh.chmod(0o644)
+        fresh.replace(self.home / "state")
+
+    def configure(self, settings: str) -> None:
+        self.write(
+            f'const AnycastHandler = "{self.home}/bin/anycast-handler"\n'
+            f'include "{self.home}/templates/*.conf"\n'
+            'object CheckerComponent "checker" {}\n'
+            f'object ExternalCommandListener "c" {{ command_path = "{self.home}/run/cmd" }}\n'
+            + host(settings, 'address = "192.0.2.11"\n check_command = "dummy"')
+        )
+        text = self.config.read_text()
+        self.config.write_text(text.replace("/usr/lib/nagios/plugins", f"{self.home}/bin", 1))
+
+    def calls(self, program: str, verb: str = "") -> list[list[str]]:
+        """The arguments of each call so far of a program, or of one verb of the handler."""
+        lines = (self.home / "calls").read_text().splitlines(keepends=True)
+        whole = [json.loads(line) for line in lines if line.endswith("\n")]
+        calls = [call[1:] for call in whole if call[0] == program]
+        return [call for call in calls if not verb or call[0] == verb]
+
+    def states(self, verb: str) -> list[tuple[str, str, str]]:
+        """State, state type and downtime of each call of a verb so far."""
+        found = []
+        for call in self.calls("anycast-handler", verb):
+            assert call[1:3] == ["resolver", "ns1"]
+            options = dict(zip(call[3::2], call[4::2], strict=True))
+            assert list(options) == ["--downtime", "--state", "--state-type"]
+            found.append((options["--state"], options["--state-type"], options["--downtime"]))
+        return found
+
+    def end(self) -> None:
+        """Wait for the end of what the daemon left running, hung programs included."""
+        self.check_says("0")
+        (self.home / "child").unlink()
+        until("the end of the programs", lambda: not self._processes())
+
+    def _processes(self) -> list[Path]:
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if os.fsencode(self.home) in (process / "cmdline").read_bytes():
+                    found.append(process)
+        return found
+
+    def command(self, text: str) -> None:
+        """Give the daemon an external command."""
+        pipe = os.open(self.home / "run" / "cmd", os.O_WRONLY | os.O_NONBLOCK)
+        os.write(pipe, f"[{int(time.time())}] {text}\n".encode())
+        os.close(pipe)
+
+
+@pytest.fixture
+def recorded() -> Iterator[Recorded]:
+    """An Icinga 2 that records, and leaves nothing behind."""
+    with tempfile.TemporaryDirectory(prefix="anycast-icinga-") as home:
+        Path(home).chmod(0o755)
+        recorded = Recorded(Path(home))
+        yield recorded
+        recorded.end()
+
+
+FAST = f"{VIP}, interval = 1, retry = 1, attempts = 2, control_interval = 1"
+
+
+def test_event_and_control_are_told_the_state_of_the_health_service(recorded: Recorded) -> None:
+    """The handler hears each change, the control service what is true when it runs."""
+    recorded.configure(f"{{ {FAST} }}")
+    recorded.check_says("hang")
+    with recorded.running():
+        until("a control run before any result", lambda: recorded.states("enforce"))
+        child = until("the first check", lambda: (recorded.home / "child").read_text())
+        assert set(recorded.states("enforce")) == {("UNKNOWN", "SOFT", "0")}
+
+        recorded.check_says("0")
+        os.kill(int(child), signal.SIGKILL)
+        until("control OK", lambda: ("OK", "HARD", "0") in recorded.states("enforce"))
+
+        events = len(recorded.states("event"))
+        recorded.check_says("2")
+        until("HARD", lambda: ("CRITICAL", "HARD", "0") in recorded.states("event")[events:])
+        assert recorded.states("event")[events:] == [
+            ("CRITICAL", "SOFT", "0"),
+            ("CRITICAL", "HARD", "0"),
+        ]
+        until("control", lambda: ("CRITICAL", "HARD", "0") in recorded.states("enforce"))
+
+        now = int(time.time())
+        times = f"{now};{now + 600};1;0;600;ops;maintenance"
+        recorded.command(f"SCHEDULE_HOST_DOWNTIME;ns1;{times}")
+        until("the host's downtime", lambda: recorded.states("enforce")[-1][2] == "1")
+        recorded.command(f"SCHEDULE_SVC_DOWNTIME;ns1;anycast-health-resolver;{times}")
+        until("the service's downtime", lambda: recorded.states("enforce")[-1][2] == "2")
+        recorded.check_says("0")
+        until("recovery", lambda: recorded.states("event")[-1] == ("OK", "HARD", "2"))
+
+
+def test_the_remote_command_line_survives_the_shell_of_the_endpoint(recorded: Recorded) -> None:
+    """Each option reaches check_anycast as the one word that was written, whatever is in it."""
+    hostile = "it's; `id` $$(id) | \\\\ *"
+    recorded.configure(
+        f'{{ {VIP}, dns_expect = [ "192.0.2.80", "{hostile}" ], warning = "-1:5", dns_tcp = true,'
+        ' ssh_port = 2222, ssh_options = [ "Compression=yes" ] }'
+    )
+    with recorded.running():
+        call = until("a check", lambda: recorded.calls("check_by_ssh"))[0]
+
+    remote = call.pop()
+    assert shlex.split(remote) == [
+        *("/usr/lib/nagios/plugins/check_anycast", "dns", "--address", "10.99.0.53"),
+        *("--expect", "192.0.2.80", "--expect", "it's; `id` $(id) | \\ *"),
+        *("--query", "www.example.org", "--tcp", "--warning=-1:5"),
+    ]
+    assert call == shlex.split(
+        "-o Compression=yes -H 192.0.2.11 -U -i /etc/anycast/check_ed25519 -l check -p 2222 -t 24"
+        " -o BatchMode=yes -o ConnectTimeout=5 -o GlobalKnownHostsFile=/dev/null"
+        " -o IdentitiesOnly=yes -o LogLevel=ERROR -o StrictHostKeyChecking=yes"
+        " -o UserKnownHostsFile=/etc/anycast/known_hosts -C"
+    )
+
+
+def test_a_hung_transport_is_unknown_and_leaves_no_process(recorded: Recorded) -> None:
+    """The engine's time-out comes first, is no CRITICAL, and ends what check_by_ssh started."""
+    recorded.configure(f"{{ {FAST}, check_timeout = 1 }}")
+    recorded.check_says("hang")
+    with recorded.running():
+        child = until("a check", lambda: (recorded.home / "child").read_text())
+        until("the event", lambda: recorded.states("event"))
+        until("the end of ssh", lambda: not Path(f"/proc/{child}").exists())
+
+    assert {state for state, _, _ in recorded.states("event")} == {"UNKNOWN"}

@@ -95,7 +95,8 @@ def check_command(
         @functools.wraps(check)
         def callback(**values: Any) -> tuple[int, str]:
             values["verbose"] = min(values["verbose"], 3)
-            shared = kind(**{field.name: values.pop(field.name) for field in fields(kind)})
+            names = [field.name for field in fields(kind) if field.name in values]
+            shared = kind(**{name: values.pop(name) for name in names})
             RUN.limit(shared.deadline)
             verdict = check(shared, **values)
             return verdict.code, verdict.render(RUN.name, shared.verbose)

@@ -1,5 +1,6 @@
 """What all health checks share: their options, and locality, tries, verdict in that order."""
 
+import dataclasses
 import functools
 import time
 from collections.abc import Callable
@@ -9,12 +10,13 @@ import click
 from .address import Target
 from .command import Check, check_command, literal, seconds
 from .errors import CheckError, NotLocalError, PeerFailedError, PeerSilentError
-from .observation import Observation, Outcome, Sample
+from .observation import Metric, Observation, Outcome, Sample
 from .options import LOOPBACK, NONE, HealthOptions
 from .run import RUN
 from .verdict import Verdict, checked_range, is_failing, judge, perfdata
 
 Probe = Callable[[Target], Observation]
+_Decorator = Callable[[Callable[..., Verdict]], Callable[..., Verdict]]
 
 START_UP = 1.0  # seconds of the deadline that no try may plan with
 
@@ -30,11 +32,17 @@ def _instance(value: str) -> str:
     return value if value in (LOOPBACK, NONE) else literal(value)
 
 
-def _options(port: int) -> tuple[Callable[[Callable[..., Verdict]], Callable[..., Verdict]], ...]:
+def _port_option(port: int, tls_port: int) -> _Decorator:
+    return click.option(
+        "-p", "--port", type=click.IntRange(1, 65535), default=port or None, required=not port,
+        metavar="PORT", show_default=f"{port}, or {tls_port} with --tls" if tls_port else True,
+        help="Of the service.",
+    )  # fmt: skip
+
+
+def _options() -> tuple[_Decorator, ...]:
     option = functools.partial(click.option, show_default=True)
     return (
-        option("-p", "--port", type=click.IntRange(1, 65535), default=port, metavar="PORT",
-               help="Of the service."),
         option("--instance", type=_instance, default=LOOPBACK, metavar="ADDRESS|none",
                help="What to ask while the address is withdrawn. With none, a person restores."),
         option("-t", "--timeout", type=seconds(0.001), default=2.0, metavar="SECONDS",
@@ -56,7 +64,9 @@ def _options(port: int) -> tuple[Callable[[Callable[..., Verdict]], Callable[...
     )  # fmt: skip
 
 
-def health_check(port: int, examples: str) -> Callable[[Callable[..., Probe]], Check]:
+def health_check(
+    port: int | None, examples: str, tls_port: int = 0, metrics: tuple[Metric, ...] = ()
+) -> Callable[[Callable[..., Probe]], Check]:
     """Make a health check of a function that takes its options and returns its probe.
 
     The function is called once, as ``function(options: HealthOptions, **own_options)``, and raises
@@ -64,20 +74,33 @@ def health_check(port: int, examples: str) -> Callable[[Callable[..., Probe]], C
     its sockets with `address.connect`, and need not catch what that raises.
 
     Args:
-        port: the default of --port.
+        port: the default of --port; 0 where it has to be given, None for a check that opens no
+            socket of its own.
         examples: lines for the end of the help.
+        tls_port: the default of --port with --tls, of a check that has it.
+        metrics: what the check measures besides the time, without values.
     """
+    every = _options() if port is None else (_port_option(port, tls_port), *_options())
+    unknown = " ".join(["time=U", "announced=U", *(f"{metric.label}=U" for metric in metrics)])
 
     def decorate(prepare: Callable[..., Probe]) -> Check:
         @functools.wraps(prepare)
         def check(options: HealthOptions, **own: object) -> Verdict:
-            RUN.perfdata = perfdata(options, None)
+            if tls_port and own["tls"] and _is_default("port"):
+                options = dataclasses.replace(options, port=tls_port)
+            RUN.perfdata = perfdata(options, None, metrics)
             _require_sense(options)
-            return judge(options, examine(options, prepare(options, **own)))
+            samples = examine(options, prepare(options, **own), metrics)
+            return judge(options, samples, metrics)
 
-        return check_command(HealthOptions, examples, _options(port), "time=U announced=U")(check)
+        return check_command(HealthOptions, examples, every, unknown)(check)
 
     return decorate
+
+
+def _is_default(parameter: str) -> bool:
+    source = click.get_current_context().get_parameter_source(parameter)
+    return source is click.core.ParameterSource.DEFAULT
 
 
 def _require_sense(options: HealthOptions) -> None:
@@ -94,8 +117,15 @@ def _require_sense(options: HealthOptions) -> None:
         raise click.UsageError("--instance is for another address than --address")
 
 
-def examine(options: HealthOptions, probe: Probe) -> tuple[Sample, ...]:
+def examine(
+    options: HealthOptions, probe: Probe, metrics: tuple[Metric, ...] = ()
+) -> tuple[Sample, ...]:
     """Try until a sample does not fail, or the tries are used up.
+
+    Args:
+        options: the shared ones.
+        probe: asks once.
+        metrics: of the check, for a run that ends early.
 
     Raises:
         CheckError: it cannot tell whether an address is local, or the probe itself is in trouble.
@@ -104,14 +134,14 @@ def examine(options: HealthOptions, probe: Probe) -> tuple[Sample, ...]:
     for number in range(1, options.tries + 1):
         if samples:
             time.sleep(options.retry_delay)
-        sample = _try(options, probe, f"try {number} of {options.tries}")
+        sample = _try(options, probe, metrics, f"try {number} of {options.tries}")
         samples.append(sample)
         if sample.observation is None or not is_failing(options, sample.observation):
             break
     return tuple(samples)
 
 
-def _try(options: HealthOptions, probe: Probe, which: str) -> Sample:
+def _try(options: HealthOptions, probe: Probe, metrics: tuple[Metric, ...], which: str) -> Sample:
     """Ask the VIP where it is on this host, else the instance; the probe's sockets decide."""
     ask = functools.partial(_ask, options, probe, which)
     if options.client:
@@ -121,7 +151,7 @@ def _try(options: HealthOptions, probe: Probe, which: str) -> Sample:
     except NotLocalError:
         instance = options.instance_address
         withdrawn = Sample(options.address, announced=False, observation=None)
-        RUN.perfdata = perfdata(options, withdrawn)
+        RUN.perfdata = perfdata(options, withdrawn, metrics)
     if instance is None:
         return withdrawn
     try:
@@ -133,7 +163,8 @@ def _try(options: HealthOptions, probe: Probe, which: str) -> Sample:
 
 
 def _ask(options: HealthOptions, probe: Probe, which: str, address: str) -> Observation:
-    RUN.stage = f"asking {address} port {options.port} ({which})"
+    port = f" port {options.port}" if options.port else ""
+    RUN.stage = f"asking {address}{port} ({which})"
     until = time.monotonic() + options.timeout
     target = Target(address, options.port, options.timeout, until, proven=not options.client)
     try:

@@ -8,8 +8,32 @@ class Outcome(enum.Enum):
     """How the peer did."""
 
     RIGHT = "answered rightly"
+    POOR = "answered, but not as well as it should"
     WRONG = "failed, or answered wrongly"
     SILENT = "said nothing"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure for the performance data, beside the two that every health check has.
+
+    Attributes:
+        label: without quotes and equals signs.
+        value: None where it is not known.
+        unit: of the plugin guidelines, such as "s" or "B"; empty for a plain number.
+        warning: range, as typed; None for no threshold.
+        critical: likewise.
+        minimum: the least that is possible; None where there is none.
+        maximum: likewise.
+    """
+
+    label: str
+    value: float | None = None
+    unit: str = ""
+    warning: str | None = None
+    critical: str | None = None
+    minimum: float | None = None
+    maximum: float | None = None
 
 
 @dataclass(frozen=True)
@@ -22,6 +46,7 @@ class Observation:
         seconds: from the first packet to the whole answer; None where none came.
         details: lines for -v.
         transcript: lines for -vvv.
+        metrics: what the check measured besides the time.
     """
 
     outcome: Outcome
@@ -29,6 +54,7 @@ class Observation:
     seconds: float | None = None
     details: tuple[str, ...] = ()
     transcript: tuple[str, ...] = ()
+    metrics: tuple[Metric, ...] = ()
 
 
 @dataclass(frozen=True)

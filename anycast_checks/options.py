@@ -29,7 +29,6 @@ class HealthOptions(Options):
 
     Attributes:
         instance: what to ask while the VIP is withdrawn: a literal, `LOOPBACK` or `NONE`.
-        port: of the service.
         timeout: of one try.
         tries: failing samples that make a failure.
         retry_delay: between two tries.
@@ -37,10 +36,10 @@ class HealthOptions(Options):
         critical: likewise.
         timeout_state: "critical" or "unknown", for a peer that stays silent.
         client: ask as a client does, without any proof of locality.
+        port: of the service; 0 for a check that opens no socket of its own.
     """
 
     instance: str
-    port: int
     timeout: float
     tries: int
     retry_delay: float
@@ -48,6 +47,7 @@ class HealthOptions(Options):
     critical: str | None
     timeout_state: str
     client: bool
+    port: int = 0
 
     @property
     def instance_address(self) -> str | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import nagiosplugin
 
 from .line import LIMIT, clean
-from .observation import Observation, Outcome, Sample
+from .observation import Metric, Observation, Outcome, Sample
 from .options import HealthOptions
 
 _NUMBER = r"-?\d{1,9}(\.\d{1,6})?"
@@ -69,11 +69,19 @@ def checked_range(text: str) -> str:
 
 def is_failing(options: HealthOptions, seen: Observation) -> bool:
     """Tell whether the sample is a failing one: wrong, silent, or slower than -c."""
-    return seen.outcome is not Outcome.RIGHT or _is_slow(seen, options.critical)
+    return seen.outcome in (Outcome.WRONG, Outcome.SILENT) or _is_slow(seen, options.critical)
 
 
-def perfdata(options: HealthOptions, sample: Sample | None) -> str:
-    """Return the same labels for every state; U for what is unknown."""
+def perfdata(
+    options: HealthOptions, sample: Sample | None, metrics: tuple[Metric, ...] = ()
+) -> str:
+    """Return the same labels for every state; U for what is unknown.
+
+    Args:
+        options: the shared ones.
+        sample: the last one; None where none was taken.
+        metrics: those of the check, for what the sample has not measured.
+    """
     seen = sample.observation if sample else None
     seconds = seen.seconds if seen else None
     time = nagiosplugin.Performance(
@@ -84,14 +92,39 @@ def perfdata(options: HealthOptions, sample: Sample | None) -> str:
         options.warning,
         options.critical,
         0,
-        f"{options.timeout:.6f}".rstrip("0").rstrip("."),
+        _plain(options.timeout),
     )
     known = sample is not None and sample.announced is not None
     value = int(bool(sample and sample.announced)) if known else "U"
-    return f"{time} {nagiosplugin.Performance('announced', value)}"
+    measured = {metric.label: metric for metric in (*metrics, *(seen.metrics if seen else ()))}
+    return " ".join(
+        [str(time), str(nagiosplugin.Performance("announced", value))]
+        + [_performance(metric) for metric in measured.values()]
+    )
 
 
-def judge(options: HealthOptions, samples: tuple[Sample, ...]) -> Verdict:
+def _performance(metric: Metric) -> str:
+    known = metric.value is not None
+    shown = nagiosplugin.Performance(
+        metric.label,
+        _plain(metric.value) or "U",
+        metric.unit if known else "",
+        metric.warning,
+        metric.critical,
+        _plain(metric.minimum),
+        _plain(metric.maximum),
+    )
+    return str(shown)
+
+
+def _plain(number: float | None) -> str | None:
+    """Write a number without an exponent, which few readers of performance data know."""
+    return None if number is None else f"{number:.6f}".rstrip("0").rstrip(".")
+
+
+def judge(
+    options: HealthOptions, samples: tuple[Sample, ...], metrics: tuple[Metric, ...] = ()
+) -> Verdict:
     """Judge all tries of a health check, the last one in the place where it found the VIP."""
     last = samples[-1]
     seen = last.observation
@@ -107,7 +140,11 @@ def judge(options: HealthOptions, samples: tuple[Sample, ...]) -> Verdict:
         count = f"{len(samples)} of {options.tries}"
         remark = f" ({count} tries)" if is_failing(options, seen) else f" (try {count})"
     return Verdict(
-        state, text, perfdata(options, last), remark, _long_output(samples, options.verbose)
+        state,
+        text,
+        perfdata(options, last, metrics),
+        remark,
+        _long_output(samples, options.verbose),
     )
 
 
@@ -128,6 +165,8 @@ def _judge_announced(
     if not is_failing(options, seen):
         if _is_slow(seen, options.warning):
             return nagiosplugin.Warn, f"{vip}, slower than {options.warning} s: {_told(seen)}"
+        if seen.outcome is Outcome.POOR:
+            return nagiosplugin.Warn, f"{vip}, {_told(seen)}"
         return nagiosplugin.Ok, f"{vip}: {_told(seen)}"
     if any(sample.announced != samples[-1].announced for sample in samples):
         return nagiosplugin.Unknown, f"{vip} only during the test: {_told(seen)}"
@@ -137,7 +176,8 @@ def _judge_announced(
     if silent and options.timeout_state == "unknown":
         return nagiosplugin.Unknown, f"{vip}, cannot tell: {_told(seen)}"
     vip = options.address if options.client else f"{options.address} still announced"
-    slow = f"slower than {options.critical} s: " if seen.outcome is Outcome.RIGHT else ""
+    answered = seen.outcome in (Outcome.RIGHT, Outcome.POOR)
+    slow = f"slower than {options.critical} s: " if answered else ""
     return nagiosplugin.Critical, f"{vip}: {slow}{_told(seen)}"
 
 

@@ -8,12 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anycast_checks.line import clean
-from anycast_checks.observation import Observation, Outcome, Sample
+from anycast_checks.observation import Metric, Observation, Outcome, Sample
 from anycast_checks.options import HealthOptions
 from anycast_checks.verdict import Verdict, checked_range, judge
 
 VIP = "192.0.2.53"
 RIGHT = Observation(Outcome.RIGHT, "all fine", 0.1)
+POOR = Observation(Outcome.POOR, "5 days left", 0.1)
 WRONG = Observation(Outcome.WRONG, "connection refused")
 SILENT = Observation(Outcome.SILENT, "no answer within 2 s")
 
@@ -57,6 +58,9 @@ def as_client(*seen: Observation) -> tuple[Sample, ...]:
         ({"timeout_state": "unknown"}, at_instance(SILENT), "WARNING", "instance still failing"),
         ({}, at_instance(None), "WARNING", "withdrawn, instance cannot be tested: restore by hand"),
         ({}, at_instance(RIGHT), "OK", "healthy, withdrawn: 127.0.0.1: all fine"),
+        ({}, at_vip(POOR), "WARNING", "192.0.2.53 announced, 5 days left in 100.0 ms"),
+        ({"critical": "0.05"}, at_vip(*3 * [POOR]), "CRITICAL", "still announced: slower than"),
+        ({}, at_instance(POOR), "WARNING", "withdrawn, instance still failing: 127.0.0.1: 5 days"),
         ({"client": True}, as_client(RIGHT), "OK", "192.0.2.53: all fine"),
         ({"client": True}, as_client(*3 * [WRONG]), "CRITICAL", "192.0.2.53: connection refused"),
         # Taken down or brought up in the middle: the last proof counts, but for CRITICAL.
@@ -178,3 +182,22 @@ def test_clean_text_is_one_bounded_line_of_ascii(text: str, limit: int) -> None:
     assert re.fullmatch(r"[ -{}~]*", line)
     assert len(line) <= limit
     assert clean(line, limit) == line
+
+
+OFFSET = Metric("offset", unit="s", warning="0.5")
+MEASURED = Metric("offset", -0.0000012, "s", "0.5")
+
+
+@pytest.mark.parametrize(
+    ("seen", "last"),
+    [
+        (Observation(Outcome.RIGHT, "fine", 0.1, metrics=(MEASURED,)), "offset=-0.000001s;0.5"),
+        (WRONG, "offset=U;0.5"),
+        (Observation(Outcome.RIGHT, "x", metrics=(Metric("offset", 12.0),)), "offset=12"),
+        (Observation(Outcome.RIGHT, "x", metrics=(Metric("offset", 1e15),)), f"offset={10**15}"),
+        (Observation(Outcome.RIGHT, "x", metrics=(Metric("offset", 0.0),)), "offset=0"),
+    ],
+)
+def test_a_metric_of_the_check_is_there_in_every_state(seen: Observation, last: str) -> None:
+    """Without an exponent, and unknown where the sample has not measured it."""
+    assert judge(options(), at_vip(seen), (OFFSET,)).perfdata.split()[-1] == last

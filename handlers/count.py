@@ -12,7 +12,7 @@ from .deadline import Deadline
 from .endpoint import Site
 from .errors import HandlerError
 from .fleet import Endpoint, Fleet, Vip
-from .shell import Shell, open_shell
+from .shell import COMMAND_SECONDS, Shell, open_shell
 
 AT_ONCE = 16
 
@@ -76,8 +76,10 @@ def count_others(
 
 
 def _announces(fleet: Fleet, vip: Vip, endpoint: Endpoint, deadline: Deadline) -> bool:
+    # The lock is held: who hangs must not keep the others waiting.
+    soon = Deadline(deadline.left(COMMAND_SECONDS))
     try:
-        with open_shell(endpoint, fleet.ssh, deadline) as shell:
+        with open_shell(endpoint, fleet.ssh, soon) as shell:
             return Site(shell, vip).look().announced
     except HandlerError:
         return False  # who cannot be asked is not counted

@@ -6,7 +6,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from .errors import CommandFailed, OutcomeUnknown
+from .errors import CommandFailed, HandlerError, OutcomeUnknown
 from .flavour import IFDOWN, IFUP, Argv, Flavour, choose
 from .fleet import Vip
 from .look import ADDRESSES, BOOT, Look, notes_argv, read
@@ -145,16 +145,21 @@ class Site:
             self._run_change(privileged, "", COMMAND_SECONDS)
 
     def _run_change(self, argv: Argv, stdin: str, timeout: float) -> Result:
-        at = time.time()
+        sent = Step(argv, None, "", time.time())
         if self.dry_run:
-            self.steps.append(Step(argv, None, "dry run", at))
+            self.steps.append(replace(sent, said="dry run"))
             return Result(0, "", "")
+        # Before it is sent: whoever is ended while it runs has it in the log.
+        self.steps.append(replace(sent, said="sent, and not heard of"))
         try:
             ended = self.shell.run(argv, stdin, timeout)
-        except OutcomeUnknown as error:
-            self.steps.append(Step(argv, None, str(error), at))
+        except HandlerError as error:
+            if isinstance(error, OutcomeUnknown):
+                self.steps[-1] = replace(sent, said=str(error))
+            else:
+                self.steps.pop()
             raise
-        self.steps.append(Step(argv, ended.status, ended.stderr.strip(), at))
+        self.steps[-1] = replace(sent, status=ended.status, said=ended.stderr.strip())
         return ended
 
 

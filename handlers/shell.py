@@ -41,11 +41,19 @@ class Shell(Protocol):
 
 
 @contextmanager
-def open_shell(endpoint: Endpoint, ssh: Ssh, deadline: Deadline) -> Iterator[Shell]:
+def open_shell(
+    endpoint: Endpoint, ssh: Ssh, deadline: Deadline, connecting: Deadline | None = None
+) -> Iterator[Shell]:
     """Open the shell of an endpoint and close it in the end.
 
     Local where the management address is this host's own, as a socket proves; over SSH otherwise,
     and then tried again, with growing pauses, for as long as nothing was sent.
+
+    Args:
+        endpoint: where.
+        ssh: as whom.
+        deadline: of all that is run there.
+        connecting: of the connection, where others must not wait for it for as long.
 
     Raises:
         ConfigurationError: identity or known hosts cannot be used.
@@ -59,7 +67,7 @@ def open_shell(endpoint: Endpoint, ssh: Ssh, deadline: Deadline) -> Iterator[She
 
         yield LocalShell(deadline)
         return
-    shell = _Connection(endpoint, ssh, deadline)
+    shell = _Connection(endpoint, ssh, deadline, connecting)
     try:
         yield shell
     finally:
@@ -69,23 +77,30 @@ def open_shell(endpoint: Endpoint, ssh: Ssh, deadline: Deadline) -> Iterator[She
 class _Connection:
     """A shell over SSH that survives the loss of its connection."""
 
-    def __init__(self, endpoint: Endpoint, ssh: Ssh, deadline: Deadline) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        ssh: Ssh,
+        deadline: Deadline,
+        connecting: Deadline | None = None,
+    ) -> None:
         # paramiko takes longer to import than everything else together.
         from .ssh import SshShell
 
         self.is_root = ssh.user == "root"
         self._connect = partial(SshShell, endpoint, ssh)
         self._deadline = deadline
+        connecting = connecting or deadline
         for pause in PAUSES:
             try:
-                self._shell = self._connect(deadline)
+                self._shell = self._connect(deadline, connecting)
             except Unreachable:
-                if deadline.left(pause) < pause:
+                if connecting.left(pause) < pause:
                     raise
                 time.sleep(pause)
             else:
                 return
-        self._shell = self._connect(deadline)
+        self._shell = self._connect(deadline, connecting)
 
     def run(self, argv: Sequence[str], stdin: str = "", timeout: float = COMMAND_SECONDS) -> Result:
         """Run one command to its end; see Shell.run."""

@@ -18,7 +18,7 @@ VENV=$CACHE/venv
 LAB_PACKAGES=(
     frr ifupdown unbound openssh-server openssh-client sudo
     icinga2-bin icinga2-common monitoring-plugins-basic
-    bind9-dnsutils iproute2 openssl procps python3-venv
+    bind9-dnsutils iproute2 openssl procps python3-venv busybox
 )
 POLICY=/usr/sbin/policy-rc.d
 POLICY_MARK="written by anycast-checks for the time of an installation"

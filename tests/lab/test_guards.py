@@ -210,7 +210,11 @@ class TestKilledAtEachStep:
 
 
 class TestFaults:
-    def test_a_tarpit_does_not_hold_up_another_endpoint(self, scene: Scene) -> None:
+    @pytest.mark.parametrize("count_by", ["ospf", "peers"])
+    def test_a_tarpit_does_not_hold_up_another_endpoint(self, scene: Scene, count_by: str) -> None:
+        """Neither is it waited for where it is asked who else announces."""
+        policy = f'hold_down = 0\ncount_by = "{count_by}"'
+        scene.set_fleet(scene.fleet.replace("hold_down = 0", policy))
         ns2 = scene.lab.endpoint("ns2")
         scene.ns1.resolver.kill()
         ns2.resolver.kill()
@@ -218,7 +222,7 @@ class TestFaults:
         ns2.host.run(["kill", "-STOP", pid], check=True)
         try:
             stuck = start(scene.lab.mon, "ns2", *CRITICAL)
-            ended = scene.handler("event", VIP_NAME, "ns1", *CRITICAL, timeout=10)
+            ended = scene.handler("event", VIP_NAME, "ns1", *CRITICAL, timeout=15)
             assert ended.returncode == 0, ended.stdout
             assert not scene.is_announced()
             stuck.communicate(timeout=25)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +29,7 @@ class Port:
 
     directory: Path
     number: int = 0
+    address: str = "127.0.0.1"
     accepted: threading.Event = field(default_factory=threading.Event)
 
 
@@ -48,7 +51,7 @@ def serve(port: Port, talk: Talk) -> Iterator[Port]:
                 threads.append(threading.Thread(target=one, args=(connection,), daemon=True))
                 threads[-1].start()
 
-    with socket.create_server(("127.0.0.1", 0)) as server:
+    with socket.create_server((port.address, 0)) as server:
         port.number = server.getsockname()[1]
         acceptor = threading.Thread(target=accept, args=(server,), daemon=True)
         acceptor.start()
@@ -85,6 +88,21 @@ def dripping(data: bytes, seconds: float) -> Talk:
             connection.sendall(data)
 
     return talk
+
+
+@contextmanager
+def full_backlog(port: Port) -> Iterator[Port]:
+    """Listen, accept nothing, and have the queue full: the kernel drops what comes."""
+    with ExitStack() as stack:
+        server = stack.enter_context(socket.socket())
+        server.bind((port.address, 0))
+        server.listen(0)
+        port.number = server.getsockname()[1]
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.settimeout(0)
+            waiting.connect_ex((port.address, port.number))
+        yield port
 
 
 def hanging_up(connection: socket.socket, over: threading.Event) -> None:
@@ -137,3 +155,25 @@ def deaf(host_key: Path, stops_at: str) -> Talk:
 def login(directory: Path) -> tuple[Path, Path]:
     """Make an identity and a host key."""
     return key(directory / "id"), key(directory / "host")
+
+
+BANNER = b"SSH-2.0-OpenSSH_9.2\r\n"
+
+
+def main(address: str, host_key: str) -> None:
+    """Serve one tarpit for each phase of a session, until stdin ends; print their ports."""
+    talks: dict[str, Talk] = {"banner": silence, "exchange": saying(BANNER)}
+    for request in ("login", "channel", "command", "end"):
+        talks[request] = deaf(Path(host_key), request)
+    with ExitStack() as stack:
+        there = Path(host_key).parent
+        ports = {"accept": stack.enter_context(full_backlog(Port(there, address=address))).number}
+        for phase, talk in talks.items():
+            port = stack.enter_context(serve(Port(there, address=address), talk))
+            ports[phase] = port.number
+        print(json.dumps(ports), flush=True)
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.handler import Monitor
+from tests.handler import Monitor, place
 from tests.namespace import REMOTE, VIP, Namespace, namespace, write
-from tests.ssh.server import Sshd, free_port, key
+from tests.ssh.server import Sshd, free_port, key, public
 
-SILENT = """
-import socket, sys
-with socket.create_server((sys.argv[1], int(sys.argv[2]))) as server:
-    print("listening", flush=True)
-    held = []
-    while True:
-        held.append(server.accept())
-"""
+ROOT = Path(__file__).parents[2]
+# A phase of a session, and what is said where the endpoint falls silent in it.
+TARPITS = {
+    "accept": "no connection within",
+    "banner": "no SSH banner",
+    "exchange": "the key exchange failed",
+    "login": "the login did not end",
+    "channel": "no channel for /sbin/ip",
+    "command": "/sbin/ip -json address show: sent, outcome unknown",
+    "end": "/sbin/ip -json address show: sent, outcome unknown",
+}
 
 
 class Far(Monitor):
@@ -34,9 +39,10 @@ class Far(Monitor):
         (directory / "identity").chmod(0o600)
         self.at(sshd.port)
 
-    def at(self, port: int) -> None:
-        """Expect the endpoint's sshd at this port."""
+    def at(self, port: int) -> str:
+        """Expect the endpoint's sshd at this port; gives the text of the fleet file."""
         self.configure(endpoint=f'{{ address = "{REMOTE}", port = {port} }}')
+        return (self.directory / "fleet.toml").read_text()
 
     def on_endpoint(self, *argv: str) -> None:
         """Run a command below the endpoint's sshd, which has mounts of its own."""
@@ -157,27 +163,42 @@ def test_a_connection_that_dies_under_the_command_is_made_anew_to_look(monitor: 
     assert not monitor.announced()
 
 
-def test_a_server_that_stays_silent_does_not_keep_the_handler(monitor: Far) -> None:
-    """Nagios kills an event handler after 30 s; 25 are promised."""
-    port = free_port()
-    monitor.at(port)
-    argv = monitor.host.argv(sys.executable, "-c", SILENT, REMOTE, str(port))
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as server:
+@contextmanager
+def tarpits(monitor: Far) -> Iterator[dict[str, int]]:
+    """Serve one for each phase, and give their ports."""
+    host_key = str(monitor.sshd.host_keys[0])
+    argv = monitor.host.argv(sys.executable, "-m", "tests.ssh.tarpit", REMOTE, host_key)
+    there = {**monitor.environment, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=there
+    ) as server:
         try:
             assert server.stdout
-            assert server.stdout.readline() == "listening\n"
-            code, output = monitor.run(
-                "event",
-                "resolver",
-                "ns1",
-                "--state",
-                "CRITICAL",
-                "--state-type",
-                "HARD",
-                timeout=25,
-            )
+            yield json.loads(server.stdout.readline())
         finally:
             server.kill()
-    assert code == 2
-    assert "no SSH banner" in output
+
+
+def test_an_endpoint_that_falls_silent_in_any_phase_does_not_keep_the_handler(
+    monitor: Far,
+) -> None:
+    """Nagios kills an event handler after 30 s; 25 are promised, also to many at once."""
+    with tarpits(monitor) as ports, ExitStack() as stack:
+        pinned = public(monitor.sshd.host_keys[0])
+        lines = [f"[{REMOTE}]:{port} {pinned}\n" for port in ports.values()]
+        monitor.sshd.known_hosts.write_text("".join(lines))
+        running = {}
+        for phase, port in ports.items():
+            fleet = monitor.at(port).replace("vip.resolver", f"vip.{phase}")
+            (monitor.directory / f"{phase}.toml").write_text(fleet)
+            argv = list(monitor.argv("event", phase, *place("CRITICAL", "HARD")[1:]))
+            argv[argv.index("--fleet") + 1] = str(monitor.directory / f"{phase}.toml")
+            handler = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+            running[phase] = stack.enter_context(handler)
+            stack.callback(handler.kill)
+        said = {phase: handler.communicate(timeout=25)[0] for phase, handler in running.items()}
+    assert {phase: handler.returncode for phase, handler in running.items()} == dict.fromkeys(
+        TARPITS, 2
+    )
+    assert {phase: TARPITS[phase] in said[phase] for phase in said} == dict.fromkeys(TARPITS, True)
     assert monitor.announced()

@@ -5,10 +5,7 @@ Nothing was sent: Unreachable. The command was sent: OutcomeUnknown.
 
 from __future__ import annotations
 
-import socket
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,10 +16,12 @@ from anycast_handlers.ssh import SshShell
 
 from tests.ssh.server import public
 from tests.ssh.tarpit import (
+    BANNER,
     Port,
     Talk,
     deaf,
     dripping,
+    full_backlog,
     hanging_up,
     login,
     saying,
@@ -33,7 +32,6 @@ from tests.ssh.tarpit import (
 SECONDS = 2.0
 # Many times what it may take: only to tell a slow machine from a call that never returns.
 PATIENCE = 60.0
-BANNER = b"SSH-2.0-OpenSSH_9.2\r\n"
 
 
 @pytest.fixture
@@ -91,21 +89,6 @@ def test_a_server_that_never_gets_to_the_login_is_unreachable(port: Port, talk: 
     assert port.accepted.is_set()
     assert isinstance(error, Unreachable)
     assert str(error).startswith(f"127.0.0.1 port {port.number}: ")
-
-
-@contextmanager
-def full_backlog(port: Port) -> Iterator[None]:
-    """Listen, accept nothing, and have the queue full: the kernel drops what comes."""
-    with ExitStack() as stack:
-        server = stack.enter_context(socket.socket())
-        server.bind(("127.0.0.1", 0))
-        server.listen(0)
-        port.number = server.getsockname()[1]
-        for _ in range(4):
-            waiting = stack.enter_context(socket.socket())
-            waiting.settimeout(0)
-            waiting.connect_ex(("127.0.0.1", port.number))
-        yield
 
 
 def test_a_host_that_does_not_answer_at_all_is_unreachable(port: Port) -> None:

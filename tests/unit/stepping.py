@@ -124,7 +124,9 @@ class _Lock:
 
 
 @contextmanager
-def _open_shell(member: Endpoint, ssh: Ssh, until: deadline.Deadline) -> Iterator[_Shell]:
+def _open_shell(
+    member: Endpoint, ssh: Ssh, until: deadline.Deadline, soon: deadline.Deadline | None = None
+) -> Iterator[_Shell]:
     _replay.ask(Effect(Kind.CONNECT, member.name))
     yield _Shell(member.name)
 

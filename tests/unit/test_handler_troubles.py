@@ -165,7 +165,7 @@ def await_(monitor: Monitor, host: Namespace) -> None:
 def test_a_signal_after_an_act_leaves_a_line_in_the_log(
     host: Namespace, monitor: Monitor, name: str
 ) -> None:
-    """In the seconds before the recount, say."""
+    """In the seconds before the recount, say; or before the command was heard of."""
     host.ospf(own=True)
     argv = monitor.argv("event", *place("CRITICAL", "HARD"))
     with subprocess.Popen(

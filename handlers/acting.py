@@ -149,8 +149,9 @@ class _Act:
         outcome, site = self._outcome, self._site
         flavour = site.flavour()
         self._keep_apart(before)
-        if not self._request.by_hand:
-            outcome.note(self._put_latch_on(before))
+        # A run that is ended between a note and its act leaves what the next one can put right.
+        trouble = self._hold_by_hand() if self._request.by_hand else ""
+        outcome.note(trouble or self._put_latch_on(before))
         withdrawn_at = time.monotonic()
         with outcome.timed("take the address off lo"):
             after, did = site.withdraw(flavour, before)
@@ -169,11 +170,11 @@ class _Act:
             # What was not heard of may still take the address away: then the latch is needed.
             if all(step.status is not None for step in site.steps):
                 self._notes.take_latch_back(before)
+                if self._request.by_hand:
+                    self._notes.take_hold_back(before)
             outcome.acted_in_vain(f"still announced: {_last_words(site.steps)}")
             return
-        if self._request.by_hand:
-            outcome.note(self._hold_by_hand() or self._put_latch_on(before))
-        else:
+        if not self._request.by_hand:
             outcome.note(self._lock.note_withdrawal(self._request.endpoint.name))
         self._follow_withdrawal(flavour, withdrawn_at, did)
 

@@ -136,6 +136,8 @@ def decide(
         if seen and not seen.announced:
             ours = seen.latch_age is not None
             why = f"waits for the service to recover from {state.name}" if ours else NOT_OURS
+        elif counted and counted.others is None:
+            return Decision(Action.NOTHING, "not-actionable", _powerless(counted), State.WARNING)
         return Decision(Action.NOTHING, "not-actionable", why, resting)
     if seen is None:
         return Decision(Action.LOOK, "look", "the endpoint has not been looked at", State.UNKNOWN)
@@ -228,14 +230,21 @@ def _decide_settled(seen: Seen, counted: Counted | None) -> Decision:
     settled = seen.latch_age is not None and seen.latch_age > LATCH_SETTLED
     action = Action.UNLATCH if settled else Action.NOTHING
     if seen.held:
-        severity = State.WARNING if seen.held.expired else State.OK
-        over = ", and that hold has expired: release it, or hold it anew"
-        return Decision(action, "held", f"{seen.held}{over if seen.held.expired else ''}", severity)
+        odd = ""
+        if seen.held.expired:
+            odd = ", and that hold has expired: release it, or hold it anew"
+        elif not seen.held.announced:
+            odd = " while it was withdrawn: withdraw it again, or release it"
+        severity = State.WARNING if odd else State.OK
+        return Decision(action, "held", f"{seen.held}{odd}", severity)
     if counted and counted.others is None:
-        # Said long before the night on which it matters.
-        why = f"nothing could be withdrawn: cannot count who else announces it: {counted.trouble}"
-        return Decision(action, "announced", why, State.WARNING)
+        return Decision(action, "announced", _powerless(counted), State.WARNING)
     return Decision(action, "announced", "as it should be", State.OK)
+
+
+def _powerless(counted: Counted) -> str:
+    """Say long before the night on which it matters that nothing could be done then."""
+    return f"nothing could be withdrawn: cannot count who else announces it: {counted.trouble}"
 
 
 def _awaited(policy: Policy, seen: Seen) -> Decision | None:

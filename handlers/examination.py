@@ -139,7 +139,7 @@ def whereabouts(subject: Subject) -> Iterator[Finding]:
 
 
 def notes(subject: Subject) -> Iterator[Finding]:
-    """Find notes that cannot be read."""
+    """Find notes that cannot be read, and a hold whose time is over."""
     look = subject.look
     remedy = f"let {subject.user} own what is in {DIRECTORY}, or remove that file"
     if look and look.trouble:
@@ -147,6 +147,11 @@ def notes(subject: Subject) -> Iterator[Finding]:
     if look and look.hold == UNREADABLE_HOLD:
         file = hold_path(subject.vip.address)
         yield subject.found(f"{file} cannot be read, which counts as a hold", remedy)
+    elif look and look.hold and look.hold.until and look.hold.has_expired(subject.site.clock()):
+        yield subject.found(
+            f"the hold by {look.hold.by} has expired ({look.hold.reason})",
+            f"anycast-handler release {subject.vip.name} {subject.endpoint.name}, or hold it anew",
+        )
 
 
 def latch_directory(subject: Subject) -> Iterator[Finding]:

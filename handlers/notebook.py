@@ -80,6 +80,13 @@ class Notebook:
         hold = Hold(clock, until, signature(), clean(reason, 120), announced)
         return self._site.write_note(self._hold_path, hold.render())
 
+    def take_hold_back(self, before: Look) -> None:
+        """Leave the hold as it was before a withdrawal by hand that has not worked."""
+        if before.hold is None:
+            self.remove_hold()
+        else:
+            self._site.write_note(self._hold_path, before.hold.render())
+
     def remove_hold(self) -> str:
         """Take the order back."""
         return self._site.remove_note(self._hold_path)

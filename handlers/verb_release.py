@@ -23,12 +23,15 @@ def command(file: str, /, vip: str, endpoint: str | None, reason: str) -> int:
     fleet, request, endpoints = note_request(file, "release", vip, endpoint, reason)
 
     def remove(site: Site) -> str:
-        hold = site.look().hold
+        look = site.look()
+        hold = look.hold
         if hold is None:
             return "was not held"
         trouble = Notebook(site, request).remove_hold()
         if trouble:
             raise HandlerError(f"still held: {trouble}")
-        return f"released; it was held by {hold.by}"
+        ours = not look.announced and look.latch_age is not None
+        follows = ", and is restored once it is well" if ours else ""
+        return f"released{follows}; it was held by {hold.by}"
 
     return on_each(fleet, request, endpoints, remove)

@@ -23,8 +23,10 @@ from .outcome import age
 from .shell import open_shell
 
 SECONDS = 15.0
-AT_ONCE = 16
+AT_ONCE = 64
 WATCH_SECONDS = 2.0
+# An endpoint that hangs must not keep the others from being shown anew.
+WATCHED_SECONDS = 5.0
 COLUMNS = ("vip", "endpoint", "address", "announced", "in ospf", "latch", "hold")
 
 
@@ -71,13 +73,13 @@ class _Row:
         """Say who did it and why, below the table."""
         if self.look is None:
             return [self.error]
-        said = []
+        said: dict[str, str] = {}
         if self.look.latch_age is not None and not self.look.announced:
-            latch = self.look.latch
-            said.append(f"withdrawn by {latch.by}: {latch.reason}")
+            said[f"{self.look.latch.by}: {self.look.latch.reason}"] = "withdrawn"
         if self.look.hold:
-            said.append(f"held by {self.look.hold.by}: {self.look.hold.reason}")
-        return said
+            held = f"{self.look.hold.by}: {self.look.hold.reason}"
+            said[held] = "withdrawn and held" if held in said else "held"
+        return [f"{what} by {whom}" for whom, what in said.items()]
 
     def _hold(self, look: Look) -> str:
         if look.hold is None:
@@ -97,9 +99,11 @@ def command(file: str, /, vip: str | None, *, watch: bool, as_json: bool) -> int
     fleet = load(file)
     vips = (fleet.vip(vip),) if vip else fleet.vips
     while True:
-        rows = _look_at_all(fleet, vips)
+        rows = _look_at_all(fleet, vips, WATCHED_SECONDS if watch else SECONDS)
         if watch and not as_json:
             click.clear()
+            now = time.strftime("%H:%M:%SZ", time.gmtime())
+            click.secho(f"{now}, again every {WATCH_SECONDS:g} s; Ctrl-C ends it", dim=True)
         if as_json:
             click.echo(json.dumps([row.document() for row in rows], indent=None if watch else 2))
         else:
@@ -111,16 +115,15 @@ def command(file: str, /, vip: str | None, *, watch: bool, as_json: bool) -> int
         time.sleep(WATCH_SECONDS)
 
 
-def _look_at_all(fleet: Fleet, vips: tuple[Vip, ...]) -> list[_Row]:
+def _look_at_all(fleet: Fleet, vips: tuple[Vip, ...], seconds: float) -> list[_Row]:
     pairs = [(vip, endpoint) for vip in vips for endpoint in vip.endpoints]
-    deadline = Deadline(SECONDS)
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(pool.map(lambda pair: _look_at(fleet, pair[0], pair[1], deadline), pairs))
+        return list(pool.map(lambda pair: _look_at(fleet, pair[0], pair[1], seconds), pairs))
 
 
-def _look_at(fleet: Fleet, vip: Vip, endpoint: Endpoint, deadline: Deadline) -> _Row:
+def _look_at(fleet: Fleet, vip: Vip, endpoint: Endpoint, seconds: float) -> _Row:
     try:
-        with open_shell(endpoint, fleet.ssh, deadline) as shell:
+        with open_shell(endpoint, fleet.ssh, Deadline(seconds)) as shell:
             site = Site(shell, vip)
             look = site.look()
             clock = site.clock() if look.hold else 0

@@ -22,6 +22,7 @@ router ospf
  timers throttle lsa all 0
  timers lsa min-arrival 0
 """
+DAEMONS = ("zebra", "ospfd")
 REAL_TIMERS = (
     "configure terminal",
     "router ospf",
@@ -63,7 +64,19 @@ def start(host: Host, ospfd: str) -> None:
     # vtysh wants the file, and must find the two above and not one for all daemons.
     host.write("/etc/frr/vtysh.conf", "no service integrated-vtysh-config\n", owner="frr")
     host.run(["rm", "-f", "/etc/frr/frr.conf"], check=True)
-    for name in ("zebra", "ospfd"):
+    _start_daemons(host)
+
+
+def restart(host: Host) -> None:
+    """End zebra and ospfd, as an upgrade does, and start them again."""
+    for name in reversed(DAEMONS):
+        host.end_daemon(f"/run/frr/{name}.pid")
+    _start_daemons(host)
+    set_real_timers(host)
+
+
+def _start_daemons(host: Host) -> None:
+    for name in DAEMONS:
         pidfile = f"/run/frr/{name}.pid"
         host.run([f"/usr/lib/frr/{name}", "-d", "-i", pidfile, "-A", "127.0.0.1"], check=True)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from .errors import LabError
+from .waiting import wait_until
 
 INIT = Path(__file__).with_name("init.py")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -111,6 +112,13 @@ class Host:
     def read(self, path: str) -> str:
         """Read a text file of the host; raises LabError where it cannot be read."""
         return self.run(["cat", path], check=True).stdout
+
+    def end_daemon(self, pidfile: str) -> None:
+        """End the process of the host whose id is in that file, and wait for its end."""
+        pid = self.read(pidfile).strip()
+        self.run(["kill", pid], check=True)
+        gone = ["kill", "-0", pid]
+        wait_until(lambda: self.run(gone).returncode != 0, f"the process of {pidfile} has ended")
 
     def connect(self, address: str, port: int, timeout: float) -> socket.socket:
         """Open a TCP connection from within the host's network; raises OSError as connect does."""

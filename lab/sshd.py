@@ -40,6 +40,9 @@ GATE = {
 SUDOERS = f"anycast ALL=(root) NOPASSWD: {', '.join(COMMANDS)}\n"
 
 
+SSHD = ["/usr/sbin/sshd", "-E", "/var/log/sshd.log"]
+
+
 def make_key(host: Host, path: str, owner: str) -> str:
     """Make an ed25519 key pair that its owner can read, and return the public line."""
     host.run(["rm", "-f", path, f"{path}.pub"], check=True)
@@ -79,5 +82,11 @@ def start(host: Host, place: Place) -> str:
     key = make_key(host, HOST_KEY, "root")
     host.make_directory("/run/sshd")
     host.write("/etc/ssh/sshd_config", CONFIGURATION.format(address=place.address))
-    host.run(["/usr/sbin/sshd", "-E", "/var/log/sshd.log"], check=True)
+    host.run(SSHD, check=True)
     return key
+
+
+def restart(host: Host) -> None:
+    """End the listener, as an upgrade does, and start it again."""
+    host.end_daemon("/run/sshd.pid")
+    host.run(SSHD, check=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -199,6 +200,17 @@ class TestRights:
             code, line = ward.of("ns1")
         assert code == 1
         assert line.startswith(f"ns1: {file} cannot be read, which counts as a hold: ")
+
+    def test_a_hold_whose_time_is_over(self, ward: Ward) -> None:
+        file = f"/var/lib/anycast/{VIP}.hold.json"
+        hold = {"since": 1, "until": 2, "by": "ops@mon", "reason": "rack move", "announced": True}
+        with done(ward.ns1, f"echo '{json.dumps(hold)}' > {file}", f"rm {file}"):
+            code, line = ward.of("ns1")
+        assert code == 1
+        assert line == (
+            "ns1: the hold by ops@mon has expired (rack move): "
+            "anycast-handler release resolver ns1, or hold it anew"
+        )
 
 
 class TestGate:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from anycast_checks import ospf
-from lab import Host, Lab, monitoring
+from lab import Host, Lab, frr, monitoring, sshd
 from lab.topology import ENDPOINTS, VIP, VIP_NAME
 from lab.waiting import wait_until
 from tests.lab.scene import HANG, HANGING_IFDOWN, HOLD, LATCH, Scene
@@ -297,6 +297,51 @@ class TestHold:
         assert "rack move" in table
         assert scene.handler("release", VIP_NAME).returncode == 0
         assert scene.event("CRITICAL")[0] == 0
+
+    def test_it_outlives_restarts_of_everything(self, scene: Scene) -> None:
+        ns1 = scene.ns1
+        scene.handler("hold", VIP_NAME, "ns1", "--reason", "rack move")
+        before = ns1.host.read(HOLD)
+        sshd.restart(ns1.host)
+        frr.restart(ns1.host)
+        ns1.change_boot_id()
+        ns1.host.run(["ifdown", "lo:0"], check=True)
+        ns1.host.run(["ifup", "lo:0"], check=True)
+        scene.lab.mon.run(["sh", "-c", "rm -f /var/lib/anycast-handler/*"], check=True)
+        wait_until(lambda: len(scene.lab.routed()) == 3, "it is in the routing again", 60)
+
+        ns1.resolver.kill()
+        code, said = scene.event("CRITICAL")
+        assert (code, scene.is_announced()) == (1, True)
+        assert "held by nagios@mon (rack move)" in said
+        assert ns1.host.read(HOLD) == before
+
+    def test_of_a_whole_vip_each_endpoint_has_its_line(self, scene: Scene) -> None:
+        """Who cannot be asked does not keep the others from being held, or released."""
+        scene.set_fleet(scene.fleet.replace('"10.0.2.2"', '{ address = "10.0.2.2", port = 2222 }'))
+        for verb, more, done in (
+            ("hold", ("--reason", "night"), "held"),
+            ("release", (), "released; it was held by nagios@mon"),
+            ("release", (), "was not held"),
+        ):
+            ended = scene.handler(verb, VIP_NAME, *more)
+            lines = ended.stdout.splitlines()
+            assert ended.returncode == 2, ended.stdout
+            assert [line.split()[0] for line in lines] == ["ns1:", "ns2:", "ns3:"]
+            assert "refused" in lines[1]
+            assert all(done in lines[place] for place in (0, 2)), lines
+
+    def test_its_release_says_what_follows(self, scene: Scene) -> None:
+        scene.ns1.resolver.kill()
+        assert scene.event("CRITICAL")[0] == 0
+        scene.handler("hold", VIP_NAME, "ns1", "--reason", "disk")
+        scene.ns1.resolver.repair()
+        assert scene.enforce("OK")[0] == 1
+        assert not scene.is_announced()
+        ended = scene.handler("release", VIP_NAME, "ns1")
+        assert "released, and is restored once it is well; it was held by" in ended.stdout
+        assert scene.enforce("OK")[0] == 0
+        assert scene.is_announced()
 
     def test_its_end_is_an_alert_and_not_an_action(self, scene: Scene) -> None:
         scene.handler("hold", VIP_NAME, "ns1", "--reason", "rack move", "--for", "1s")

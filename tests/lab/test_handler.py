@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -21,6 +22,15 @@ def scene(lab: Lab) -> Scene:
 
 def commands(entry: dict[str, Any]) -> list[str]:
     return [" ".join(c["argv"]).replace("/usr/bin/sudo -n ", "") for c in entry["commands"]]
+
+
+def ended(entry: dict[str, Any]) -> float:
+    """When the run ended, in seconds of the epoch."""
+    return datetime.fromisoformat(entry["time"].replace("Z", "+00:00")).timestamp()
+
+
+def began(entry: dict[str, Any]) -> float:
+    return ended(entry) - float(entry["duration"])
 
 
 class TestWithdraw:
@@ -218,6 +228,32 @@ class TestRestore:
             assert scene.is_announced() is announced
         assert "restore by hand" in scene.enforce("OK")[1]
 
+    def test_a_service_that_flaps_is_restored_max_restores_times(self, scene: Scene) -> None:
+        """It dies again as soon as it attracts traffic, ten times in a row."""
+        scene.set_fleet(scene.fleet.replace("hold_down = 0", "hold_down = 1"))
+        for flap in range(10):
+            scene.ns1.resolver.kill()
+            assert scene.event("CRITICAL")[0] == 0
+            assert not scene.is_announced()
+            scene.ns1.resolver.repair()
+            if flap < 3:
+
+                def restored() -> bool:
+                    scene.enforce("OK")
+                    return scene.is_announced()
+
+                wait_until(restored, "the hold-down is over", 30)
+            else:
+                code, said = scene.enforce("OK")
+                assert (code, scene.is_announced()) == (1, False)
+                assert "3 automatic restores within a day: restore by hand" in said
+        acts = [entry for entry in scene.log() if entry["commands"]]
+        assert [e["action"] for e in acts] == ["withdraw", "restore"] * 3 + ["withdraw"]
+        # 1, 2 and 4 s, by a clock of whole seconds.
+        for turn, least in enumerate((0, 1, 3)):
+            withdrawal, restore = acts[2 * turn : 2 * turn + 2]
+            assert ended(restore) - began(withdrawal) > least
+
     def test_in_downtime_nothing_is_restored(self, scene: Scene) -> None:
         scene.ns1.resolver.kill()
         scene.event("CRITICAL", "HARD", "--downtime", "1")
@@ -257,12 +293,14 @@ class TestRestore:
 class TestKilled:
     """SIGKILL in the middle of an act; the next `enforce` puts it right."""
 
-    def _kill_while(self, scene: Scene, hanging: str) -> None:
-        """Run `event` until that program of the endpoint hangs in it, and kill it there."""
+    EVENT = ("--state", "CRITICAL", "--state-type", "HARD")
+
+    def _kill_while(self, scene: Scene, hanging: str, verb: str = "event") -> None:
+        """Run the verb until that program of the endpoint hangs in it, and kill it there."""
         ns1 = scene.ns1.host
         ns1.run(["rm", "-f", "/tmp/pid"])
-        where = (VIP_NAME, "ns1", "--state", "CRITICAL", "--state-type", "HARD")
-        running = scene.lab.mon.popen(["anycast-handler", "event", *where], user="nagios")
+        argv = ["anycast-handler", verb, VIP_NAME, "ns1", *(self.EVENT if verb == "event" else ())]
+        running = scene.lab.mon.popen(argv, user="nagios")
         try:
             wait_until(lambda: bool(ns1.run(["cat", "/tmp/pid"]).stdout), f"{hanging} runs")
         finally:
@@ -287,6 +325,27 @@ class TestKilled:
         assert len(scene.latch()["withdrawals"]) == 1
         scene.ns1.resolver.repair()
         assert scene.enforce("OK")[0] == 0
+        assert scene.is_announced()
+
+    def test_a_person_between_the_order_and_ifdown(self, scene: Scene) -> None:
+        """The order stands, and nothing that happens later on undoes it."""
+        ns1 = scene.ns1.host
+        ns1.write("/tmp/ifdown", HANGING_IFDOWN, mode=0o755)
+        ns1.run(["mount", "--bind", "/tmp/ifdown", "/sbin/ifdown"], check=True)
+        try:
+            self._kill_while(scene, "ifdown", "withdraw")
+        finally:
+            ns1.run(["umount", "/sbin/ifdown"], check=True)
+        assert scene.is_announced()
+
+        code, said = scene.enforce("OK")
+        assert (code, scene.is_announced()) == (1, True)
+        assert "held by nagios@mon (by hand) while it was withdrawn: withdraw it again" in said
+        # As ifdown would have done, had it lived on.
+        ns1.run(["ifdown", "lo:0"], check=True)
+        assert scene.enforce("OK")[0] == 1
+        assert not scene.is_announced()
+        assert scene.by_hand("restore")[0] == 0
         assert scene.is_announced()
 
     def test_after_ifdown(self, scene: Scene) -> None:

@@ -350,6 +350,15 @@ ROWS = {
     "announced": (OK, Policy(downtime=True), ANNOUNCED, BELOW, OK, "announced", OK),
     "announced, cannot count": (OK, NONE, ANNOUNCED, UNCOUNTED, OK, "announced", WARNING),
     "announced, held": (OK, NONE, ANNOUNCED._replace(held=IN), ENOUGH, OK, "held", OK),
+    "announced, held withdrawn": (
+        OK,
+        NONE,
+        ANNOUNCED._replace(held=OUT),
+        None,
+        OK,
+        "held",
+        WARNING,
+    ),
     "announced, the hold has expired": (
         OK,
         NONE,

@@ -102,6 +102,9 @@ def test_that_nothing_can_be_counted_is_said_long_before_it_matters(
     host.ospf(fails=CLOSED)
     code, output = monitor.enforce("OK")
     assert (code, "nothing could be withdrawn: cannot count" in output) == (1, True)
+    for state in ("WARNING", "UNKNOWN"):
+        code, output = monitor.enforce(state)
+        assert (code, "nothing could be withdrawn: cannot count" in output) == (1, True)
     assert monitor.event("OK")[0] == 0
     assert is_untouched(host, monitor)
 

@@ -29,12 +29,14 @@ def main() -> NoReturn:
     signal.signal(signal.SIGINT, _on_signal)  # click would answer Ctrl-C on stderr
     try:
         code = _run()
+        _ignore_signals()
         sys.stdout.flush()
-    except OSError:
-        # Nobody reads, or the disk is full: leave without Python's complaint about stdout at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    except (OSError, _Ended):
+        # Nobody reads, or the disk is full; or a signal came when all was said.
         code = _trouble(TRIED_AND_FAILED)
-    sys.exit(code)
+    # Not sys.exit: the interpreter's own end waits for threads that ask endpoints which hang, makes
+    # exit 120 of a stdout that cannot be flushed, and gives signals their deadly meaning back.
+    os._exit(code)
 
 
 def _run() -> int:
@@ -98,11 +100,15 @@ def _where(error: BaseException) -> str:
 
 
 def _on_signal(signum: int, frame: FrameType | None) -> NoReturn:
-    # A second one must not cut short the way out. (Python complains about SIG_IGN here where
-    # both have come already.)
+    # A second one must not cut short the way out.
+    _ignore_signals()
+    raise _Ended("interrupted" if signum == signal.SIGINT else "ended by SIGTERM")
+
+
+def _ignore_signals() -> None:
+    # (Python complains about SIG_IGN where both have come already.)
     signal.signal(signal.SIGTERM, lambda *_: None)
     signal.signal(signal.SIGINT, lambda *_: None)
-    raise _Ended("interrupted" if signum == signal.SIGINT else "ended by SIGTERM")
 
 
 if __name__ == "__main__":

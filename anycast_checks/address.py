@@ -12,9 +12,10 @@ import os
 import select
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from .dump import dump
 from .errors import CheckError, NotLocalError, PeerFailedError, PeerSilentError
 
 _NO_ROUTE = {
@@ -53,6 +54,7 @@ class Target:
         timeout: seconds for the whole try.
         until: when the try ends, by `time.monotonic`.
         proven: only an instance on this host may be asked.
+        noted: takes a line for each thing sent and received; None where nobody wants to know.
     """
 
     address: str
@@ -60,6 +62,12 @@ class Target:
     timeout: float
     until: float
     proven: bool = True
+    noted: list[str] | None = None
+
+    @property
+    def left(self) -> float:
+        """Seconds until the try ends."""
+        return self.until - time.monotonic()
 
 
 class Connection:
@@ -69,8 +77,22 @@ class Connection:
         self._sock = sock
         self._target = target
 
-    def send(self, data: bytes) -> None:
-        """Send all of it. Raises: PeerFailedError, PeerSilentError."""
+    def open(self) -> None:
+        """Do what comes before the service is spoken to; here nothing."""
+
+    def close(self) -> None:
+        """Close the socket, whatever the peer thinks of it."""
+        with contextlib.suppress(OSError):
+            self._sock.close()
+
+    def send(self, data: bytes, *, secret: bool = False) -> None:
+        """Send all of it. Raises: PeerFailedError, PeerSilentError.
+
+        Args:
+            data: any bytes.
+            secret: not to be shown to anybody.
+        """
+        self._note(">", b"(not shown)" if secret else data)
         with self._bounded("nothing sent"):
             self._sock.sendall(data)
 
@@ -80,7 +102,9 @@ class Connection:
         Raises: PeerFailedError, PeerSilentError.
         """
         with self._bounded("no answer"):
-            return self._sock.recv(limit)
+            data = self._sock.recv(limit)
+        self._note("<", data)
+        return data
 
     def receive_exactly(self, size: int) -> bytes:
         """Return that many bytes of a stream. Raises: PeerFailedError, PeerSilentError."""
@@ -103,10 +127,14 @@ class Connection:
             if status:
                 raise OSError(status, os.strerror(status))
 
+    def _note(self, direction: str, data: bytes) -> None:
+        if self._target.noted is not None:
+            self._target.noted.extend(f"{direction} {line}" for line in dump(data))
+
     @contextlib.contextmanager
     def _bounded(self, failure: str) -> Iterator[float]:
         with _mapped(failure, self._target):
-            left = self._target.until - time.monotonic()
+            left = self._target.left
             if left <= 0:
                 raise TimeoutError
             self._sock.settimeout(left)
@@ -114,8 +142,17 @@ class Connection:
 
 
 @contextlib.contextmanager
-def connect(target: Target, kind: socket.SocketKind) -> Iterator[Connection]:
+def connect(
+    target: Target,
+    kind: socket.SocketKind,
+    make: Callable[[socket.socket, Target], Connection] = Connection,
+) -> Iterator[Connection]:
     """Open a UDP or TCP connection, proven to end on this host before anything is sent.
+
+    Args:
+        target: where to.
+        kind: of socket.
+        make: the connection of a connected socket, such as one that speaks TLS.
 
     Raises:
         NotLocalError: the address is not on this host, and the target asks for a proof.
@@ -125,8 +162,10 @@ def connect(target: Target, kind: socket.SocketKind) -> Iterator[Connection]:
     if target.proven:
         # A TCP socket must send to get its name, so a UDP socket looks first.
         _require_local(target.address)
-    with _socket(target.address, kind) as sock:
-        connection = Connection(sock, target)
+    with (
+        _socket(target.address, kind) as sock,
+        contextlib.closing(make(sock, target)) as connection,
+    ):
         sock.settimeout(0)
         with _mapped("no connection", target):
             status = sock.connect_ex((target.address, target.port))
@@ -137,6 +176,7 @@ def connect(target: Target, kind: socket.SocketKind) -> Iterator[Connection]:
             raise NotLocalError(target.address)
         if status == errno.EINPROGRESS:
             connection.finish_connecting()
+        connection.open()
         yield connection
 
 

@@ -55,6 +55,16 @@ def seconds(least: float) -> Callable[[str | float], float]:
     return parse
 
 
+def threshold(value: str) -> str:
+    """Return a range of the plugin guidelines as typed. Raises: click.BadParameter."""
+    from .verdict import checked_range
+
+    try:
+        return checked_range(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r}: {error}") from error
+
+
 class Check(click.Command):
     """A subcommand that knows the perfdata of a run that cannot tell."""
 
@@ -157,8 +167,9 @@ def _summary(name: str) -> str:
 def checks() -> None:
     """Ask one question about an anycast address, on an endpoint that carries it.
 
-    Every check ends with 0 OK, 1 WARNING, 2 CRITICAL or 3 UNKNOWN. CRITICAL means one thing: this
-    endpoint attracts traffic and fails it. "check_anycast CHECK -h" shows the options of a check.
+    Every check ends with 0 OK, 1 WARNING, 2 CRITICAL or 3 UNKNOWN. CRITICAL of a service means one
+    thing: this endpoint attracts traffic and fails it. "check_anycast CHECK -h" shows the options
+    of a check.
     """
 
 

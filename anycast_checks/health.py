@@ -4,28 +4,23 @@ import dataclasses
 import functools
 import time
 from collections.abc import Callable
+from typing import Any
 
 import click
 
 from .address import Target
-from .command import Check, check_command, literal, seconds
+from .command import Check, check_command, literal, seconds, threshold
 from .errors import CheckError, NotLocalError, PeerFailedError, PeerSilentError
 from .observation import Metric, Observation, Outcome, Sample
 from .options import LOOPBACK, NONE, HealthOptions
 from .run import RUN
-from .verdict import Verdict, checked_range, is_failing, judge, perfdata
+from .verdict import Verdict, is_failing, judge, perfdata
 
 Probe = Callable[[Target], Observation]
 _Decorator = Callable[[Callable[..., Verdict]], Callable[..., Verdict]]
 
+TRANSCRIPT = 2  # above this --verbose
 START_UP = 1.0  # seconds of the deadline that no try may plan with
-
-
-def _range(value: str) -> str:
-    try:
-        return checked_range(value)
-    except ValueError as error:
-        raise click.BadParameter(f"{value!r}: {error}") from error
 
 
 def _instance(value: str) -> str:
@@ -33,11 +28,11 @@ def _instance(value: str) -> str:
 
 
 def _port_option(port: int, tls_port: int) -> _Decorator:
-    return click.option(
-        "-p", "--port", type=click.IntRange(1, 65535), default=port or None, required=not port,
-        metavar="PORT", show_default=f"{port}, or {tls_port} with --tls" if tls_port else True,
-        help="Of the service.",
-    )  # fmt: skip
+    how: dict[str, Any] = {"default": port, "show_default": True} if port else {"required": True}
+    if tls_port:
+        how["show_default"] = f"{port}, or {tls_port} with --tls"
+    kind = click.IntRange(1, 65535)
+    return click.option("-p", "--port", type=kind, metavar="PORT", help="Of the service.", **how)
 
 
 def _options() -> tuple[_Decorator, ...]:
@@ -51,9 +46,9 @@ def _options() -> tuple[_Decorator, ...]:
                help="Failing samples that make a failure."),
         option("--retry-delay", type=seconds(0), default=0.25, metavar="SECONDS",
                help="Between two tries."),
-        option("-w", "--warning", type=_range, metavar="RANGE",
+        option("-w", "--warning", type=threshold, metavar="RANGE",
                help="WARNING where the response time in seconds is outside."),
-        option("-c", "--critical", type=_range, metavar="RANGE",
+        option("-c", "--critical", type=threshold, metavar="RANGE",
                help="A try fails where the response time is outside."),
         option("--timeout-state", type=click.Choice(["critical", "unknown"]), default="critical",
                metavar="STATE",
@@ -166,10 +161,12 @@ def _ask(options: HealthOptions, probe: Probe, which: str, address: str) -> Obse
     port = f" port {options.port}" if options.port else ""
     RUN.stage = f"asking {address}{port} ({which})"
     until = time.monotonic() + options.timeout
-    target = Target(address, options.port, options.timeout, until, proven=not options.client)
+    noted: list[str] | None = [] if options.verbose > TRANSCRIPT else None
+    target = Target(address, options.port, options.timeout, until, not options.client, noted)
     try:
-        return probe(target)
+        seen = probe(target)
     except PeerSilentError as error:
-        return Observation(Outcome.SILENT, str(error))
+        seen = Observation(Outcome.SILENT, str(error))
     except PeerFailedError as error:
-        return Observation(Outcome.WRONG, str(error))
+        seen = Observation(Outcome.WRONG, str(error))
+    return dataclasses.replace(seen, transcript=seen.transcript or tuple(noted or ()))

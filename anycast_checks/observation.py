@@ -11,6 +11,7 @@ class Outcome(enum.Enum):
     POOR = "answered, but not as well as it should"
     WRONG = "failed, or answered wrongly"
     SILENT = "said nothing"
+    UNCLEAR = "could not be judged"
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,10 @@ __all__ = [
     "look",
     "read",
     "router_id_is_explicit",
+    "unsettled",
 ]
+
+FULL, TWO_WAY = "Full", "2-Way"
 
 VTYSH = "/usr/bin/vtysh"
 ROUTER_ID_ARGV = (VTYSH, "-c", "show running-config | include router-id")
@@ -158,6 +161,18 @@ def announces(view: View, vip: str) -> bool:
 def areas(view: View) -> tuple[Area, ...]:
     """List the areas that the router takes part in: those where it has an active interface."""
     return tuple(area for area in view.areas if area.interfaces)
+
+
+def unsettled(view: View) -> tuple[Neighbor, ...]:
+    """List the neighbors with which the router should exchange routes, and does not."""
+    full = {neighbor.interface for neighbor in view.neighbors if neighbor.state == FULL}
+    return tuple(
+        neighbor
+        for neighbor in view.neighbors
+        if neighbor.state != FULL
+        # Behind a designated router the others stay 2-Way to each other.
+        and not (neighbor.state == TWO_WAY and neighbor.interface in full)
+    )
 
 
 def _flooded(view: View) -> list[Lsa]:

@@ -13,6 +13,7 @@ from .line import LIMIT, clean
 from .observation import Metric, Observation, Outcome, Sample
 from .options import HealthOptions
 
+OK, WARNING, CRITICAL = nagiosplugin.Ok, nagiosplugin.Warn, nagiosplugin.Critical
 _NUMBER = r"-?\d{1,9}(\.\d{1,6})?"
 _RANGE = re.compile(rf"@?((~|{_NUMBER}):)?({_NUMBER})?")
 _LONG_OUTPUT = 4000  # characters; Nagios reads 4 KB. The transcript of -vvv is for a person.
@@ -67,6 +68,11 @@ def checked_range(text: str) -> str:
     return text
 
 
+def is_outside(threshold: str | None, value: float) -> bool:
+    """Tell whether a value is outside of a range; nothing is where there is none."""
+    return threshold is not None and value not in nagiosplugin.Range(threshold)
+
+
 def is_failing(options: HealthOptions, seen: Observation) -> bool:
     """Tell whether the sample is a failing one: wrong, silent, or slower than -c."""
     return seen.outcome in (Outcome.WRONG, Outcome.SILENT) or _is_slow(seen, options.critical)
@@ -97,13 +103,12 @@ def perfdata(
     known = sample is not None and sample.announced is not None
     value = int(bool(sample and sample.announced)) if known else "U"
     measured = {metric.label: metric for metric in (*metrics, *(seen.metrics if seen else ()))}
-    return " ".join(
-        [str(time), str(nagiosplugin.Performance("announced", value))]
-        + [_performance(metric) for metric in measured.values()]
-    )
+    own = (str(time), str(nagiosplugin.Performance("announced", value)))
+    return " ".join((*own, *map(performance, measured.values())))
 
 
-def _performance(metric: Metric) -> str:
+def performance(metric: Metric) -> str:
+    """Return one figure of the performance data; U where it is not known."""
     known = metric.value is not None
     shown = nagiosplugin.Performance(
         metric.label,
@@ -132,6 +137,9 @@ def judge(
     if seen is None:
         state = nagiosplugin.Warn
         text = f"{options.address} withdrawn, instance cannot be tested: restore by hand"
+    elif seen.outcome is Outcome.UNCLEAR:
+        place = {True: " announced", False: " withdrawn", None: ""}[last.announced]
+        state, text = nagiosplugin.Unknown, f"{options.address}{place}, cannot tell: {seen.text}"
     elif last.announced is False:
         state, text = _judge_withdrawn(options, last.address, seen)
     else:
@@ -182,9 +190,7 @@ def _judge_announced(
 
 
 def _is_slow(seen: Observation, threshold: str | None) -> bool:
-    if threshold is None or seen.seconds is None:
-        return False
-    return seen.seconds not in nagiosplugin.Range(threshold)
+    return seen.seconds is not None and is_outside(threshold, seen.seconds)
 
 
 def _told(seen: Observation) -> str:

@@ -10,8 +10,6 @@ from anycast_checks.ospf import View
 
 from .finding import Examination, Finding, Subject
 
-FULL, TWO_WAY = "Full", "2-Way"
-
 
 def see_ospf(subject: Subject) -> tuple[View | None, Finding | None]:
     """Ask the routing daemon; what cannot be asked is a finding that names what is missing."""
@@ -47,18 +45,13 @@ def adjacencies(subject: Subject) -> Iterator[Finding]:
     """Find neighbors with which the endpoint exchanges no routes."""
     if subject.view is None:
         return
-    neighbors = subject.view.neighbors
     remedy = "compare hello and dead intervals, area, network type, MTU and password of both ends"
-    if not neighbors:
+    if not subject.view.neighbors:
         yield subject.found("there is no OSPF neighbor", remedy)
-    full = {neighbor.interface for neighbor in neighbors if neighbor.state == FULL}
-    for neighbor in neighbors:
-        # Behind a designated router the others stay 2-Way to each other.
-        settled = neighbor.state == TWO_WAY and neighbor.interface in full
-        if neighbor.state != FULL and not settled:
-            where = f"{neighbor.router_id} on {neighbor.interface}"
-            text = f"the OSPF adjacency with {where} is {neighbor.state}, not Full"
-            yield subject.found(text, remedy)
+    for neighbor in ospf.unsettled(subject.view):
+        where = f"{neighbor.router_id} on {neighbor.interface}"
+        text = f"the OSPF adjacency with {where} is {neighbor.state}, not Full"
+        yield subject.found(text, remedy)
 
 
 def announcement(subject: Subject) -> Iterator[Finding]:

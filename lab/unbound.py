@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from .daemon import Daemon
 from .host import Host
 from .topology import NETWORK, QUERY, RIGHT_ANSWER, VIP
-from .waiting import wait_until
 
 PIDFILE = "/run/unbound.pid"
 CONFIGURATION = "/etc/unbound/unbound.conf"
@@ -16,6 +16,7 @@ server:
     access-control: {vip}/32 allow_snoop
     access-control: 127.0.0.0/8 allow_snoop
     access-control: ::1 allow_snoop
+    access-control: 2001:db8::/32 allow_snoop
     identity: "{name}"
     nsid: "ascii_{name}"
     chroot: ""
@@ -39,11 +40,11 @@ forward-zone:
 """
 
 
-class Resolver:
+class Resolver(Daemon):
     """The unbound of one endpoint; every change has taken effect when its method returns."""
 
     def __init__(self, host: Host) -> None:
-        self._host = host
+        super().__init__(host, ["unbound", "-c", CONFIGURATION], PIDFILE)
 
     def start(self) -> None:
         """Start it, answering rightly."""
@@ -57,23 +58,7 @@ class Resolver:
         )
         self._host.write(CONFIGURATION, text)
         self._host.write("/var/log/unbound.log", "", owner="unbound")
-        self._host.run(["unbound", "-c", CONFIGURATION], check=True)
-        wait_until(self._obeys, f"{self._host.name}: unbound has started")
-
-    def kill(self) -> None:
-        """End it without warning: clients get a refusal."""
-        self._signal("KILL")
-        wait_until(lambda: not self._state(), f"{self._host.name}: unbound is dead")
-
-    def hang(self) -> None:
-        """Stop it where it stands: clients hear nothing."""
-        self._signal("STOP")
-        wait_until(lambda: self._state() == "T", f"{self._host.name}: unbound has stopped")
-
-    def resume(self) -> None:
-        """Let it go on after `hang`."""
-        self._signal("CONT")
-        wait_until(self._obeys, f"{self._host.name}: unbound goes on")
+        super().start()
 
     def answer(self, address: str) -> None:
         """Make it answer the query with that address, be it wrong."""
@@ -87,11 +72,7 @@ class Resolver:
 
     def repair(self) -> None:
         """Make it answer rightly again, whatever was done to it."""
-        state = self._state()
-        if not state:
-            self.start()
-        elif state == "T":
-            self.resume()
+        super().repair()
         self.answer(RIGHT_ANSWER)
 
     def _control(self, *words: str) -> str:
@@ -100,14 +81,3 @@ class Resolver:
     def _obeys(self) -> bool:
         argv = ["unbound-control", "-c", CONFIGURATION, "status"]
         return self._host.run(argv).returncode == 0
-
-    def _pid(self) -> str:
-        return self._host.run(["cat", PIDFILE]).stdout.strip()
-
-    def _signal(self, name: str) -> None:
-        self._host.run(["kill", "-s", name, self._pid()], check=True)
-
-    def _state(self) -> str:
-        """Give the letter of its process's state; empty where there is no process."""
-        pid = self._pid()
-        return self._host.run(["ps", "-o", "stat=", "-p", pid]).stdout[:1] if pid else ""

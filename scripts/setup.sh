@@ -17,7 +17,8 @@ VENV=$CACHE/venv
 # shellcheck disable=SC2034
 LAB_PACKAGES=(
     frr ifupdown unbound openssh-server openssh-client sudo
-    icinga2-bin icinga2-common monitoring-plugins-basic
+    icinga2-bin icinga2-common monitoring-plugins-basic monitoring-plugins-standard
+    nginx-light chrony
     bind9-dnsutils iproute2 openssl procps python3-venv busybox
 )
 POLICY=/usr/sbin/policy-rc.d

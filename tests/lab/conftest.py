@@ -22,6 +22,9 @@ PROGRAMS = {
     "sudo": "sudo",
     "icinga2": "icinga2-bin",
     "/usr/lib/nagios/plugins/check_by_ssh": "monitoring-plugins-basic",
+    "/usr/lib/nagios/plugins/check_dig": "monitoring-plugins-standard",
+    "nginx": "nginx-light",
+    "chronyd": "chrony",
     "dig": "bind9-dnsutils",
     "openssl": "openssl",
 }

@@ -1,6 +1,7 @@
 """Run a check in this process, and read what it printed as an engine would."""
 
 import re
+import shlex
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from anycast_checks.command import run
+from tests.namespace import Namespace, namespace
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Printed:
         text, _, perfdata = line.partition(" | ")
         object.__setattr__(self, "line", line)
         object.__setattr__(self, "text", text)
-        object.__setattr__(self, "perfdata", dict(x.split("=", 1) for x in perfdata.split()))
+        object.__setattr__(self, "perfdata", dict(x.split("=", 1) for x in shlex.split(perfdata)))
         assert len(line) <= 200
         assert re.fullmatch(r"[ -~]*", line)
         assert line.count("|") <= 1
@@ -45,3 +47,13 @@ def ask() -> Iterator[Ask]:
     yield once
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture
+def host() -> Iterator[Namespace]:
+    """A host of its own for one test, with the VIP on lo."""
+    try:
+        with namespace() as made:
+            yield made
+    except PermissionError as error:
+        pytest.skip(str(error))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 from anycast_handlers.endpoint import Site, confirmation
@@ -12,7 +12,7 @@ from anycast_handlers.fleet import Vip
 from anycast_handlers.latch import Latch
 from anycast_handlers.shell import Result
 
-from tests.namespace import VIP, Namespace, NamespaceShell, namespace
+from tests.namespace import VIP, Namespace, NamespaceShell
 
 BOOT = "9b3c1f0e-2a51-4a80-9f0c-6a3d9a3a7f11"
 LATCH_FILE = f"/var/lib/anycast/{VIP}.latch.json"
@@ -179,15 +179,6 @@ def test_a_confirmation_is_bounded_by_the_deadline_of_the_check(
     shell = Patience()
     Site(shell, RESOLVER._replace(check=check)).confirm()
     assert shell.timeout == seconds
-
-
-@pytest.fixture
-def host() -> Iterator[Namespace]:
-    try:
-        with namespace() as made:
-            yield made
-    except PermissionError as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture

@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.handler import Monitor
-from tests.namespace import VIP, Namespace, namespace, write
+from tests.namespace import VIP, Namespace, write
 
 LATCH = f"/var/lib/anycast/{VIP}.latch.json"
-
-
-@pytest.fixture
-def host() -> Iterator[Namespace]:
-    try:
-        with namespace() as made:
-            yield made
-    except PermissionError as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture

@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.handler import Monitor
-from tests.namespace import VIP, Namespace, namespace
+from tests.namespace import VIP, Namespace
 
 LATCH = f"/var/lib/anycast/{VIP}.latch.json"
 HOLD = f"/var/lib/anycast/{VIP}.hold.json"
 CLOSED = "failed to connect to any daemons"
-
-
-@pytest.fixture
-def host() -> Iterator[Namespace]:
-    try:
-        with namespace() as made:
-            yield made
-    except PermissionError as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture

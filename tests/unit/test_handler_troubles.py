@@ -6,25 +6,15 @@ import json
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.handler import Monitor, place
-from tests.namespace import VIP, Namespace, namespace, write
+from tests.namespace import VIP, Namespace, write
 
 LATCH = f"/var/lib/anycast/{VIP}.latch.json"
 WAIT_SECONDS = 30.0
-
-
-@pytest.fixture
-def host() -> Iterator[Namespace]:
-    try:
-        with namespace() as made:
-            yield made
-    except PermissionError as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture

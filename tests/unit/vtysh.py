@@ -7,6 +7,9 @@ that is in the file SITUATION, a JSON object:
     others: how many other routers announce (2);
     others_withdrawn: the same once the VIP is not on lo (others);
     own: whether this one announces, whatever lo says;
+    router_id: the id of this router (192.0.2.1);
+    configured: what the configuration says of router-ids (nothing that can be told);
+    neighbor: the state of the adjacency with the centre (Full/-);
     fails: what to say on stderr instead of an answer.
 """
 
@@ -62,12 +65,13 @@ def router_lsas(*, own: bool, others: int) -> list[dict[str, Any]]:
     return [*leaves, router_lsa(CENTRE, [to_router(router) for router in routers])]
 
 
-def answer(question: str, lsas: list[dict[str, Any]]) -> dict[str, Any]:
+def answer(question: str, lsas: list[dict[str, Any]], situation: dict[str, Any]) -> dict[str, Any]:
     if question == "show ip ospf json":
         area = {"areaIfTotalCounter": 1, "areaIfActiveCounter": 1}
         return {"routerId": SELF, "attachedAreaCounter": 1, "areas": {"0.0.0.0": area}}
     if question == "show ip ospf neighbor json":
-        neighbor = {"nbrState": "Full/-", "ifaceName": "eth0:198.51.100.1"}
+        state = situation.get("neighbor", "Full/-")
+        neighbor = {"nbrState": state, "ifaceName": "eth0:198.51.100.1"}
         return {"neighbors": {CENTRE: [neighbor]}}
     kind = question.split()[4]
     if kind == "router":
@@ -91,7 +95,11 @@ def main(arguments: list[str]) -> str | None:
         others = situation.get("others_withdrawn", others)
     lsas = router_lsas(own=situation.get("own", on_lo), others=others)
     for question in arguments[1::2]:
-        print(json.dumps(answer(question, lsas)))
+        if question.startswith("show running-config"):
+            print(situation.get("configured", "% Unknown command"))
+        else:
+            text = json.dumps(answer(question, lsas, situation))
+            print(text.replace(SELF, situation.get("router_id", SELF)))
     return None
 
 

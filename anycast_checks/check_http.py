@@ -1,0 +1,266 @@
+"""Ask a web server, with or without TLS, and judge its answer."""
+
+import dataclasses
+import functools
+import re
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import click
+
+from . import __version__, payload, tls
+from .address import Connection, Target, connect, is_ipv6
+from .health import Probe, health_check
+from .http_client import Request, Response, ask
+from .observation import Metric, Observation, Outcome
+from .options import HealthOptions
+from .payload import Expectation, missing, quoted
+from .tls import Judgement, Tls
+
+_HTTP, _HTTPS = 80, 443
+_REDIRECTS = 5
+_REDIRECT = (301, 302, 303, 307, 308)
+_SAME_METHOD = (307, 308)
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_TEXT = re.compile(r"[ -~]*")
+_VISIBLE = re.compile(r"[!-~]+")
+_METRICS = (Metric("size", unit="B", minimum=0), Metric(tls.CERT_DAYS))
+_EXAMPLES = """\
+check_anycast http -H 192.0.2.80 --host www.example.org --string Welcome
+check_anycast http -H 192.0.2.80 --url /health --status 204
+check_anycast http -H 192.0.2.80 --tls --host www.example.org
+check_anycast http -H 2001:db8::80 --tls --cert-warning 14 --no-verify
+"""
+
+Ranges = tuple[range, ...]
+
+
+def _ranges(value: str) -> Ranges:
+    found = []
+    for part in value.replace(" ", "").split(","):
+        first, _, last = part.partition("-")
+        try:
+            one = range(int(first), int(last or first) + 1)
+        except ValueError:
+            one = range(0)
+        if not one or one[0] < 100 or one[-1] > 599:
+            raise click.BadParameter(f"{value!r} is not a list such as 200,301-308")
+        found.append(one)
+    return tuple(found)
+
+
+def _method(value: str) -> str:
+    if not _TOKEN.fullmatch(value):
+        raise click.BadParameter(f"{value!r} is not a method")
+    return value.upper()
+
+
+def _url(value: str) -> str:
+    if not value.startswith("/") or not _VISIBLE.fullmatch(value):
+        raise click.BadParameter(f"{value!r} is not a path that begins with /, without spaces")
+    return value
+
+
+def _host(value: str) -> str:
+    if not _VISIBLE.fullmatch(value) or "/" in value:
+        raise click.BadParameter(f"{value!r} is not a host name")
+    return value
+
+
+def _header(value: str) -> tuple[str, str]:
+    name, colon, content = value.partition(":")
+    if not colon or not _TOKEN.fullmatch(name) or not _TEXT.fullmatch(content):
+        raise click.BadParameter(f"{value!r} is not a header such as 'Accept: text/html'")
+    if name.lower() in ("host", "content-length", "transfer-encoding"):
+        raise click.BadParameter(f"{name} is not set by hand{': use --host' * (name == 'Host')}")
+    return name, content.strip()
+
+
+@dataclasses.dataclass(frozen=True)
+class _Question:
+    request: Request
+    status: Ranges
+    expected: tuple[Expectation, ...]
+    limit: int
+    follow: bool
+    tls: Tls | None
+    make: Callable[[socket.socket, Target], Connection]
+
+
+@health_check(port=_HTTP, tls_port=_HTTPS, examples=_EXAMPLES, metrics=_METRICS)
+@click.option(
+    "--host",
+    type=_host,
+    metavar="NAME",
+    help="Host header, and the name for TLS (default: the anycast address).",
+)
+@click.option(
+    "--url", type=_url, default="/", metavar="PATH", show_default=True, help="Path and query."
+)
+@click.option(
+    "--method",
+    type=_method,
+    metavar="METHOD",
+    help="Of the request (default: GET, or POST with --body).",
+)
+@click.option(
+    "--header",
+    "headers",
+    type=_header,
+    multiple=True,
+    metavar="HEADER",
+    help="A header to send, 'Name: value'; repeatable. Others can see it in the list of"
+    " processes: no secrets.",
+)
+@click.option(
+    "--body",
+    type=payload.text,
+    metavar="TEXT",
+    help=r"What to send; \r \n \t \0 \\ \xNN are escapes.",
+)
+@click.option(
+    "--status",
+    type=_ranges,
+    default="200-399",
+    metavar="LIST",
+    show_default=True,
+    help="Status codes that are right, such as 200,301-308.",
+)
+@payload.expect_options("--string", "--regex", "the body")
+@click.option(
+    "--max-bytes",
+    type=click.IntRange(1, 100_000_000),
+    default=1_000_000,
+    metavar="N",
+    show_default=True,
+    help="Of the body; no more of it is read.",
+)
+@click.option(
+    "--follow",
+    is_flag=True,
+    help="Follow redirects that stay on this host name and port; judge the last answer.",
+)
+@tls.tls_options
+def command(
+    options: HealthOptions,
+    *,
+    host: str | None,
+    url: str,
+    method: str | None,
+    headers: tuple[tuple[str, str], ...],
+    body: bytes | None,
+    status: Ranges,
+    texts: tuple[Expectation, ...],
+    regexes: tuple[Expectation, ...],
+    max_bytes: int,
+    follow: bool,
+    **of_tls: Any,
+) -> Probe:
+    """Ask the web server on this endpoint, at the anycast address, and judge its answer.
+
+    Redirects are reported, not followed. No proxy is used, and nothing of the environment.
+    """  # fmt: skip
+    spoken = tls.from_options(_name(host) if host else options.address, **of_tls)
+    fixed = {
+        "Host": host or _authority(options.address, options.port, _HTTPS if spoken else _HTTP),
+        "User-Agent": f"check_anycast/{__version__}",
+        "Accept": "*/*",
+        "Accept-Encoding": "identity",
+        "Connection": "close",
+    }
+    chosen = {name.lower() for name, _ in headers}
+    every = {name: text for name, text in fixed.items() if name.lower() not in chosen}
+    request = Request(
+        method or ("GET" if body is None else "POST"), url, every | dict(headers), body
+    )
+    question = _Question(
+        request, status, (*texts, *regexes), max_bytes, follow, spoken, tls.maker(spoken)
+    )
+    return functools.partial(_ask, question)
+
+
+def _name(host: str) -> str:
+    """Return the name without a port."""
+    return urlsplit(f"//{host}").hostname or host
+
+
+def _authority(address: str, port: int, default: int) -> str:
+    shown = f"[{address}]" if is_ipv6(address) else address
+    return shown if port == default else f"{shown}:{port}"
+
+
+def _ask(question: _Question, target: Target) -> Observation:
+    began = time.monotonic()
+    request = question.request
+    details: list[str] = []
+    for _ in range(_REDIRECTS + 1):
+        with connect(target, socket.SOCK_STREAM, question.make) as connection:
+            judged = tls.judge(connection, question.tls)
+            response = ask(connection, request, question.limit)
+        follow = _following(question, request, response)
+        if follow is None:
+            seen = _judge(question, response, judged, time.monotonic() - began)
+            return dataclasses.replace(seen, details=(*details, *seen.details))
+        details.append(f"{response.status}, followed to {follow.url}")
+        request = follow
+    return Observation(Outcome.WRONG, f"more than {_REDIRECTS} redirects", details=tuple(details))
+
+
+def _following(question: _Question, request: Request, response: Response) -> Request | None:
+    """Return the request that follows a redirect on the same host and port, if that is wanted."""
+    location = response.headers.get("Location", "")
+    if not question.follow or response.status not in _REDIRECT or not location:
+        return None
+    scheme = "https" if question.tls else "http"
+    here = f"{scheme}://{request.headers['Host']}{request.url}"
+    try:
+        there = urlsplit(urljoin(here, location))
+        same = _place(there) == _place(urlsplit(here))
+    except ValueError:  # no URL at all
+        return None
+    url = (there.path or "/") + (f"?{there.query}" if there.query else "")
+    if not same or not _VISIBLE.fullmatch(url):
+        return None
+    if response.status in _SAME_METHOD or request.method == "HEAD":
+        return dataclasses.replace(request, url=url)
+    return dataclasses.replace(request, method="GET", url=url, body=None)
+
+
+def _place(url: Any) -> tuple[str, str | None, int]:
+    return url.scheme, url.hostname, url.port or (_HTTPS if url.scheme == "https" else _HTTP)
+
+
+def _judge(
+    question: _Question, response: Response, judged: Judgement, seconds: float
+) -> Observation:
+    answer = f"{response.status} {response.reason}".strip()
+    size = (
+        f"{len(response.body)} bytes" if response.complete else f"more than {question.limit} bytes"
+    )
+    text = f"{answer}, {size}"
+    location = response.headers.get("Location")
+    if response.status in _REDIRECT and location:
+        text = f"{answer} to {quoted(location)}"
+    wrong = _wrong(question, response) or judged.wrong
+    if wrong or judged.poor:
+        text = f"{text}: {wrong or judged.poor}"
+    outcome = Outcome.WRONG if wrong else Outcome.POOR if judged.poor else Outcome.RIGHT
+    return Observation(
+        outcome,
+        text,
+        seconds,
+        (*judged.details, *(f"{name}: {value}" for name, value in response.headers.items())),
+        metrics=(Metric("size", len(response.body), "B", minimum=0), *judged.metrics),
+    )
+
+
+def _wrong(question: _Question, response: Response) -> str:
+    if not any(response.status in one for one in question.status):
+        return "not the status that is expected"
+    if lacks := missing(question.expected, response.body):
+        where = "body" if response.complete else f"first {question.limit} bytes"
+        return f"no {quoted(lacks.text)} in the {where}"
+    return ""

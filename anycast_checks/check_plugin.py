@@ -1,0 +1,122 @@
+"""Ask by any Nagios plugin that is there already."""
+
+import functools
+import re
+import shlex
+import signal
+import time
+
+import click
+
+from .address import Locality, Target, locality
+from .dump import dump
+from .errors import CheckError, NotLocalError
+from .health import Probe, health_check
+from .line import clean
+from .observation import Metric, Observation, Outcome
+from .options import HealthOptions
+from .program import Ended, run
+
+_ADDRESS = "{address}"
+_LIMIT = 65536  # bytes of output that are looked at
+_OUTCOMES = {0: Outcome.RIGHT, 1: Outcome.POOR, 2: Outcome.WRONG}
+_UNKNOWN = 3
+_ROOM = 90  # characters of the first line for the performance data of the plugin
+_NUMBER = r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?"
+_RANGE = r"[-0-9.eE+:~@]*"
+_FIGURE = re.compile(
+    rf"(?:'([^'=|]+)'|([^\s'=|]+))=({_NUMBER}|U)([a-zA-Z%]*)"
+    rf"(?:;({_RANGE}))?(?:;({_RANGE}))?(?:;({_NUMBER})?)?(?:;({_NUMBER})?)?;*(?=\s|$)",
+    re.ASCII,
+)
+_OURS = ("time", "announced")
+_EXAMPLES = """\
+check_anycast plugin -H 192.0.2.53 -- \\
+    /usr/lib/nagios/plugins/check_ldap -H {address} -b dc=example,dc=org
+check_anycast plugin -H 192.0.2.53 -t 5 --tries 1 -- \\
+    /usr/lib/nagios/plugins/check_smtp -H {address} -t 4
+"""
+
+
+@health_check(port=None, examples=_EXAMPLES)
+@click.argument("words", nargs=-1, required=True, metavar="-- COMMAND...")
+def command(options: HealthOptions, *, words: tuple[str, ...]) -> Probe:
+    """Run a Nagios plugin on this endpoint, and judge by its exit status.
+
+    {address} in its arguments stands for the address to ask: the anycast address, or that of the
+    instance while it is withdrawn. Nothing proves that the plugin asks there and nowhere else; that
+    the address is on this host is proven before it starts and after it has ended. Its own time-out
+    should lie below --timeout: a plugin that is killed is UNKNOWN.
+    """
+    if not any(_ADDRESS in word for word in words[1:]):
+        raise click.UsageError(f"COMMAND has no {_ADDRESS}: what would it ask?")
+    return functools.partial(_ask, words)
+
+
+def _ask(words: tuple[str, ...], target: Target) -> Observation:
+    argv = (words[0], *(word.replace(_ADDRESS, target.address) for word in words[1:]))
+    _require_local(target)
+    began = time.monotonic()
+    try:
+        ended = run(argv, target.until, _LIMIT)
+    except CheckError as error:
+        return Observation(Outcome.UNCLEAR, str(error))
+    seconds = time.monotonic() - began
+    if target.noted is not None:
+        target.noted.append(f"> {shlex.join(argv)}")
+        target.noted.extend(f"< {line}" for line in dump(ended.stdout))
+        target.noted.extend(f"stderr {line}" for line in dump(ended.stderr) if ended.stderr)
+    if target.proven and locality(target.address) is not Locality.LOCAL:
+        raise CheckError(f"{target.address} left this host while {words[0]} ran")
+    return _judge(words[0], ended, seconds)
+
+
+def _require_local(target: Target) -> None:
+    found = locality(target.address) if target.proven else Locality.LOCAL
+    if found is Locality.NOT_LOCAL:
+        raise NotLocalError(target.address)
+    if found is Locality.UNKNOWN:
+        raise CheckError(f"cannot tell whether {target.address} is on this host")
+
+
+def _judge(program: str, ended: Ended, seconds: float) -> Observation:
+    lines = ended.stdout.decode("utf-8", "replace").splitlines() or [""]
+    text, _, figures = lines[0].partition("|")
+    said = clean(text)
+    # An interpreter that does not find its script ends with 2 as well: a plugin says something.
+    if ended.status not in _OUTCOMES or not said:
+        why = said or clean(ended.stderr.decode("utf-8", "replace")) or "it said nothing"
+        return Observation(Outcome.UNCLEAR, f"{program} {_how(ended.status)}: {why}", seconds)
+    metrics = _metrics(figures)
+    details = (*lines[1:], *(("(cut off here)",) if ended.cut else ()))
+    return Observation(_OUTCOMES[ended.status], said, seconds, details, metrics=metrics)
+
+
+def _how(status: int) -> str:
+    if status in _OUTCOMES:
+        return f"ended with {status}, and printed no line"
+    if status == _UNKNOWN:
+        return "says UNKNOWN"
+    if status > 0:
+        return f"ended with {status}, which is no state"
+    try:
+        return f"was killed by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"was killed by signal {-status}"
+
+
+def _metrics(figures: str) -> tuple[Metric, ...]:
+    """Return those performance data that can be read, as far as the first line has room for."""
+    found: list[Metric] = []
+    room = _ROOM
+    for match in _FIGURE.finditer(figures):
+        room -= len(match[0]) + 1
+        if room < 0:
+            break
+        label = match[1] or match[2]
+        value = None if match[3] == "U" else float(match[3])
+        minimum, maximum = (None if text is None else float(text) for text in match.group(7, 8))
+        warning, critical = (text or None for text in match.group(5, 6))
+        name = f"plugin_{label}" if label in _OURS else label
+        found.append(Metric(name, value, match[4], warning, critical, minimum, maximum))
+    return tuple(found)

@@ -1,0 +1,75 @@
+"""Count who announces the anycast address in OSPF."""
+
+import ipaddress
+import time
+
+import click
+
+from . import ospf, ospf_here
+from .command import check_command, literal, threshold
+from .observation import Metric
+from .options import Options
+from .verdict import CRITICAL, OK, WARNING, Verdict, is_outside, performance
+
+_LABELS = ("time", "announced", "routers")
+_EXAMPLES = """\
+check_anycast pool -H 192.0.2.53 -w 3: -c 2:
+check_anycast pool -H 192.0.2.53 --expect-router 192.0.2.1
+"""
+
+
+@check_command(Options, _EXAMPLES, perfdata=" ".join(f"{label}=U" for label in _LABELS))
+@click.option(
+    "-w",
+    "--warning",
+    type=threshold,
+    metavar="RANGE",
+    help="WARNING where the number of routers is outside.",
+)
+@click.option(
+    "-c",
+    "--critical",
+    type=threshold,
+    default="1:",
+    metavar="RANGE",
+    show_default=True,
+    help="CRITICAL where it is outside.",
+)
+@click.option(
+    "--expect-router",
+    "expected",
+    type=literal,
+    multiple=True,
+    metavar="ID",
+    help="A router-id that should be among them, else WARNING; repeatable.",
+)
+def command(
+    options: Options, *, warning: str | None, critical: str, expected: tuple[str, ...]
+) -> Verdict:
+    """Count the routers that announce the anycast address in OSPF, and that can be reached.
+
+    Asks the routing daemon of this host, any router or endpoint of the area, by vtysh: the user
+    must be in the group frrvty (Quagga: quaggavty). It is the count of the handler's floor.
+    """  # fmt: skip
+    ospf_here.require_ipv4(options.address)
+    view, seconds = ospf_here.look(options.address, time.monotonic() + options.deadline)
+    routers = sorted(ospf.announcers(view, options.address), key=ipaddress.ip_address)
+    missing = [one for one in expected if one not in routers]
+    number = len(routers)
+    text = f"{options.address} is announced by {number} router{'' if number == 1 else 's'}"
+    state = OK
+    if is_outside(critical, number):
+        state, text = CRITICAL, f"{text}, not in {critical}"
+    elif is_outside(warning, number):
+        state, text = WARNING, f"{text}, not in {warning}"
+    elif missing:
+        state = WARNING
+    if missing:
+        text += f", and not by {', '.join(missing)}"
+    figures = (
+        Metric("time", seconds, "s", minimum=0),
+        Metric("announced", int(view.router_id in routers)),
+        Metric("routers", number, "", warning, critical, 0),
+    )
+    details = [f"{one}{' (asked)' if one == view.router_id else ''}" for one in routers]
+    return Verdict(state, text, " ".join(map(performance, figures)), details=tuple(details))

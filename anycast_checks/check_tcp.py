@@ -1,0 +1,120 @@
+"""Connect over TCP, say something, and judge what comes back."""
+
+import contextlib
+import dataclasses
+import functools
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from . import payload, tls
+from .address import Connection, Target, connect
+from .errors import PeerFailedError, PeerSilentError
+from .health import Probe, health_check
+from .observation import Metric, Observation, Outcome
+from .options import HealthOptions
+from .payload import Expectation, missing, quoted
+from .tls import Tls
+
+_LIMIT = 65536  # bytes of an answer in which to look
+_REFUSED = {"critical": Outcome.WRONG, "warning": Outcome.POOR, "ok": Outcome.RIGHT}
+_EXAMPLES = r"""
+check_anycast tcp -H 192.0.2.25 -p 25 --expect '220 ' --quit 'QUIT\r\n'
+check_anycast tcp -H 192.0.2.25 -p 7 --send 'ping\n' --expect-regex '^ping$'
+check_anycast tcp -H 192.0.2.25 -p 993 --tls --host mail.example.org
+check_anycast tcp -H 2001:db8::25 -p 22 --expect SSH-2.0
+""".lstrip()
+
+
+@dataclasses.dataclass(frozen=True)
+class _Talk:
+    """What is said, and what must be answered."""
+
+    send: bytes
+    expected: tuple[Expectation, ...]
+    quit: bytes
+    refused: Outcome
+    tls: Tls | None
+    make: Callable[[socket.socket, Target], Connection]
+
+
+@health_check(port=0, examples=_EXAMPLES, metrics=(Metric(tls.CERT_DAYS),))
+@click.option("--send", type=payload.text, default="", metavar="TEXT",
+              help=r"What to say first; \r \n \t \0 \\ \xNN are escapes.")  # fmt: skip
+@payload.expect_options("--expect", "--expect-regex", "the answer")
+@click.option("--quit", "goodbye", type=payload.text, default="", metavar="TEXT",
+              help="What to say at the end.")  # fmt: skip
+@click.option("--refuse-state", type=click.Choice(list(_REFUSED)), default="critical",
+              metavar="STATE", show_default=True,
+              help="State of a refused connection: critical, warning or ok.")  # fmt: skip
+@tls.tls_options
+@click.option("--host", metavar="NAME",
+              help="Name for TLS: SNI, and what the certificate must have"
+              " (default: the anycast address).")  # fmt: skip
+def command(
+    options: HealthOptions,
+    *,
+    send: bytes,
+    texts: tuple[Expectation, ...],
+    regexes: tuple[Expectation, ...],
+    goodbye: bytes,
+    refuse_state: str,
+    host: str | None,
+    **of_tls: Any,
+) -> Probe:
+    """Connect to the instance on this endpoint, at the anycast address, and judge what it says.
+
+    Without --expect a connection is enough; with it, the answer is read until all is found.
+    """
+    if host and not of_tls["tls"]:
+        raise click.UsageError("--host needs --tls")
+    spoken = tls.from_options(host or options.address, **of_tls)
+    talk = _Talk(
+        send, (*texts, *regexes), goodbye, _REFUSED[refuse_state], spoken, tls.maker(spoken)
+    )
+    return functools.partial(_ask, talk)
+
+
+def _ask(talk: _Talk, target: Target) -> Observation:
+    began = time.monotonic()
+    try:
+        with connect(target, socket.SOCK_STREAM, talk.make) as connection:
+            judged = tls.judge(connection, talk.tls)
+            data = _converse(talk, connection)
+            seconds = time.monotonic() - began
+            if talk.quit:
+                with contextlib.suppress(PeerFailedError, PeerSilentError):
+                    connection.send(talk.quit)
+    except PeerFailedError as error:
+        if talk.refused is Outcome.WRONG or not isinstance(error.__cause__, ConnectionRefusedError):
+            raise
+        return Observation(talk.refused, f"port {target.port}: {error}")
+    text = f"port {target.port}: {quoted(data) if data else 'connected'}"
+    if trouble := judged.wrong or judged.poor:
+        text = f"{trouble}, {text}"
+    outcome = Outcome.WRONG if judged.wrong else Outcome.POOR if judged.poor else Outcome.RIGHT
+    return Observation(outcome, text, seconds, judged.details, metrics=judged.metrics)
+
+
+def _converse(talk: _Talk, connection: Connection) -> bytes:
+    """Say it, and return the answer once all that is expected is in it."""
+    if talk.send:
+        connection.send(talk.send)
+    data = b""
+    while lacks := missing(talk.expected, data):
+        what = f"no {quoted(lacks.text)} in the answer {quoted(data)}"
+        if len(data) >= _LIMIT:
+            raise PeerFailedError(f"{what} of more than {_LIMIT} bytes")
+        try:
+            more = connection.receive(_LIMIT - len(data))
+        except PeerSilentError as error:
+            if data:
+                raise PeerFailedError(f"{what}, and no more of it in time") from error
+            raise
+        if not more:
+            raise PeerFailedError(what if data else "connection closed without an answer")
+        data += more
+    return data

@@ -1,0 +1,117 @@
+"""SNTP's 48 bytes: the question, and what an answer says (RFC 5905); no socket is opened here."""
+
+import os
+import struct
+from dataclasses import dataclass
+
+_FORMAT = struct.Struct("!BBbb II4s QQQQ")
+_CLIENT, _SERVER = 3, 4
+_VERSION = 4
+_UNSYNCHRONISED = 3
+_STRATUM_LIMIT = 16
+_EPOCH = 2208988800  # 1970 in seconds of era 0, which began in 1900
+_SECOND = 1 << 32
+# About who asks, and not about how well the server is (RFC 5905, 7.4).
+_ABOUT_US = {
+    "RATE": "it wants to be asked less often",
+    "DENY": "it denies service to this address",
+    "RSTR": "it restricts this address",
+}
+
+
+class NotTheAnswerError(Exception):
+    """The bytes do not answer the question that was asked."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a server says of itself, and of the time; seconds throughout.
+
+    Attributes:
+        stratum: 1 to 15; 0 or 16 of a server without the time.
+        leap: the leap indicator, 3 of a server that is not synchronised.
+        reference: what it follows: a name for stratum 1, else an IPv4 address or a hash.
+        root_delay: to the root of its clock.
+        root_dispersion: its largest error.
+        offset: of its clock, from ours.
+        kiss: the kiss code of stratum 0, or empty.
+    """
+
+    stratum: int
+    leap: int
+    reference: str
+    root_delay: float
+    root_dispersion: float
+    offset: float
+    kiss: str
+
+    @property
+    def trouble(self) -> str:
+        """Say why its time is none, or return an empty string."""
+        if self.leap != _UNSYNCHRONISED and 0 < self.stratum < _STRATUM_LIMIT:
+            return ""
+        code = f", kiss code {self.kiss}" if self.kiss else ""
+        return f"not synchronised: leap {self.leap}, stratum {self.stratum}{code}"
+
+    @property
+    def refusal(self) -> str:
+        """Say why it does not answer *us*, or return an empty string."""
+        return f"kiss code {self.kiss}: {_ABOUT_US[self.kiss]}" if self.kiss in _ABOUT_US else ""
+
+
+def make_query() -> tuple[bytes, bytes]:
+    """Return a client's packet, and the stamp that the answer must carry.
+
+    The stamp is random: it tells nobody our time, and nobody else can answer in time.
+    """
+    stamp = os.urandom(8)
+    return bytes([_VERSION << 3 | _CLIENT]) + bytes(39) + stamp, stamp
+
+
+def parse(data: bytes, stamp: bytes, sent: float, received: float) -> Answer:
+    """Read an answer.
+
+    Args:
+        data: the datagram.
+        stamp: of the query.
+        sent: when, in seconds of the Unix epoch, by our clock.
+        received: likewise.
+
+    Raises:
+        NotTheAnswerError: too short, of another mode or version, or to another query.
+    """
+    if len(data) < _FORMAT.size:
+        raise NotTheAnswerError(f"{len(data)} bytes are no NTP packet")
+    first, stratum, _, _, delay, dispersion, reference, _, origin, receive, transmit = (
+        _FORMAT.unpack_from(data)
+    )
+    if first & 7 != _SERVER:
+        raise NotTheAnswerError(f"a packet of mode {first & 7}, which is not a server's")
+    if origin != int.from_bytes(stamp, "big"):
+        raise NotTheAnswerError("the answer to another query")
+    version = first >> 3 & 7
+    if not 1 <= version <= _VERSION:
+        raise NotTheAnswerError(f"a packet of version {version}")
+    kiss = _ascii(reference) if stratum == 0 else ""
+    offset = (_unix(receive, sent) - sent + _unix(transmit, received) - received) / 2
+    shown = _ascii(reference) if stratum == 1 else ".".join(map(str, reference))
+    return Answer(
+        stratum,
+        first >> 6,
+        shown,
+        delay / 65536,
+        dispersion / 65536,
+        offset if transmit else 0.0,
+        kiss,
+    )
+
+
+def _unix(stamp: int, near: float) -> float:
+    """Return seconds of the Unix epoch, of the era that is nearest to a time."""
+    seconds = stamp / _SECOND - _EPOCH
+    return seconds + round((near - seconds) / _SECOND) * _SECOND
+
+
+def _ascii(reference: bytes) -> str:
+    text = reference.rstrip(b"\0")
+    return text.decode() if text.isascii() and text.decode().isprintable() else ""

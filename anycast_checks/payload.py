@@ -1,0 +1,122 @@
+"""What to send and what to expect, as it is typed: text with escapes, hexadecimal, a regex."""
+
+import functools
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from .dump import shown
+
+_ESCAPE = re.compile(rb"\\(x[0-9A-Fa-f]{2}|.|$)", re.DOTALL)
+_PLAIN = {b"r": b"\r", b"n": b"\n", b"t": b"\t", b"0": b"\0", b"\\": b"\\"}
+_SHOWN = 40  # characters of an answer in a status line
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """Something that must be found in what the peer says.
+
+    Attributes:
+        text: as it was typed.
+        pattern: bytes that must occur, or an expression that must match somewhere.
+    """
+
+    text: str
+    pattern: bytes | re.Pattern[bytes]
+
+    def is_met(self, data: bytes) -> bool:
+        """Tell whether the data has it."""
+        if isinstance(self.pattern, bytes):
+            return self.pattern in data
+        return self.pattern.search(data) is not None
+
+
+def text(value: str) -> bytes:
+    r"""Return the bytes of a text in which \r \n \t \0 \\ and \xNN are escapes.
+
+    Raises: click.BadParameter.
+    """
+
+    def replace(found: re.Match[bytes]) -> bytes:
+        name = found[1]
+        if len(name) == 3:
+            return bytes.fromhex(name[1:].decode())
+        if name not in _PLAIN:
+            raise click.BadParameter(
+                f"{value!r} has an escape that is none of \\r \\n \\t \\0 \\\\ \\xNN"
+            )
+        return _PLAIN[name]
+
+    return _ESCAPE.sub(replace, value.encode(errors="surrogateescape"))
+
+
+def hexadecimal(value: str) -> bytes:
+    """Return the bytes of "00 01 ff" or "0001ff". Raises: click.BadParameter."""
+    try:
+        return bytes.fromhex(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} is not hexadecimal, such as 0001ff") from error
+
+
+def expected_text(value: str) -> Expectation:
+    """Return what `text` describes, to be expected. Raises: click.BadParameter."""
+    return _required(Expectation(value, text(value)), value)
+
+
+def expected_hex(value: str) -> Expectation:
+    """Return what `hexadecimal` describes, to be expected. Raises: click.BadParameter."""
+    return _required(Expectation(value, hexadecimal(value)), value)
+
+
+def expected_regex(value: str) -> Expectation:
+    """Return an expression to be matched. Raises: click.BadParameter."""
+    try:
+        pattern = re.compile(value.encode(errors="surrogateescape"))
+    except re.error as error:
+        raise click.BadParameter(f"{value!r} is not a regular expression: {error}") from error
+    return _required(Expectation(value, pattern), value)
+
+
+def expect_options(text_name: str, regex_name: str, where: str) -> Decorator:
+    """Add the two options that most checks of an answer have, as ``texts`` and ``regexes``.
+
+    Args:
+        text_name: the option that takes a text.
+        regex_name: the option that takes a regular expression.
+        where: what is searched, to be read after "in".
+    """
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        option = functools.partial(click.option, multiple=True)
+        function = option(
+            regex_name, "regexes", type=expected_regex, metavar="REGEX",
+            help=f"Regular expression that must match in {where}; repeatable.",
+        )(function)  # fmt: skip
+        return option(
+            text_name, "texts", type=expected_text, metavar="TEXT",
+            help=f"Text that must be in {where}; repeatable.",
+        )(function)  # fmt: skip
+
+    return decorate
+
+
+def missing(expected: Sequence[Expectation], data: bytes) -> Expectation | None:
+    """Return the first that is not met, or None where all are."""
+    return next((one for one in expected if not one.is_met(data)), None)
+
+
+def quoted(data: bytes | str) -> str:
+    """Return the beginning of it for a status line, in quotes."""
+    seen = data if isinstance(data, str) else shown(data[:_SHOWN].rstrip(b"\r\n"))
+    return f"'{seen}'" if len(seen) <= _SHOWN else f"'{seen[: _SHOWN - 3]}...'"
+
+
+def _required(expectation: Expectation, value: str) -> Expectation:
+    if not value:
+        raise click.BadParameter("'' is met by any answer")
+    return expectation

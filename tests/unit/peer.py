@@ -1,0 +1,144 @@
+"""Servers on loopback that do exactly what a test tells them to, over TCP, TLS and UDP."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import ipaddress
+import socket
+import socketserver
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+Talk = Callable[[socket.socket], None]
+Reply = Callable[[bytes], list[bytes]]
+
+
+@contextlib.contextmanager
+def stream_server(
+    talk: Talk, context: ssl.SSLContext | None = None, address: str = "127.0.0.1"
+) -> Iterator[int]:
+    """Serve until the block ends; yields the port. Each connection is closed after its talk."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            # The client may be gone before it has heard everything, or have refused our TLS.
+            with contextlib.suppress(OSError):
+                self.request.settimeout(5)
+                if context is None:
+                    talk(self.request)
+                else:
+                    with context.wrap_socket(self.request, server_side=True) as secure:
+                        talk(secure)
+
+    class Server(socketserver.ThreadingTCPServer):
+        address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
+
+    with Server((address, 0), Handler) as server, _running(server):
+        yield server.server_address[1]
+
+
+@contextlib.contextmanager
+def datagram_server(reply: Reply, address: str = "127.0.0.1") -> Iterator[int]:
+    """Serve until the block ends; yields the port."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            data, sock = self.request
+            for one in reply(data):
+                sock.sendto(one, self.client_address)
+
+    class Server(socketserver.UDPServer):
+        address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
+
+    with Server((address, 0), Handler) as server, _running(server):
+        yield server.server_address[1]
+
+
+@contextlib.contextmanager
+def _running(server: socketserver.BaseServer) -> Iterator[None]:
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+
+
+def saying(*parts: bytes, first: bool = False) -> Talk:
+    """Say this, once something was said, or at once."""
+
+    def talk(connection: socket.socket) -> None:
+        if not first:
+            connection.recv(65536)
+        for part in parts:
+            connection.sendall(part)
+        # An end with unread data would be a reset.
+        connection.shutdown(socket.SHUT_WR)
+        connection.recv(65536)
+
+    return talk
+
+
+def saying_for_ever(head: bytes, part: bytes) -> Talk:
+    def talk(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(head)
+        while True:
+            connection.sendall(part)
+
+    return talk
+
+
+def hanging(*parts: bytes) -> Talk:
+    """Say this, and no more, until the client goes."""
+
+    def talk(connection: socket.socket) -> None:
+        for part in parts:
+            connection.sendall(part)
+        while connection.recv(65536):
+            pass
+
+    return talk
+
+
+def certificate(
+    directory: Path, days: float = 90, name: str = "www.example.org", address: str = "127.0.0.1"
+) -> tuple[ssl.SSLContext, str]:
+    """Make a certificate that signs itself: the server's side, and the file to trust."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    end = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=days)
+    names = [x509.DNSName(name), x509.IPAddress(ipaddress.ip_address(address))]
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(end - datetime.timedelta(days=365))
+        .not_valid_after(end)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    cert, secret = directory / "cert.pem", directory / "key.pem"
+    cert.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    secret.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, secret)
+    return context, str(cert)

@@ -1,0 +1,291 @@
+"""`check_anycast http`: every way in which a web server can be right, wrong or silent."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from anycast_checks.run import RUN
+from tests.unit.conftest import Ask, Printed
+from tests.unit.peer import (
+    Talk,
+    certificate,
+    hanging,
+    saying,
+    saying_for_ever,
+    stream_server,
+)
+
+PAGE = b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\nContent-Type: text/html\r\n\r\nWelcome home"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+LIMIT = "0.3"
+
+
+def http(ask: Ask, talk: Talk, *more: object) -> Printed:
+    with stream_server(talk) as port:
+        return ask("http", "-H", "127.0.0.1", "-p", port, "--tries", 1, "-t", LIMIT, *more)
+
+
+def test_a_right_answer(ask: Ask) -> None:
+    seen = http(ask, saying(PAGE), "--string", "Welcome", "--regex", "h.me$", "-v")
+
+    assert seen.code == 0
+    assert seen.text.startswith("HTTP OK - 127.0.0.1 announced: 200 OK, 12 bytes in ")
+    assert seen.perfdata["size"] == "12B;;;0"
+    assert seen.perfdata["cert_days"] == "U"
+    assert "Content-Type: text/html" in seen.output.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("answer", "more", "says"),
+    [
+        (b"HTTP/1.1 500 Oops\r\n\r\n", (), "500 Oops, 0 bytes: not the status"),
+        (b"HTTP/1.1 404 Not Found\r\n\r\n", (), "404 Not Found, 0 bytes: not the status"),
+        (b"HTTP/1.1 200 OK\r\n\r\n", ("--status", "204"), "200 OK, 0 bytes: not the status"),
+        (PAGE, ("--string", "Goodbye"), "200 OK, 12 bytes: no 'Goodbye' in the body"),
+        (PAGE, ("--regex", "^home"), "no '^home' in the body"),
+        (PAGE, ("--string", "Welcome", "--string", "you"), "no 'you' in the body"),
+        (PAGE, ("--string", "home", "--max-bytes", 7), "no 'home' in the first 7 bytes"),
+        (PAGE[:-3], (), "200 OK, then closed, 3 bytes too early"),
+        (CHUNKED + b"5\r\nWel", (), "200 OK, then closed after"),
+        (CHUNKED + b"zz\r\nWel", (), "200 OK, then "),
+        (PAGE[:20], (), "200 OK, then closed within the head"),
+        (PAGE[:12], (), "closed within the head"),
+        (PAGE[:9], (), "no HTTP: "),
+        (b"", (), "connection closed without an answer"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", (), "no HTTP: BadStatusLine SSH-2.0-OpenSSH_9.2"),
+        (b"\x00\xff" * 99, (), "no HTTP: "),
+        (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 999 + b"\r\n", (), "no HTTP: "),
+        (b"HTTP/1.1 200 " + b"x" * 99999, (), "no HTTP: LineTooLong"),
+        (b"HTTP/1.1 999999 OK\r\n\r\n", (), "no HTTP: "),
+    ],
+)  # fmt: skip
+def test_a_wrong_answer(ask: Ask, answer: bytes, more: tuple[object, ...], says: str) -> None:
+    seen = http(ask, saying(answer), *more)
+
+    assert seen.code == 2
+    assert seen.text.startswith("HTTP CRITICAL - 127.0.0.1 still announced: ")
+    assert says in seen.text
+
+
+@pytest.mark.parametrize(
+    ("talk", "says"),
+    [
+        (hanging(), "no answer within 0.3 s"),
+        (hanging(PAGE[:-3]), "200 OK, then not all of it in time"),
+        (hanging(CHUNKED), "200 OK, then not all of it in time"),
+    ],
+)
+def test_a_peer_that_hangs(ask: Ask, talk: Talk, says: str) -> None:
+    seen = http(ask, talk)
+
+    assert (seen.code, says in seen.text) == (2, True)
+
+
+@pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\n\r\n", CHUNKED])
+def test_an_endless_body_is_read_as_far_as_wanted(ask: Ask, head: bytes) -> None:
+    part = b"400\r\n" + b"x" * 1024 + b"\r\n" if head == CHUNKED else b"x" * 1024
+    seen = http(ask, saying_for_ever(head, part), "--max-bytes", 5000, "-t", 5)
+
+    assert seen.code == 0
+    assert "200 OK, more than 5000 bytes in " in seen.text
+
+
+def test_an_endless_head_ends_with_the_try(ask: Ask) -> None:
+    seen = http(ask, saying_for_ever(b"", b"HTTP/1.1 100 Continue\r\n\r\n"))
+
+    assert seen.code == 2
+    assert seen.line.startswith("HTTP CRITICAL - ")
+
+
+class TestRequest:
+    @pytest.fixture
+    def heard(self) -> list[bytes]:
+        return []
+
+    @pytest.fixture
+    def listener(self, heard: list[bytes]) -> Talk:
+        def talk(connection: socket.socket) -> None:
+            heard.append(connection.recv(65536))
+            connection.sendall(PAGE)
+
+        return talk
+
+    def test_it_is_what_was_asked_for(self, ask: Ask, listener: Talk, heard: list[bytes]) -> None:
+        more = ("--host", "www.example.org", "--url", "/a?b=c", "--header", "X-Probe: yes")
+        seen = http(ask, listener, *more)
+
+        assert seen.code == 0
+        request, _, head = heard[0].partition(b"\r\n")
+        assert request == b"GET /a?b=c HTTP/1.1"
+        lines = head.split(b"\r\n")
+        assert lines.count(b"Host: www.example.org") == 1
+        assert b"X-Probe: yes" in lines
+        assert b"Connection: close" in lines
+
+    def test_a_body_is_posted(self, ask: Ask, listener: Talk, heard: list[bytes]) -> None:
+        http(ask, listener, "--body", r"a=b\r\n")
+        assert heard[0].startswith(b"POST / HTTP/1.1\r\n")
+        assert b"Content-Length: 5\r\n" in heard[0]
+
+    def test_the_address_is_the_host_where_none_is_named(
+        self, ask: Ask, listener: Talk, heard: list[bytes]
+    ) -> None:
+        """Also while the instance is asked at another address."""
+        with stream_server(listener) as port:
+            seen = ask("http", "-H", "198.51.100.80", "-p", port, "--tries", 1)
+        assert seen.text.startswith("HTTP OK - 198.51.100.80 healthy, withdrawn: 127.0.0.1: 200")
+        assert f"Host: 198.51.100.80:{port}\r\n".encode() in heard[0]
+
+    def test_a_secret_is_not_in_the_transcript(self, ask: Ask, listener: Talk) -> None:
+        seen = http(ask, listener, "--header", "Authorization: Basic c2VjcmV0", "-vvv")
+        assert "c2VjcmV0" not in seen.output
+        assert "> (not shown)" in seen.output
+        assert "< HTTP/1.1 200 OK\\r\\n" in seen.output
+
+    def test_nothing_of_the_environment_is_used(
+        self, ask: Ask, listener: Talk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, "http://127.0.0.1:1/")
+        assert http(ask, listener).code == 0
+
+
+class TestRedirects:
+    @staticmethod
+    def to(location: str, status: str = "302 Found") -> bytes:
+        return f"HTTP/1.1 {status}\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n".encode()
+
+    def test_it_is_reported_and_not_followed(self, ask: Ask) -> None:
+        seen = http(ask, saying(self.to("https://www.example.org/")))
+        assert seen.code == 0
+        assert "302 Found to 'https://www.example.org/' in " in seen.text
+
+    def test_it_can_be_refused(self, ask: Ask) -> None:
+        seen = http(ask, saying(self.to("/login")), "--status", "200")
+        assert (seen.code, "302 Found to '/login': not the status" in seen.text) == (2, True)
+
+    @pytest.mark.parametrize("location", ["/home", "home?x=y", "//www.example.org:{port}/home"])
+    def test_on_the_same_host_it_is_followed(self, ask: Ask, location: str) -> None:
+        def talk(connection: socket.socket) -> None:
+            request = connection.recv(65536)
+            there = self.to(location.format(port=port))
+            connection.sendall(there if b" / HTTP" in request else PAGE)
+
+        with stream_server(talk) as port:
+            options = ("-p", port, "--tries", 1, "--follow", "--host", f"www.example.org:{port}")
+            seen = ask("http", "-H", "127.0.0.1", *options, "--string", "Welcome", "-v")
+        assert seen.code == 0, seen.output
+        assert "302, followed to /home" in seen.output
+
+    @pytest.mark.parametrize(
+        "location",
+        ["http://www.example.com/", "https://www.example.org/", "//www.example.com/", "http://[x/",
+         "http://www.example.org:99/", "ftp://www.example.org/"],
+    )  # fmt: skip
+    def test_elsewhere_it_is_not_followed(self, ask: Ask, location: str) -> None:
+        """Whoever answers there is not the instance on this endpoint."""
+        more = ("--follow", "--host", "www.example.org")
+        seen = http(ask, saying(self.to(location)), *more)
+        assert (seen.code, "302 Found to '" in seen.text) == (0, True)
+
+    def test_a_circle_ends(self, ask: Ask) -> None:
+        seen = http(ask, saying(self.to("/")), "--follow", "-t", 5)
+        assert (seen.code, "more than 5 redirects" in seen.text) == (2, True)
+
+
+class TestTls:
+    def https(self, ask: Ask, directory: Path, *more: object, days: float = 90.5) -> Printed:
+        context, trusted = certificate(directory, days)
+        with stream_server(saying(PAGE), context) as port:
+            options = ("-p", port, "--tries", 1, "--tls", "--ca-file", trusted)
+            return ask("http", "-H", "127.0.0.1", *options, *more)
+
+    @pytest.mark.parametrize("host", [(), ("--host", "www.example.org")])
+    def test_a_certificate_for_the_name_or_the_address(
+        self, ask: Ask, tmp_path: Path, host: tuple[str, ...]
+    ) -> None:
+        seen = self.https(ask, tmp_path, *host, "-v")
+        assert seen.code == 0, seen.output
+        assert "200 OK, 12 bytes in " in seen.text
+        assert "TLSv1.3, " in seen.output
+
+    def test_one_for_another_name(self, ask: Ask, tmp_path: Path) -> None:
+        seen = self.https(ask, tmp_path, "--host", "www.example.com")
+        assert seen.code == 2
+        assert "TLS: Hostname mismatch, certificate is not valid for 'www.example.com'" in seen.text
+
+    def test_one_of_nobody(self, ask: Ask, tmp_path: Path) -> None:
+        (tmp_path / "other").mkdir()
+        _, other = certificate(tmp_path / "other")
+        seen = self.https(ask, tmp_path, "--ca-file", other)
+        assert (seen.code, "TLS: self-signed certificate" in seen.text) == (2, True)
+
+    def test_an_expired_one(self, ask: Ask, tmp_path: Path) -> None:
+        """It fails every client that verifies."""
+        seen = self.https(ask, tmp_path, days=-2)
+        assert (seen.code, "TLS: certificate has expired" in seen.text) == (2, True)
+
+    @pytest.mark.parametrize(
+        ("more", "code", "says"),
+        [
+            (("--cert-warning", 30), 0, "200 OK, 12 bytes in "),
+            (("--cert-warning", 91), 1, "200 OK, 12 bytes: certificate expires in 90 days in "),
+            (("--cert-critical", 91), 2, "200 OK, 12 bytes: certificate expires in 90 days in "),
+            (("--cert-warning", 99, "--cert-critical", 91), 2, "certificate expires in 90 days"),
+        ],
+    )
+    def test_one_that_expires(
+        self, ask: Ask, tmp_path: Path, more: tuple[object, ...], code: int, says: str
+    ) -> None:
+        seen = self.https(ask, tmp_path, *more)
+        assert (seen.code, says in seen.text) == (code, True), seen.text
+        assert float(seen.perfdata["cert_days"].split(";")[0]) == pytest.approx(90.5, abs=0.1)
+
+    def test_without_verification_its_end_is_seen_nevertheless(
+        self, ask: Ask, tmp_path: Path
+    ) -> None:
+        context, _ = certificate(tmp_path, -2.5)
+        with stream_server(saying(PAGE), context) as port:
+            options = ("-p", port, "--tries", 1, "--tls", "--no-verify", "--cert-warning", 1)
+            seen = ask("http", "-H", "127.0.0.1", *options)
+        assert (seen.code, "certificate expired 60 hours ago" in seen.text) == (1, True)
+
+    def test_a_server_without_tls(self, ask: Ask) -> None:
+        seen = http(ask, saying(b"SSH-2.0-OpenSSH_9.2\r\n"), "--tls", "--no-verify")
+        assert (seen.code, "TLS: wrong version number" in seen.text) == (2, True)
+
+    def test_a_server_that_closes_in_the_handshake(self, ask: Ask) -> None:
+        seen = http(ask, saying(b""), "--tls", "--no-verify")
+        assert (seen.code, "TLS: connection closed" in seen.text) == (2, True)
+
+    def test_a_server_that_hangs_in_the_handshake(self, ask: Ask) -> None:
+        seen = http(ask, hanging(), "--tls", "--no-verify")
+        assert (seen.code, "no TLS handshake within 0.3 s" in seen.text) == (2, True)
+
+    @pytest.mark.parametrize("file", ["/nonexistent", "/dev/null"])
+    def test_authorities_that_cannot_be_read_are_our_trouble(self, ask: Ask, file: str) -> None:
+        with pytest.raises(Exception, match=f"cannot use --ca-file {file}: "):
+            http(ask, saying(PAGE), "--tls", "--ca-file", file)
+
+    def test_the_port_is_443(self, ask: Ask) -> None:
+        ask("http", "-H", "127.0.0.1", "--tls", "--no-verify", "--tries", 1, "-t", LIMIT)
+        assert "port 443 " in RUN.stage
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--status", "20"), ("--status", "300-200"), ("--status", ""), ("--url", "index.html"),
+        ("--url", "/a b"), ("--url", "/\r\nX: y"), ("--header", "X"), ("--header", "X: a\r\nY: b"),
+        ("--header", "Host: x"), ("--header", "X: \u00e9"), ("--method", "GET /"),
+        ("--host", "a b"), ("--host", "a/b"), ("--regex", "("), ("--string", ""),
+        ("--max-bytes", "0"), ("--ca-file", "/x"), ("--cert-warning", "9"),
+        ("--tls", "--cert-warning", "soon"), ("--tls", "--no-verify", "--ca-file", "/x"),
+    ],
+)  # fmt: skip
+def test_what_makes_no_sense_is_a_usage_error(ask: Ask, wrong: tuple[str, ...]) -> None:
+    with pytest.raises(Exception, match=f"(?i){wrong[-2].lstrip('-')}|tls"):
+        ask("http", "-H", "127.0.0.1", *wrong)

@@ -1,0 +1,126 @@
+"""`check_anycast ntp`: what a time server may answer, byte by byte."""
+
+from __future__ import annotations
+
+import struct
+import time
+from typing import Any
+
+import pytest
+
+from tests.unit.conftest import Ask, Printed
+from tests.unit.peer import Reply, datagram_server
+
+EPOCH = 2208988800
+
+
+def stamp(seconds: float) -> int:
+    return int((seconds + EPOCH) * 2**32) % 2**64
+
+
+def packet(query: bytes, **changes: Any) -> bytes:
+    """The answer of a good server, changed."""
+    good: dict[str, Any] = {
+        "leap": 0, "version": 4, "mode": 4, "stratum": 2, "reference": bytes([192, 0, 2, 1]),
+        "origin": int.from_bytes(query[40:48], "big"), "ahead": 0.0, "dispersion": 0.01,
+    } | changes  # fmt: skip
+    now = stamp(time.time() + good["ahead"])
+    return struct.pack(
+        "!BBbbII4sQQQQ",
+        good["leap"] << 6 | good["version"] << 3 | good["mode"],
+        good["stratum"], 6, -20, 0x1000, int(good["dispersion"] * 65536),
+        good["reference"], now, good["origin"], now, now,
+    )  # fmt: skip
+
+
+def answering(**changes: Any) -> Reply:
+    return lambda query: [packet(query, **changes)]
+
+
+def ntp(ask: Ask, reply: Reply, *more: object) -> Printed:
+    with datagram_server(reply) as port:
+        return ask("ntp", "-H", "127.0.0.1", "-p", port, "--tries", 1, "-t", 0.3, *more)
+
+
+def test_a_right_answer(ask: Ask) -> None:
+    seen = ntp(ask, answering(), "-v")
+    assert seen.code == 0
+    assert seen.text.startswith("NTP OK - 127.0.0.1 announced: stratum 2, offset ")
+    assert seen.perfdata["stratum"] == "2"
+    assert seen.perfdata["root_dispersion"].startswith("0.0099")
+    assert "reference 192.0.2.1, leap indicator 0" in seen.output
+
+
+@pytest.mark.parametrize("ahead", [-3.0, 3.0, 2.0**32 - 100])
+def test_the_offset_is_measured_and_has_a_sign(ask: Ask, ahead: float) -> None:
+    """Also where the server is in the next era, from 2036 on, while we are not."""
+    ahead = ahead if ahead < 2**31 else ahead - 2**32
+    seen = ntp(ask, answering(ahead=ahead), "--offset-critical", 1, "--offset-warning", 0.5)
+    assert seen.code == 2
+    assert float(seen.perfdata["offset"].split("s;")[0]) == pytest.approx(ahead, abs=0.2)
+    assert seen.perfdata["offset"].endswith("s;0.5;1")
+    assert f"offset {ahead:+.1f}" in seen.text
+    assert "is outside of 1 in " in seen.text
+
+
+def test_a_small_offset_is_a_warning_at_most(ask: Ask) -> None:
+    seen = ntp(ask, answering(ahead=-0.9), "--offset-critical", 2, "--offset-warning", 0.5)
+    assert (seen.code, "announced, offset -0.900 s is outside of 0.5 in " in seen.text) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"leap": 3, "stratum": 0, "reference": b"INIT"},
+         "not synchronised: leap 3, stratum 0, kiss code INIT in "),
+        ({"leap": 3, "stratum": 16}, "not synchronised: leap 3, stratum 16 in "),
+        ({"stratum": 16}, "not synchronised: leap 0, stratum 16 in "),
+        ({"stratum": 0, "reference": b"STEP"}, "leap 0, stratum 0, kiss code STEP in "),
+        ({"stratum": 5}, "stratum 5 is outside of 4 in "),
+    ],
+)  # fmt: skip
+def test_a_server_without_good_time(ask: Ask, changes: dict[str, Any], says: str) -> None:
+    seen = ntp(ask, answering(**changes), "--stratum-critical", 4)
+    assert (seen.code, says in seen.text) == (2, True), seen.text
+
+
+@pytest.mark.parametrize("code", ["RATE", "DENY", "RSTR"])
+def test_a_server_that_refuses_us_has_failed_nobody_else(ask: Ask, code: str) -> None:
+    seen = ntp(ask, answering(stratum=0, leap=3, reference=code.encode()))
+    assert seen.code == 3
+    assert f"127.0.0.1 announced, cannot tell: kiss code {code}: it " in seen.text
+    assert seen.perfdata["announced"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("reply", "says"),
+    [
+        (lambda _: [], "no answer within 0.3 s"),
+        (lambda _: [b"x" * 47], "ignored: 47 bytes are no NTP packet"),
+        (answering(origin=1), "ignored: the answer to another query"),
+        (answering(mode=3), "ignored: a packet of mode 3, which is not a server's"),
+        (answering(version=7), "ignored: a packet of version 7"),
+        (lambda query: [query], "ignored: a packet of mode 3"),
+    ],
+)
+def test_what_is_no_answer_is_not_taken_for_one(ask: Ask, reply: Reply, says: str) -> None:
+    seen = ntp(ask, reply)
+    assert (seen.code, says in seen.text) == (2, True), seen.text
+
+
+def test_the_right_answer_behind_a_wrong_one_counts(ask: Ask) -> None:
+    seen = ntp(ask, lambda query: [b"", packet(query, origin=5), packet(query)])
+    assert seen.code == 0
+
+
+def test_no_two_queries_are_alike_and_none_tells_the_time(ask: Ask) -> None:
+    heard: list[bytes] = []
+
+    def reply(query: bytes) -> list[bytes]:
+        heard.append(query)
+        return [packet(query)]
+
+    for _ in range(2):
+        ntp(ask, reply)
+    assert heard[0] != heard[1]
+    assert {(len(query), query[:40]) for query in heard} == {(48, b"\x23" + bytes(39))}

@@ -24,8 +24,9 @@ _UNKNOWN = 3
 _ROOM = 90  # characters of the first line for the performance data of the plugin
 _NUMBER = r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?"
 _RANGE = r"[-0-9.eE+:~@]*"
+_LABEL = r"[!-&(-<>-{}~]"  # printable, without quote, equals sign and bar
 _FIGURE = re.compile(
-    rf"(?:'([^'=|]+)'|([^\s'=|]+))=({_NUMBER}|U)([a-zA-Z%]*)"
+    rf"(?:'((?:{_LABEL}| )+)'|({_LABEL}+))=({_NUMBER}|U)([a-zA-Z%]*)"
     rf"(?:;({_RANGE}))?(?:;({_RANGE}))?(?:;({_NUMBER})?)?(?:;({_NUMBER})?)?;*(?=\s|$)",
     re.ASCII,
 )

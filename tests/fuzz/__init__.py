@@ -1,0 +1,1 @@
+"""Whatever bytes come from a peer: a state, and one clean line. See __main__.py."""

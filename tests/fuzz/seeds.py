@@ -1,0 +1,46 @@
+"""Good answers, for a fuzzer to begin with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dns.message
+import dns.rrset
+
+from tests.fuzz.targets import QUERY
+
+CAPTURED = Path(__file__).parents[1] / "unit/captured"
+
+
+def _dns() -> list[bytes]:
+    answer = dns.message.make_response(QUERY)
+    answer.answer.append(dns.rrset.from_text("www.example.org.", 5, "IN", "CNAME", "x.example."))
+    answer.answer.append(dns.rrset.from_text("x.example.", 5, "IN", "A", "192.0.2.80"))
+    wire = answer.to_wire()
+    return [b"\0" + wire[2:], b"\xff" + wire]
+
+
+def _ospf() -> list[bytes]:
+    """Whole answers, put together of what was captured question by question."""
+    parts = ("neighbor", "database-router", "database-network", "database-external", "ospf")
+    found = []
+    for form in ("json", "txt"):
+        style = "frr-8.4.4-redistribute-3-announce"
+        files = [CAPTURED / f"{style}-{part}.{form}" for part in parts]
+        found.append(b"".join(file.read_bytes() for file in files if file.exists()))
+    return found + [file.read_bytes() for file in sorted(CAPTURED.glob("*-all.*"))[:4]]
+
+
+SEEDS: dict[str, list[bytes]] = {
+    "dns": _dns(),
+    "http": [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nX: y\r\n\r\nabc",
+        b"HTTP/1.1 302 Found\r\nLocation: /x\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 204\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+    ],
+    "tcp": [b"220 mail\r\nready\r\n"],
+    "ntp": [bytes([0x24, 2, 6, 0xEC]) + bytes(range(44)), bytes([0xE4, 0]) + b"INIT" * 12],
+    "plugin": [b"\x01OK - fine | time=0.5s;1;2;0 'a b'=5%;@1:2;~:9;0;100\nmore", b"\x03"],
+    "ospf": _ospf(),
+}

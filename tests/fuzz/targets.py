@@ -1,0 +1,174 @@
+"""Everything that parses bytes of a peer, each from those bytes to the first line of output.
+
+A target takes any bytes. It raises nothing but AssertionError, and that is a bug.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import time
+from collections.abc import Callable
+
+import dns.flags
+import dns.name
+import dns.rcode
+import dns.rdatatype
+
+from anycast_checks import (
+    check_http,
+    check_ntp,
+    check_plugin,
+    check_tcp,
+    http_client,
+    ospf,
+    verdict,
+)
+from anycast_checks.address import Connection, Target
+from anycast_checks.dns_answer import (
+    MalformedError,
+    NotTheAnswerError,
+    Question,
+    is_truncated,
+    judge,
+    make_query,
+    parse,
+)
+from anycast_checks.errors import CheckError, PeerFailedError
+from anycast_checks.ntp_packet import NotTheAnswerError as NotTheNtpAnswerError
+from anycast_checks.ntp_packet import parse as parse_ntp
+from anycast_checks.observation import Metric, Observation, Outcome, Sample
+from anycast_checks.options import HealthOptions
+from anycast_checks.payload import expected_regex, expected_text
+from anycast_checks.program import Ended
+from anycast_checks.tls import Judgement
+
+VIP = "10.99.0.53"
+OPTIONS = HealthOptions(
+    address=VIP, deadline=10, verbose=3, instance="loopback", timeout=2, tries=3, retry_delay=0,
+    warning="0.5", critical=None, timeout_state="critical", client=False, port=1,
+)  # fmt: skip
+QUESTION = Question(
+    name=dns.name.from_text("www.example.org"), rdtype=dns.rdatatype.A, recurse=True,
+    rcode=dns.rcode.NOERROR, expected=(), only=False, required=dns.flags.Flag(0),
+    forbidden=dns.flags.Flag(0),
+)  # fmt: skip
+QUERY = make_query(QUESTION)
+LINE = re.compile(r"FUZZ (OK|WARNING|CRITICAL|UNKNOWN) - [ -{}~]+ \| [ -{}~]+")
+FIGURE = re.compile(r"('[^'=]+'|[^\s'=]+)=(U|-?\d+(\.\d+)?)[a-zA-Z%]*(;[-\d.:@~eE+]*){0,4}")
+
+
+class Fed(Connection):
+    """A connection from which only these bytes come, some at a time."""
+
+    def __init__(self, data: bytes) -> None:
+        target = Target(VIP, 1, 2, time.monotonic() + 2, noted=[])
+        super().__init__(socket.socket(), target)
+        self.close()
+        self._data = data
+
+    def send(self, data: bytes, *, secret: bool = False) -> None:
+        """Forget it."""
+
+    def receive(self, limit: int = 65535) -> bytes:
+        size = min(limit, 1 + len(self._data) % 7 * 50)
+        part, self._data = self._data[:size], self._data[size:]
+        self._note("<", part)
+        return part
+
+
+def judge_all(seen: Observation) -> None:
+    """Follow an observation to the output, in all places where it can be made."""
+    for address, announced in ((VIP, True), ("127.0.0.1", False), (VIP, None)):
+        sample = Sample(address, announced=announced, observation=seen)
+        result = verdict.judge(OPTIONS, (sample,), (Metric("declared"),))
+        assert 0 <= result.code <= 3
+        assert result.code != 2 or verdict.is_failing(OPTIONS, seen)
+        output = result.render("FUZZ", 3)
+        line, *more = output.removesuffix("\n").split("\n")
+        assert len(line) <= 200, line
+        assert LINE.fullmatch(line), line
+        figures = line.rpartition(" | ")[2]
+        assert not FIGURE.sub("", figures).strip(), figures
+        assert all(len(one) <= 200 and re.fullmatch(r"[ -{}~]*", one) for one in more)
+
+
+def observed(probe: Callable[[], Observation]) -> None:
+    """As the frame does with what a probe returns or raises."""
+    try:
+        seen = probe()
+    except PeerFailedError as error:
+        seen = Observation(Outcome.WRONG, str(error))
+    judge_all(seen)
+
+
+def of_dns(data: bytes) -> None:
+    """An answer to a DNS query; the first byte decides whether it has its id."""
+    wire = QUERY.id.to_bytes(2, "big") + data[1:] if data[:1] < b"\xf0" else data[1:]
+    is_truncated(QUERY, wire)
+    with contextlib.suppress(MalformedError, NotTheAnswerError):
+        observed(lambda: judge(QUESTION, parse(QUERY, wire), 0.1))
+
+
+def of_http(data: bytes) -> None:
+    """What comes over an HTTP connection."""
+    request = http_client.Request("GET", "/", {"Host": "www.example.org"})
+    expected = (expected_text("x"),)
+    question = check_http._Question(
+        request, (range(200, 400),), expected, 100, follow=False, tls=None, make=Connection
+    )
+
+    def probe() -> Observation:
+        response = http_client.ask(Fed(data), request, 100)
+        return check_http._judge(question, response, Judgement(), 0.1)
+
+    observed(probe)
+
+
+def of_tcp(data: bytes) -> None:
+    """What a TCP service says."""
+    expected = (expected_text("220 "), expected_regex("^[a-z]+$"))
+    talk = check_tcp._Talk(b"", expected, b"", Outcome.WRONG, None, Connection)
+    observed(lambda: Observation(Outcome.RIGHT, repr(check_tcp._converse(talk, Fed(data)))))
+
+
+def of_ntp(data: bytes) -> None:
+    """A datagram of a time server; the query's stamp is put in where it belongs."""
+    stamp = b"stampede"
+    packet = data[:24] + stamp + data[32:] if data[-1:] < b"\xf0" else data
+    limits = check_ntp._Limits("0.5", "1", "4")
+    try:
+        answer = parse_ntp(packet, stamp, 1.7e9, 1.7e9 + 0.1)
+    except NotTheNtpAnswerError:
+        return
+    observed(lambda: check_ntp._judge(limits, answer, 0.1))
+
+
+def of_plugin(data: bytes) -> None:
+    """What another plugin prints; the first byte is its status."""
+    ended = Ended((data[:1] or b"\0")[0] % 6 - 1, data[1:], data[:50], cut=False)
+    observed(lambda: check_plugin._judge("/x/check_y", ended, 0.1))
+
+
+def of_ospf(data: bytes) -> None:
+    """What vtysh prints, JSON or text."""
+    try:
+        view = ospf.read(data.decode("utf-8", "replace"))
+        routers = ospf.announcers(view, VIP)
+        ospf.announces(view, VIP)
+        ospf.unsettled(view)
+    except CheckError as error:
+        judge_all(Observation(Outcome.UNCLEAR, str(error)))
+        return
+    assert all(re.fullmatch(r"[\d.]+", router) for router in routers)
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    "dns": of_dns,
+    "http": of_http,
+    "tcp": of_tcp,
+    "ntp": of_ntp,
+    "plugin": of_plugin,
+    "ospf": of_ospf,
+}

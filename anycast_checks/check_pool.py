@@ -1,14 +1,14 @@
 """Count who announces the anycast address in OSPF."""
 
 import ipaddress
-import time
 
 import click
 
-from . import ospf, ospf_here
+from . import ospf
 from .command import check_command, literal, threshold
 from .observation import Metric
 from .options import Options
+from .ospf_here import ThisRouter
 from .verdict import CRITICAL, OK, WARNING, Verdict, is_outside, performance
 
 _LABELS = ("time", "announced", "routers")
@@ -51,8 +51,8 @@ def command(
     Asks the routing daemon of this host, any router or endpoint of the area, by vtysh: the user
     must be in the group frrvty (Quagga: quaggavty). It is the count of the handler's floor.
     """  # fmt: skip
-    ospf_here.require_ipv4(options.address)
-    view, seconds = ospf_here.look(options.address, time.monotonic() + options.deadline)
+    here = ThisRouter(options)
+    view = here.look()
     routers = sorted(ospf.announcers(view, options.address), key=ipaddress.ip_address)
     missing = [one for one in expected if one not in routers]
     number = len(routers)
@@ -67,9 +67,11 @@ def command(
     if missing:
         text += f", and not by {', '.join(missing)}"
     figures = (
-        Metric("time", seconds, "s", minimum=0),
+        Metric("time", here.seconds, "s", minimum=0),
         Metric("announced", int(view.router_id in routers)),
         Metric("routers", number, "", warning, critical, 0),
     )
     details = [f"{one}{' (asked)' if one == view.router_id else ''}" for one in routers]
-    return Verdict(state, text, " ".join(map(performance, figures)), details=tuple(details))
+    return Verdict(
+        state, text, " ".join(map(performance, figures)), details=(*details, *here.transcript)
+    )

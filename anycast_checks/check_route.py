@@ -6,12 +6,13 @@ from typing import Any
 
 import click
 
-from . import ospf, ospf_here
+from . import ospf
 from .command import check_command
 from .errors import CheckError
 from .observation import Metric
 from .options import Options
 from .ospf import View
+from .ospf_here import ThisRouter
 from .verdict import CRITICAL, OK, WARNING, Verdict, performance
 
 _LABELS = ("time", "announced", "in_ospf", "neighbors")
@@ -43,12 +44,11 @@ def command(options: Options, *, min_neighbors: int) -> Verdict:
     quaggavty).
     """  # fmt: skip
     vip = options.address
-    ospf_here.require_ipv4(vip)
-    until = time.monotonic() + options.deadline
+    here = ThisRouter(options)
     settled = time.monotonic() + _SETTLED
     while True:
-        places = _interfaces(vip, until)
-        view, seconds = ospf_here.look(vip, until)
+        places = _interfaces(vip, here)
+        view = here.look()
         announces = ospf.announces(view, vip)
         if announces == ("lo" in places) or time.monotonic() > settled:
             break
@@ -56,7 +56,7 @@ def command(options: Options, *, min_neighbors: int) -> Verdict:
     full = sum(neighbor.state == ospf.FULL for neighbor in view.neighbors)
     problems = [
         *_of_the_address(vip, places, announces=announces),
-        *_of_the_router_id(view, vip, until),
+        *_of_the_router_id(view, vip, here),
         *_of_the_neighbors(view, full, min_neighbors),
     ]
     state = max((one for one, _ in problems), key=int, default=OK)
@@ -64,7 +64,7 @@ def command(options: Options, *, min_neighbors: int) -> Verdict:
     well = f"{vip} {place}, router-id {view.router_id}, {full} neighbor{'s' * (full != 1)} Full"
     worst = next((text for one, text in problems if one == state), well)
     figures = (
-        Metric("time", seconds, "s", minimum=0),
+        Metric("time", here.seconds, "s", minimum=0),
         Metric("announced", int("lo" in places)),
         Metric("in_ospf", int(announces)),
         Metric("neighbors", full, "", None, f"{min_neighbors}:", 0),
@@ -78,13 +78,13 @@ def command(options: Options, *, min_neighbors: int) -> Verdict:
         state,
         worst,
         " ".join(map(performance, figures)),
-        details=(*others, *(details if options.verbose else ())),
+        details=(*others, *(details if options.verbose else ()), *here.transcript),
     )
 
 
-def _interfaces(vip: str, until: float) -> tuple[str, ...]:
+def _interfaces(vip: str, here: ThisRouter) -> tuple[str, ...]:
     """List the interfaces that carry the address."""
-    status, said, why = ospf_here.run(_ADDRESSES, until)
+    status, said, why = here.run(_ADDRESSES)
     try:
         links: Any = json.loads(said) if status == 0 else None
         return tuple(
@@ -107,10 +107,10 @@ def _of_the_address(vip: str, places: tuple[str, ...], *, announces: bool) -> li
     return []
 
 
-def _of_the_router_id(view: View, vip: str, until: float) -> list[Problem]:
+def _of_the_router_id(view: View, vip: str, here: ThisRouter) -> list[Problem]:
     if view.router_id == vip:
         return [(CRITICAL, f"{vip} is the OSPF router-id: configure `ospf router-id`")]
-    if ospf.router_id_is_explicit(lambda argv: ospf_here.run(argv, until)) is False:
+    if ospf.router_id_is_explicit(here.run) is False:
         return [
             (WARNING, f"{vip} may become the OSPF router-id: {view.router_id} is not configured")
         ]

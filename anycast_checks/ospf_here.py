@@ -1,5 +1,6 @@
 """OSPF as the routing daemon of this host has it, for the checks that ask it and nobody else."""
 
+import shlex
 import time
 from collections.abc import Sequence
 
@@ -7,7 +8,9 @@ import click
 
 from . import ospf, program
 from .address import is_ipv6
+from .dump import dump
 from .errors import CheckError
+from .options import Options
 from .ospf import View
 from .run import RUN
 
@@ -15,35 +18,41 @@ from .run import RUN
 _LIMIT = 256 * 1024 * 1024
 
 
-def require_ipv4(address: str) -> None:
-    """Refuse what OSPFv2 does not route. Raises: click.UsageError."""
-    if is_ipv6(address):
-        raise click.UsageError(f"--address {address}: only IPv4 is looked for in OSPF")
+class ThisRouter:
+    """The host that runs this, as its own programs tell; no question outlasts the deadline.
 
-
-def look(vip: str, until: float) -> tuple[View, float]:
-    """Ask vtysh, and return what it said, and how many seconds that took.
-
-    Args:
-        vip: a literal IPv4 address.
-        until: when the answer must be there, by `time.monotonic`.
+    Attributes:
+        seconds: which the last look at OSPF took.
+        transcript: for -vvv, what was run and what it said; empty below.
 
     Raises:
-        CheckError: it cannot be asked, or its answer cannot be read; the text says what to do.
+        click.UsageError: OSPFv2 does not route that address.
     """
-    RUN.stage = "asking the routing daemon by vtysh"
-    began = time.monotonic()
-    view = ospf.look(vip, lambda argv: run(argv, until))
-    return view, time.monotonic() - began
 
+    def __init__(self, options: Options) -> None:
+        if is_ipv6(options.address):
+            raise click.UsageError(f"--address {options.address}: only IPv4 is looked for in OSPF")
+        self.seconds = 0.0
+        self.transcript: list[str] = []
+        self._vip = options.address
+        self._until = time.monotonic() + options.deadline
+        self._verbose = options.verbose > 2
 
-def run(argv: Sequence[str], until: float) -> tuple[int, str, str]:
-    """Run a program of this host: its exit status, stdout and stderr. Raises: CheckError."""
-    ended = program.run(argv, until, _LIMIT)
-    if ended.cut:
-        raise CheckError(f"{argv[0]} printed more than {_LIMIT} bytes")
-    return (
-        ended.status,
-        ended.stdout.decode("utf-8", "replace"),
-        ended.stderr.decode("utf-8", "replace"),
-    )
+    def look(self) -> View:
+        """Ask the routing daemon. Raises: CheckError, with what to do."""
+        RUN.stage = "asking the routing daemon by vtysh"
+        began = time.monotonic()
+        view = ospf.look(self._vip, self.run)
+        self.seconds = time.monotonic() - began
+        return view
+
+    def run(self, argv: Sequence[str]) -> tuple[int, str, str]:
+        """Run a program: its exit status, stdout and stderr. Raises: CheckError."""
+        ended = program.run(argv, self._until, _LIMIT)
+        if ended.cut:
+            raise CheckError(f"{argv[0]} printed more than {_LIMIT} bytes")
+        if self._verbose:
+            self.transcript.append(f"> {shlex.join(argv)}")
+            self.transcript.extend(f"< {line}" for line in dump(ended.stdout))
+        stdout, stderr = (part.decode("utf-8", "replace") for part in (ended.stdout, ended.stderr))
+        return ended.status, stdout, stderr

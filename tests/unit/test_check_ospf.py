@@ -97,6 +97,13 @@ class TestRoute:
         assert "on lo, but not announced in OSPF" in lines[0]
         assert [line.split()[0] for line in lines[1:]] == [VIP, "0", "the"]
 
+    def test_the_transcript_shows_what_was_asked_and_said(self, host: Namespace) -> None:
+        lines = ask(host, "route", "-vvv").output.splitlines()
+        assert "> /sbin/ip -json address show" in lines
+        assert any(line.startswith("> /usr/bin/vtysh -c 'show ip ospf neighbor") for line in lines)
+        assert any(line.startswith('< {"routerId": "192.0.2.1"') for line in lines)
+        assert all(len(line) <= 200 for line in lines)
+
 
 class TestPool:
     def test_the_routers_are_counted_and_named(self, host: Namespace) -> None:

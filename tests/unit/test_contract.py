@@ -4,6 +4,7 @@ The first example at the end of a check's help is run, against addresses of this
 """
 
 import contextlib
+import json
 import os
 import re
 import select
@@ -13,6 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -382,6 +384,65 @@ def test_no_privilege_is_needed(name: str, closed_port: str) -> None:
     drop = ["/usr/bin/setpriv", "--inh-caps=-all", "--bounding-set=-all", "--no-new-privs"]
 
     assert check_anycast(*arguments(name, closed_port), wrapper=drop).code == 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
+@pytest.mark.parametrize("name", HEALTH)
+def test_nothing_has_to_be_written(name: str, closed_port: str) -> None:
+    """On a file system that is read-only, from / down."""
+    read_only = 'mount -o remount,bind,ro / && ! touch /tmp/x 2>&1 && exec "$@"'
+    wrapper = ["unshare", "--mount", "--propagation", "private", "sh", "-c", read_only, "sh"]
+    if subprocess.run([*wrapper, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this machine lets nobody remount")
+
+    assert check_anycast(*arguments(name, closed_port), wrapper=wrapper).code == 2
+
+
+@pytest.mark.parametrize("name", HEALTH)
+def test_the_deadline_is_kept(name: str, peer: Peer) -> None:
+    """Also by a process that was not given time to run."""
+    began = time.monotonic()
+    with start(
+        *arguments(name, peer.port, "-t", "3", "--tries", "1", "--deadline", "4.5")
+    ) as process:
+        peer.wait_until_asked()
+        process.send_signal(signal.SIGSTOP)
+        while time.monotonic() < began + 5:
+            time.sleep(0.1)
+        process.send_signal(signal.SIGCONT)
+        output, errors = process.communicate(timeout=30)
+
+    seen = Printed(process.returncode, output)
+    assert_unknown(seen)
+    assert errors == ""
+    assert "deadline of 4.5 s reached while asking 127.0.0.1" in seen.text
+
+
+@pytest.mark.skipif(not shutil.which("icinga2"), reason="icinga2 is not installed")
+def test_an_engine_reads_the_figures(peer: Peer, closed_port: str) -> None:
+    """By Icinga's own parser of performance data."""
+    figures: dict[str, str] = {}
+    for name in HEALTH:
+        for more in ((), ("-H", VIP_ELSEWHERE), ("--mispelt",), ("-w", "1:2", "-c", "@~:5")):
+            for seen in (
+                check_anycast(*arguments(name, closed_port, "--tries", "1", *more)),
+                check_anycast(*arguments(name, peer.port, "--tries", "1", "-t", "0.1", *more)),
+            ):
+                figures |= {f"'{label}'={value}": value for label, value in seen.perfdata.items()}
+    known = [one for one, value in figures.items() if not value.startswith("U")]
+    asked = ", ".join(f'parse_performance_data("{one}")' for one in known)
+    said = subprocess.run(
+        ["icinga2", "console", "--eval", f"[ {asked} ]"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+
+    read = json.loads(said.stdout)
+    assert len(read) == len(known)
+    for one, value in zip(known, read, strict=True):
+        label, _, figure = one.partition("=")
+        number = re.match(r"-?[\d.]+", figure)
+        assert number
+        assert (f"'{value['label']}'", value["value"]) == (label, float(number[0]))
 
 
 @pytest.mark.parametrize("name", HEALTH)

@@ -11,7 +11,8 @@ import pytest
 
 TEMPLATES = Path(__file__).parents[2] / "icinga2-templates"
 COMMANDS = (TEMPLATES / "anycast-commands.conf").read_text(encoding="utf-8")
-TABLES = dict(re.findall(r"^AnycastOptions\.(\w+) = \{\n(.*?)^\}", COMMANDS, re.M | re.S))
+TABLE = re.compile(r"^AnycastOptions\.(\w+) = \{(\}|\n.*?^\})", re.M | re.S)
+TABLES = dict(TABLE.findall(COMMANDS))
 OBJECTS = dict(re.findall(r'^object (\w+ "\w+") \{\n(.*?)^\}', COMMANDS, re.M | re.S))
 
 # --reason is free text, which never comes from an engine; the others end the command at once.

@@ -165,10 +165,15 @@ class Site:
 
 def confirmation(vip: Vip) -> Argv:
     """Build the command that confirms: the VIP's check, its address, and a single try."""
+    return check_of(vip, "--tries", "1")
+
+
+def check_of(vip: Vip, *more: str) -> Argv:
+    """Build the command of the VIP's check, with its address and more options."""
     words = list(vip.check)
     # What follows "--" is another plugin's command line.
     place = words.index("--") if "--" in words else len(words)
-    return (*words[:place], "-H", vip.address, "--tries", "1", *words[place:])
+    return (*words[:place], "-H", vip.address, *more, *words[place:])
 
 
 def _write(file: str) -> Argv:

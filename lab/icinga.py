@@ -95,6 +95,7 @@ class Icinga:
         self._password = secrets.token_hex(16)
         self._process: subprocess.Popen[str] | None = None
         self._api: Api | None = None
+        self._is_prepared = False
 
     def start(self) -> None:
         """Start it, and wait until it answers.
@@ -102,8 +103,9 @@ class Icinga:
         Raises:
             LabError: the configuration is wrong, in Icinga's words.
         """
-        if not self._api:
-            self._api = self._prepare()
+        if not self._is_prepared:
+            self._prepare()
+            self._is_prepared = True
         argv = ["icinga2", "daemon", f"-DNodeName={self._host.name}"]
         argv += [f"-D{name}={BASE}/{directory}" for name, directory in DIRECTORIES.items()]
         argv += ["-c", CONFIGURATION]
@@ -182,17 +184,43 @@ class Icinga:
             return False
         return True
 
-    def _prepare(self) -> Api:
+    def _prepare(self) -> None:
+        self._write(MAIN.format(user=API_USER, password=self._password))
+        self._api = Api(self._host, (API_USER, self._password), self._make_certificate())
+
+    def _write(self, main: str) -> None:
         for directory in NEEDED:
             self._host.make_directory(f"{BASE}/{directory}", owner=USER, mode=0o750)
-        main = MAIN.format(user=API_USER, password=self._password)
         self._host.write(CONFIGURATION, main, owner=USER, mode=0o600)
         self._host.write("/etc/icinga2/lab.conf", self._configuration)
         # A copy, since the checkout may be readable by root only.
         self._host.make_directory("/etc/icinga2/templates")
         for file in sorted(self._templates.glob("*.conf")):
             self._host.write(f"/etc/icinga2/templates/{file.name}", file.read_text())
-        return Api(self._host, (API_USER, self._password), self._make_certificate())
+
+    def sign(self, name: str) -> dict[str, str]:
+        """Make a certificate for another node: the files of its certificate directory."""
+        base = f"{BASE}/data/{name}"
+        certs, own = f"{BASE}/data/certs", self._host.name
+        new = ["openssl", "req", "-new", "-nodes", "-subj", f"/CN={name}", "-newkey", "ec"]
+        new += ["-pkeyopt", "ec_paramgen_curve:prime256v1", "-keyout", f"{base}.key"]
+        sign = [
+            "openssl",
+            "x509",
+            "-req",
+            "-days",
+            "2",
+            "-in",
+            f"{base}.csr",
+            "-out",
+            f"{base}.crt",
+        ]
+        sign += ["-CA", f"{certs}/{own}.crt", "-CAkey", f"{certs}/{own}.key", "-CAcreateserial"]
+        for argv in ([*new, "-out", f"{base}.csr"], sign):
+            self._host.run(argv, user=USER, check=True)
+        files = {f"{name}.key": f"{base}.key", f"{name}.crt": f"{base}.crt"}
+        files["ca.crt"] = f"{certs}/ca.crt"
+        return {file: self._host.read(path) for file, path in files.items()}
 
     def _make_certificate(self) -> str:
         # Not `icinga2 pki`, whose RSA keys take up to ten seconds.

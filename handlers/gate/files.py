@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import shlex
 from importlib.resources import files
 
+from ..endpoint import check_of
 from ..errors import ConfigurationError
 from ..fleet import Ssh, Vip
 from .allowed import Command, commands
@@ -14,6 +16,7 @@ ALLOW = "/etc/anycast/gate.allow"
 SUDOERS = "/etc/sudoers.d/anycast"
 PUBLIC_KEY = re.compile(r"[a-z0-9@.-]+ [A-Za-z0-9+/]+=*( [ -~]*)?")
 AGAIN = "# Made by `anycast-handler gate`; to be made anew after a change of the fleet file.\n"
+NRPE = "/etc/nagios/nrpe.d/anycast.cfg"
 # What is before it is whole.
 END = "# end\n"
 
@@ -39,6 +42,23 @@ def sudoers(ssh: Ssh, vips: tuple[Vip, ...]) -> str:
     return (
         f"{AGAIN}Defaults:{ssh.user} !requiretty\n{ssh.user} ALL=(root) NOPASSWD: \\\n    {rules}\n"
     )
+
+
+def nrpe(vips: tuple[Vip, ...]) -> str:
+    """Write the commands by which NRPE runs the checks of some VIPs, for NRPE.
+
+    Nothing of them comes from the network. nrpe gives each to a shell.
+
+    Raises:
+        ConfigurationError: a check has a line break, which nrpe.cfg cannot express.
+    """
+    text = AGAIN
+    for vip in vips:
+        line = shlex.join(check_of(vip))
+        if "\n" in line:
+            raise ConfigurationError(f"vip.{vip.name}.check: nrpe.cfg has no room for a line break")
+        text += f"command[anycast_{vip.name}]={line}\n"
+    return text
 
 
 def authorized_keys(ssh: Ssh) -> str:

@@ -23,6 +23,8 @@ PROGRAMS = {
     "icinga2": "icinga2-bin",
     "/usr/lib/nagios/plugins/check_by_ssh": "monitoring-plugins-basic",
     "/usr/lib/nagios/plugins/check_dig": "monitoring-plugins-standard",
+    "/usr/lib/nagios/plugins/check_nrpe": "nagios-nrpe-plugin",
+    "nrpe": "nagios-nrpe-server",
     "nginx": "nginx-light",
     "chronyd": "chrony",
     "dig": "bind9-dnsutils",

@@ -156,7 +156,8 @@ def test_example_gives_a_health_and_a_control_service_for_each_endpoint(icinga: 
 
     assert result.returncode == 0, result.stdout
     assert sorted(icinga.services()) == [
-        f"ns{n}!anycast-{kind}-resolver" for n in (1, 2, 3) for kind in ("control", "health")
+        *(f"ns{n}!anycast-{kind}-resolver" for n in (1, 2, 3) for kind in ("control", "health")),
+        *(f"resolver!anycast-{kind}-resolver" for kind in ("client", "pool")),
     ]
 
 
@@ -175,6 +176,59 @@ def test_health_service_runs_the_event_handler_and_has_no_command_endpoint(icing
         assert service["command_endpoint"] == '""'
         assert service["volatile"] == "false"
         assert service["enable_flapping"] == "false"
+
+
+def test_the_address_itself_is_watched_without_a_handler(icinga: Icinga) -> None:
+    """A client's question cannot tell which endpoint has failed."""
+    icinga.validate(example())
+    services = icinga.services()
+    client, pool = (services[f"resolver!anycast-{x}-resolver"] for x in ("client", "pool"))
+
+    assert client["check_command"] == '"anycast_dns"'
+    assert (client["anycast_client"], client["command_endpoint"]) == ("true", '""')
+    assert (pool["check_command"], pool["anycast_check"]) == ('"anycast_by_ssh"', '"pool"')
+    assert pool["anycast_ssh_address"] == '"192.0.2.11"'
+    for service in (client, pool):
+        assert service["event_command"] == '""'
+        assert service["enable_event_handler"] == "false"
+
+
+AGENT = 'object Endpoint "ns1" { }\nobject Zone "ns1" { endpoints = [ "ns1" ], parent = "mon" }\n'
+MASTER = 'object Endpoint "mon" { }\nobject Zone "mon" { endpoints = [ "mon" ] }\n'
+
+
+@pytest.mark.parametrize("where", ["vip", "host"])
+@pytest.mark.parametrize(
+    ("transport", "command", "handler", "endpoint", "interval"),
+    [
+        ("by_ssh", "anycast_by_ssh", "anycast_event", "", "30"),
+        ("nrpe", "anycast_nrpe", "anycast_event", "", "30"),
+        ("agent", "anycast_dns", "", "ns1", "5"),
+    ],
+)
+def test_one_variable_chooses_the_transport(
+    icinga: Icinga, where: str, transport: str, command: str, handler: str, endpoint: str,
+    interval: str,
+) -> None:  # fmt: skip
+    """With the agent the handler would run there, away from its lock: the control service acts."""
+    key = f', transport = "{transport}"' if where == "vip" else ""
+    head = f'address = "192.0.2.11"\nvars.anycast_transport = "{transport}"'
+    objects = host(f"{{ {VIP}{key} }}", **({} if where == "vip" else {"head": head}))
+    result = icinga.validate(MASTER + AGENT + objects)
+    assert result.returncode == 0, result.stdout
+    services = icinga.services()
+    health, control = (services[f"ns1!anycast-{x}-resolver"] for x in ("health", "control"))
+
+    assert health["check_command"] == f'"{command}"'
+    assert health["event_command"] == f'"{handler}"'
+    assert health["command_endpoint"] == f'"{endpoint}"'
+    assert health["enable_event_handler"] == ("false" if transport == "agent" else "true")
+    assert (control["check_interval"], control["command_endpoint"]) == (interval, '""')
+
+
+def pool(settings: str) -> str:
+    head = 'import "anycast-pool-host"'
+    return f'object Host "ns1" {{ {head}\n vars.anycast_pool["resolver"] = {{ {settings} }} }}\n'
 
 
 def test_keys_of_one_vip_override_the_defaults(icinga: Icinga) -> None:
@@ -205,6 +259,11 @@ def test_the_time_out_of_the_engine_follows_the_deadline(icinga: Icinga) -> None
         (host(f'{{ {VIP}, dns_expct = "x" }}'), "no key 'dns_expct'"),
         (host(f"{{ {VIP}, intervall = 5 }}"), "no key 'intervall'"),
         (host('{ address = "10.99.0.53", check = "dsn" }'), "check must be one of: dns"),
+        (host(f'{{ {VIP}, transport = "telnet" }}'), "transport must be one of: by_ssh, nrpe"),
+        (pool(VIP), "key 'ssh_address' is missing"),
+        (pool(f'{VIP}, ssh_address = "192.0.2.11", pool_warn = 3'), "no key 'pool_warn'"),
+        (pool('check = "dns", dns_query = "x.example"'), "key 'address' is missing"),
+        (pool('address = "10.99.0.53", check = "pool"'), "check must be one of: dns"),
         (host(f"{{ {VIP}, client = true }}"), "'client' cannot tell which endpoint"),
         (host('"10.99.0.53"'), 'vars.anycast["resolver"]: must be a dictionary'),
         (host(f"{{ {VIP} }}", head=""), "the host has no address"),

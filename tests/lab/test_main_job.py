@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,47 +12,10 @@ from lab import Lab
 from lab.icinga import HEALTH, Icinga, endpoints
 from lab.topology import ENDPOINTS, QUERY, STYLES, VIP, VIP_NAME
 from lab.waiting import wait_until
+from tests.lab.monitored import PACE, Monitored
 
-LATCH = f"/var/lib/anycast/{VIP}.latch.json"
-LOG = "/var/log/anycast-handler/decisions.jsonl"
 # The trap of anycast: after a withdrawal the address is answered by another endpoint.
 TRAP_SECONDS = 60.0
-PACE = "timeout = 0.5, interval = 1s, retry = 1s, attempts = 2, control_interval = 3s"
-
-
-class Monitored:
-    """A lab that Icinga watches."""
-
-    def __init__(self, lab: Lab, icinga: Icinga) -> None:
-        self.lab = lab
-        self.icinga = icinga
-        self.ns1 = lab.endpoint("ns1")
-
-    def restart(self) -> None:
-        """Put everything in order."""
-        self.icinga.switch_event_handlers(enabled=True)
-        for endpoint in self.lab.endpoints:
-            endpoint.resolver.repair()
-            if not endpoint.announced:
-                endpoint.host.run(["ifup", "--force", "lo:0"], check=True)
-            endpoint.host.run(["rm", "-f", LATCH])
-        for place in ENDPOINTS:
-            self.icinga.wait_for(place.name, HEALTH, "OK")
-        wait_until(lambda: len(self.lab.routed()) == len(ENDPOINTS), "all are in the routing")
-        self.lab.mon.run(["rm", "-f", LOG], check=True)
-
-    def decisions(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.lab.mon.run(["cat", LOG]).stdout.splitlines()]
-
-    def acts(self) -> list[tuple[str, str, str]]:
-        return [
-            (entry["verb"], entry["endpoint"], entry["action"])
-            for entry in self.decisions()
-            if entry["action"] in ("withdraw", "restore")
-        ]
-
-    def wait_until_routed(self, *names: str) -> None:
-        wait_until(lambda: self.lab.routed() == names, f"{names} are in the routing", 40)
 
 
 @pytest.fixture(scope="module")

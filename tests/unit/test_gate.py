@@ -338,6 +338,18 @@ class TestFiles:
         assert "sudo -n /sbin/ifdown lo:0\n" in text
         assert "sudo -n /sbin/ifdown lo:1\n" in text
 
+    def test_nrpe_has_a_line_for_each_vip_that_its_shell_understands(self) -> None:
+        check = ("/x/check_anycast", "plugin", "--", "/x/check_y", "{address}", "a b;$(id)`id`'")
+        twin = RESOLVER._replace(name="twin", address="10.99.0.54", check=check)
+        lines = files.nrpe((RESOLVER, twin)).splitlines()
+        assert lines[0].startswith("#")
+        names = [line.split("=", 1)[0] for line in lines[1:]]
+        assert names == ["command[anycast_resolver]", "command[anycast_twin]"]
+        words = shlex.split(lines[2].split("=", 1)[1])
+        assert words == [*check[:2], "-H", "10.99.0.54", *check[2:]]
+        with pytest.raises(ConfigurationError, match=r"vip\.twin\.check: .* line break"):
+            files.nrpe((twin._replace(check=("a\nb",)),))
+
     def test_the_key_may_do_nothing_but_the_gate(self, tmp_path: Path) -> None:
         ssh = SSH._replace(identity=str(tmp_path / "id"))
         (tmp_path / "id.pub").write_text("ssh-ed25519 AAAAC3Nza+/= nagios@mon\n")

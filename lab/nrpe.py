@@ -1,0 +1,30 @@
+"""NRPE on an endpoint, as an administrator would set it up with what this project prints."""
+
+from __future__ import annotations
+
+from . import monitoring
+from .daemon import Daemon
+from .host import Host
+from .topology import MON, Place
+
+CONFIGURATION = "/etc/nagios/nrpe-lab.cfg"
+COMMANDS = "/etc/nagios/nrpe.d/anycast.cfg"
+TEXT = """\
+server_address={address}
+server_port=5666
+allowed_hosts={monitoring}
+nrpe_user=nagios
+nrpe_group=nagios
+pid_file=/run/nrpe-lab.pid
+command_timeout=60
+dont_blame_nrpe=0
+include={commands}
+"""
+
+
+def nrpe(mon: Host, host: Host, place: Place) -> Daemon:
+    """Prepare it, for the monitoring host alone."""
+    host.write(COMMANDS, monitoring.gate(mon, "nrpe"))
+    text = TEXT.format(address=place.address, monitoring=MON.address, commands=COMMANDS)
+    host.write(CONFIGURATION, text)
+    return Daemon(host, ["nrpe", "-c", CONFIGURATION, "-d"], "/run/nrpe-lab.pid")

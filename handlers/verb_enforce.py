@@ -9,6 +9,7 @@ import click
 from anycast_checks.line import clean
 
 from .command import acting_options, engine_options, engine_request, place
+from .decision import State, StateType
 from .operation import operate
 
 
@@ -16,13 +17,23 @@ from .operation import operate
 @place
 @engine_options
 @acting_options
+@click.option(
+    "--checked",
+    type=float,
+    metavar="TIME",
+    help="When the engine last checked the health service; 0 for never, which is UNKNOWN"
+    " SOFT whatever --state says.",
+)
 @click.pass_obj
-def command(file: str, /, vip: str, endpoint: str, **options: Any) -> int:
+def command(file: str, /, vip: str, endpoint: str, checked: float | None, **options: Any) -> int:
     """Look, and put right what a lost or failed event left (an active check).
 
     OK: as it should be. WARNING: withdrawn, and what is awaited. CRITICAL: broken and still
     announced. UNKNOWN: could not look.
-    """
+    """  # fmt: skip
+    if checked is not None and not checked > 0:
+        # To Nagios, what was never checked is OK HARD.
+        options |= {"state": State.UNKNOWN.name, "state_type": StateType.SOFT.name}
     fleet, request = engine_request(file, "enforce", (vip, endpoint), options)
     outcome = operate(fleet, request)
     announced = "U" if outcome.announced is None else int(outcome.announced)

@@ -25,6 +25,7 @@ PROGRAMS = {
     "/usr/lib/nagios/plugins/check_dig": "monitoring-plugins-standard",
     "/usr/lib/nagios/plugins/check_nrpe": "nagios-nrpe-plugin",
     "nrpe": "nagios-nrpe-server",
+    "nagios4": "nagios4-core",
     "nginx": "nginx-light",
     "chronyd": "chrony",
     "dig": "bind9-dnsutils",

@@ -116,6 +116,22 @@ def test_a_recovery_is_restored_after_the_hold_down_and_counted(
     assert (code, "1 automatic restores" in output, announced(host)) == (0, True, False)
 
 
+@pytest.mark.parametrize("never", ["0", "-1", "0.0"])
+def test_what_the_engine_never_checked_is_no_recovery(
+    host: Namespace, monitor: Monitor, never: str
+) -> None:
+    """To Nagios it is OK HARD."""
+    monitor.configure("hold_down = 0")
+    withdraw(monitor)
+    monitor.check_says("OK", 0)
+    code, output = monitor.enforce("OK", "HARD", "--checked", never, "--downtime", "00")
+    assert (code, "UNKNOWN" in output, announced(host)) == (1, True, False)
+    assert monitor.enforce("OK", "HARD", "--checked", "1763990000", "--downtime", "10")[0] == 1
+    assert not announced(host)
+    assert monitor.enforce("OK", "HARD", "--checked", "1763990000", "--downtime", "00")[0] == 0
+    assert announced(host)
+
+
 def test_a_recovery_that_is_not_confirmed_is_not_restored(
     host: Namespace, monitor: Monitor
 ) -> None:

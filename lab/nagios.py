@@ -1,0 +1,170 @@
+"""Monitoring: the real Nagios 4 on a host, with the templates of this project."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from .daemon import Daemon
+from .errors import LabError
+from .host import Host
+from .topology import ENDPOINTS, QUERY, RIGHT_ANSWER, VIP, VIP_NAME
+from .waiting import wait_until
+
+USER = "nagios"
+TEMPLATES = Path(__file__).parents[1] / "nagios-templates"
+BASE = "/var/lib/nagios4-lab"
+CONFIGURATION = f"{BASE}/nagios.cfg"
+STATES = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
+HEALTH, CONTROL = f"anycast-health-{VIP_NAME}", f"anycast-control-{VIP_NAME}"
+# Faster than the templates; all else is what they advise.
+MAIN = f"""\
+cfg_dir={BASE}/objects
+resource_file={BASE}/resource.cfg
+log_file={BASE}/nagios.log
+status_file={BASE}/status.dat
+status_update_interval=1
+object_cache_file={BASE}/objects.cache
+precached_object_file={BASE}/objects.precache
+state_retention_file={BASE}/retention.dat
+temp_file={BASE}/nagios.tmp
+temp_path={BASE}
+check_result_path={BASE}/spool
+lock_file={BASE}/nagios.pid
+query_socket={BASE}/nagios.qh
+command_file={BASE}/nagios.cmd
+check_external_commands=1
+nagios_user={USER}
+nagios_group={USER}
+service_check_timeout_state=u
+service_check_timeout=60
+event_handler_timeout=30
+enable_event_handlers=1
+interval_length=1
+service_inter_check_delay_method=n
+max_service_check_spread=1
+illegal_macro_output_chars=`~$&|'"<>
+"""
+OBJECTS = """\
+define timeperiod {
+    timeperiod_name 24x7
+    alias           always
+    monday          00:00-24:00
+    tuesday         00:00-24:00
+    wednesday       00:00-24:00
+    thursday        00:00-24:00
+    friday          00:00-24:00
+    saturday        00:00-24:00
+    sunday          00:00-24:00
+}
+define command {
+    command_name    none
+    command_line    /bin/true
+}
+define contact {
+    contact_name                    nagiosadmin
+    host_notifications_enabled      0
+    service_notifications_enabled   0
+    host_notification_period        24x7
+    service_notification_period     24x7
+    host_notification_commands      none
+    service_notification_commands   none
+}
+define command {
+    command_name    check-host-alive
+    command_line    /bin/true
+}
+"""
+CHECK = f"/usr/lib/nagios/plugins/check_anycast dns -H {VIP} --query {QUERY}"
+CHECK += f" --expect {RIGHT_ANSWER} --timeout 0.5"
+OF_HEALTH = "!".join(
+    f"${macro}::{HEALTH}$"
+    for macro in ("SERVICESTATE", "SERVICESTATETYPE", "LASTSERVICECHECK", "SERVICEDOWNTIME")
+)
+
+
+def endpoints(transport: str) -> str:
+    """Write the objects that a user of the templates would, by "by_ssh" or "nrpe"."""
+    command = f"anycast_by_ssh!{CHECK}" if transport == "by_ssh" else "anycast_nrpe"
+    return "".join(
+        f"""
+define host {{
+    host_name             {place.name}
+    address               {place.address}
+    check_command         check-host-alive
+    max_check_attempts    3
+    check_period          24x7
+    contacts              nagiosadmin
+}}
+define service {{
+    use                    anycast-health
+    host_name              {place.name}
+    service_description    {HEALTH}
+    _ANYCAST_VIP           {VIP_NAME}
+    check_command          {command}
+    check_interval         1
+    retry_interval         1
+    max_check_attempts     2
+    contacts               nagiosadmin
+}}
+define service {{
+    use                    anycast-control
+    host_name              {place.name}
+    service_description    {CONTROL}
+    _ANYCAST_VIP           {VIP_NAME}
+    check_command          anycast_enforce!{OF_HEALTH}
+    check_interval         3
+    retry_interval         3
+    contacts               nagiosadmin
+}}
+"""
+        for place in ENDPOINTS
+    )
+
+
+class Nagios(Daemon):
+    """The daemon on one host of the lab, as the user nagios.
+
+    Args:
+        host: where it runs.
+        configuration: the user's objects; the templates of this project are included before.
+    """
+
+    def __init__(self, host: Host, configuration: str) -> None:
+        argv = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--init-groups"]
+        super().__init__(host, [*argv, "nagios4", "-d", CONFIGURATION], f"{BASE}/nagios.pid")
+        self._configuration = configuration
+
+    def start(self) -> None:
+        """Start it, and wait until it has written its status. Raises: LabError, in its words."""
+        for directory in ("", "objects", "spool"):
+            self._host.make_directory(f"{BASE}/{directory}", owner=USER)
+        self._host.write(CONFIGURATION, MAIN)
+        self._host.write(f"{BASE}/resource.cfg", "$USER1$=/usr/lib/nagios/plugins\n")
+        for file in sorted(TEMPLATES.glob("*.cfg")):
+            self._host.write(f"{BASE}/objects/{file.name}", file.read_text())
+        self._host.write(f"{BASE}/objects/lab.cfg", OBJECTS + self._configuration)
+        self._host.run(["nagios4", "-v", CONFIGURATION], user=USER, check=True)
+        super().start()
+
+    def state(self, host: str, service: str) -> tuple[str, str, str]:
+        """Give a service's state, its state type and its output; raises LabError without one."""
+        for block in self._host.run(["cat", f"{BASE}/status.dat"]).stdout.split("servicestatus {"):
+            values = dict(re.findall(r"^\t(\w+)=(.*)$", block, re.MULTILINE))
+            found = (values.get("host_name"), values.get("service_description"))
+            if found == (host, service):
+                kind = "HARD" if values["state_type"] == "1" else "SOFT"
+                return STATES[int(values["current_state"])], kind, values["plugin_output"]
+        raise LabError(f"Nagios knows no {host}!{service}")
+
+    def wait_for(self, host: str, service: str, state: str, seconds: float = 40.0) -> str:
+        """Wait until a service has this state, HARD; its output."""
+
+        def there() -> str | None:
+            found, kind, output = self.state(host, service)
+            return f"{output} " if (found, kind) == (state, "HARD") and output else None
+
+        return wait_until(there, f"{host}!{service} is {state} HARD", seconds)
+
+    def _obeys(self) -> bool:
+        return "servicestatus" in self._host.run(["cat", f"{BASE}/status.dat"]).stdout

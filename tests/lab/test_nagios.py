@@ -1,0 +1,115 @@
+"""Nagios 4 instead of Icinga, by SSH and by NRPE: the same job, and no harm where it fails."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab import Lab
+from lab.daemon import Daemon
+from lab.nagios import BASE, CONFIGURATION, CONTROL, HEALTH, TEMPLATES, Nagios, endpoints
+from lab.nrpe import nrpe
+from lab.topology import ENDPOINTS
+from lab.waiting import wait_until
+from tests.lab.scene import Scene
+
+
+class Watched:
+    """A lab that Nagios watches by one transport; `end` is the transport's daemon on ns1."""
+
+    def __init__(self, lab: Lab, nagios: Nagios, end: Daemon) -> None:
+        self.lab = lab
+        self.nagios = nagios
+        self.end = end
+        self.scene = Scene(lab)
+
+    def acts(self) -> list[tuple[str, str]]:
+        """List what the handler has done, and to whom."""
+        found = [(entry["endpoint"], entry["action"]) for entry in self.scene.log()]
+        return [act for act in found if act[1] in ("withdraw", "restore")]
+
+
+class Sshd(Daemon):
+    """The endpoint's sshd, as the lab has started it."""
+
+    def __init__(self, lab: Lab) -> None:
+        host = lab.host("ns1")
+        super().__init__(host, ["/usr/sbin/sshd", "-E", "/var/log/sshd.log"], "/run/sshd.pid")
+
+
+@pytest.fixture(scope="module", params=["by_ssh", "nrpe"])
+def made(venv: Path, request: pytest.FixtureRequest) -> Iterator[Watched]:
+    with Lab(venv=venv, hold_down=3) as lab:
+        daemons = [nrpe(lab.mon, lab.host(place.name), place) for place in ENDPOINTS]
+        for daemon in daemons:
+            daemon.start()
+        nagios = Nagios(lab.mon, endpoints(request.param))
+        nagios.start()
+        yield Watched(lab, nagios, daemons[0] if request.param == "nrpe" else Sshd(lab))
+
+
+@pytest.fixture
+def watched(made: Watched) -> Watched:
+    made.end.repair()
+    made.scene = Scene(made.lab)
+    for place in ENDPOINTS:
+        made.nagios.wait_for(place.name, HEALTH, "OK")
+    made.lab.mon.run(["rm", "-f", "/var/log/anycast-handler/decisions.jsonl"], check=True)
+    made.lab.mon.write("/var/log/anycast-handler/decisions.jsonl", "", owner="nagios")
+    return made
+
+
+def test_a_failed_resolver_leaves_by_itself_and_comes_back(watched: Watched) -> None:
+    lab, ns1 = watched.lab, watched.scene.ns1
+    ns1.resolver.kill()
+    wait_until(lambda: lab.routed() == ("ns2", "ns3"), "ns1 has left the routing", 60)
+    watched.nagios.wait_for("ns1", HEALTH, "WARNING")
+    ns1.resolver.repair()
+    wait_until(lambda: lab.routed() == ("ns1", "ns2", "ns3"), "ns1 is back", 60)
+    wait_until(lambda: len(watched.acts()) >= 2, "both acts are in the log")
+    assert watched.acts() == [("ns1", "withdraw"), ("ns1", "restore")]
+
+
+@pytest.mark.parametrize("cut", ["kill", "hang"])
+def test_where_the_transport_fails_nothing_is_withdrawn(watched: Watched, cut: str) -> None:
+    getattr(watched.end, cut)()
+    watched.scene.ns1.resolver.kill()
+    try:
+        watched.nagios.wait_for("ns1", HEALTH, "UNKNOWN", seconds=150)
+    finally:
+        watched.end.repair()
+        watched.scene.ns1.resolver.repair()
+    assert watched.acts() == []
+    assert watched.scene.is_announced()
+
+
+def test_the_templates_and_the_example_are_valid(watched: Watched) -> None:
+    """The example once it is uncommented; a misspelt command is refused."""
+    mon = watched.lab.mon
+    text = (TEMPLATES / "anycast-example.cfg").read_text()
+    example = "\n".join(re.findall(r"^#((?:define|\}|    ).*)$", text, re.MULTILINE))
+    example = re.sub(r"^    check_command          anycast_nrpe\n", "", example, flags=re.M)
+    objects = mon.read(f"{BASE}/objects/lab.cfg").split("define host {")[0]
+    valid = ["nagios4", "-v", CONFIGURATION.replace("nagios.cfg", "try.cfg")]
+    configuration = mon.read(CONFIGURATION).replace(f"{BASE}/objects\n", f"{BASE}/try\n")
+    mon.run(["rm", "-rf", f"{BASE}/try"], check=True)
+    mon.write(f"{BASE}/try.cfg", configuration)
+    for file in TEMPLATES.glob("*.cfg"):
+        mon.write(f"{BASE}/try/{file.name}", file.read_text())
+    mon.write(f"{BASE}/try/own.cfg", objects + example)
+    ended = mon.run(valid)
+    assert ended.returncode == 0, ended.stdout
+    assert "Total Warnings: 0" in ended.stdout
+    mon.write(
+        f"{BASE}/try/own.cfg", objects + example.replace("anycast_enforce!", "anycast_forse!")
+    )
+    ended = mon.run(valid)
+    assert (ended.returncode != 0, "anycast_forse" in ended.stdout) == (True, True)
+
+
+def test_the_control_service_says_what_is(watched: Watched) -> None:
+    output = watched.nagios.wait_for("ns1", CONTROL, "OK")
+    assert "as it should be" in output

@@ -11,6 +11,7 @@ FLEET_FILE = "/etc/anycast/fleet.toml"
 KNOWN_HOSTS = "/etc/anycast/known_hosts"
 HANDLER_KEY = "/etc/anycast/id_ed25519"
 CHECK_KEY = "/etc/anycast/check_ed25519"
+DIRECTORIES = ("/var/lib/anycast-handler", "/var/log/anycast-handler")
 PLUGINS = "/usr/lib/nagios/plugins"
 FLEET = """\
 [ssh]
@@ -59,8 +60,17 @@ def configure(mon: Host, host_keys: list[str], hold_down: float) -> None:
     pairs = zip(ENDPOINTS, host_keys, strict=True)
     pinned = (f"{place.address} {' '.join(key.split()[:2])}\n" for place, key in pairs)
     mon.write(KNOWN_HOSTS, "".join(pinned))
-    for directory in ("/var/lib/anycast-handler", "/var/log/anycast-handler"):
+    for directory in DIRECTORIES:
         mon.make_directory(directory, owner=USER)
+
+
+def make_like(host: Host, mon: Host) -> None:
+    """Make another host a monitoring host, with the same keys and fleet file."""
+    for path in (HANDLER_KEY, CHECK_KEY, KNOWN_HOSTS):
+        host.write(path, mon.read(path), owner=USER, mode=0o600)
+    host.write(FLEET_FILE, mon.read(FLEET_FILE))
+    for directory in DIRECTORIES:
+        host.make_directory(directory, owner=USER)
 
 
 def gate(mon: Host, part: str) -> str:

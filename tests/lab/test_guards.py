@@ -107,18 +107,10 @@ class TestTwoMonitoringHosts:
 
     @pytest.fixture
     def second(self, scene: Scene) -> Host:
-        second = scene.lab.client
-        for path in (monitoring.HANDLER_KEY, monitoring.KNOWN_HOSTS):
-            text = scene.lab.mon.read(path)
-            second.write(path, text, owner="nagios", mode=0o600)
-        fleet = scene.fleet.replace(
-            "hold_down = 0", "hold_down = 0\nmin_announcing = 2\nspacing = 0"
-        )
-        scene.set_fleet(fleet)
-        second.write(monitoring.FLEET_FILE, fleet)
-        for directory in ("/var/lib/anycast-handler", "/var/log/anycast-handler"):
-            second.make_directory(directory, owner="nagios")
-        return second
+        policy = "hold_down = 0\nmin_announcing = 2\nspacing = 0"
+        scene.set_fleet(scene.fleet.replace("hold_down = 0", policy))
+        monitoring.make_like(scene.lab.client, scene.lab.mon)
+        return scene.lab.client
 
     def test_one_failure_handled_by_both(self, scene: Scene, second: Host) -> None:
         scene.ns1.resolver.kill()

@@ -30,6 +30,7 @@ _FIGURE = re.compile(
     rf"(?:;({_RANGE}))?(?:;({_RANGE}))?(?:;({_NUMBER})?)?(?:;({_NUMBER})?)?;*(?=\s|$)",
     re.ASCII,
 )
+_LARGEST = 1e15
 _OURS = ("time", "announced")
 _EXAMPLES = """\
 check_anycast plugin -H 192.0.2.53 -- \\
@@ -115,9 +116,14 @@ def _metrics(figures: str) -> tuple[Metric, ...]:
         if room < 0:
             break
         label = match[1] or match[2]
-        value = None if match[3] == "U" else float(match[3])
-        minimum, maximum = (None if text is None else float(text) for text in match.group(7, 8))
+        value, minimum, maximum = map(_number, match.group(3, 7, 8))
         warning, critical = (text or None for text in match.group(5, 6))
         name = f"plugin_{label}" if label in _OURS else label
         found.append(Metric(name, value, match[4], warning, critical, minimum, maximum))
     return tuple(found)
+
+
+def _number(text: str | None) -> float | None:
+    """Return a figure that can be written in plain digits; None for U, none, and any other."""
+    value = _LARGEST if text in (None, "", "U") else float(text)  # type: ignore[arg-type]
+    return value if abs(value) < _LARGEST else None

@@ -89,11 +89,11 @@ def _neighbors(text: str) -> Iterator[Neighbor]:
 def _areas(text: str) -> tuple[Area, ...]:
     attached = _field(text, "Number of areas attached to this router")
     blocks = list(_AREA.finditer(text))
-    ends = [block.start() for block in blocks[1:]] + [len(text)]
+    starts = [block.start() for block in blocks] + [len(text)]
     if number(attached) != len(blocks):
         raise unreadable("not all areas are there")
     return tuple(
-        _area(block, text[block.end() : end]) for block, end in zip(blocks, ends, strict=True)
+        _area(block, text[block.end() : end]) for block, end in zip(blocks, starts[1:], strict=True)
     )
 
 

@@ -135,12 +135,12 @@ def test_only_what_is_clean_gets_through(ask: Ask) -> None:
 
 
 def test_its_figures_are_carried_through_behind_ours(ask: Ask) -> None:
-    figures = "time=0.5s;1;2;0 'a b'=5%;@1:2;~:9;0;100 load=U x=nan y z==3 e=1e3B"
+    figures = "time=0.5s;1;2;0 'a b'=5%;@1:2;~:9;0;100 load=U x=nan y z==3 e=1e3B f=1e999;;;1e99"
     seen = plugin(ask, f'print("fine | {figures}")')
     line = seen.line.partition(" | ")[2]
     ours, _, theirs = line.partition(" plugin_time=")
     assert ours.split("=")[0] == "time"
-    assert theirs == "0.5s;1;2;0 'a b'=5%;@1:2;~:9;0;100 load=U e=1000B"
+    assert theirs == "0.5s;1;2;0 'a b'=5%;@1:2;~:9;0;100 load=U e=1000B f=U"
 
 
 def test_figures_without_room_are_left_out(ask: Ask) -> None:

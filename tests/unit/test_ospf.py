@@ -101,6 +101,18 @@ def view() -> View:
     return ospf.read(answer(FRR, "redistribute-3-announce", "json"))
 
 
+@pytest.mark.parametrize("daemon", [FRR, QUAGGA])
+def test_a_router_without_any_area(daemon: str) -> None:
+    """OSPF is enabled, and no network of the router takes part."""
+    style = f"{daemon}-redistribute-3-announce"
+    asked = ONE if daemon == QUAGGA else TWO
+    process, sign, _ = captured(f"{style}-ospf.txt").partition("areas attached to this router: ")
+    databases = "".join(empty(asked, kind, "txt") for kind in Kind)
+    view = ospf.read(f"{captured(f'{style}-neighbor.txt')}{databases}{process}{sign}0\n\n")
+    assert view.areas == ()
+    assert not ospf.announces(view, VIP)
+
+
 @pytest.fixture
 def stub_view() -> View:
     """FRR's view on 1.1.1.2; all three announce by a stub link."""

@@ -125,5 +125,5 @@ def _metrics(figures: str) -> tuple[Metric, ...]:
 
 def _number(text: str | None) -> float | None:
     """Return a figure that can be written in plain digits; None for U, none, and any other."""
-    value = _LARGEST if text in (None, "", "U") else float(text)  # type: ignore[arg-type]
+    value = _LARGEST if text in (None, "", "U") else float(text)
     return value if abs(value) < _LARGEST else None

@@ -1,0 +1,132 @@
+"""What an engine may do on a bad day: the handler makes none of it worse."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab import Lab
+from lab.icinga import BASE, HEALTH, Icinga, endpoints
+from lab.topology import ENDPOINTS
+from lab.waiting import wait_until
+from tests.lab.monitored import PACE, Monitored
+
+CONTROL = HEALTH.replace("health", "control")
+WITNESS = "/tmp/witness"
+HOSTILE = (
+    f"x; touch {WITNESS}",
+    f"$(touch {WITNESS}) `touch {WITNESS}` | touch {WITNESS}",
+    f"' ; touch {WITNESS} ; '\" ; touch {WITNESS} ; \"",
+    f"--force\n--reason=x\n; touch {WITNESS}",
+    "--force " + "A" * 65536,
+    "\x1b[31m\u0000\ufffd $service.state$ $host.name$",
+)
+
+
+@pytest.fixture(scope="module")
+def made(venv: Path) -> Iterator[Monitored]:
+    with Lab(venv=venv, hold_down=3) as lab:
+        icinga = Icinga(lab.mon, endpoints(PACE))
+        icinga.start()
+        for place in ENDPOINTS:
+            icinga.check_now(place.name, HEALTH)
+        yield Monitored(lab, icinga)
+
+
+@pytest.fixture
+def monitored(made: Monitored) -> Monitored:
+    made.restart()
+    return made
+
+
+def test_in_downtime_it_is_withdrawn_and_restored_after_it(monitored: Monitored) -> None:
+    icinga, now = monitored.icinga, time.time()
+    about = {"author": "nagios", "comment": "kernel", "fixed": True}
+    icinga.act("schedule-downtime", "ns1", HEALTH, start_time=now - 1, end_time=now + 600, **about)
+    try:
+        monitored.ns1.resolver.kill()
+        monitored.wait_until_routed("ns2", "ns3")
+        monitored.ns1.resolver.repair()
+        icinga.wait_for("ns1", HEALTH, "OK")
+
+        def waits() -> bool:
+            return "in downtime: restores after it" in icinga.service("ns1", CONTROL).output
+
+        wait_until(waits, "the control service waits for the end of the downtime", 30)
+        assert not monitored.ns1.announced
+    finally:
+        icinga.act("remove-downtime", "ns1", HEALTH)
+    monitored.wait_until_routed("ns1", "ns2", "ns3")
+
+
+def test_two_unknown_and_a_critical_are_no_failure(monitored: Monitored) -> None:
+    """To an engine that is CRITICAL HARD."""
+    icinga = monitored.icinga
+
+    def refused() -> bool:
+        for state in ("UNKNOWN", "UNKNOWN", "CRITICAL"):
+            icinga.submit("ns1", HEALTH, state, "the transport is in trouble")
+        return any(
+            (entry["endpoint"], entry["rule"]) == ("ns1", "not-confirmed")
+            for entry in monitored.decisions()
+        )
+
+    wait_until(refused, "the handler was called and refused")
+    assert monitored.ns1.announced
+    assert monitored.acts() == []
+
+
+@pytest.mark.parametrize("state", ["kept", "lost"])
+def test_a_restart_in_the_middle(monitored: Monitored, state: str) -> None:
+    """With the state file, or without."""
+    icinga = monitored.icinga
+    monitored.ns1.resolver.kill()
+    icinga.stop()
+    if state == "lost":
+        monitored.lab.mon.run(["rm", f"{BASE}/data/icinga2.state"], check=True)
+    icinga.start()
+    monitored.wait_until_routed("ns2", "ns3")
+    icinga.stop()
+    monitored.ns1.resolver.repair()
+    if state == "lost":
+        monitored.lab.mon.run(["rm", f"{BASE}/data/icinga2.state"], check=True)
+    icinga.start()
+    monitored.wait_until_routed("ns1", "ns2", "ns3")
+
+
+def test_a_service_that_flaps(monitored: Monitored, request: pytest.FixtureRequest) -> None:
+    """Dead for a second, alive for the next: the others are left alone, and the routing too."""
+    end = time.monotonic() + (120 if request.config.getoption("--all") else 15)
+    while time.monotonic() < end:
+        monitored.ns1.resolver.kill()
+        turn = time.monotonic() + 1
+        wait_until(lambda turn=turn: time.monotonic() > turn, "a second is over")  # type: ignore[misc]
+        monitored.ns1.resolver.repair()
+        turn = time.monotonic() + 1
+        wait_until(lambda turn=turn: time.monotonic() > turn, "a second is over")  # type: ignore[misc]
+    acts = [action for _, endpoint, action in monitored.acts() if endpoint == "ns1"]
+    assert len(monitored.acts()) == len(acts)
+    assert acts.count("restore") <= 3
+    assert len(acts) <= 7
+
+
+@pytest.mark.parametrize("output", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_output_is_on_no_command_line(monitored: Monitored, output: str) -> None:
+    """Whatever a plugin says, the handler gets names and enumerations."""
+    icinga = monitored.icinga
+
+    def called() -> bool:
+        icinga.submit("ns1", HEALTH, "CRITICAL", output)
+        return any(entry["rule"] == "not-confirmed" for entry in monitored.decisions())
+
+    wait_until(called, "the handler was called")
+    assert monitored.acts() == []
+    for host in (monitored.lab.mon, monitored.ns1.host):
+        assert host.run(["test", "-e", WITNESS]).returncode != 0
+    text = monitored.lab.mon.read("/var/log/anycast-handler/decisions.jsonl")
+    assert "touch" not in text
+    assert "AAAA" not in text
+    assert "overriding" not in text

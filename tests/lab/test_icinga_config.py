@@ -280,6 +280,46 @@ def test_a_mistake_is_refused_at_load_by_name(icinga: Icinga, hosts: str, compla
     assert complaint in lines[0]
 
 
+def rendered(value: object) -> str:
+    """As Icinga's Director writes what is in a basket."""
+    if isinstance(value, dict):
+        if value.get("type") == "Function":
+            return f"{{{{ {value['body']} }}}}"
+        return "{ " + "\n".join(f'"{k}" = {rendered(v)}' for k, v in value.items()) + " }"
+    return json.dumps(value).replace("\\/", "/")
+
+
+def test_the_directors_basket_is_what_icinga_understands(icinga: Icinga) -> None:
+    """Commands and templates, and a service of each, without the files."""
+    basket = json.loads((TEMPLATES / "director-basket.json").read_text())
+    text = ""
+    for name, command in basket["Command"].items():
+        kind = "EventCommand" if command["methods_execute"] == "PluginEvent" else "CheckCommand"
+        arguments = {
+            option: {k: int(v) if k == "order" else v for k, v in argument.items()}
+            for option, argument in command["arguments"].items()
+        }
+        text += f'object {kind} "{name}" {{ command = {json.dumps(command["command"].split())}\n'
+        text += f"arguments = {rendered(arguments)}\nvars = {rendered(command['vars'])}\n"
+        text += f"timeout = {command['timeout']} }}\n"
+    own = ("fields", "imports", "object_name", "object_type", "uuid", "vars")
+    for name, template in basket["ServiceTemplate"].items():
+        lines = (f"{k} = {rendered(v)}" for k, v in template.items() if k not in own)
+        text += f'template Service "{name}" {{ ' + "\n".join(lines) + " }\n"
+    text += 'object Host "ns1" { check_command = "dummy", address = "192.0.2.11" }\n'
+    text += 'object Service "anycast-health-resolver" { import "anycast-health", host_name = "ns1"'
+    text += '\nvars.anycast_vip = "resolver", vars.anycast_check = "dns" }\n'
+    text += 'object Service "control" { import "anycast-control", host_name = "ns1"'
+    text += '\ncheck_command = "anycast_enforce", vars.anycast_vip = "resolver" }\n'
+    icinga.write(text)
+    result = icinga._run(["daemon", "-C", "-c", str(icinga.config)])
+
+    assert result.returncode == 0, result.stdout
+    health = icinga.services()["ns1!anycast-health-resolver"]
+    assert health["check_command"] == '"anycast_by_ssh"'
+    assert health["event_command"] == '"anycast_event"'
+
+
 RECORDER = """#!/usr/bin/python3 -I
 import json, os, pathlib, subprocess, sys
 home = pathlib.Path(__file__).resolve().parents[1]

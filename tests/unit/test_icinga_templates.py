@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import click
@@ -162,3 +164,20 @@ def test_the_example_is_all_comments() -> None:
     code = re.sub(r"/\*.*?\*/", "", re.sub(r"^//.*$", "", text, flags=re.M), flags=re.S)
 
     assert code.strip() == ""
+
+
+def test_the_directors_basket_is_up_to_date() -> None:
+    """scripts/basket.py writes it anew."""
+    spec = spec_from_file_location("basket", TEMPLATES.parent / "scripts/basket.py")
+    assert spec
+    assert spec.loader
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    basket = module.basket()
+
+    assert json.loads((TEMPLATES / "director-basket.json").read_text()) == basket
+    assert set(basket["Command"]) == {name.split('"')[1] for name in OBJECTS}
+    fields = {field["varname"] for field in basket["Datafield"].values()}
+    for command in basket["Command"].values():
+        used = set(re.findall(r"\$(anycast_\w+)\$", json.dumps(command["arguments"])))
+        assert used <= fields | {"anycast_check"}

@@ -1,0 +1,175 @@
+#!/usr/bin/env python3
+"""Write icinga2-templates/director-basket.json from the templates beside it.
+
+Those are held to the command line by a test, and this file to them by another. Standard library
+only: ``scripts/basket.py`` writes it anew.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from pathlib import Path
+from typing import Any
+
+TEMPLATES = Path(__file__).parents[1] / "icinga2-templates"
+BASKET = TEMPLATES / "director-basket.json"
+# The same objects have the same ids in every version, by which the Director knows them again.
+SPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "anycast-checks")
+CONSTANTS = {
+    "AnycastPluginDir": "/usr/lib/nagios/plugins",
+    "PluginDir": "/usr/lib/nagios/plugins",
+    "AnycastHandler": "/usr/local/bin/anycast-handler",
+    "AnycastConfDir": "/etc/anycast",
+}
+TABLE = re.compile(r"^AnycastOptions\.(\w+) = \{(\}|\n.*?^\})", re.MULTILINE | re.DOTALL)
+OBJECT = re.compile(r'^object (\w+) "(\w+)" \{\n(.*?)^\}', re.MULTILINE | re.DOTALL)
+TEMPLATE = re.compile(r'^template Service "([\w-]+)" \{\n(.*?)^\}', re.MULTILINE | re.DOTALL)
+ENTRY = re.compile(r'^(\t+)"([^"]+)" = \{\n(.*?)^\1\}', re.MULTILINE | re.DOTALL)
+SETTING = re.compile(r"^\t+(\w+) = (\{\{.*?\}\}|.*?)$", re.MULTILINE | re.DOTALL)
+MACRO = re.compile(r"\$(anycast_\w+)\$")
+HEALTH = "get_service(service.host_name, service.vars.anycast_health)"
+TYPES = "Icinga\\Module\\Director\\DataType\\DataType"
+
+
+def basket() -> dict[str, Any]:
+    """Build the basket: commands, the fields for their variables, and service templates."""
+    commands = (TEMPLATES / "anycast-commands.conf").read_text(encoding="utf-8")
+    services = (TEMPLATES / "anycast-services.conf").read_text(encoding="utf-8")
+    tables = dict(TABLE.findall(commands))
+    fields: dict[str, dict[str, Any]] = {}
+    found = {
+        name: _command(kind, name, body, tables, fields)
+        for kind, name, body in OBJECT.findall(commands)
+    }
+    numbers = {name: str(number) for number, name in enumerate(sorted(fields), start=1)}
+    for command in found.values():
+        command["fields"] = [
+            {"datafield_id": int(numbers[name]), "is_required": required, "var_filter": None}
+            for name, required in sorted(command["fields"].items())
+        ]
+    return {
+        "Command": found,
+        "ServiceTemplate": {
+            name: _service(name, body) for name, body in TEMPLATE.findall(services)
+        },
+        "Datafield": {numbers[name]: fields[name] for name in sorted(fields)},
+    }
+
+
+def _command(
+    kind: str, name: str, body: str, tables: dict[str, str], fields: dict[str, dict[str, Any]]
+) -> dict[str, Any]:
+    assigned = body.split("\targuments = ", 1)[1]
+    texts = [tables[table] for table in re.findall(r"AnycastOptions\.(\w+)", assigned)]
+    entries = {
+        option: text for part in (*texts, assigned) for _, option, text in ENTRY.findall(part)
+    }
+    wanted: dict[str, str] = {}
+    arguments = {}
+    for option, text in entries.items():
+        settings = dict(SETTING.findall(text))
+        arguments[option] = _argument(option, settings)
+        for variable in MACRO.findall(settings.get("value", "") + settings.get("set_if", "")):
+            wanted[variable] = "y" if settings.get("required") == "true" else "n"
+            fields.setdefault(variable, _field(variable, settings))
+    line = re.search(r"^\tcommand = \[ (.*) \]$", body, re.MULTILINE)
+    timeout = re.search(r"^\ttimeout = (\d+)s$", body, re.MULTILINE)
+    assert line
+    return {
+        "arguments": arguments,
+        "command": " ".join(_word(part) for part in line[1].split(", ")),
+        "disabled": False,
+        "fields": wanted,
+        "imports": [],
+        "is_string": None,
+        "methods_execute": "PluginEvent" if kind == "EventCommand" else "PluginCheck",
+        "object_name": name,
+        "object_type": "object",
+        "timeout": timeout[1] if timeout else "60",
+        "uuid": str(uuid.uuid5(SPACE, f"command {name}")),
+        "vars": {
+            variable: _word(text)
+            for variable, text in re.findall(r"^\tvars\.(\w+) = (.*)$", body, re.MULTILINE)
+        },
+        "zone": None,
+    }
+
+
+def _argument(option: str, settings: dict[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if "description" in settings:
+        found["description"] = _word(settings["description"])
+    for key in ("value", "set_if"):
+        if key in settings:
+            found[key] = _value(settings[key])
+    if "separator" in settings:
+        # The Director knows no separator: the whole argument is the value.
+        found |= {"value": f"{option}={found['value']}", "skip_key": True}
+    for key in ("required", "repeat_key", "skip_key"):
+        if settings.get(key) == "true":
+            found[key] = True
+    if "order" in settings:
+        found["order"] = settings["order"]
+    if "key" in settings:
+        found["key"] = _word(settings["key"])
+    return found
+
+
+def _value(text: str) -> Any:
+    if text.startswith("{{"):
+        body = "\n".join(line.strip() for line in text[2:-2].strip().splitlines())
+        # A function of the files, which are not there.
+        return {"type": "Function", "body": body.replace("anycast_health_of(service)", HEALTH)}
+    return _word(text) if text.startswith('"') else text
+
+
+def _word(text: str) -> str:
+    """Read a string of the configuration, perhaps one behind a constant."""
+    words = [part.strip() for part in text.split(" + ")]
+    return "".join(
+        CONSTANTS.get(word, json.loads(word) if word[0] == '"' else word) for word in words
+    )
+
+
+def _field(variable: str, settings: dict[str, str]) -> dict[str, Any]:
+    kind = "String"
+    if "set_if" in settings:
+        kind = "Boolean"
+    elif settings.get("repeat_key") == "true" or variable == "anycast_plugin_command":
+        kind = "Array"
+    caption = variable.replace("_", " ").replace("anycast ", "anycast: ", 1)
+    return {
+        "caption": caption,
+        "category": None,
+        "datatype": f"{TYPES}{kind}",
+        "description": _word(settings["description"]),
+        "format": None,
+        "settings": {"visibility": "visible"} if kind == "String" else {},
+        "uuid": str(uuid.uuid5(SPACE, f"field {variable}")),
+        "varname": variable,
+    }
+
+
+def _service(name: str, body: str) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "fields": [],
+        "imports": [],
+        "object_name": name,
+        "object_type": "template",
+        "uuid": str(uuid.uuid5(SPACE, f"service {name}")),
+        "vars": {},
+    }
+    for key, text in re.findall(r"^\t(\w+) = (.*)$", body, re.MULTILINE):
+        value = text.removesuffix("s") if re.fullmatch(r"\d+s", text) else text
+        found[key] = json.loads(value)
+    if name == "anycast-health":
+        # In the apply rules of the files these follow from the transport.
+        found |= {"check_command": "anycast_by_ssh", "event_command": "anycast_event"}
+        found["enable_event_handler"] = True
+    return found
+
+
+if __name__ == "__main__":
+    BASKET.write_text(json.dumps(basket(), indent=4) + "\n", encoding="utf-8")

@@ -384,6 +384,10 @@ class Recorded(Icinga):
         for call in self.calls("anycast-handler", verb):
             assert call[1:3] == ["resolver", "ns1"]
             options = dict(zip(call[3::2], call[4::2], strict=True))
+            checked = options.pop("--checked", "")
+            assert bool(checked) == (verb == "enforce")
+            # Never is -1 to Icinga; then the state must be one on which nothing acts.
+            assert not checked.startswith("-") or options["--state"] == "UNKNOWN"
             assert list(options) == ["--downtime", "--state", "--state-type"]
             found.append((options["--state"], options["--state-type"], options["--downtime"]))
         return found

@@ -89,4 +89,9 @@ def start(host: Host, place: Place) -> str:
 def restart(host: Host) -> None:
     """End the listener, as an upgrade does, and start it again."""
     host.end_daemon("/run/sshd.pid")
+    start_again(host)
+
+
+def start_again(host: Host) -> None:
+    """Start it on a host that had it."""
     host.run(SSHD, check=True)

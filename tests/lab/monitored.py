@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from lab import Lab
 from lab.icinga import HEALTH, Icinga
-from lab.topology import ENDPOINTS, VIP
+from lab.topology import ENDPOINTS, MON, VIP
 from lab.waiting import wait_until
 
 LATCH = f"/var/lib/anycast/{VIP}.latch.json"
@@ -59,6 +61,16 @@ class Monitored:
         wait_until(lambda: len(self.acts()) >= 2, "both acts are in the log")
         assert [act[1:] for act in self.acts()] == [("ns1", "withdraw"), ("ns1", "restore")]
         return [verb for verb, _, _ in self.acts()]
+
+    @contextmanager
+    def packets_dropped(self) -> Iterator[None]:
+        """Drop all that ns1 sends to the monitoring host; clients and OSPF do not notice."""
+        route = ("blackhole", f"{MON.address}/32")
+        self.ns1.host.run(["ip", "route", "add", *route], check=True)
+        try:
+            yield
+        finally:
+            self.ns1.host.run(["ip", "route", "del", *route], check=True)
 
     def assert_unknown_and_untouched(self) -> None:
         """What goes wrong on the way is no evidence."""

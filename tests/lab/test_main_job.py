@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import Lab
+from lab import Lab, sshd
 from lab.icinga import HEALTH, Icinga, endpoints
 from lab.topology import ENDPOINTS, QUERY, STYLES, VIP, VIP_NAME
 from lab.waiting import wait_until
@@ -91,6 +91,23 @@ def test_what_only_the_engine_believes_withdraws_nothing(monitored: Monitored) -
     wait_until(refused, "the handler was called and refused")
     assert monitored.ns1.announced
     assert monitored.acts() == []
+
+
+def test_where_packets_are_dropped_nothing_is_withdrawn(monitored: Monitored) -> None:
+    with monitored.packets_dropped():
+        monitored.ns1.resolver.kill()
+        monitored.assert_unknown_and_untouched()
+
+
+def test_without_sshd_nothing_is_withdrawn(monitored: Monitored) -> None:
+    """Neither does the handler get there then."""
+    host = monitored.ns1.host
+    host.end_daemon("/run/sshd.pid")
+    try:
+        monitored.ns1.resolver.kill()
+        monitored.assert_unknown_and_untouched()
+    finally:
+        sshd.start_again(host)
 
 
 @pytest.mark.parametrize("style", STYLES)

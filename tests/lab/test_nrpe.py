@@ -52,6 +52,12 @@ def test_without_nrpe_nothing_is_withdrawn(monitored: ByNrpe, cut: str) -> None:
     monitored.assert_unknown_and_untouched()
 
 
+def test_where_packets_are_dropped_nothing_is_withdrawn(monitored: ByNrpe) -> None:
+    with monitored.packets_dropped():
+        monitored.ns1.resolver.kill()
+        monitored.assert_unknown_and_untouched()
+
+
 def test_a_command_that_nrpe_does_not_have(monitored: ByNrpe) -> None:
     ns1, daemon = monitored.ns1.host, monitored.daemon
     lines = ns1.read(COMMANDS)

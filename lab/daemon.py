@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from .errors import LabError
 from .host import Host
 from .waiting import wait_until
 
@@ -35,8 +36,13 @@ class Daemon:
 
     def hang(self) -> None:
         """Stop it where it stands: clients hear nothing."""
-        self._signal("STOP")
-        wait_until(lambda: self._states() == {"T"}, f"{self._name} has stopped")
+
+        def stopped() -> bool:
+            # Again, for what it has started meanwhile.
+            self._signal("STOP")
+            return self._states() == {"T"}
+
+        wait_until(stopped, f"{self._name} has stopped")
 
     def resume(self) -> None:
         """Let it go on after `hang`."""
@@ -55,7 +61,11 @@ class Daemon:
         return bool(self._states())
 
     def _signal(self, name: str) -> None:
-        self._host.run(["kill", "-s", name, *self._pids()], check=True)
+        pids = self._pids()
+        if not pids:
+            raise LabError(f"{self._name} does not run")
+        # A child may have ended meanwhile; whether it worked shows in the states.
+        self._host.run(["kill", "-s", name, *pids])
 
     def _pids(self) -> list[str]:
         """List the daemon and its own children, such as workers; none where it is dead."""

@@ -14,9 +14,18 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 from .dump import dump
-from .errors import CheckError, NotLocalError, PeerFailedError, PeerSilentError
+from .errors import (
+    CheckError,
+    NotLocalError,
+    NotTheAnswerError,
+    PeerFailedError,
+    PeerSilentError,
+)
+
+T = TypeVar("T")
 
 _NO_ROUTE = {
     errno.ENETUNREACH,
@@ -106,6 +115,29 @@ class Connection:
         self._note("<", data)
         return data
 
+    def receive_answer(self, read: Callable[[bytes], T]) -> T:
+        """Return what is read of the first datagram that is the answer.
+
+        Anybody can send a datagram: it is no reason to stop waiting for the real one.
+
+        Args:
+            read: raises NotTheAnswerError for a datagram that is not.
+
+        Raises: PeerFailedError, PeerSilentError.
+        """
+        ignored = ""
+        while True:
+            try:
+                data = self.receive()
+            except PeerSilentError as error:
+                if ignored:
+                    raise PeerFailedError(f"{error}, ignored: {ignored}") from error
+                raise
+            try:
+                return read(data)
+            except NotTheAnswerError as error:
+                ignored = str(error)
+
     def receive_exactly(self, size: int) -> bytes:
         """Return that many bytes of a stream. Raises: PeerFailedError, PeerSilentError."""
         data = b""
@@ -161,7 +193,7 @@ def connect(
     """
     if target.proven:
         # A TCP socket must send to get its name, so a UDP socket looks first.
-        _require_local(target.address)
+        require_local(target.address)
     with (
         _socket(target.address, kind) as sock,
         contextlib.closing(make(sock, target)) as connection,
@@ -190,7 +222,8 @@ def is_ipv6(address: str) -> bool:
     return ":" in address
 
 
-def _require_local(address: str) -> None:
+def require_local(address: str) -> None:
+    """Go on only where the address is on this host. Raises: NotLocalError, CheckError."""
     found, reason = _look(address)
     if found is Locality.UNKNOWN:
         raise CheckError(f"cannot tell whether {address} is on this host: {reason}")

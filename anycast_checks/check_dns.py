@@ -16,7 +16,6 @@ import dns.rdatatype
 from .address import Target, connect
 from .dns_answer import (
     MalformedError,
-    NotTheAnswerError,
     Question,
     is_truncated,
     judge,
@@ -24,7 +23,7 @@ from .dns_answer import (
     parse,
     parse_value,
 )
-from .errors import PeerFailedError, PeerSilentError
+from .errors import NotTheAnswerError, PeerFailedError, PeerSilentError
 from .health import Probe, health_check
 from .observation import Observation, Outcome
 from .options import HealthOptions
@@ -150,7 +149,7 @@ def command(
         required=require_flags,
         forbidden=forbid_flags,
     )
-    return functools.partial(_ask, question, tcp=tcp, verbose=options.verbose)
+    return functools.partial(_ask, question, tcp=tcp, transcript=options.transcript)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,7 +159,7 @@ class _Reply:
     transport: str
 
 
-def _ask(question: Question, target: Target, *, tcp: bool, verbose: int) -> Observation:
+def _ask(question: Question, target: Target, *, tcp: bool, transcript: bool) -> Observation:
     query = make_query(question)
     began = time.monotonic()
     try:
@@ -172,32 +171,24 @@ def _ask(question: Question, target: Target, *, tcp: bool, verbose: int) -> Obse
         seconds = time.monotonic() - began
         return Observation(Outcome.WRONG, f"{question}: {error}", seconds, (error.wire.hex(),))
     seen = judge(question, reply.response, reply.seconds)
-    transcript = f"{query}\n{reply.response}".splitlines() if verbose > 2 else ()
+    both = f"{query}\n{reply.response}".splitlines() if transcript else ()
     return dataclasses.replace(
-        seen, details=(reply.transport, *seen.details), transcript=tuple(transcript)
+        seen, details=(reply.transport, *seen.details), transcript=tuple(both)
     )
 
 
 def _over_udp(query: dns.message.Message, target: Target, began: float) -> _Reply | None:
     """Ask over UDP; None where the answer is truncated."""
-    ignored = ""
+
+    def read(wire: bytes) -> _Reply | None:
+        seconds = time.monotonic() - began
+        if is_truncated(query, wire):
+            return None
+        return _Reply(parse(query, wire), seconds, f"UDP, {len(wire)} bytes")
+
     with connect(target, socket.SOCK_DGRAM) as connection:
         connection.send(query.to_wire())
-        while True:
-            try:
-                wire = connection.receive()
-            except PeerSilentError as error:
-                if ignored:
-                    raise PeerFailedError(f"{error}, ignored: {ignored}") from error
-                raise
-            seconds = time.monotonic() - began
-            if is_truncated(query, wire):
-                return None
-            try:
-                return _Reply(parse(query, wire), seconds, f"UDP, {len(wire)} bytes")
-            except NotTheAnswerError as error:
-                # Anybody can send a datagram: it is no reason to stop waiting for the real one.
-                ignored = str(error)
+        return connection.receive_answer(read)
 
 
 def _after_truncation(query: dns.message.Message, target: Target, began: float) -> _Reply:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import re
 import socket
 import time
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from urllib.parse import urljoin, urlsplit
 
 import click
 
-from . import __version__, payload, tls
+from . import __version__, http_request, payload, tls
 from .address import Connection, Target, connect, is_ipv6
 from .health import Probe, health_check
 from .http_client import Request, Response, ask
@@ -24,9 +23,6 @@ _HTTP, _HTTPS = 80, 443
 _REDIRECTS = 5
 _REDIRECT = (301, 302, 303, 307, 308)
 _SAME_METHOD = (307, 308)
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_TEXT = re.compile(r"[ -~]*")
-_VISIBLE = re.compile(r"[!-~]+")
 _METRICS = (Metric("size", unit="B", minimum=0), Metric(tls.CERT_DAYS))
 _EXAMPLES = """\
 check_anycast http -H 192.0.2.80 --host www.example.org --string Welcome
@@ -35,54 +31,11 @@ check_anycast http -H 192.0.2.80 --tls --host www.example.org
 check_anycast http -H 2001:db8::80 --tls --cert-warning 14 --no-verify
 """
 
-Ranges = tuple[range, ...]
-
-
-def _ranges(value: str) -> Ranges:
-    found = []
-    for part in value.replace(" ", "").split(","):
-        first, _, last = part.partition("-")
-        try:
-            one = range(int(first), int(last or first) + 1)
-        except ValueError:
-            one = range(0)
-        if not one or one[0] < 100 or one[-1] > 599:
-            raise click.BadParameter(f"{value!r} is not a list such as 200,301-308")
-        found.append(one)
-    return tuple(found)
-
-
-def _method(value: str) -> str:
-    if not _TOKEN.fullmatch(value):
-        raise click.BadParameter(f"{value!r} is not a method")
-    return value.upper()
-
-
-def _url(value: str) -> str:
-    if not value.startswith("/") or not _VISIBLE.fullmatch(value):
-        raise click.BadParameter(f"{value!r} is not a path that begins with /, without spaces")
-    return value
-
-
-def _host(value: str) -> str:
-    if not _VISIBLE.fullmatch(value) or "/" in value:
-        raise click.BadParameter(f"{value!r} is not a host name")
-    return value
-
-
-def _header(value: str) -> tuple[str, str]:
-    name, colon, content = value.partition(":")
-    if not colon or not _TOKEN.fullmatch(name) or not _TEXT.fullmatch(content):
-        raise click.BadParameter(f"{value!r} is not a header such as 'Accept: text/html'")
-    if name.lower() in ("host", "content-length", "transfer-encoding"):
-        raise click.BadParameter(f"{name} is not set by hand{': use --host' * (name == 'Host')}")
-    return name, content.strip()
-
 
 @dataclasses.dataclass(frozen=True)
 class _Question:
     request: Request
-    status: Ranges
+    status: http_request.Ranges
     expected: tuple[Expectation, ...]
     limit: int
     follow: bool
@@ -93,23 +46,28 @@ class _Question:
 @health_check(port=_HTTP, tls_port=_HTTPS, examples=_EXAMPLES, metrics=_METRICS)
 @click.option(
     "--host",
-    type=_host,
+    type=http_request.host,
     metavar="NAME",
     help="Host header, and the name for TLS (default: the anycast address).",
 )
 @click.option(
-    "--url", type=_url, default="/", metavar="PATH", show_default=True, help="Path and query."
+    "--url",
+    type=http_request.url,
+    default="/",
+    metavar="PATH",
+    show_default=True,
+    help="Path and query.",
 )
 @click.option(
     "--method",
-    type=_method,
+    type=http_request.method,
     metavar="METHOD",
     help="Of the request (default: GET, or POST with --body).",
 )
 @click.option(
     "--header",
     "headers",
-    type=_header,
+    type=http_request.header,
     multiple=True,
     metavar="HEADER",
     help="A header to send, 'Name: value'; repeatable. Others can see it in the list of"
@@ -123,7 +81,7 @@ class _Question:
 )
 @click.option(
     "--status",
-    type=_ranges,
+    type=http_request.ranges,
     default="200-399",
     metavar="LIST",
     show_default=True,
@@ -152,7 +110,7 @@ def command(
     method: str | None,
     headers: tuple[tuple[str, str], ...],
     body: bytes | None,
-    status: Ranges,
+    status: http_request.Ranges,
     texts: tuple[Expectation, ...],
     regexes: tuple[Expectation, ...],
     max_bytes: int,
@@ -222,7 +180,7 @@ def _following(question: _Question, request: Request, response: Response) -> Req
     except ValueError:  # no URL at all
         return None
     url = (there.path or "/") + (f"?{there.query}" if there.query else "")
-    if not same or not _VISIBLE.fullmatch(url):
+    if not same or not http_request.is_visible(url):
         return None
     if response.status in _SAME_METHOD or request.method == "HEAD":
         return dataclasses.replace(request, url=url)

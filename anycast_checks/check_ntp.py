@@ -9,9 +9,8 @@ import click
 
 from .address import Target, connect
 from .command import threshold
-from .errors import PeerFailedError, PeerSilentError
 from .health import Probe, health_check
-from .ntp_packet import Answer, NotTheAnswerError, make_query, parse
+from .ntp_packet import Answer, make_query, parse
 from .observation import Metric, Observation, Outcome
 from .options import HealthOptions
 from .verdict import is_outside
@@ -75,25 +74,16 @@ def command(
 
 def _ask(limits: _Limits, target: Target) -> Observation:
     query, stamp = make_query()
-    ignored = ""
     with connect(target, socket.SOCK_DGRAM) as connection:
         began, sent = time.monotonic(), time.time()
-        connection.send(query)
-        while True:
-            try:
-                data = connection.receive()
-            except PeerSilentError as error:
-                if ignored:
-                    raise PeerFailedError(f"{error}, ignored: {ignored}") from error
-                raise
+
+        def read(data: bytes) -> tuple[Answer, float]:
             seconds = time.monotonic() - began
-            try:
-                answer = parse(data, stamp, sent, sent + seconds)
-            except NotTheAnswerError as error:
-                # Anybody can send a datagram: it is no reason to stop waiting for the real one.
-                ignored = str(error)
-            else:
-                return _judge(limits, answer, seconds)
+            return parse(data, stamp, sent, sent + seconds), seconds
+
+        connection.send(query)
+        answer, seconds = connection.receive_answer(read)
+    return _judge(limits, answer, seconds)
 
 
 def _judge(limits: _Limits, answer: Answer, seconds: float) -> Observation:

@@ -8,9 +8,9 @@ import time
 
 import click
 
-from .address import Locality, Target, locality
+from .address import Locality, Target, locality, require_local
 from .dump import dump
-from .errors import CheckError, NotLocalError
+from .errors import CheckError
 from .health import Probe, health_check
 from .line import clean
 from .observation import Metric, Observation, Outcome
@@ -57,7 +57,8 @@ def command(options: HealthOptions, *, words: tuple[str, ...]) -> Probe:
 
 def _ask(words: tuple[str, ...], target: Target) -> Observation:
     argv = (words[0], *(word.replace(_ADDRESS, target.address) for word in words[1:]))
-    _require_local(target)
+    if target.proven:
+        require_local(target.address)
     began = time.monotonic()
     try:
         ended = run(argv, target.until, _LIMIT)
@@ -71,14 +72,6 @@ def _ask(words: tuple[str, ...], target: Target) -> Observation:
     if target.proven and locality(target.address) is not Locality.LOCAL:
         raise CheckError(f"{target.address} left this host while {words[0]} ran")
     return _judge(words[0], ended, seconds)
-
-
-def _require_local(target: Target) -> None:
-    found = locality(target.address) if target.proven else Locality.LOCAL
-    if found is Locality.NOT_LOCAL:
-        raise NotLocalError(target.address)
-    if found is Locality.UNKNOWN:
-        raise CheckError(f"cannot tell whether {target.address} is on this host")
 
 
 def _judge(program: str, ended: Ended, seconds: float) -> Observation:

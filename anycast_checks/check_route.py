@@ -45,14 +45,8 @@ def command(options: Options, *, min_neighbors: int) -> Verdict:
     """  # fmt: skip
     vip = options.address
     here = ThisRouter(options)
-    settled = time.monotonic() + _SETTLED
-    while True:
-        places = _interfaces(vip, here)
-        view = here.look()
-        announces = ospf.announces(view, vip)
-        if announces == ("lo" in places) or time.monotonic() > settled:
-            break
-        time.sleep(_AGAIN)
+    places, view = _settled(vip, here)
+    announces = ospf.announces(view, vip)
     full = sum(neighbor.state == ospf.FULL for neighbor in view.neighbors)
     problems = [
         *_of_the_address(vip, places, announces=announces),
@@ -80,6 +74,16 @@ def command(options: Options, *, min_neighbors: int) -> Verdict:
         " ".join(map(performance, figures)),
         details=(*others, *(details if options.verbose else ()), *here.transcript),
     )
+
+
+def _settled(vip: str, here: ThisRouter) -> tuple[tuple[str, ...], View]:
+    """Look at lo and at OSPF until they agree, or until they should."""
+    end = time.monotonic() + _SETTLED
+    while True:
+        places, view = _interfaces(vip, here), here.look()
+        if ospf.announces(view, vip) == ("lo" in places) or time.monotonic() > end:
+            return places, view
+        time.sleep(_AGAIN)
 
 
 def _interfaces(vip: str, here: ThisRouter) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ import dns.rdata
 import dns.rdataclass
 import dns.rdatatype
 
+from .errors import NotTheAnswerError
 from .line import clean
 from .observation import Observation, Outcome
 
@@ -52,10 +53,6 @@ class Question:
         """Return name and type, as a status line shows them."""
         name = self.name.to_text(omit_final_dot=True)
         return f"{clean(name, 64)} {dns.rdatatype.to_text(self.rdtype)}"
-
-
-class NotTheAnswerError(Exception):
-    """The bytes do not answer the question that was asked."""
 
 
 class MalformedError(Exception):

@@ -18,9 +18,7 @@ def dump(data: bytes) -> list[str]:
     if not data:
         return ["(end)"]
     lines: list[str] = []
-    seen = 0
     for line in data.splitlines(keepends=True):
-        seen += len(line)
         text = shown(line)
         lines += [text[at : at + _WIDTH] for at in range(0, len(text), _WIDTH)]
         if len(lines) >= _LINES:

@@ -25,5 +25,9 @@ class PeerFailedError(Exception):
     """The peer refused, dropped or cut short the conversation: a failing sample."""
 
 
+class NotTheAnswerError(Exception):
+    """The bytes do not answer the question that was asked."""
+
+
 class PeerSilentError(Exception):
     """The peer said nothing within the time of one try."""

@@ -19,7 +19,6 @@ from .verdict import Verdict, is_failing, judge, perfdata
 Probe = Callable[[Target], Observation]
 _Decorator = Callable[[Callable[..., Verdict]], Callable[..., Verdict]]
 
-TRANSCRIPT = 2  # above this --verbose
 START_UP = 1.0  # seconds of the deadline that no try may plan with
 
 
@@ -161,7 +160,7 @@ def _ask(options: HealthOptions, probe: Probe, which: str, address: str) -> Obse
     port = f" port {options.port}" if options.port else ""
     RUN.stage = f"asking {address}{port} ({which})"
     until = time.monotonic() + options.timeout
-    noted: list[str] | None = [] if options.verbose > TRANSCRIPT else None
+    noted: list[str] | None = [] if options.transcript else None
     target = Target(address, options.port, options.timeout, until, not options.client, noted)
     try:
         seen = probe(target)

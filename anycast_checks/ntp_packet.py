@@ -4,6 +4,8 @@ import os
 import struct
 from dataclasses import dataclass
 
+from .errors import NotTheAnswerError
+
 _FORMAT = struct.Struct("!BBbb II4s QQQQ")
 _CLIENT, _SERVER = 3, 4
 _VERSION = 4
@@ -17,10 +19,6 @@ _ABOUT_US = {
     "DENY": "it denies service to this address",
     "RSTR": "it restricts this address",
 }
-
-
-class NotTheAnswerError(Exception):
-    """The bytes do not answer the question that was asked."""
 
 
 @dataclass(frozen=True)

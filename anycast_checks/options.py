@@ -22,6 +22,11 @@ class Options:
     deadline: float
     verbose: int
 
+    @property
+    def transcript(self) -> bool:
+        """Whether to show what was sent and received."""
+        return self.verbose > 2
+
 
 @dataclass(frozen=True)
 class HealthOptions(Options):

@@ -36,7 +36,7 @@ class ThisRouter:
         self.transcript: list[str] = []
         self._vip = options.address
         self._until = time.monotonic() + options.deadline
-        self._verbose = options.verbose > 2
+        self._noting = options.transcript
 
     def look(self) -> View:
         """Ask the routing daemon. Raises: CheckError, with what to do."""
@@ -51,7 +51,7 @@ class ThisRouter:
         ended = program.run(argv, self._until, _LIMIT)
         if ended.cut:
             raise CheckError(f"{argv[0]} printed more than {_LIMIT} bytes")
-        if self._verbose:
+        if self._noting:
             self.transcript.append(f"> {shlex.join(argv)}")
             self.transcript.extend(f"< {line}" for line in dump(ended.stdout))
         stdout, stderr = (part.decode("utf-8", "replace") for part in (ended.stdout, ended.stderr))

@@ -73,7 +73,7 @@ def _started(argv: Sequence[str]) -> Iterator["subprocess.Popen[bytes]"]:
         try:
             yield process
         finally:
-            # Its group may outlive it. Not once it is reaped and empty: the number is free then.
+            # What it has left behind; where that is nothing, there is no such group.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
 

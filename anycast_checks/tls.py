@@ -22,7 +22,6 @@ from .observation import Metric
 CERT_DAYS = "cert_days"
 _DAY = 86400
 _CHUNK = 16384
-Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 @dataclass(frozen=True)

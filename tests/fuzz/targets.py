@@ -28,15 +28,13 @@ from anycast_checks import (
 from anycast_checks.address import Connection, Target
 from anycast_checks.dns_answer import (
     MalformedError,
-    NotTheAnswerError,
     Question,
     is_truncated,
     judge,
     make_query,
     parse,
 )
-from anycast_checks.errors import CheckError, PeerFailedError
-from anycast_checks.ntp_packet import NotTheAnswerError as NotTheNtpAnswerError
+from anycast_checks.errors import CheckError, NotTheAnswerError, PeerFailedError
 from anycast_checks.ntp_packet import parse as parse_ntp
 from anycast_checks.observation import Metric, Observation, Outcome, Sample
 from anycast_checks.options import HealthOptions
@@ -140,7 +138,7 @@ def of_ntp(data: bytes) -> None:
     limits = check_ntp._Limits("0.5", "1", "4")
     try:
         answer = parse_ntp(packet, stamp, 1.7e9, 1.7e9 + 0.1)
-    except NotTheNtpAnswerError:
+    except NotTheAnswerError:
         return
     observed(lambda: check_ntp._judge(limits, answer, 0.1))
 

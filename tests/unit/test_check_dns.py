@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from anycast_checks.dns_answer import (
     MalformedError,
-    NotTheAnswerError,
     Question,
     is_truncated,
     judge,
@@ -23,7 +22,7 @@ from anycast_checks.dns_answer import (
     parse,
     parse_value,
 )
-from anycast_checks.errors import CheckError
+from anycast_checks.errors import CheckError, NotTheAnswerError
 from anycast_checks.line import clean
 from tests.unit.conftest import Ask, Printed
 from tests.unit.dns_server import answering, name_server, over_tcp, reply, silent

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from . import icinga_certificates
 from .errors import LabError
 from .host import Host
 from .icinga_api import Api
@@ -19,6 +20,7 @@ USER = "nagios"
 TEMPLATES = Path(__file__).parents[1] / "icinga2-templates"
 CONFIGURATION = "/etc/icinga2/icinga2.conf"
 BASE = "/var/lib/icinga2-lab"
+CERTS = f"{BASE}/data/certs"
 DIRECTORIES = {
     "DataDir": "data",
     "LogDir": "log",
@@ -186,7 +188,7 @@ class Icinga:
 
     def _prepare(self) -> None:
         self._write(MAIN.format(user=API_USER, password=self._password))
-        self._api = Api(self._host, (API_USER, self._password), self._make_certificate())
+        self._api = Api(self._host, (API_USER, self._password), self._own_certificate())
 
     def _write(self, main: str) -> None:
         for directory in NEEDED:
@@ -198,41 +200,11 @@ class Icinga:
         for file in sorted(self._templates.glob("*.conf")):
             self._host.write(f"/etc/icinga2/templates/{file.name}", file.read_text())
 
-    def sign(self, name: str) -> dict[str, str]:
-        """Make a certificate for another node: the files of its certificate directory."""
-        base = f"{BASE}/data/{name}"
-        certs, own = f"{BASE}/data/certs", self._host.name
-        new = ["openssl", "req", "-new", "-nodes", "-subj", f"/CN={name}", "-newkey", "ec"]
-        new += ["-pkeyopt", "ec_paramgen_curve:prime256v1", "-keyout", f"{base}.key"]
-        sign = [
-            "openssl",
-            "x509",
-            "-req",
-            "-days",
-            "2",
-            "-in",
-            f"{base}.csr",
-            "-out",
-            f"{base}.crt",
-        ]
-        sign += ["-CA", f"{certs}/{own}.crt", "-CAkey", f"{certs}/{own}.key", "-CAcreateserial"]
-        for argv in ([*new, "-out", f"{base}.csr"], sign):
-            self._host.run(argv, user=USER, check=True)
-        files = {f"{name}.key": f"{base}.key", f"{name}.crt": f"{base}.crt"}
-        files["ca.crt"] = f"{certs}/ca.crt"
-        return {file: self._host.read(path) for file, path in files.items()}
+    def _own_certificate(self) -> str:
+        return icinga_certificates.make_own(self._host, CERTS, USER)
 
-    def _make_certificate(self) -> str:
-        # Not `icinga2 pki`, whose RSA keys take up to ten seconds.
-        name, certs = self._host.name, f"{BASE}/data/certs"
-        certificate = f"{certs}/{name}.crt"
-        argv = ["openssl", "req", "-x509", "-nodes", "-days", "2", "-subj", f"/CN={name}"]
-        argv += ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
-        argv += ["-addext", f"subjectAltName=DNS:{name}"]
-        argv += ["-keyout", f"{certs}/{name}.key", "-out", certificate]
-        self._host.run(argv, user=USER, check=True)
-        self._host.run(["cp", certificate, f"{certs}/ca.crt"], user=USER, check=True)
-        return self._host.read(certificate)
+    def _signed_by(self, signer: Icinga) -> str:
+        return icinga_certificates.sign(signer._host, self._host, CERTS, USER)
 
 
 def _path(host: str, name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .errors import LabError
 from .host import Host
-from .icinga import BASE, TEMPLATES, USER, Icinga
+from .icinga import BASE, TEMPLATES, Icinga
 from .topology import MON, Place
 
 MAIN = """\
@@ -37,9 +37,7 @@ class Agent(Icinga):
 
     def _prepare(self) -> None:
         self._write(MAIN.format(mon=MON.name, address=self._place.address))
-        for file, text in self._master.sign(self._host.name).items():
-            path = f"{BASE}/data/certs/{file}"
-            self._host.write(path, text, owner=USER, mode=0o600)
+        self._signed_by(self._master)
 
     def _answers(self) -> bool:
         assert self._process

@@ -6,9 +6,9 @@ import os
 import signal
 
 from .host import Host
-from .icinga import API_USER, BASE, TEMPLATES, USER, Icinga
+from .icinga import API_USER, TEMPLATES, Icinga
 from .icinga_api import Api
-from .topology import CLIENT, MON, Place
+from .topology import CLIENT, MON
 
 ZONE = "master"
 MAIN = """\
@@ -32,16 +32,12 @@ class Master(Icinga):
 
     Args:
         host: where it runs.
-        place: its place in the network.
         configuration: the objects of the zone; of the second one empty.
         first: of the second one the first, which signs its certificate.
     """
 
-    def __init__(
-        self, host: Host, place: Place, configuration: str = "", first: Icinga | None = None
-    ) -> None:
+    def __init__(self, host: Host, configuration: str = "", first: Icinga | None = None) -> None:
         super().__init__(host, "")
-        self._place = place
         self._objects = configuration
         self._first = first
 
@@ -60,15 +56,11 @@ class Master(Icinga):
         )  # fmt: skip
         self._write(main)
         if self._first is None:
-            certificate = self._make_certificate()
+            certificate = self._own_certificate()
             directory = f"/etc/icinga2/zones.d/{ZONE}"
             for file in sorted(TEMPLATES.glob("*.conf")):
                 self._host.write(f"{directory}/{file.name}", file.read_text())
             self._host.write(f"{directory}/lab.conf", self._objects)
         else:
-            files = self._first.sign(self._host.name)
-            for name, text in files.items():
-                path = f"{BASE}/data/certs/{name}"
-                self._host.write(path, text, owner=USER, mode=0o600)
-            certificate = files["ca.crt"]
+            certificate = self._signed_by(self._first)
         self._api = Api(self._host, (API_USER, self._password), certificate)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from .daemon import Daemon
 from .host import Host
 from .topology import INTERFACE, VIP, Place
 
+PIDFILE = "/run/sshd.pid"
 HOST_KEY = "/etc/ssh/ssh_host_ed25519_key"
 CONFIGURATION = f"""\
 ListenAddress {{address}}
 HostKey {HOST_KEY}
-PidFile /run/sshd.pid
+PidFile {PIDFILE}
 AuthenticationMethods publickey
 PermitRootLogin no
 UsePAM no
@@ -88,10 +90,10 @@ def start(host: Host, place: Place) -> str:
 
 def restart(host: Host) -> None:
     """End the listener, as an upgrade does, and start it again."""
-    host.end_daemon("/run/sshd.pid")
-    start_again(host)
-
-
-def start_again(host: Host) -> None:
-    """Start it on a host that had it."""
+    host.end_daemon(PIDFILE)
     host.run(SSHD, check=True)
+
+
+def daemon(host: Host) -> Daemon:
+    """Give the listener of a host that has it."""
+    return Daemon(host, SSHD, PIDFILE)

@@ -8,11 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from lab import Lab
-from lab.icinga import BASE, HEALTH, Icinga, endpoints
-from lab.topology import ENDPOINTS
+from lab.icinga import BASE, HEALTH
 from lab.waiting import wait_until
-from tests.lab.monitored import PACE, Monitored
+from tests.lab.monitored import Monitored, monitored_lab
 
 CONTROL = HEALTH.replace("health", "control")
 WITNESS = "/tmp/witness"
@@ -28,12 +26,8 @@ HOSTILE = (
 
 @pytest.fixture(scope="module")
 def made(venv: Path) -> Iterator[Monitored]:
-    with Lab(venv=venv, hold_down=3) as lab:
-        icinga = Icinga(lab.mon, endpoints(PACE))
-        icinga.start()
-        for place in ENDPOINTS:
-            icinga.check_now(place.name, HEALTH)
-        yield Monitored(lab, icinga)
+    with monitored_lab(venv) as made:
+        yield made
 
 
 @pytest.fixture

@@ -9,29 +9,25 @@ from pathlib import Path
 import pytest
 
 from lab import Lab, sshd
-from lab.icinga import HEALTH, Icinga, endpoints
-from lab.topology import ENDPOINTS, QUERY, STYLES, VIP, VIP_NAME
+from lab.icinga import HEALTH
+from lab.topology import QUERY, STYLES, VIP, VIP_NAME
 from lab.waiting import wait_until
-from tests.lab.monitored import PACE, Monitored
+from tests.lab.monitored import Monitored, monitored_lab
 
 # The trap of anycast: after a withdrawal the address is answered by another endpoint.
 TRAP_SECONDS = 60.0
 
 
 @pytest.fixture(scope="module")
-def monitored_lab(venv: Path) -> Iterator[Monitored]:
-    with Lab(venv=venv, hold_down=3) as lab:
-        icinga = Icinga(lab.mon, endpoints(PACE))
-        icinga.start()
-        for place in ENDPOINTS:
-            icinga.check_now(place.name, HEALTH)
-        yield Monitored(lab, icinga)
+def made(venv: Path) -> Iterator[Monitored]:
+    with monitored_lab(venv) as made:
+        yield made
 
 
 @pytest.fixture
-def monitored(monitored_lab: Monitored) -> Monitored:
-    monitored_lab.restart()
-    return monitored_lab
+def monitored(made: Monitored) -> Monitored:
+    made.restart()
+    return made
 
 
 @pytest.mark.parametrize("break_it", ["kill", "hang", "servfail", "wrong"])
@@ -101,13 +97,13 @@ def test_where_packets_are_dropped_nothing_is_withdrawn(monitored: Monitored) ->
 
 def test_without_sshd_nothing_is_withdrawn(monitored: Monitored) -> None:
     """Neither does the handler get there then."""
-    host = monitored.ns1.host
-    host.end_daemon("/run/sshd.pid")
+    listener = sshd.daemon(monitored.ns1.host)
+    listener.kill()
     try:
         monitored.ns1.resolver.kill()
         monitored.assert_unknown_and_untouched()
     finally:
-        sshd.start_again(host)
+        listener.start()
 
 
 @pytest.mark.parametrize("style", STYLES)

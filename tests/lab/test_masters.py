@@ -11,7 +11,7 @@ import pytest
 
 from lab import Host, Lab, monitoring
 from lab.icinga import HEALTH, endpoints
-from lab.icinga_masters import FIRST, SECOND, Master
+from lab.icinga_masters import Master
 from lab.topology import ENDPOINTS
 from lab.waiting import wait_until
 from tests.lab.monitored import LOG, PACE
@@ -40,9 +40,9 @@ class Pair:
 def pair(venv: Path) -> Iterator[Pair]:
     with Lab(venv=venv, hold_down=3) as lab:
         monitoring.make_like(lab.client, lab.mon)
-        first = Master(lab.mon, FIRST, endpoints(PACE))
+        first = Master(lab.mon, endpoints(PACE))
         first.start()
-        second = Master(lab.client, SECOND, first=first)
+        second = Master(lab.client, first=first)
         second.start()
         for master in (first, second):
             for place in ENDPOINTS:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import Lab
+from lab import Lab, sshd
 from lab.daemon import Daemon
 from lab.nagios import BASE, CONFIGURATION, CONTROL, HEALTH, TEMPLATES, Nagios, endpoints
 from lab.nrpe import nrpe
@@ -32,14 +32,6 @@ class Watched:
         return [act for act in found if act[1] in ("withdraw", "restore")]
 
 
-class Sshd(Daemon):
-    """The endpoint's sshd, as the lab has started it."""
-
-    def __init__(self, lab: Lab) -> None:
-        host = lab.host("ns1")
-        super().__init__(host, ["/usr/sbin/sshd", "-E", "/var/log/sshd.log"], "/run/sshd.pid")
-
-
 @pytest.fixture(scope="module", params=["by_ssh", "nrpe"])
 def made(venv: Path, request: pytest.FixtureRequest) -> Iterator[Watched]:
     with Lab(venv=venv, hold_down=3) as lab:
@@ -48,7 +40,9 @@ def made(venv: Path, request: pytest.FixtureRequest) -> Iterator[Watched]:
             daemon.start()
         nagios = Nagios(lab.mon, endpoints(request.param))
         nagios.start()
-        yield Watched(lab, nagios, daemons[0] if request.param == "nrpe" else Sshd(lab))
+        yield Watched(
+            lab, nagios, daemons[0] if request.param == "nrpe" else sshd.daemon(lab.host("ns1"))
+        )
 
 
 @pytest.fixture

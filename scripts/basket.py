@@ -9,14 +9,11 @@ from __future__ import annotations
 
 import json
 import re
-import uuid
 from pathlib import Path
 from typing import Any
 
 TEMPLATES = Path(__file__).parents[1] / "icinga2-templates"
 BASKET = TEMPLATES / "director-basket.json"
-# The same objects have the same ids in every version, by which the Director knows them again.
-SPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "anycast-checks")
 CONSTANTS = {
     "AnycastPluginDir": "/usr/lib/nagios/plugins",
     "PluginDir": "/usr/lib/nagios/plugins",
@@ -68,12 +65,19 @@ def _command(
     }
     wanted: dict[str, str] = {}
     arguments = {}
+    sharing: dict[str, list[str]] = {}
     for option, text in entries.items():
         settings = dict(SETTING.findall(text))
+        if "key" in settings:
+            sharing.setdefault(_word(settings["key"]), []).append(option)
         arguments[option] = _argument(option, settings)
         for variable in MACRO.findall(settings.get("value", "") + settings.get("set_if", "")):
             wanted[variable] = "y" if settings.get("required") == "true" else "n"
             fields.setdefault(variable, _field(variable, settings))
+    for key, options in sharing.items():
+        # The Director knows no key: an argument is named after it.
+        shared = [arguments.pop(option) for option in options]
+        arguments[key] = shared[0] if len(shared) == 1 else _repeated(shared)
     line = re.search(r"^\tcommand = \[ (.*) \]$", body, re.MULTILINE)
     timeout = re.search(r"^\ttimeout = (\d+)s$", body, re.MULTILINE)
     assert line
@@ -88,7 +92,6 @@ def _command(
         "object_name": name,
         "object_type": "object",
         "timeout": timeout[1] if timeout else "60",
-        "uuid": str(uuid.uuid5(SPACE, f"command {name}")),
         "vars": {
             variable: _word(text)
             for variable, text in re.findall(r"^\tvars\.(\w+) = (.*)$", body, re.MULTILINE)
@@ -112,9 +115,26 @@ def _argument(option: str, settings: dict[str, str]) -> dict[str, Any]:
             found[key] = True
     if "order" in settings:
         found["order"] = settings["order"]
-    if "key" in settings:
-        found["key"] = _word(settings["key"])
     return found
+
+
+def _repeated(shared: list[dict[str, Any]]) -> dict[str, Any]:
+    """Join arguments with one key: those that a user may set first, since they win."""
+    fixed = [one["value"] for one in shared if not MACRO.fullmatch(one["value"])]
+    own = [MACRO.fullmatch(one["value"]) for one in shared]
+    lines = ["var all = []"]
+    for variable in (match[1] for match in own if match):
+        # Not by macro(), which complains in the log where there is none.
+        lines += [
+            f"var own = service.vars.{variable} || host.vars.{variable}",
+            "if (own) { all += own }",
+        ]
+    lines += [f"all.add(macro({json.dumps(value)}))" for value in fixed]
+    return {
+        "description": " ".join(one["description"] for one in shared),
+        "repeat_key": True,
+        "value": {"type": "Function", "body": "\n".join([*lines, "return all"])},
+    }
 
 
 def _value(text: str) -> Any:
@@ -147,7 +167,6 @@ def _field(variable: str, settings: dict[str, str]) -> dict[str, Any]:
         "description": _word(settings["description"]),
         "format": None,
         "settings": {"visibility": "visible"} if kind == "String" else {},
-        "uuid": str(uuid.uuid5(SPACE, f"field {variable}")),
         "varname": variable,
     }
 
@@ -158,7 +177,6 @@ def _service(name: str, body: str) -> dict[str, Any]:
         "imports": [],
         "object_name": name,
         "object_type": "template",
-        "uuid": str(uuid.uuid5(SPACE, f"service {name}")),
         "vars": {},
     }
     for key, text in re.findall(r"^\t(\w+) = (.*)$", body, re.MULTILINE):

@@ -18,6 +18,8 @@ from typing import TypeVar
 
 import pytest
 
+from tests.lab.director import render
+
 TEMPLATES = Path(__file__).parents[2] / "icinga2-templates"
 ICINGA = shutil.which("icinga2")
 DIRECTORIES = {
@@ -280,46 +282,6 @@ def test_a_mistake_is_refused_at_load_by_name(icinga: Icinga, hosts: str, compla
     assert complaint in lines[0]
 
 
-def rendered(value: object) -> str:
-    """As Icinga's Director writes what is in a basket."""
-    if isinstance(value, dict):
-        if value.get("type") == "Function":
-            return f"{{{{ {value['body']} }}}}"
-        return "{ " + "\n".join(f'"{k}" = {rendered(v)}' for k, v in value.items()) + " }"
-    return json.dumps(value).replace("\\/", "/")
-
-
-def test_the_directors_basket_is_what_icinga_understands(icinga: Icinga) -> None:
-    """Commands and templates, and a service of each, without the files."""
-    basket = json.loads((TEMPLATES / "director-basket.json").read_text())
-    text = ""
-    for name, command in basket["Command"].items():
-        kind = "EventCommand" if command["methods_execute"] == "PluginEvent" else "CheckCommand"
-        arguments = {
-            option: {k: int(v) if k == "order" else v for k, v in argument.items()}
-            for option, argument in command["arguments"].items()
-        }
-        text += f'object {kind} "{name}" {{ command = {json.dumps(command["command"].split())}\n'
-        text += f"arguments = {rendered(arguments)}\nvars = {rendered(command['vars'])}\n"
-        text += f"timeout = {command['timeout']} }}\n"
-    own = ("fields", "imports", "object_name", "object_type", "uuid", "vars")
-    for name, template in basket["ServiceTemplate"].items():
-        lines = (f"{k} = {rendered(v)}" for k, v in template.items() if k not in own)
-        text += f'template Service "{name}" {{ ' + "\n".join(lines) + " }\n"
-    text += 'object Host "ns1" { check_command = "dummy", address = "192.0.2.11" }\n'
-    text += 'object Service "anycast-health-resolver" { import "anycast-health", host_name = "ns1"'
-    text += '\nvars.anycast_vip = "resolver", vars.anycast_check = "dns" }\n'
-    text += 'object Service "control" { import "anycast-control", host_name = "ns1"'
-    text += '\ncheck_command = "anycast_enforce", vars.anycast_vip = "resolver" }\n'
-    icinga.write(text)
-    result = icinga._run(["daemon", "-C", "-c", str(icinga.config)])
-
-    assert result.returncode == 0, result.stdout
-    health = icinga.services()["ns1!anycast-health-resolver"]
-    assert health["check_command"] == '"anycast_by_ssh"'
-    assert health["event_command"] == '"anycast_event"'
-
-
 RECORDER = """#!/usr/bin/python3 -I
 import json, os, pathlib, subprocess, sys
 home = pathlib.Path(__file__).resolve().parents[1]
@@ -492,3 +454,67 @@ def test_a_hung_transport_is_unknown_and_leaves_no_process(recorded: Recorded) -
         until("the end of ssh", lambda: not Path(f"/proc/{child}").exists())
 
     assert {state for state, _, _ in recorded.states("event")} == {"UNKNOWN"}
+
+
+def basket() -> str:
+    """What the Director makes of its basket."""
+    return render(json.loads((TEMPLATES / "director-basket.json").read_text()))
+
+
+def called(home: Path, objects: str) -> dict[str, list[str]]:
+    """The sorted words of the first health check, event and control run with these objects."""
+    recorded = Recorded(home)
+    recorded.write(
+        f'const AnycastHandler = "{home}/bin/anycast-handler"\n'
+        f'object CheckerComponent "checker" {{}}\n{objects}'
+    )
+    text = recorded.config.read_text()
+    plugins, own = "/usr/lib/nagios/plugins", f"{home}/bin"
+    text = text.replace(f'PluginDir = "{plugins}', f'PluginDir = "{own}')
+    text = text.replace(f"{plugins}/check_by_ssh", f"{own}/check_by_ssh")
+    text = text.replace("/usr/local/bin", own)
+    recorded.config.write_text(text)
+    recorded.check_says("2")
+    try:
+        with recorded.running():
+            until("an event", lambda: ("CRITICAL", "HARD", "0") in recorded.states("event"))
+            until("control", lambda: ("CRITICAL", "HARD", "0") in recorded.states("enforce"))
+    finally:
+        recorded.end()
+    words = {
+        "check": recorded.calls("check_by_ssh")[0],
+        "event": recorded.calls("anycast-handler", "event")[-1],
+        "enforce": recorded.calls("anycast-handler", "enforce")[-1],
+    }
+    checked = words["enforce"].index("--checked")
+    del words["enforce"][checked : checked + 2]
+    return {name: sorted(word.replace(str(home), "") for word in words[name]) for name in words}
+
+
+def test_the_directors_basket_does_what_the_files_do() -> None:
+    """The same command lines, to the word; ssh's own options among them."""
+    own = 'ssh_options = [ "Port=2222" ]'
+    of_files = host(f"{{ {FAST}, {own} }}", 'address = "192.0.2.11"\n check_command = "dummy"')
+    pace = 'check_interval = 1, retry_interval = 1, max_check_attempts = 2, host_name = "ns1"'
+    common = f'{pace}, vars.anycast_vip = "resolver"'
+    of_basket = f"""
+object Host "ns1" {{ check_command = "dummy", address = "192.0.2.11" }}
+object Service "anycast-health-resolver" {{
+  import "anycast-health"
+  {common}, check_timeout = 20
+  vars.anycast_check = "dns", vars.anycast_address = "10.99.0.53"
+  vars.anycast_dns_query = "www.example.org", vars.anycast_ssh_options = [ "Port=2222" ]
+}}
+object Service "anycast-control-resolver" {{
+  import "anycast-control"
+  {common}, vars.anycast_health = "anycast-health-resolver"
+}}
+"""
+    found = []
+    for objects in (f'include "%s/templates/*.conf"\n{of_files}', basket() + of_basket):
+        with tempfile.TemporaryDirectory(prefix="anycast-icinga-") as home:
+            Path(home).chmod(0o755)
+            found.append(called(Path(home), objects.replace("%s", home)))
+
+    assert found[0] == found[1]
+    assert found[0]["check"].count("-o") == 8

@@ -176,6 +176,10 @@ class Icinga:
         attributes = {"enable_event_handlers": enabled}
         self.api.ask("POST", "objects/icingaapplications/app", {"attrs": attributes})
 
+    def switch_service(self, host: str, name: str, **attributes: bool) -> None:
+        """Set attributes of one service, as the web interface does."""
+        self.api.ask("POST", f"objects/services/{_path(host, name)}", {"attrs": attributes})
+
     def _answers(self) -> bool:
         assert self._process
         if self._process.poll() is not None:

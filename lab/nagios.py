@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 from .daemon import Daemon
 from .errors import LabError
 from .host import Host
+from .monitoring import PLUGINS
 from .topology import ENDPOINTS, QUERY, RIGHT_ANSWER, VIP, VIP_NAME
 from .waiting import wait_until
 
@@ -15,6 +17,8 @@ USER = "nagios"
 TEMPLATES = Path(__file__).parents[1] / "nagios-templates"
 BASE = "/var/lib/nagios4-lab"
 CONFIGURATION = f"{BASE}/nagios.cfg"
+# A host is UP as long as there is a file of its name: a missing one ends `ls` with 2.
+UP = f"{BASE}/up"
 STATES = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
 HEALTH, CONTROL = f"anycast-health-{VIP_NAME}", f"anycast-control-{VIP_NAME}"
 # Faster than the templates; all else is what they advise.
@@ -72,10 +76,10 @@ define contact {
 }
 define command {
     command_name    check-host-alive
-    command_line    /bin/true
+    command_line    /bin/ls $USER2$/$HOSTNAME$
 }
 """
-CHECK = f"/usr/lib/nagios/plugins/check_anycast dns -H {VIP} --query {QUERY}"
+CHECK = f"{PLUGINS}/check_anycast dns -H {VIP} --query {QUERY}"
 CHECK += f" --expect {RIGHT_ANSWER} --timeout 0.5"
 OF_HEALTH = "!".join(
     f"${macro}::{HEALTH}$"
@@ -92,7 +96,8 @@ define host {{
     host_name             {place.name}
     address               {place.address}
     check_command         check-host-alive
-    max_check_attempts    3
+    max_check_attempts    1
+    check_interval        1
     check_period          24x7
     contacts              nagiosadmin
 }}
@@ -140,7 +145,9 @@ class Nagios(Daemon):
         for directory in ("", "objects", "spool"):
             self._host.make_directory(f"{BASE}/{directory}", owner=USER)
         self._host.write(CONFIGURATION, MAIN)
-        self._host.write(f"{BASE}/resource.cfg", "$USER1$=/usr/lib/nagios/plugins\n")
+        self._host.write(f"{BASE}/resource.cfg", f"$USER1$={PLUGINS}\n$USER2$={UP}\n")
+        for place in ENDPOINTS:
+            self._host.write(f"{UP}/{place.name}", "")
         for file in sorted(TEMPLATES.glob("*.cfg")):
             self._host.write(f"{BASE}/objects/{file.name}", file.read_text())
         self._host.write(f"{BASE}/objects/lab.cfg", OBJECTS + self._configuration)
@@ -157,6 +164,23 @@ class Nagios(Daemon):
                 return STATES[int(values["current_state"])], kind, values["plugin_output"]
         raise LabError(f"Nagios knows no {host}!{service}")
 
+    def command(self, text: str) -> None:
+        """Give it an external command, as its web interface does."""
+        line = f"[{int(time.time())}] {text}\n"
+        self._host.run(["tee", f"{BASE}/nagios.cmd"], user=USER, stdin=line, check=True)
+
+    def believe_down(self, host: str) -> None:
+        """Let the check of a host fail from now on, and wait until Nagios holds it to be DOWN."""
+        self._host.run(["rm", f"{UP}/{host}"], check=True)
+        self._check(host)
+        wait_until(lambda: self._is_down(host), f"Nagios holds {host} to be DOWN")
+
+    def believe_up(self, host: str) -> None:
+        """Undo `believe_down`."""
+        self._host.write(f"{UP}/{host}", "")
+        self._check(host)
+        wait_until(lambda: not self._is_down(host), f"Nagios holds {host} to be UP")
+
     def wait_for(self, host: str, service: str, state: str, seconds: float = 40.0) -> str:
         """Wait until a service has this state, HARD; its output."""
 
@@ -165,6 +189,14 @@ class Nagios(Daemon):
             return f"{output} " if (found, kind) == (state, "HARD") and output else None
 
         return wait_until(there, f"{host}!{service} is {state} HARD", seconds)
+
+    def _check(self, host: str) -> None:
+        self.command(f"SCHEDULE_FORCED_HOST_CHECK;{host};{int(time.time())}")
+
+    def _is_down(self, host: str) -> bool:
+        status = self._host.run(["cat", f"{BASE}/status.dat"]).stdout
+        block = status.split(f"hoststatus {{\n\thost_name={host}\n", 1)[1].partition("}")[0]
+        return "\tcurrent_state=1\n" in block
 
     def _obeys(self) -> bool:
         return "servicestatus" in self._host.run(["cat", f"{BASE}/status.dat"]).stdout

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lab import Lab
+from lab import Host, Lab
 from lab.icinga import HEALTH, Icinga, endpoints
 from lab.topology import ENDPOINTS, MON, VIP
 from lab.waiting import wait_until
@@ -63,16 +63,6 @@ class Monitored:
         assert [act[1:] for act in self.acts()] == [("ns1", "withdraw"), ("ns1", "restore")]
         return [verb for verb, _, _ in self.acts()]
 
-    @contextmanager
-    def packets_dropped(self) -> Iterator[None]:
-        """Drop all that ns1 sends to the monitoring host; clients and OSPF do not notice."""
-        route = ("blackhole", f"{MON.address}/32")
-        self.ns1.host.run(["ip", "route", "add", *route], check=True)
-        try:
-            yield
-        finally:
-            self.ns1.host.run(["ip", "route", "del", *route], check=True)
-
     def assert_unknown_and_untouched(self) -> None:
         """What goes wrong on the way is no evidence."""
         self.icinga.wait_for("ns1", HEALTH, "UNKNOWN", seconds=60)
@@ -89,3 +79,14 @@ def monitored_lab(venv: Path) -> Iterator[Monitored]:
         for place in ENDPOINTS:
             icinga.check_now(place.name, HEALTH)
         yield Monitored(lab, icinga)
+
+
+@contextmanager
+def packets_dropped(host: Host) -> Iterator[None]:
+    """Drop all that it sends to the monitoring host; clients and OSPF do not notice."""
+    route = ("blackhole", f"{MON.address}/32")
+    host.run(["ip", "route", "add", *route], check=True)
+    try:
+        yield
+    finally:
+        host.run(["ip", "route", "del", *route], check=True)

@@ -13,7 +13,12 @@ from lab.waiting import wait_until
 from tests.lab.monitored import Monitored, monitored_lab
 
 CONTROL = HEALTH.replace("health", "control")
+STOP = "/etc/anycast/stop"
+PLUGIN = "/usr/lib/nagios/plugins/check_anycast"
 WITNESS = "/tmp/witness"
+# Twice what the fastest of the control services takes to come round.
+NOBODY_SECONDS = 6.0
+LOG_LIMIT = 20_000
 HOSTILE = (
     f"x; touch {WITNESS}",
     f"$(touch {WITNESS}) `touch {WITNESS}` | touch {WITNESS}",
@@ -105,6 +110,63 @@ def test_a_service_that_flaps(monitored: Monitored, request: pytest.FixtureReque
     assert len(monitored.acts()) == len(acts)
     assert acts.count("restore") <= 3
     assert len(acts) <= 7
+
+
+def test_without_the_handler_of_a_service_its_control_service_acts(monitored: Monitored) -> None:
+    """And once that is switched off too, nobody does."""
+    icinga = monitored.icinga
+    icinga.switch_service("ns1", HEALTH, enable_event_handler=False)
+    try:
+        assert monitored.fails_and_recovers() == ["enforce", "enforce"]
+        icinga.switch_service("ns1", CONTROL, enable_active_checks=False)
+        monitored.ns1.resolver.kill()
+        icinga.wait_for("ns1", HEALTH, "CRITICAL")
+        before = icinga.service("ns1", CONTROL).checked
+        end = time.time() + NOBODY_SECONDS
+        wait_until(lambda: icinga.service("ns1", HEALTH).checked > end, "it was looked at", 30)
+        assert icinga.service("ns1", CONTROL).checked == before
+        assert monitored.ns1.announced
+    finally:
+        icinga.switch_service("ns1", HEALTH, enable_event_handler=True)
+        icinga.switch_service("ns1", CONTROL, enable_active_checks=True)
+
+
+def test_the_stop_file_stops_both(monitored: Monitored) -> None:
+    mon, icinga = monitored.lab.mon, monitored.icinga
+    mon.write(STOP, "")
+    try:
+        monitored.ns1.resolver.kill()
+        icinga.wait_for("ns1", HEALTH, "CRITICAL")
+        wait_until(lambda: "the stop file exists" in icinga.service("ns1", CONTROL).output, "said")
+        assert monitored.acts() == []
+        assert monitored.ns1.announced
+    finally:
+        mon.run(["rm", STOP], check=True)
+    monitored.wait_until_routed("ns2", "ns3")
+
+
+def test_hostile_bytes_of_a_plugin_are_on_no_command_line(monitored: Monitored) -> None:
+    """NUL, bytes that are no UTF-8, and 64 KiB, from the plugin itself, which is believed."""
+    host, mon = monitored.ns1.host, monitored.lab.mon
+    bytes_ = f"; touch {WITNESS} $(touch {WITNESS}) `touch {WITNESS}` \\000 \\377\\376 \\033[31m"
+    lines = [
+        "#!/bin/sh",
+        f"printf 'DNS CRITICAL - {bytes_} '",
+        "head -c 65536 /dev/zero | tr '\\000' A",
+    ]
+    host.run(["mv", PLUGIN, f"{PLUGIN}.true"], check=True)
+    host.write(PLUGIN, "\n".join([*lines, "exit 2", ""]), mode=0o755)
+    try:
+        monitored.wait_until_routed("ns2", "ns3")
+    finally:
+        host.run(["mv", f"{PLUGIN}.true", PLUGIN], check=True)
+    for one in (mon, host):
+        assert one.run(["test", "-e", WITNESS]).returncode != 0
+    wait_until(lambda: monitored.acts() == [("event", "ns1", "withdraw")], "the act is in the log")
+    text = mon.read("/var/log/anycast-handler/decisions.jsonl")
+    assert len(text) < LOG_LIMIT
+    assert "".join(text.splitlines()).isprintable()
+    monitored.wait_until_routed("ns1", "ns2", "ns3")
 
 
 @pytest.mark.parametrize("output", HOSTILE, ids=range(len(HOSTILE)))

@@ -12,7 +12,7 @@ from lab import Lab, sshd
 from lab.icinga import HEALTH
 from lab.topology import QUERY, STYLES, VIP, VIP_NAME
 from lab.waiting import wait_until
-from tests.lab.monitored import Monitored, monitored_lab
+from tests.lab.monitored import Monitored, monitored_lab, packets_dropped
 
 # The trap of anycast: after a withdrawal the address is answered by another endpoint.
 TRAP_SECONDS = 60.0
@@ -90,7 +90,7 @@ def test_what_only_the_engine_believes_withdraws_nothing(monitored: Monitored) -
 
 
 def test_where_packets_are_dropped_nothing_is_withdrawn(monitored: Monitored) -> None:
-    with monitored.packets_dropped():
+    with packets_dropped(monitored.ns1.host):
         monitored.ns1.resolver.kill()
         monitored.assert_unknown_and_untouched()
 

@@ -14,6 +14,7 @@ from lab.nagios import BASE, CONFIGURATION, CONTROL, HEALTH, TEMPLATES, Nagios, 
 from lab.nrpe import nrpe
 from lab.topology import ENDPOINTS
 from lab.waiting import wait_until
+from tests.lab.monitored import packets_dropped
 from tests.lab.scene import Scene
 
 
@@ -30,6 +31,11 @@ class Watched:
         """List what the handler has done, and to whom."""
         found = [(entry["endpoint"], entry["action"]) for entry in self.scene.log()]
         return [act for act in found if act[1] in ("withdraw", "restore")]
+
+    def assert_untouched(self) -> None:
+        """Nobody has changed the routing."""
+        assert self.acts() == []
+        assert self.scene.is_announced()
 
 
 @pytest.fixture(scope="module", params=["by_ssh", "nrpe"])
@@ -76,8 +82,48 @@ def test_where_the_transport_fails_nothing_is_withdrawn(watched: Watched, cut: s
     finally:
         watched.end.repair()
         watched.scene.ns1.resolver.repair()
-    assert watched.acts() == []
-    assert watched.scene.is_announced()
+    watched.assert_untouched()
+
+
+def test_where_packets_are_dropped_nothing_is_withdrawn(watched: Watched) -> None:
+    """To Nagios the trouble is HARD at once, since it holds the host to be DOWN."""
+    with packets_dropped(watched.scene.ns1.host):
+        watched.nagios.believe_down("ns1")
+        try:
+            watched.scene.ns1.resolver.kill()
+            watched.nagios.wait_for("ns1", HEALTH, "UNKNOWN", seconds=100)
+        finally:
+            watched.nagios.believe_up("ns1")
+            watched.scene.ns1.resolver.repair()
+    watched.assert_untouched()
+
+
+def test_a_host_that_is_believed_down_is_asked_all_the_same(watched: Watched) -> None:
+    """Its check of the host may be wrong; the endpoint itself knows better."""
+    lab, ns1 = watched.lab, watched.scene.ns1
+    watched.nagios.believe_down("ns1")
+    try:
+        ns1.resolver.kill()
+        wait_until(lambda: lab.routed() == ("ns2", "ns3"), "ns1 has left the routing", 60)
+        ns1.resolver.repair()
+        wait_until(lambda: lab.routed() == ("ns1", "ns2", "ns3"), "ns1 is back", 60)
+    finally:
+        watched.nagios.believe_up("ns1")
+
+
+def test_without_its_handler_the_control_service_acts(watched: Watched) -> None:
+    lab, ns1 = watched.lab, watched.scene.ns1
+    watched.nagios.command(f"DISABLE_SVC_EVENT_HANDLER;ns1;{HEALTH}")
+    try:
+        ns1.resolver.kill()
+        wait_until(lambda: lab.routed() == ("ns2", "ns3"), "ns1 has left the routing", 60)
+        ns1.resolver.repair()
+        wait_until(lambda: lab.routed() == ("ns1", "ns2", "ns3"), "ns1 is back", 60)
+        wait_until(lambda: len(watched.acts()) >= 2, "both acts are in the log")
+        verbs = {entry["verb"] for entry in watched.scene.log() if entry["action"] != "nothing"}
+        assert verbs == {"enforce"}
+    finally:
+        watched.nagios.command(f"ENABLE_SVC_EVENT_HANDLER;ns1;{HEALTH}")
 
 
 def test_the_templates_and_the_example_are_valid(watched: Watched) -> None:

@@ -12,7 +12,7 @@ from lab.daemon import Daemon
 from lab.icinga import Icinga, endpoints
 from lab.nrpe import COMMANDS, nrpe
 from lab.topology import ENDPOINTS
-from tests.lab.monitored import PACE, Monitored
+from tests.lab.monitored import PACE, Monitored, packets_dropped
 
 
 class ByNrpe(Monitored):
@@ -53,7 +53,7 @@ def test_without_nrpe_nothing_is_withdrawn(monitored: ByNrpe, cut: str) -> None:
 
 
 def test_where_packets_are_dropped_nothing_is_withdrawn(monitored: ByNrpe) -> None:
-    with monitored.packets_dropped():
+    with packets_dropped(monitored.ns1.host):
         monitored.ns1.resolver.kill()
         monitored.assert_unknown_and_untouched()
 

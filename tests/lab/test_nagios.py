@@ -77,10 +77,14 @@ def test_a_failed_resolver_leaves_by_itself_and_comes_back(watched: Watched) -> 
 def test_where_the_transport_fails_nothing_is_withdrawn(watched: Watched, cut: str) -> None:
     getattr(watched.end, cut)()
     watched.scene.ns1.resolver.kill()
+    if cut == "hang":
+        # One attempt of 40 s is then enough to be HARD.
+        watched.nagios.believe_down("ns1")
     try:
-        watched.nagios.wait_for("ns1", HEALTH, "UNKNOWN", seconds=150)
+        watched.nagios.wait_for("ns1", HEALTH, "UNKNOWN", seconds=100)
     finally:
         watched.end.repair()
+        watched.nagios.believe_up("ns1")
         watched.scene.ns1.resolver.repair()
     watched.assert_untouched()
 

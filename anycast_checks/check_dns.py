@@ -6,12 +6,6 @@ import socket
 import time
 
 import click
-import dns.exception
-import dns.flags
-import dns.message
-import dns.name
-import dns.rcode
-import dns.rdatatype
 
 from .address import Target, connect
 from .dns_answer import (
@@ -23,6 +17,7 @@ from .dns_answer import (
     parse,
     parse_value,
 )
+from .dnspython import dns
 from .errors import NotTheAnswerError, PeerFailedError, PeerSilentError
 from .health import Probe, health_check
 from .observation import Observation, Outcome

@@ -1,6 +1,5 @@
 """The check_anycast command: its subcommands, found by name, and the options that all share."""
 
-import ast
 import functools
 import importlib
 import ipaddress
@@ -8,7 +7,6 @@ import math
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
 UNKNOWN = 3
 PROGRAM = "check_anycast"
 _PREFIX = "check_"
-_HERE = Path(__file__).parent
+_HERE = os.path.dirname(__file__)
 _SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "terminal_width": 80}
 
 
@@ -126,8 +124,9 @@ class _Checks(click.Group):
     """All check_*.py beside this file, of which only the one that runs is imported."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        paths = sorted(_HERE.glob(f"{_PREFIX}*.py"))
-        return [path.stem.removeprefix(_PREFIX).replace("_", "-") for path in paths]
+        files = [name for name in sorted(os.listdir(_HERE)) if name.endswith(".py")]
+        modules = [file[:-3] for file in files if file.startswith(_PREFIX)]
+        return [module.removeprefix(_PREFIX).replace("_", "-") for module in modules]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.list_commands(ctx):
@@ -158,7 +157,10 @@ def _module(name: str) -> str:
 
 def _summary(name: str) -> str:
     """Read the first line of the module's docstring without importing what it needs."""
-    source = (_HERE / f"{_module(name)}.py").read_text(encoding="utf-8")
+    import ast
+
+    with open(os.path.join(_HERE, f"{_module(name)}.py"), encoding="utf-8") as file:
+        source = file.read()
     return (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
 
 

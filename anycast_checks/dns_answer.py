@@ -2,16 +2,7 @@
 
 from dataclasses import dataclass
 
-import dns.edns
-import dns.exception
-import dns.flags
-import dns.message
-import dns.name
-import dns.rcode
-import dns.rdata
-import dns.rdataclass
-import dns.rdatatype
-
+from .dnspython import dns
 from .errors import NotTheAnswerError
 from .line import clean
 from .observation import Observation, Outcome

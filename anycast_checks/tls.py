@@ -1,27 +1,21 @@
-"""TLS on a proven connection, from the options on the command line to the certificate's end.
+"""The options of a check that can speak TLS, and what is said of the connection that does.
 
-Nothing here reads the environment: SSL_CERT_FILE and the like are the caller's of some shell.
+How it is spoken is in tls_connection.py, imported by those that speak it: ssl takes a while.
 """
 
 import functools
-import os
 import socket
-import ssl
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import click
 
 from .address import Connection, Target
-from .errors import CheckError, PeerFailedError
 from .observation import Metric
 
 CERT_DAYS = "cert_days"
 _DAY = 86400
-_CHUNK = 16384
 
 
 @dataclass(frozen=True)
@@ -42,23 +36,6 @@ class Tls:
     warning: float | None
     critical: float | None
 
-    def context(self) -> ssl.SSLContext:
-        """Prepare for any number of connections. Raises: CheckError, the authorities."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        if not self.verify:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        elif self.ca_file:
-            try:
-                context.load_verify_locations(self.ca_file)
-            except OSError as error:
-                raise CheckError(
-                    f"cannot use --ca-file {self.ca_file}: {error.strerror or error}"
-                ) from error
-        else:
-            context.load_verify_locations(*_authorities())
-        return context
-
 
 @dataclass(frozen=True)
 class Judgement:
@@ -75,64 +52,6 @@ class Judgement:
     poor: str = ""
     details: tuple[str, ...] = ()
     metrics: tuple[Metric, ...] = ()
-
-
-class TlsConnection(Connection):
-    """A connection that speaks TLS from the start."""
-
-    def __init__(
-        self, sock: socket.socket, target: Target, context: ssl.SSLContext, name: str
-    ) -> None:
-        super().__init__(sock, target)
-        self._context = context
-        self._name = name
-
-    def open(self) -> None:
-        """Shake hands. Raises: PeerFailedError, PeerSilentError."""
-        with self._bounded("no TLS handshake"):
-            self._sock = self._context.wrap_socket(
-                self._sock, server_hostname=self._name, do_handshake_on_connect=False
-            )
-        with self._bounded("no TLS handshake"):
-            self._tls.do_handshake()
-
-    def send(self, data: bytes, *, secret: bool = False) -> None:
-        """Send all of it. Raises: PeerFailedError, PeerSilentError."""
-        # The socket's own sendall begins its time anew with every part.
-        for at in range(0, len(data), _CHUNK):
-            super().send(data[at : at + _CHUNK], secret=secret)
-
-    def describe(self) -> str:
-        """Say which version and cipher were agreed on."""
-        cipher = self._tls.cipher()
-        return f"{self._tls.version()}, {cipher[0] if cipher else 'no cipher'}"
-
-    def seconds_left(self) -> float:
-        """Return how long the peer's certificate is good for still. Raises: PeerFailedError."""
-        # Only what was verified is decoded by ssl itself.
-        from cryptography import x509
-
-        try:
-            der = self._tls.getpeercert(binary_form=True) or b""
-            end = x509.load_der_x509_certificate(der).not_valid_after_utc
-        except ValueError as error:
-            raise PeerFailedError(f"TLS: unreadable certificate: {error}") from error
-        return end.timestamp() - time.time()
-
-    @property
-    def _tls(self) -> ssl.SSLSocket:
-        assert isinstance(self._sock, ssl.SSLSocket)
-        return self._sock
-
-    @contextmanager
-    def _bounded(self, failure: str) -> Iterator[float]:
-        with super()._bounded(failure) as left:
-            try:
-                yield left
-            except ssl.SSLCertVerificationError as error:
-                raise PeerFailedError(f"TLS: {error.verify_message.rstrip('.')}") from error
-            except ssl.SSLError as error:
-                raise PeerFailedError(f"TLS: {_reason(error)}") from error
 
 
 def tls_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -181,13 +100,19 @@ def maker(tls: Tls | None) -> Callable[[socket.socket, Target], Connection]:
     """Return what `address.connect` makes its connection with. Raises: CheckError."""
     if tls is None:
         return Connection
-    return functools.partial(TlsConnection, context=tls.context(), name=tls.name)
+    from .tls_connection import TlsConnection, make_context
+
+    context = make_context(tls.ca_file, verify=tls.verify)
+    return functools.partial(TlsConnection, context=context, name=tls.name)
 
 
 def judge(connection: Connection, tls: Tls | None) -> Judgement:
     """Judge how TLS is spoken on an open connection. Raises: PeerFailedError."""
-    if tls is None or not isinstance(connection, TlsConnection):
+    if tls is None:
         return Judgement()
+    from .tls_connection import TlsConnection
+
+    assert isinstance(connection, TlsConnection)
     details = (connection.describe(),)
     if tls.warning is None and tls.critical is None:
         return Judgement(details=details)
@@ -218,25 +143,3 @@ def _days(value: str) -> float:
     if not 0 <= days <= 36500:
         raise click.BadParameter(f"{value!r} is not a number of days")
     return days
-
-
-def _authorities() -> tuple[str | None, str | None]:
-    """Find the system's, where OpenSSL was built to find them."""
-    paths = ssl.get_default_verify_paths()
-    file = paths.openssl_cafile if os.path.isfile(paths.openssl_cafile) else None
-    directory = paths.openssl_capath
-    try:
-        filled = any(os.scandir(directory))
-    except OSError:
-        filled = False
-    if not file and not filled:
-        raise CheckError(
-            f"no certificates of authorities in {directory}: install them, or give --ca-file"
-        )
-    return file, directory if filled else None
-
-
-def _reason(error: ssl.SSLError) -> str:
-    if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-        return "connection closed"
-    return (error.reason or str(error)).lower().replace("_", " ")

@@ -7,11 +7,14 @@ reaches the perfdata, and the time-out is in whole seconds. Ranges, states and p
 import re
 from dataclasses import dataclass
 
-import nagiosplugin
-
+from .imports import lean
 from .line import LIMIT, clean
 from .observation import Metric, Observation, Outcome, Sample
 from .options import HealthOptions
+
+# For its Cookie, of which there is no use here.
+lean("nagiosplugin", "json", "tempfile")
+import nagiosplugin  # noqa: E402
 
 OK, WARNING, CRITICAL = nagiosplugin.Ok, nagiosplugin.Warn, nagiosplugin.Critical
 _NUMBER = r"-?\d{1,9}(\.\d{1,6})?"

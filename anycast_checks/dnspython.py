@@ -1,0 +1,20 @@
+"""The parts of dnspython that are used here, as the name ``dns``."""
+
+# ruff: noqa: E402
+from .imports import lean
+
+# By which it would find out which of its optional features are installed.
+lean("dns.name", "importlib.metadata")
+
+import dns
+import dns.edns
+import dns.exception
+import dns.flags
+import dns.message
+import dns.name
+import dns.rcode
+import dns.rdata
+import dns.rdataclass
+import dns.rdatatype
+
+__all__ = ["dns"]

@@ -82,10 +82,12 @@ def test_where_the_transport_fails_nothing_is_withdrawn(watched: Watched, cut: s
         watched.nagios.believe_down("ns1")
     try:
         watched.nagios.wait_for("ns1", HEALTH, "UNKNOWN", seconds=100)
+        watched.assert_untouched()
     finally:
+        # In this order: a transport that works again tells of the resolver, HARD at once.
+        watched.scene.ns1.resolver.repair()
         watched.end.repair()
         watched.nagios.believe_up("ns1")
-        watched.scene.ns1.resolver.repair()
     watched.assert_untouched()
 
 

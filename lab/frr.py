@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from .host import Host
-from .topology import ENDPOINTS, VIP, Place
+from .topology import VIP, Place
 
 # FRR's timers of 10 and 40 s would make the lab wait for nothing.
 LINK = """\
@@ -29,17 +30,17 @@ REAL_TIMERS = (
     "no timers throttle lsa all",
     "no timers lsa min-arrival",
 )
-ONLY_THE_VIP = f"""\
-ip prefix-list ANYCAST seq 5 permit {VIP}/32
+ONLY_THE_VIP = """\
+ip prefix-list ANYCAST seq 5 permit {}/32
 route-map ANYCAST permit 10
  match ip address prefix-list ANYCAST
 """
 
 
-def router_configuration() -> str:
+def router_configuration(endpoints: Sequence[Place]) -> str:
     """Write ospfd.conf of the router; it tells the endpoints the way to mon and client."""
-    links = "".join(LINK.format(place.name) for place in ENDPOINTS)
-    networks = "".join(f" network {place.network} area 0\n" for place in ENDPOINTS)
+    links = "".join(LINK.format(place.name) for place in endpoints)
+    networks = "".join(f" network {place.network} area 0\n" for place in endpoints)
     return links + ROUTER_OSPF.format("10.0.0.1") + networks + " redistribute connected\n"
 
 
@@ -47,11 +48,11 @@ def endpoint_configuration(place: Place, style: str) -> str:
     """Write ospfd.conf of an endpoint, in one of the two styles of announcing the VIP."""
     text = LINK.format("eth0")
     if style == "redistribute":
-        text += ONLY_THE_VIP
+        text += ONLY_THE_VIP.format(place.vip)
     text += ROUTER_OSPF.format(place.address) + f" network {place.network} area 0\n"
     if style == "redistribute":
         return text + " redistribute connected route-map ANYCAST\n"
-    return text + f" network {VIP}/32 area 0\n"
+    return text + f" network {place.vip}/32 area 0\n"
 
 
 def start(host: Host, ospfd: str) -> None:

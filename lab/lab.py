@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +16,7 @@ from typing import TypeVar
 from . import frr, monitoring, network, sshd
 from .errors import LabError
 from .host import Host, HostProcess
-from .topology import CLIENT, ENDPOINTS, MON, NAMES, ROUTER, STYLES, VIP, Place, hosts_file
+from .topology import CLIENT, ENDPOINTS, MON, ROUTER, STYLES, Place, hosts_file
 from .unbound import Resolver
 from .waiting import wait_until
 
@@ -41,7 +41,7 @@ class Endpoint:
         """Whether the VIP is on the endpoint's loopback."""
         shown = self.host.run(["ip", "-json", "address", "show", "dev", "lo"], check=True)
         addresses = json.loads(shown.stdout)[0]["addr_info"]
-        return any(address["local"] == VIP for address in addresses)
+        return any(address["local"] == self.place.vip for address in addresses)
 
     def change_boot_id(self) -> None:
         """Give the host another boot id, as a reboot does; all else stays as it is."""
@@ -65,6 +65,7 @@ class Lab:
         hold_down: the fleet file's, in seconds.
         gate: whether the handler's account is confined to what the handler needs, by the forced
             command that the package ships; not without it.
+        places: those of the endpoints, where it is not to be the usual three.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Lab:
         venv: Path | None = None,
         hold_down: float = 60.0,
         gate: bool = True,
+        places: Sequence[Place] = ENDPOINTS,
     ) -> None:
         if style not in STYLES:
             raise LabError(f"{style!r} is not a style: one of {', '.join(STYLES)}")
@@ -81,6 +83,7 @@ class Lab:
         self.venv = venv
         self.hold_down = hold_down
         self.gate = gate and venv is not None
+        self.places = places
         self.hosts: dict[str, Host] = {}
         self._endpoints: dict[str, Endpoint] = {}
         self._processes: list[HostProcess] = []
@@ -137,7 +140,7 @@ class Lab:
     def routed(self) -> tuple[str, ...]:
         """Name the endpoints to which the router's kernel sends what is for the VIP."""
         hops = frr.next_hops(self.router)
-        return tuple(place.name for place in ENDPOINTS if place.address in hops)
+        return tuple(place.name for place in self.places if place.address in hops)
 
     def install_gate(self) -> None:
         """Confine the handler's account to what the fleet file of now needs."""
@@ -146,22 +149,22 @@ class Lab:
         _at_once(partial(sshd.install_gate, endpoint.host, parts) for endpoint in self.endpoints)
 
     def _start_hosts(self) -> None:
-        for name in NAMES:
+        for name in (ROUTER, *(place.name for place in self.places), MON.name, CLIENT.name):
             self._processes.append(HostProcess(name))
         for process in self._processes:
             self.hosts[process.name] = process.wait_until_ready()
-        for place in ENDPOINTS:
+        for place in self.places:
             host = self.hosts[place.name]
-            self._endpoints[place.name] = Endpoint(host, place, Resolver(host))
+            self._endpoints[place.name] = Endpoint(host, place, Resolver(host, place))
 
     def _start_daemons(self) -> None:
-        network.connect(self.router, self.hosts)
+        network.connect(self.router, self.hosts, (*self.places, MON, CLIENT))
         # Routing first: it then converges while the rest starts.
-        start_router = partial(frr.start, self.router, frr.router_configuration())
+        start_router = partial(frr.start, self.router, frr.router_configuration(self.places))
         _at_once([start_router, *(partial(self._start_routing, e) for e in self.endpoints)])
         keys = monitoring.make_keys(self.mon)
         host_keys = _at_once(partial(_start_services, e, keys) for e in self.endpoints)
-        monitoring.configure(self.mon, host_keys, self.hold_down)
+        monitoring.configure(self.mon, self.places, host_keys, self.hold_down)
         _at_once(partial(self._finish, host) for host in self.hosts.values())
         if self.gate:
             self.install_gate()
@@ -170,7 +173,7 @@ class Lab:
         _at_once(partial(frr.set_real_timers, host) for host in routers)
 
     def _start_routing(self, endpoint: Endpoint) -> None:
-        network.configure_loopback(endpoint.host)
+        network.configure_loopback(endpoint.host, endpoint.place)
         configuration = frr.endpoint_configuration(endpoint.place, self.style)
         frr.start(endpoint.host, configuration)
 
@@ -185,7 +188,8 @@ class Lab:
                 host.run(link, check=True)
 
     def _converged(self) -> bool:
-        if len(self.routed()) < len(ENDPOINTS):
+        hops = {vip: frr.next_hops(self.router, vip) for vip in {p.vip for p in self.places}}
+        if not all(place.address in hops[place.vip] for place in self.places):
             return False
         return all(
             frr.next_hops(endpoint.host, place.network)
@@ -206,7 +210,7 @@ def _start_services(endpoint: Endpoint, keys: dict[str, str]) -> str:
     """Start what an endpoint offers; returns its SSH host key."""
     for account, key in keys.items():
         sshd.make_account(endpoint.host, account, key)
-    sshd.allow_sudo(endpoint.host)
+    sshd.allow_sudo(endpoint.host, endpoint.place)
     # Who may ask the routing daemon by vtysh.
     for account in keys:
         endpoint.host.run(["usermod", "-aG", "frrvty", account], check=True)

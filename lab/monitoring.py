@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .host import Host
 from .sshd import make_key
-from .topology import ENDPOINTS, INTERFACE, QUERY, RIGHT_ANSWER, VIP, VIP_NAME
+from .topology import INTERFACE, QUERY, RIGHT_ANSWER, Place
 
 USER = "nagios"
 FLEET_FILE = "/etc/anycast/fleet.toml"
@@ -13,12 +15,13 @@ HANDLER_KEY = "/etc/anycast/id_ed25519"
 CHECK_KEY = "/etc/anycast/check_ed25519"
 DIRECTORIES = ("/var/lib/anycast-handler", "/var/log/anycast-handler")
 PLUGINS = "/usr/lib/nagios/plugins"
-FLEET = """\
+FLEET_SSH = f"""\
 [ssh]
 user = "anycast"
-identity = "{identity}"
-known_hosts = "{known_hosts}"
-
+identity = "{HANDLER_KEY}"
+known_hosts = "{KNOWN_HOSTS}"
+"""
+FLEET_VIP = """
 [vip.{vip_name}]
 address = "{vip}"
 interface = "{interface}"
@@ -38,26 +41,29 @@ def make_keys(mon: Host) -> dict[str, str]:
     }
 
 
-def fleet(hold_down: float) -> str:
-    """Write the fleet file; hold_down in seconds."""
-    head = FLEET.format(
-        identity=HANDLER_KEY,
-        known_hosts=KNOWN_HOSTS,
-        vip_name=VIP_NAME,
-        vip=VIP,
-        interface=INTERFACE,
-        plugins=PLUGINS,
-        query=QUERY,
-        answer=RIGHT_ANSWER,
-        hold_down=hold_down,
-    )
-    return head + "".join(f'{place.name} = "{place.address}"\n' for place in ENDPOINTS)
+def fleet(places: Sequence[Place], hold_down: float) -> str:
+    """Write the fleet file of endpoints; hold_down in seconds."""
+    text = FLEET_SSH
+    for vip_name, vip in dict.fromkeys((place.vip_name, place.vip) for place in places):
+        text += FLEET_VIP.format(
+            vip_name=vip_name,
+            vip=vip,
+            interface=INTERFACE,
+            plugins=PLUGINS,
+            query=QUERY,
+            answer=RIGHT_ANSWER,
+            hold_down=hold_down,
+        )
+        text += "".join(f'{p.name} = "{p.address}"\n' for p in places if p.vip == vip)
+    return text
 
 
-def configure(mon: Host, host_keys: list[str], hold_down: float) -> None:
-    """Install the fleet file, the host keys to pin (in ENDPOINTS' order) and the directories."""
-    mon.write(FLEET_FILE, fleet(hold_down))
-    pairs = zip(ENDPOINTS, host_keys, strict=True)
+def configure(
+    mon: Host, places: Sequence[Place], host_keys: Sequence[str], hold_down: float
+) -> None:
+    """Install the fleet file, the endpoints' host keys to pin and the directories."""
+    mon.write(FLEET_FILE, fleet(places, hold_down))
+    pairs = zip(places, host_keys, strict=True)
     pinned = (f"{place.address} {' '.join(key.split()[:2])}\n" for place, key in pairs)
     mon.write(KNOWN_HOSTS, "".join(pinned))
     for directory in DIRECTORIES:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 
 from .errors import LabError
 from .host import Host
-from .topology import ENDPOINTS, INTERFACE, PLACES, VIP, Place
+from .topology import CLIENT, INTERFACE, MON, Place
 
 # The scripts of the machine's packages are not for the lab's hosts.
 HOOKS = ("if-pre-up.d", "if-up.d", "if-down.d", "if-post-down.d")
@@ -16,45 +17,45 @@ iface lo inet loopback
 
 auto {INTERFACE}
 iface {INTERFACE} inet static
-    address {VIP}/32
+    address {{vip}}/32
 """
 KERNEL = ("net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.default.rp_filter=0")
 ROUTER_KERNEL = ("net.ipv4.ip_forward=1", "net.ipv4.fib_multipath_hash_policy=1")
 
 
-def connect(router: Host, hosts: dict[str, Host]) -> None:
+def connect(router: Host, hosts: dict[str, Host], places: Sequence[Place]) -> None:
     """Link every place's host with the router, and give both sides their addresses."""
     for host in (router, *hosts.values()):
         more = ROUTER_KERNEL if host is router else ()
         host.run(["sysctl", "-q", "-w", *KERNEL, *more], check=True)
-    _make_links(router, hosts)
+    _make_links(router, hosts, places)
     commands = ["link set lo up"]
-    for place in PLACES:
+    for place in places:
         commands += [
             f"address add {place.gateway}/30 dev {place.name}",
             f"link set {place.name} up",
         ]
     _ip(router, commands)
-    for place in PLACES:
+    for place in places:
         _address(hosts[place.name], place)
 
 
-def configure_loopback(endpoint: Host) -> None:
+def configure_loopback(endpoint: Host, place: Place) -> None:
     """Boot the endpoint's network as Debian does: `ifup -a`, lo and the VIP."""
     for hook in HOOKS:
         endpoint.run(["rm", "-rf", f"/etc/network/{hook}"], check=True)
         endpoint.make_directory(f"/etc/network/{hook}")
     endpoint.make_directory("/run/network")
-    endpoint.write("/etc/network/interfaces", INTERFACES)
+    endpoint.write("/etc/network/interfaces", INTERFACES.format(vip=place.vip))
     endpoint.run(["ifup", "-a"], check=True)
 
 
-def _make_links(router: Host, hosts: dict[str, Host]) -> None:
+def _make_links(router: Host, hosts: dict[str, Host], places: Sequence[Place]) -> None:
     # Both ends are born where they belong: nothing of the lab ever has a name on the machine.
     # The pids are the machine's, hence only the router's network is entered here.
     text = "".join(
         f"link add {place.name} type veth peer name eth0 netns {hosts[place.name].pid}\n"
-        for place in PLACES
+        for place in places
     )
     made = subprocess.run(
         ["nsenter", f"--target={router.pid}", "--net", "--", "ip", "-batch", "-"],
@@ -69,7 +70,7 @@ def _make_links(router: Host, hosts: dict[str, Host]) -> None:
 
 def _address(host: Host, place: Place) -> None:
     commands = [f"address add {place.address}/30 dev eth0", "link set eth0 up"]
-    if place not in ENDPOINTS:  # those learn their routes, and ifupdown raises their lo
+    if place in (MON, CLIENT):  # endpoints learn their routes, and ifupdown raises their lo
         commands += ["link set lo up", f"route add default via {place.gateway}"]
     _ip(host, commands)
 

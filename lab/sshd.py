@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from .daemon import Daemon
 from .host import Host
-from .topology import INTERFACE, VIP, Place
+from .topology import INTERFACE, Place
 
 PIDFILE = "/run/sshd.pid"
 HOST_KEY = "/etc/ssh/ssh_host_ed25519_key"
@@ -22,14 +22,14 @@ LogLevel VERBOSE
 MaxStartups 200
 """
 # What the handler may do as root, and nothing else.
-ALIAS, DELETE = INTERFACE.replace(":", r"\:"), f"/sbin/ip address del {VIP}/32 dev lo"
+ALIAS = INTERFACE.replace(":", r"\:")
 COMMANDS = (
     f"/sbin/ifdown {ALIAS}",
     "/sbin/ifup lo",
     f"/sbin/ifup {ALIAS}",
     f"/sbin/ifup --force {ALIAS}",
-    DELETE,
-    f"/sbin/ip address add {VIP}/32 dev lo label {ALIAS}",
+    "/sbin/ip address del {vip}/32 dev lo",
+    f"/sbin/ip address add {{vip}}/32 dev lo label {ALIAS}",
 )
 SUDOERS_FILE = "/etc/sudoers.d/anycast"
 # What `anycast-handler gate --only` prints, where it belongs, and with which mode.
@@ -62,9 +62,9 @@ def make_account(host: Host, name: str, key: str) -> None:
     host.write(f"/home/{name}/.ssh/authorized_keys", key, owner=name, mode=0o600)
 
 
-def allow_sudo(host: Host) -> None:
+def allow_sudo(host: Host, place: Place) -> None:
     """Let the account `anycast` run what changes the VIP, as root and without a password."""
-    host.write(SUDOERS_FILE, SUDOERS, mode=0o440)
+    host.write(SUDOERS_FILE, SUDOERS.format(vip=place.vip), mode=0o440)
     host.run(["visudo", "-cqf", SUDOERS_FILE], check=True)
 
 

@@ -20,10 +20,12 @@ STYLES = ("redistribute", "network")
 
 @dataclass(frozen=True)
 class Place:
-    """A host's place in the network."""
+    """A host's place in the network; an endpoint carries the VIP."""
 
     name: str
     link: int
+    vip: str = VIP
+    vip_name: str = VIP_NAME
 
     @property
     def address(self) -> str:

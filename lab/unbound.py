@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .daemon import Daemon
 from .host import Host
-from .topology import NETWORK, QUERY, RIGHT_ANSWER, VIP
+from .topology import NETWORK, QUERY, RIGHT_ANSWER, Place
 
 PIDFILE = "/run/unbound.pid"
 CONFIGURATION = "/etc/unbound/unbound.conf"
@@ -43,7 +43,8 @@ forward-zone:
 class Resolver(Daemon):
     """The unbound of one endpoint; every change has taken effect when its method returns."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, place: Place) -> None:
+        self._place = place
         super().__init__(host, ["unbound", "-c", CONFIGURATION], PIDFILE)
 
     def start(self) -> None:
@@ -51,7 +52,7 @@ class Resolver(Daemon):
         text = TEXT.format(
             name=self._host.name,
             network=NETWORK,
-            vip=VIP,
+            vip=self._place.vip,
             pidfile=PIDFILE,
             query=QUERY,
             answer=RIGHT_ANSWER,

@@ -27,7 +27,7 @@ class Scene:
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
         self.ns1 = lab.endpoint("ns1")
-        self.fleet = monitoring.fleet(hold_down=0)
+        self.fleet = monitoring.fleet(lab.places, hold_down=0)
         self.set_fleet(self.fleet)
         for endpoint in lab.endpoints:
             endpoint.resolver.repair()

@@ -209,7 +209,7 @@ class TestRestore:
         assert scene.is_announced()
 
     def test_the_hold_down_is_waited_for(self, scene: Scene) -> None:
-        scene.set_fleet(monitoring.fleet(hold_down=600))
+        scene.set_fleet(monitoring.fleet(scene.lab.places, hold_down=600))
         scene.ns1.resolver.kill()
         scene.event("CRITICAL")
         scene.ns1.resolver.repair()

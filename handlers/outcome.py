@@ -176,6 +176,7 @@ class Outcome:
                 for s in self.steps
             ],
             "verified": self.verified or None,
+            "timings": {step: round(seconds, 3) for step, seconds in self.timings},
             "exit": self.exit_code,
             "text": clean(self.line, 900),
         }

@@ -34,6 +34,7 @@ FIELDS = {
     "commands",
     "verified",
     "duration",
+    "timings",
     "exit",
     "text",
 }

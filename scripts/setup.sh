@@ -4,6 +4,7 @@
 #   need_root WHY            ends the script with one line where it is not root's
 #   need_packages NAME...    installs the Debian packages that are missing, without their services
 #   make_venv DIR EXTRAS     a virtual environment with this checkout, as it is now
+#   make_peers DIR FILE      one with what that file of requirements names
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # Where the users of the lab's hosts can read it, which a checkout in a home may not be.
@@ -121,6 +122,10 @@ make_venv() (
     fi
     needs=$(_digest "$copy"/setup.cfg "$copy"/pyproject.toml)
     sources=$(cd "$copy" && find . -type f -print0 | LC_ALL=C sort -z | xargs -0 cat | _digest)
+    # What was made with extras has all that is needed without.
+    [ -n "$extras" ] || for noted in "$dir"/.anycast-needs-*; do
+        _noted "${noted##*/.anycast-}" "$needs" && extras=${noted##*needs-}
+    done
     _noted "needs-$extras" "$needs" && _noted sources "$sources" && return
     pip=("$dir/bin/pip" install -q --no-build-isolation)
     if ! _noted "needs-$extras" "$needs"; then
@@ -129,6 +134,17 @@ make_venv() (
     fi
     "${pip[@]}" --no-deps --force-reinstall "$copy"
     echo "$sources" >"$dir/.anycast-sources"
+)
+
+make_peers() (
+    umask 022
+    cmp -s "$2" "$1/requirements.txt" && return
+    rm -rf "$1"
+    echo "Installing what is measured beside: $(grep -v '^#' "$2" | paste -s -d ' ')"
+    /usr/bin/python3 -m venv "$1"
+    "$1/bin/pip" install -qq --disable-pip-version-check 'setuptools >= 68' wheel
+    "$1/bin/pip" install -qq --disable-pip-version-check -r "$2"
+    cp "$2" "$1/requirements.txt"
 )
 
 _digest() {

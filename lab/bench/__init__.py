@@ -1,0 +1,1 @@
+"""Measurements in the lab, beside what people use instead: ``python -m lab.bench``."""

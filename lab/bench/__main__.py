@@ -1,0 +1,148 @@
+"""Measure in the lab, beside what people use instead: ``scripts/bench``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from lab.errors import LabError
+from lab.lab import Lab
+
+from . import checks, failover, growth, handler, night, picture
+from .systems import SYSTEMS, find
+
+ROOT = Path(__file__).parents[2]
+
+
+class Options(NamedTuple):
+    """How often, and where things are; ``smoke`` is once, as small as it gets."""
+
+    venv: Path
+    peers: Path
+    runs: int
+    smoke: bool
+    systems: tuple[str, ...]
+    picture: Path | None
+
+
+def main() -> int:
+    """Measure, print a table per question, and write the raw figures to a file."""
+    options, questions, output = _parse()
+    if os.geteuid() != 0:
+        print("scripts/bench needs root: it makes network namespaces")
+        return 1
+    raw: dict[str, Any] = {"machine": _machine()}
+    try:
+        for question in questions:
+            print(f"\n{question}: {QUESTIONS[question].__doc__}", flush=True)
+            raw[question] = QUESTIONS[question](options)
+            output.write_text(json.dumps(raw, indent=1, default=asdict) + "\n")
+    except LabError as error:
+        print(f"the benchmark failed: {error}")
+        return 1
+    print(f"\nraw figures: {output}")
+    return 0
+
+
+def _parse() -> tuple[Options, list[str], Path]:
+    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
+    parser.add_argument("--venv", type=Path, required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--peers", type=Path, required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--runs", type=int, default=10, help="of each thing (10)")
+    parser.add_argument("--smoke", action="store_true", help="one run, as small as it gets")
+    parser.add_argument("--output", type=Path, default=Path("bench.json"), help="raw figures")
+    parser.add_argument("--picture", type=Path, help="draw the failovers there, as SVG")
+    parser.add_argument("--system", action="append", help="of failover, by its first letters")
+    parser.add_argument("questions", nargs="*", metavar="QUESTION", help=", ".join(QUESTIONS))
+    given = parser.parse_args()
+    unknown = set(given.questions) - set(QUESTIONS)
+    if unknown or given.runs < 1:
+        parser.error(f"a QUESTION is one of {', '.join(QUESTIONS)}, and --runs 1 or more")
+    systems = tuple(given.system or (system.name for system in SYSTEMS))
+    runs = 1 if given.smoke else given.runs
+    options = Options(given.venv, given.peers, runs, given.smoke, systems, given.picture)
+    return options, given.questions or list(QUESTIONS), given.output
+
+
+def _failover(options: Options) -> Any:
+    """Kill a resolver under 200 queries a second."""
+    systems = [find(name) for name in options.systems]
+    runs: list[failover.Failover] = []
+    settle = 0.0 if options.smoke else failover.SETTLE_SECONDS
+    # In turn, so that whatever the machine does meanwhile happens to all of them.
+    for turn in range(options.runs):
+        for system in systems:
+            minute = turn == 0 and not options.smoke
+            run = failover.measure(
+                system, options.venv, options.peers, minute=minute, settle=settle
+            )
+            print(f"  {turn + 1}  {system.name:<28}{run.seconds:6.2f} s", flush=True)
+            runs.append(run)
+    print(failover.table(runs))
+    print(failover.stages_table(runs))
+    if options.picture:
+        options.picture.write_text(picture.draw(runs))
+    return runs
+
+
+def _checks(options: Options) -> Any:
+    """Run each check, beside the plugin that people use instead."""
+    with Lab(venv=options.venv) as lab:
+        rows = checks.measure(lab, options.runs)
+    print(checks.table(rows))
+    return rows
+
+
+def _handler(options: Options) -> Any:
+    """Run the handler, beside `ssh HOST sudo ifdown lo:0`."""
+    with Lab(venv=options.venv, hold_down=0, gate=False) as lab:
+        result = handler.measure(lab, options.runs)
+    print(handler.table(result))
+    return result
+
+
+def _night(options: Options) -> Any:
+    """Let all endpoints of ten VIPs fail within a second."""
+    vips, each = (2, 3) if options.smoke else (night.VIPS, night.EACH)
+    with Lab(venv=options.venv, gate=False, places=night.places(vips, each)) as lab:
+        result = night.measure(lab)
+    print(night.table(result))
+    return result
+
+
+def _growth(options: Options) -> Any:
+    """Let an OSPF database and a fleet grow."""
+    sizes = growth.SIZES[:2] if options.smoke else growth.SIZES
+    with Lab(venv=options.venv) as lab:
+        pool = growth.measure_pool(lab, options.runs, sizes)
+        fleet = growth.measure_fleet(lab, 50 if options.smoke else growth.ENDPOINTS)
+    print(growth.table(pool, fleet))
+    return {"pool": pool, "fleet": fleet}
+
+
+QUESTIONS: dict[str, Callable[[Options], Any]] = {
+    "failover": _failover,
+    "checks": _checks,
+    "handler": _handler,
+    "night": _night,
+    "growth": _growth,
+}
+
+
+def _machine() -> str:
+    model = [
+        line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
+    ]
+    name = model[0].split(": ", 1)[-1] if model else platform.machine()
+    return f"{os.cpu_count()} x {name}, Linux {platform.release()}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

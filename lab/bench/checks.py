@@ -1,0 +1,107 @@
+"""Cost of a check: beside the plugin that people use instead, and beside its own imports."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from anycast_checks import ospf
+from lab import services
+from lab.lab import Lab
+from lab.monitoring import PLUGINS
+from lab.topology import QUERY, RIGHT_ANSWER, VIP
+
+from .timing import compare, median, ratio
+
+OURS = f"{PLUGINS}/check_anycast"
+# As the checks import their libraries, without what those would bring for nothing; or whole.
+LEAN = "from anycast_checks.imports import lean; lean('nagiosplugin', 'json', 'tempfile'); "
+IMPORTS = "import click, nagiosplugin"
+DNSPYTHON = ("from anycast_checks import dnspython", "import dns.message")
+
+
+class Question(NamedTuple):
+    """A question, as several programs ask it.
+
+    Attributes:
+        own: our options.
+        plugin: the plugin that asks the same, with its options.
+        modules: what ours imports besides.
+        programs: what ours has to run.
+    """
+
+    own: list[str]
+    plugin: list[str]
+    modules: str = ""
+    programs: tuple[list[str], ...] = ()
+
+    @property
+    def floor(self) -> str:
+        """Write the Python that only imports, and runs what has to be run."""
+        calls = "".join(f"; subprocess.run({argv}, capture_output=True)" for argv in self.programs)
+        return f"{IMPORTS}{self.modules}{calls}"
+
+
+DUMMY = [f"{PLUGINS}/check_dummy", "0"]
+VTYSH = list(ospf.argv(VIP))
+CHECKS = {
+    "dns": Question(
+        ["-H", VIP, "--query", QUERY, "--expect", RIGHT_ANSWER],
+        ["check_dig", "-H", VIP, "-l", QUERY, "-a", RIGHT_ANSWER],
+        f"; {DNSPYTHON[0]}",
+    ),
+    "http": Question(["-H", VIP], ["check_http", "-I", VIP], ", http.client"),
+    "http --tls": Question(
+        ["-H", VIP, "--host", QUERY, "--ca-file", services.CERTIFICATE],
+        ["check_http", "-I", VIP, "-H", QUERY, "--ssl", "--sni"],
+        ", http.client, ssl",
+    ),
+    "tcp": Question(["-H", VIP, "-p", "53"], ["check_tcp", "-H", VIP, "-p", "53"]),
+    "ntp": Question(["-H", VIP], ["check_ntp_time", "-H", VIP, "-w", "1", "-c", "2"]),
+    "plugin": Question(
+        ["-H", VIP, "--", *DUMMY, "{address}"], ["check_dummy", "0", VIP], ", subprocess", (DUMMY,)
+    ),
+    "route": Question(
+        ["-H", VIP],
+        [],
+        ", subprocess, json",
+        (VTYSH, list(ospf.ROUTER_ID_ARGV), ["/sbin/ip", "-json", "address", "show"]),
+    ),
+    "pool": Question(["-H", VIP], [], ", subprocess, json", (VTYSH,)),
+}
+
+
+def measure(lab: Lab, runs: int) -> list[dict[str, Any]]:
+    """Measure every check on an endpoint, in turn with the others of its row."""
+    host = lab.endpoint("ns1").host
+    services.web_server(host).start()
+    services.time_server(host).start()
+    python = str(lab.venv / "bin/python") if lab.venv else "python3"
+    rows = []
+    for name, question in CHECKS.items():
+        programs = {
+            "ours": [OURS, *name.split(), *question.own],
+            "imports": [python, "-c", LEAN + question.floor],
+            "whole": [python, "-c", question.floor.replace(*DNSPYTHON)],
+        }
+        if question.plugin:
+            programs["theirs"] = [f"{PLUGINS}/{question.plugin[0]}", *question.plugin[1:]]
+        found = compare(host, programs, runs)
+        row: dict[str, Any] = {kind: median(costs) for kind, costs in found.items()}
+        row["to imports"] = ratio(found["ours"], found["imports"])
+        row["to whole"] = ratio(found["ours"], found["whole"])
+        rows.append(row | {"check": name, "plugin": (*question.plugin, "-")[0]})
+    return rows
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Write the table."""
+    units = f"{'CPU ms':>7}{'wall':>8}{'MiB':>7}"
+    lines = [
+        f"{'':<11}{'ours':^22} {'x CPU of imports':<18} {'theirs':^22}",
+        f"{'':<11}{units} {'as ours':>8}{'whole':>8}   {units}",
+    ]
+    for row in rows:
+        theirs = f"{row['theirs']}  {row['plugin']}" if "theirs" in row else "-"
+        ratios = f"{row['to imports']:8.2f}{row['to whole']:8.2f}"
+        lines.append(f"{row['check']:<11}{row['ours']} {ratios}   {theirs}")
+    return "\n".join(lines)

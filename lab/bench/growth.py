@@ -1,0 +1,112 @@
+"""Growth: `pool` in an OSPF database of many LSAs, and a fleet of many endpoints."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from ipaddress import ip_network
+
+from lab.errors import LabError
+from lab.host import Host
+from lab.lab import Lab
+from lab.monitoring import FLEET_FILE, KNOWN_HOSTS, PLUGINS
+from lab.sshd import HOST_KEY
+from lab.topology import VIP
+from lab.waiting import wait_until
+
+from .timing import Cost, cost, median
+
+SIZES = (10, 100, 1000, 10000)
+POOL = [f"{PLUGINS}/check_anycast", "pool", "-H", VIP]
+ENDPOINTS = 1000
+SILENT, ANSWERING = "10.0.200.0/21", "10.0.208.0/21"
+PORT = 2222
+CONFIGURATION = "/etc/ssh/sshd_config"
+EVERYWHERE = "/etc/ssh/sshd_config_everywhere"
+
+
+def measure_pool(lab: Lab, runs: int, sizes: tuple[int, ...] = SIZES) -> dict[int, Cost]:
+    """Measure `pool` with so many external LSAs in the database of a real ospfd."""
+    host = lab.endpoint("ns1").host
+    words = ["-c", "configure terminal", "-c", "router ospf", "-c", "redistribute kernel"]
+    lab.router.run(["vtysh", "-d", "ospfd", *words], check=True)
+    found, there = {}, 0
+    for size in sizes:
+        batch = "".join(
+            f"route add blackhole 10.{128 + number // 65536}.{number // 256 % 256}.{number % 256}\n"
+            for number in range(there, size)
+        )
+        lab.router.run(["ip", "-batch", "-"], stdin=batch, check=True)
+        there = size
+        wait_until(lambda size=size: _lsas(host) >= size, f"{size} LSAs", 120)  # type: ignore[misc]
+        found[size] = median([cost(host, POOL) for _ in range(runs)])
+    return found
+
+
+def measure_fleet(lab: Lab, size: int = ENDPOINTS) -> dict[str, float]:
+    """Measure a fleet of so many endpoints that are silent, and then of as many that answer.
+
+    All that answer are one host with as many addresses. In seconds.
+    """
+    head = lab.mon.read(FLEET_FILE).partition("[vip.resolver.endpoints]")[0]
+    lab.router.run(["ip", "route", "add", "blackhole", SILENT], check=True)
+    _write_fleet(lab, head, [_address(SILENT, n) for n in range(size)], "")
+    quiet = ["anycast-handler", "event", "resolver", "e1", "--state", "WARNING"]
+    quiet += ["--state-type", "HARD"]
+    loaded = median([cost(lab.mon, quiet, user="nagios") for _ in range(3)]).cpu
+    took = {"event without action, CPU": loaded}
+    for verb in ("status", "doctor"):
+        took[f"{verb}, all silent"] = _time(lab, verb, 2)
+    key = _answer(lab)
+    _write_fleet(lab, head, [_address(ANSWERING, n) for n in range(size)], key)
+    took["status, all answer"] = _time(lab, "status", 0)
+    return took
+
+
+def _address(network: str, number: int) -> str:
+    return str(ip_network(network)[number + 1])
+
+
+def _write_fleet(lab: Lab, head: str, addresses: Sequence[str], key: str) -> None:
+    lines = "".join(
+        f'e{number} = {{ address = "{address}", port = {PORT} }}\n'
+        for number, address in enumerate(addresses)
+    )
+    lab.mon.write(FLEET_FILE, f"{head}[vip.resolver.endpoints]\n{lines}")
+    pinned = "".join(f"[{address}]:{PORT} {key}\n" for address in addresses if key)
+    lab.mon.write(KNOWN_HOSTS, pinned)
+
+
+def _answer(lab: Lab) -> str:
+    """Let an endpoint answer on a whole network; returns its host key."""
+    host, place = lab.endpoint("ns1").host, lab.endpoint("ns1").place
+    host.run(["ip", "route", "add", "local", ANSWERING, "dev", "lo"], check=True)
+    lab.router.run(["ip", "route", "add", ANSWERING, "via", place.address], check=True)
+    own = host.read(CONFIGURATION)
+    host.write(EVERYWHERE, own.replace(f"ListenAddress {place.address}", "ListenAddress 0.0.0.0"))
+    host.run(["/usr/sbin/sshd", "-f", EVERYWHERE, "-p", f"{PORT}"], check=True)
+    return " ".join(host.read(f"{HOST_KEY}.pub").split()[:2])
+
+
+def _time(lab: Lab, verb: str, expect: int) -> float:
+    began = time.monotonic()
+    ended = lab.mon.run(["anycast-handler", verb], user="nagios", timeout=600)
+    if ended.returncode != expect:
+        raise LabError(f"{verb}: exit status {ended.returncode}: {ended.stdout[-300:]}")
+    return time.monotonic() - began
+
+
+def table(pool: dict[int, Cost], fleet: dict[str, float]) -> str:
+    """Write both."""
+    lines = [f"{'LSAs':<11}pool: CPU   wall    MiB"]
+    lines += [f"{size:<11}{took}" for size, took in pool.items()]
+    lines += [f"{what:<34}{seconds:7.2f} s" for what, seconds in fleet.items()]
+    return "\n".join(lines)
+
+
+def _lsas(host: Host) -> int:
+    shown = host.run(["vtysh", "-d", "ospfd", "-c", "show ip ospf"]).stdout
+    for line in shown.splitlines():
+        if "Number of external LSA" in line:
+            return int(line.split("LSA")[1].split(".")[0])
+    return 0

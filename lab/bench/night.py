@@ -1,0 +1,183 @@
+"""A bad night: all endpoints of ten VIPs fail within a second.
+
+A hundred lab hosts with their own FRR, sshd and unbound. All of them share this
+machine's processors with the monitoring host, whose handlers would have them alone elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+from lab import frr
+from lab.host import ENVIRONMENT
+from lab.lab import Lab
+from lab.topology import Place
+from lab.watch import DECISIONS
+
+VIPS, EACH = 10, 10
+AT_ONCE = 50
+FIRST_LINK = 11
+LOOK_SECONDS = 0.2
+ROUNDS = 8
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the handler.
+
+    Attributes:
+        endpoint: whose.
+        exit: its status; negative where a signal ended it.
+        seconds: from the start of the process to its end.
+        ended: seconds from the failure.
+        memory: its peak, in MiB.
+    """
+
+    endpoint: str
+    exit: int
+    seconds: float
+    ended: float
+    memory: float
+
+
+def places(vips: int, each: int) -> list[Place]:
+    """Name the endpoints, so many for each VIP."""
+    return [
+        Place(f"e{vip}-{n}", FIRST_LINK + vip * each + n, f"10.99.1.{vip}", f"v{vip}")
+        for n in range(each)
+        for vip in range(vips)
+    ]
+
+
+def measure(lab: Lab) -> dict[str, Any]:
+    """Kill all resolvers, call the handlers as an engine would, then let `enforce` do the rest."""
+    watched = _Fewest(lab)
+    try:
+        for endpoint in lab.endpoints:
+            _kill(endpoint.host.pid)
+        failed = time.monotonic()
+        events = _call(lab, "event", failed)
+        first = _decided(lab)
+        rounds: list[list[Run]] = []
+        while len(rounds) < ROUNDS and _withdrawn(lab) < _due(lab):
+            rounds.append(_call(lab, "enforce", failed))
+    finally:
+        fewest = watched.stop()
+    return {
+        "endpoints": len(lab.places),
+        "events": [asdict(run) for run in events],
+        "rules": dict(Counter(entry["rule"] for entry in first)),
+        "rounds": [max(run.ended for run in runs) for runs in rounds],
+        "withdrawn": _withdrawn(lab),
+        "due": _due(lab),
+        "fewest": fewest,
+        "floor kept": all(fewest[vip] >= floor for vip, floor in _floors(lab).items()),
+    }
+
+
+def table(result: dict[str, Any]) -> str:
+    """Write it in words."""
+    events = [Run(**run) for run in result["events"]]
+    killed = [run for run in events if run.exit < 0 or run.seconds > 25]
+    rules = ", ".join(f"{count} {rule}" for rule, count in sorted(result["rules"].items()))
+    rounds = ", ".join(f"{seconds:.1f}" for seconds in result["rounds"]) or "-"
+    rows = {
+        "endpoints that fail, all within a second": result["endpoints"],
+        "last decision of `event`, s after": f"{max(run.ended for run in events):.1f}",
+        "longest run of `event`, s": f"{max(run.seconds for run in events):.1f}",
+        "runs killed, or beyond 25 s": len(killed),
+        f"peak memory of {AT_ONCE} at once, MiB": f"{_most(events):.0f}",
+        "decided by": rules,
+        "fewest that announced, of any VIP": min(result["fewest"].values()),
+        "floor kept": "yes" if result["floor kept"] else "NO",
+        "rounds of `enforce` ended, s after": rounds,
+        "withdrawn in the end, and due": f"{result['withdrawn']} of {result['due']}",
+    }
+    return "\n".join(f"{what:<42} {value}" for what, value in rows.items())
+
+
+class _Fewest:
+    """Watches in the router's kernel how few endpoints each VIP has had."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+        self._fewest = {place.vip: len(lab.places) for place in lab.places}
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._loop)
+        self._thread.start()
+
+    def stop(self) -> dict[str, int]:
+        self._stopped.set()
+        self._thread.join()
+        return self._fewest
+
+    def _loop(self) -> None:
+        while not self._stopped.wait(LOOK_SECONDS):
+            shown = self._lab.router.run(["ip", "-json", "route", "show"]).stdout
+            routes = {route["dst"]: route for route in json.loads(shown)}
+            for vip, fewest in self._fewest.items():
+                hops = len(routes[vip].get("nexthops", [0])) if vip in routes else 0
+                self._fewest[vip] = min(fewest, hops)
+
+
+def _kill(pid: int) -> None:
+    """End the resolver of a host, as fast as a hundred of them can be ended."""
+    enter = ["nsenter", f"--target={pid}", "--mount", "--pid", "--"]
+    kill = ["sh", "-c", "kill -KILL $(cat /run/unbound.pid)"]
+    subprocess.run([*enter, *kill], check=True)
+
+
+def _call(lab: Lab, verb: str, failed: float) -> list[Run]:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(partial(_run, lab, verb, failed), lab.places))
+
+
+def _run(lab: Lab, verb: str, failed: float, place: Place) -> Run:
+    argv = ["anycast-handler", verb, place.vip_name, place.name]
+    argv += ["--state", "CRITICAL", "--state-type", "HARD"]
+    began = time.monotonic()
+    process = subprocess.Popen(
+        lab.mon.enter(argv, "nagios"),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=dict(ENVIRONMENT),
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    ended = time.monotonic()
+    memory = usage.ru_maxrss / 1024
+    return Run(place.name, process.returncode, ended - began, ended - failed, memory)
+
+
+def _decided(lab: Lab) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in lab.mon.read(DECISIONS).splitlines()]
+
+
+def _withdrawn(lab: Lab) -> int:
+    announced = sum(
+        len(frr.next_hops(lab.router, vip)) for vip in {place.vip for place in lab.places}
+    )
+    return len(lab.places) - announced
+
+
+def _floors(lab: Lab) -> dict[str, int]:
+    """Compute the default floor of each VIP, half of its endpoints."""
+    return {vip: max(1, each // 2) for vip, each in Counter(p.vip for p in lab.places).items()}
+
+
+def _due(lab: Lab) -> int:
+    return len(lab.places) - sum(_floors(lab).values())
+
+
+def _most(runs: list[Run]) -> float:
+    return sum(sorted((run.memory for run in runs), reverse=True)[:AT_ONCE])

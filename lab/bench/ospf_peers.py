@@ -1,0 +1,118 @@
+"""Peers that withdraw from OSPF: keepalived, and anycast-healthchecker with BIRD."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab.lab import Endpoint, Lab
+from lab.topology import VIP
+
+from .system import DIG, DIG_INSTANCE, INTERVAL, SAMPLES, System, start_quietly
+
+
+class Keepalived(System):
+    """keepalived has the address on lo, and FRR announces it where it is."""
+
+    configuration = f"""\
+global_defs {{
+    enable_script_security
+    script_user nobody
+}}
+vrrp_script dns {{
+    script "{DIG_INSTANCE}"
+    interval {INTERVAL}
+    timeout 1
+    fall {SAMPLES}
+    rise {SAMPLES}
+}}
+vrrp_instance anycast {{
+    state MASTER
+    interface eth0
+    virtual_router_id 53
+    priority 100
+    advert_int 1
+    virtual_ipaddress {{
+        {VIP}/32 dev lo label lo:0
+    }}
+    track_script {{
+        dns
+    }}
+}}
+"""
+
+    def start(self, lab: Lab, peers: Path) -> None:
+        """See System."""
+        for endpoint in lab.endpoints:
+            host = endpoint.host
+            host.run(["ifdown", "lo:0"], check=True)
+            host.write("/etc/keepalived/keepalived.conf", self.configuration)
+            start_quietly(host, ["keepalived", "-n", "-l"])
+
+
+class Healthchecker(System):
+    """anycast-healthchecker writes a list of prefixes, by which BIRD filters what it exports."""
+
+    configuration = f"""\
+[DEFAULT]
+interface = lo
+
+[daemon]
+pidfile = /run/anycast-healthchecker.pid
+ipv4 = true
+ipv6 = false
+bird_conf = /etc/bird/anycast-prefixes.conf
+bird_variable = ANYCAST_ADVERTISE
+bird_reconfigure_cmd = /usr/sbin/birdc configure
+dummy_ip_prefix = 10.189.200.255/32
+bird_keep_changes = false
+loglevel = info
+log_maxbytes = 104857600
+log_backups = 8
+log_file = /var/log/anycast-healthchecker.log
+stderr_file = /var/log/anycast-healthchecker.err
+stderr_log_server = false
+
+[resolver]
+check_cmd = {DIG}
+check_interval = {INTERVAL}
+check_timeout = 1
+check_fail = {SAMPLES}
+check_rise = {SAMPLES}
+check_disabled = false
+on_disabled = withdraw
+ip_prefix = {VIP}/32
+"""
+    bird = """\
+router id {address};
+include "/etc/bird/anycast-prefixes.conf";
+filter anycast {{
+    if net ~ ANYCAST_ADVERTISE then accept;
+    reject;
+}}
+protocol device {{ }}
+protocol direct {{ ipv4; interface "lo"; }}
+protocol kernel {{ ipv4 {{ import none; export where source ~ [ RTS_OSPF, RTS_OSPF_EXT2 ]; }}; }}
+protocol ospf v2 {{
+    ipv4 {{ import all; export filter anycast; }};
+    area 0 {{ interface "eth0" {{ type ptp; hello 1; dead 4; }}; }};
+}}
+"""
+
+    def start(self, lab: Lab, peers: Path) -> None:
+        """See System."""
+        for endpoint in lab.endpoints:
+            self._start(endpoint, peers)
+
+    def _start(self, endpoint: Endpoint, peers: Path) -> None:
+        host = endpoint.host
+        for daemon in ("ospfd", "zebra"):
+            host.end_daemon(f"/run/frr/{daemon}.pid")
+        host.make_directory("/run/bird")
+        first = "define ANYCAST_ADVERTISE = [\n    10.189.200.255/32\n];\n"
+        host.write("/etc/bird/anycast-prefixes.conf", first)
+        host.write("/etc/bird/bird.conf", self.bird.format(address=endpoint.place.address))
+        host.run(["bird", "-P", "/run/bird/bird.pid"], check=True)
+        host.write("/etc/anycast-healthchecker.conf", self.configuration)
+        host.make_directory("/etc/anycast-healthchecker.d")
+        program = str(peers / "bin/anycast-healthchecker")
+        start_quietly(host, [program, "-f", "/etc/anycast-healthchecker.conf"])

@@ -1,0 +1,46 @@
+"""What every system that takes a failing endpoint out of the routing has in common here."""
+
+from __future__ import annotations
+
+import subprocess
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.host import Host
+from lab.lab import Lab
+from lab.topology import ENDPOINTS, QUERY, VIP
+from lab.waiting import wait_until
+
+INTERVAL, SAMPLES = 1, 2
+DIG = f"/usr/bin/dig +time=1 +tries=1 +short @{VIP} {QUERY} A"
+# Where the address is taken away with the service, only this can tell that it is back.
+DIG_INSTANCE = DIG.replace(VIP, "127.0.0.1")
+READY_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class System(ABC):
+    """One way to withdraw.
+
+    Attributes:
+        name: in the tables; that of ours begins with "ours".
+    """
+
+    name: str
+
+    @abstractmethod
+    def start(self, lab: Lab, peers: Path) -> None:
+        """Start it on a lab whose endpoints all announce; `peers` is the peers' environment."""
+
+    def wait_until_ready(self, lab: Lab) -> None:
+        """Wait until all endpoints are announced as this system does it."""
+        wait_until(
+            lambda: len(lab.routed()) == len(ENDPOINTS), f"{self.name} announces", READY_SECONDS
+        )
+
+
+def start_quietly(host: Host, argv: Sequence[str]) -> None:
+    """Start a program that goes on, and whose output nobody reads."""
+    host.popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

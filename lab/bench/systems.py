@@ -1,0 +1,75 @@
+"""The systems that are compared: ours, in three settings, and its peers.
+
+Each asks at the same pace and wants the same number of failing samples, and is set up as its own
+documentation recommends, with two deviations, said here: all peers ask by the same `dig`, and what
+anycastd asks is not Cabourotte but a small HTTP server, which also counts the samples for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.errors import LabError
+from lab.icinga import HEALTH, Icinga, endpoints
+from lab.lab import Lab
+from lab.nrpe import nrpe
+from lab.topology import ENDPOINTS
+
+from .bgp_peers import Anycastd, Exabgp
+from .ospf_peers import Healthchecker, Keepalived
+from .system import INTERVAL, SAMPLES, System
+
+PACE = f"interval = {INTERVAL}, retry = {INTERVAL}"
+
+
+@dataclass(frozen=True)
+class Ours(System):
+    """Icinga 2 on the monitoring host with our templates, checks and handler.
+
+    Attributes:
+        pace: keys of `vars.anycast`.
+    """
+
+    pace: str = f"{PACE}, attempts = {SAMPLES}, tries = 1"
+
+    def start(self, lab: Lab, peers: Path) -> None:
+        """See System."""
+        icinga = Icinga(lab.mon, endpoints(self.pace))
+        icinga.start()
+        for place in ENDPOINTS:
+            icinga.check_now(place.name, HEALTH)
+        for place in ENDPOINTS:
+            icinga.wait_for(place.name, HEALTH, "OK")
+
+
+@dataclass(frozen=True)
+class OursByNrpe(Ours):
+    """The same by NRPE, and both samples in one run of the check, a quarter of a second apart."""
+
+    pace: str = f'{PACE}, attempts = 1, tries = {SAMPLES}, transport = "nrpe"'
+
+    def start(self, lab: Lab, peers: Path) -> None:
+        """See System."""
+        for place in ENDPOINTS:
+            nrpe(lab.mon, lab.host(place.name), place).start()
+        super().start(lab, peers)
+
+
+SYSTEMS = (
+    Ours("ours, 1 s, 2 samples"),
+    OursByNrpe("ours, fastest"),
+    Ours("ours, templates' defaults", pace=""),
+    Keepalived("keepalived"),
+    Healthchecker("anycast-healthchecker, BIRD"),
+    Exabgp("ExaBGP healthcheck"),
+    Anycastd("anycastd, FRR"),
+)
+
+
+def find(name: str) -> System:
+    """Find a system by the beginning of its name. Raises: LabError."""
+    for system in SYSTEMS:
+        if system.name.startswith(name):
+            return system
+    raise LabError(f"there is no system {name!r}: {', '.join(s.name for s in SYSTEMS)}")

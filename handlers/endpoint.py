@@ -115,14 +115,20 @@ class Site:
         It never raises: a disk that is full must not keep a dead endpoint in the routing.
         """
         new = f"{path}.new"
-        for argv, stdin in ((_write(new), text), (("/bin/mv", "-fT", new, path), "")):
+        trouble = ""
+        # Twice, since another monitoring host that wrote it just now has moved the new file away.
+        for _ in range(2):
             try:
-                ended = self._run_change(argv, stdin, NOTE_SECONDS)
+                written = self._run_change(_write(new), text, NOTE_SECONDS)
+                if written.status != 0:
+                    return f"{path} could not be written: {written.stderr.strip()}"
+                moved = self._run_change(("/bin/mv", "-fT", new, path), "", NOTE_SECONDS)
             except OutcomeUnknown as error:
                 return f"{path} could not be written: {error}"
-            if ended.status != 0:
-                return f"{path} could not be written: {ended.stderr.strip()}"
-        return ""
+            if moved.status == 0:
+                return ""
+            trouble = f"{path} could not be written: {moved.stderr.strip()}"
+        return trouble
 
     def remove_note(self, path: str) -> str:
         """Remove a note's file, there or not; returns what stood in the way, as write_note."""

@@ -299,6 +299,26 @@ def test_a_latch_that_hangs_is_said_and_raises_nothing(host: Namespace, program:
     assert "outcome unknown" in trouble
 
 
+class Overtaken(NamespaceShell):
+    """Another monitoring host writes the same note between the two commands of this one, once."""
+
+    overtaken = False
+
+    def run(self, argv: Sequence[str], stdin: str = "", timeout: float = 3.0) -> Result:
+        result = super().run(argv, stdin, timeout)
+        if argv[0].endswith("install") and not self.overtaken:
+            self.overtaken = True
+            self.run(argv, "theirs", timeout)
+            self.run(("/bin/mv", "-fT", argv[-1], argv[-1].removesuffix(".new")), "", timeout)
+        return result
+
+
+def test_two_that_write_a_note_at_once_leave_one_that_is_whole(host: Namespace) -> None:
+    assert Site(Overtaken(host, 60.0), RESOLVER).write_note(LATCH_FILE, "ours") == ""
+    assert host.run("cat", LATCH_FILE) == "ours"
+    assert host.run("ls", "/var/lib/anycast").split() == [f"{VIP}.latch.json"]
+
+
 def steps_of(change: Callable[[Site], object], host: Namespace) -> list[tuple[str, ...]]:
     site = Site(host.shell(), RESOLVER, dry_run=True)
     change(site)

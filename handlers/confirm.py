@@ -25,7 +25,8 @@ def confirm(site: Site) -> tuple[State, str]:
     try:
         ended = site.confirm()
     except OutcomeUnknown as error:
-        return State.UNKNOWN, clean(str(error))
+        # Not its arguments, of which one may be a secret, and which say nothing new.
+        return State.UNKNOWN, clean(f"{error.argv[0]}: {error.why}")
     said = clean((ended.stdout or ended.stderr).split("\n")[0].split("|")[0])
     return _judge(ended, said), _reason(said, site.vip.address) or f"exit status {ended.status}"
 

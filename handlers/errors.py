@@ -61,4 +61,5 @@ class OutcomeUnknown(HandlerError):  # noqa: N818 - the design's word for it
 
     def __init__(self, argv: Sequence[str], why: str) -> None:
         self.argv = tuple(argv)
+        self.why = why
         super().__init__(f"{' '.join(argv)}: sent, outcome unknown: {why}")

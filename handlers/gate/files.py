@@ -17,6 +17,8 @@ SUDOERS = "/etc/sudoers.d/anycast"
 PUBLIC_KEY = re.compile(r"[a-z0-9@.-]+ [A-Za-z0-9+/]+=*( [ -~]*)?")
 AGAIN = "# Made by `anycast-handler gate`; to be made anew after a change of the fleet file.\n"
 NRPE = "/etc/nagios/nrpe.d/anycast.cfg"
+# Its buffer of 2048 for a line of the file; what is longer it cuts without a word.
+NRPE_LINE = 2000
 # What is before it is whole.
 END = "# end\n"
 
@@ -50,15 +52,23 @@ def nrpe(vips: tuple[Vip, ...]) -> str:
     Nothing of them comes from the network. nrpe gives each to a shell.
 
     Raises:
-        ConfigurationError: a check has a line break, which nrpe.cfg cannot express.
+        ConfigurationError: a check has a line break, or is longer than nrpe.cfg can express.
     """
-    text = AGAIN
-    for vip in vips:
-        line = shlex.join(check_of(vip))
-        if "\n" in line:
-            raise ConfigurationError(f"vip.{vip.name}.check: nrpe.cfg has no room for a line break")
-        text += f"command[anycast_{vip.name}]={line}\n"
-    return text
+    return AGAIN + "".join(map(_nrpe_line, vips))
+
+
+def _nrpe_line(vip: Vip) -> str:
+    words = shlex.join(check_of(vip))
+    if "\n" in words:
+        raise ConfigurationError(f"vip.{vip.name}.check: nrpe.cfg has no room for a line break")
+    # nrpe takes what is between two $ for a macro, before its shell sees it.
+    line = f"command[anycast_{vip.name}]={words.replace('$', '$$')}\n"
+    if len(line.encode()) > NRPE_LINE:
+        raise ConfigurationError(
+            f"vip.{vip.name}.check: nrpe.cfg has no room for a line of more than {NRPE_LINE}"
+            " characters, and would cut it: put the command into a script"
+        )
+    return line
 
 
 def authorized_keys(ssh: Ssh) -> str:

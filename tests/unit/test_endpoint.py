@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable, Sequence
 
 import pytest
+from anycast_handlers.confirm import confirm
+from anycast_handlers.decision import State
 from anycast_handlers.endpoint import Site, confirmation
 from anycast_handlers.errors import CommandFailed, OutcomeUnknown
 from anycast_handlers.fleet import Vip
@@ -317,6 +319,14 @@ def test_two_that_write_a_note_at_once_leave_one_that_is_whole(host: Namespace) 
     assert Site(Overtaken(host, 60.0), RESOLVER).write_note(LATCH_FILE, "ours") == ""
     assert host.run("cat", LATCH_FILE) == "ours"
     assert host.run("ls", "/var/lib/anycast").split() == [f"{VIP}.latch.json"]
+
+
+def test_a_confirmation_that_hangs_says_no_argument(host: Namespace) -> None:
+    """One may be a secret, and the engine shows what is said to everybody."""
+    shell = Slow(host, 60.0)
+    shell.deaf_to = "true"
+    vip = RESOLVER._replace(check=("/bin/true", "--header", "Authorization: Bearer abc"))
+    assert confirm(Site(shell, vip)) == (State.UNKNOWN, "/bin/true: it did not end in time")
 
 
 def steps_of(change: Callable[[Site], object], host: Namespace) -> list[tuple[str, ...]]:

@@ -166,6 +166,10 @@ class TestForcedCommand:
         assert all(" " <= letter <= "~" for letter in said[:-1])
         assert len(said) < 250
 
+    def test_arguments_may_be_secret_and_are_not_said(self, gate: Gate) -> None:
+        status, said = gate.ask("/bin/echo --header 'Authorization: Bearer abc'")
+        assert (status, said) == (126, "anycast-gate: refused: /bin/echo ...\n")
+
     @pytest.mark.parametrize("asked", [bytes(range(1, 256)), b"/bin/echo so\xff", b"\x81so"])
     def test_bytes_that_are_no_text_are_refused(self, gate: Gate, asked: bytes) -> None:
         assert gate.ask(asked)[0] == 126
@@ -189,7 +193,7 @@ class TestForcedCommand:
         for length in range(len(whole) + 1):
             (tmp_path / "gate.allow").write_text(whole[:length])
             assert gate.ask("/bin/echo so") in (
-                (126, "anycast-gate: refused: /bin/echo so\n"),
+                (126, "anycast-gate: refused: /bin/echo ...\n"),
                 (0, "so\n"),
             )
         assert gate.ask("/bin/echo so") == (0, "so\n")
@@ -345,10 +349,12 @@ class TestFiles:
         assert lines[0].startswith("#")
         names = [line.split("=", 1)[0] for line in lines[1:]]
         assert names == ["command[anycast_resolver]", "command[anycast_twin]"]
-        words = shlex.split(lines[2].split("=", 1)[1])
+        words = shlex.split(lines[2].split("=", 1)[1].replace("$$", "$"))
         assert words == [*check[:2], "-H", "10.99.0.54", *check[2:]]
         with pytest.raises(ConfigurationError, match=r"vip\.twin\.check: .* line break"):
             files.nrpe((twin._replace(check=("a\nb",)),))
+        with pytest.raises(ConfigurationError, match=r"vip\.twin\.check: .* would cut it"):
+            files.nrpe((twin._replace(check=("/x/check", "é" * 1000)),))
 
     def test_the_key_may_do_nothing_but_the_gate(self, tmp_path: Path) -> None:
         ssh = SSH._replace(identity=str(tmp_path / "id"))

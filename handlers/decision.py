@@ -87,7 +87,10 @@ class Counted(NamedTuple):
 
 
 class Policy(NamedTuple):
-    """What the fleet file, the stop file and the engine's downtime say."""
+    """What the fleet file, the stop file and the engine say.
+
+    ``unwatched`` says why the engine's state of the service is none of now.
+    """
 
     stopped: bool = False
     never_withdraw: bool = False
@@ -95,6 +98,7 @@ class Policy(NamedTuple):
     restore: str = "auto"
     hold_down: float = 60.0
     max_restores: int = 3
+    unwatched: str = ""
 
 
 class Decision(NamedTuple):
@@ -132,8 +136,10 @@ def decide(
     if too_few is not None and state is not State.UNKNOWN:
         return too_few
     if not failed and state is not State.OK:
-        why = f"{state.name} {state_type.name} is nothing to act on"
-        if seen and not seen.announced:
+        why = policy.unwatched or f"{state.name} {state_type.name} is nothing to act on"
+        if policy.unwatched:
+            resting = State.WARNING
+        elif seen and not seen.announced:
             ours = seen.latch_age is not None
             why = f"waits for the service to recover from {state.name}" if ours else NOT_OURS
         elif counted and counted.others is None:
@@ -214,7 +220,7 @@ def _decide_recovered(
     policy: Policy, seen: Seen, counted: Counted | None, confirmed: State | None
 ) -> Decision:
     if seen.announced:
-        return _decide_settled(seen, counted)
+        return _decide_settled(policy, seen, counted)
     waits = _awaited(policy, seen)
     if waits is not None:
         return waits
@@ -226,7 +232,7 @@ def _decide_recovered(
     return Decision(Action.RESTORE, "restore", "recovered, and confirmed", State.OK)
 
 
-def _decide_settled(seen: Seen, counted: Counted | None) -> Decision:
+def _decide_settled(policy: Policy, seen: Seen, counted: Counted | None) -> Decision:
     settled = seen.latch_age is not None and seen.latch_age > LATCH_SETTLED
     action = Action.UNLATCH if settled else Action.NOTHING
     if seen.held:
@@ -239,6 +245,8 @@ def _decide_settled(seen: Seen, counted: Counted | None) -> Decision:
         return Decision(action, "held", f"{seen.held}{odd}", severity)
     if counted and counted.others is None:
         return Decision(action, "announced", _powerless(counted), State.WARNING)
+    if policy.unwatched:
+        return Decision(action, "announced", policy.unwatched, State.WARNING)
     return Decision(action, "announced", "as it should be", State.OK)
 
 

@@ -74,6 +74,7 @@ def _policy(fleet: Fleet, request: Request) -> Policy:
         stopped=stopped,
         never_withdraw=request.endpoint.never_withdraw,
         downtime=request.downtime,
+        unwatched=request.unwatched,
         restore=request.vip.restore,
         hold_down=request.vip.hold_down,
         max_restores=request.vip.max_restores,

@@ -29,6 +29,7 @@ class Request(NamedTuple):
     state: State | None = None
     state_type: StateType | None = None
     downtime: bool = False
+    unwatched: str = ""
     reason: str = ""
     dry_run: bool = False
     force: bool = False

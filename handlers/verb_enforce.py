@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import click
@@ -11,6 +12,9 @@ from anycast_checks.line import clean
 from .command import acting_options, engine_options, engine_request, place
 from .decision import State, StateType
 from .operation import operate
+from .outcome import age
+
+LONGEST_UNCHECKED = 900.0
 
 
 @click.command()
@@ -21,8 +25,9 @@ from .operation import operate
     "--checked",
     type=float,
     metavar="TIME",
-    help="When the engine last checked the health service; 0 for never, which is UNKNOWN"
-    " SOFT whatever --state says.",
+    help="When the engine last checked the health service, in seconds since the epoch; 0 for"
+    " never, which is UNKNOWN SOFT whatever --state says. WARNING where that is never, or more"
+    " than 15 minutes ago.",
 )
 @click.pass_obj
 def command(file: str, /, vip: str, endpoint: str, checked: float | None, **options: Any) -> int:
@@ -35,10 +40,21 @@ def command(file: str, /, vip: str, endpoint: str, checked: float | None, **opti
         # To Nagios, what was never checked is OK HARD.
         options |= {"state": State.UNKNOWN.name, "state_type": StateType.SOFT.name}
     fleet, request = engine_request(file, "enforce", (vip, endpoint), options)
-    outcome = operate(fleet, request)
+    outcome = operate(fleet, request._replace(unwatched=_unwatched(checked)))
     announced = "U" if outcome.announced is None else int(outcome.announced)
     status = f"ANYCAST {outcome.severity.name} - {outcome.text}"
     click.echo(f"{clean(status)} | announced={announced};;;0;1")
     for note in outcome.notes:
         click.echo(clean(note))
     return outcome.exit_code
+
+
+def _unwatched(checked: float | None) -> str:
+    if checked is None:
+        return ""
+    if not checked > 0:
+        return "the health service was never checked"
+    ago = time.time() - checked
+    if ago <= LONGEST_UNCHECKED:
+        return ""
+    return f"the health service was last checked {age(ago)} ago: is it switched off?"

@@ -42,11 +42,12 @@ SEEN = (
     ),
 )
 POLICIES = tuple(
-    Policy(stopped, never, downtime, restore)
+    Policy(stopped, never, downtime, restore, unwatched=unwatched)
     for stopped in (False, True)
     for never in (False, True)
     for downtime in (False, True)
     for restore in ("auto", "manual")
+    for unwatched in ("", "never checked")
 )
 COUNTED = (None, ENOUGH, AT_FLOOR, BELOW, UNCOUNTED, SPACED, UNCOUNTED._replace(spacing_left=1.5))
 CONFIRMED = (None, *State)
@@ -264,7 +265,7 @@ def held(*, announced: bool = True, expired: bool = False) -> Held:
     return Held("anna", "mine", announced, expired)
 
 
-NONE, MANUAL = Policy(), Policy(restore="manual")
+NONE, MANUAL, BLIND = Policy(), Policy(restore="manual"), Policy(unwatched="never checked")
 FRESH = WITHDRAWN._replace(latch_age=12.0)
 IN, OUT = held(), held(announced=False)
 # The table of the documentation in its order: what is decided, and `enforce`'s state. Each row
@@ -278,6 +279,8 @@ ROWS = {
     "too few, not ours": (OK, NONE, Seen(announced=False), BELOW, OK, "not-ours", WARNING),
     "warning": (WARNING, NONE, WITHDRAWN, ENOUGH, OK, "not-actionable", WARNING),
     "unknown": (UNKNOWN, NONE, ANNOUNCED, ENOUGH, CRITICAL, "not-actionable", OK),
+    "unwatched": (UNKNOWN, BLIND, ANNOUNCED, ENOUGH, CRITICAL, "not-actionable", WARNING),
+    "unwatched, OK": (OK, BLIND, ANNOUNCED, ENOUGH, CRITICAL, "announced", WARNING),
     "withdrawn": (
         CRITICAL,
         Policy(never_withdraw=True),

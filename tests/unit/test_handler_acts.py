@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -125,11 +126,27 @@ def test_what_the_engine_never_checked_is_no_recovery(
     withdraw(monitor)
     monitor.check_says("OK", 0)
     code, output = monitor.enforce("OK", "HARD", "--checked", never, "--downtime", "00")
-    assert (code, "UNKNOWN" in output, announced(host)) == (1, True, False)
+    assert (code, "was never checked" in output, announced(host)) == (1, True, False)
     assert monitor.enforce("OK", "HARD", "--checked", "1763990000", "--downtime", "10")[0] == 1
     assert not announced(host)
     assert monitor.enforce("OK", "HARD", "--checked", "1763990000", "--downtime", "00")[0] == 0
     assert announced(host)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "code", "said"),
+    [(0, 0, "as it should be"), (14, 0, "as it should be"), (21, 1, "last checked 21 m ago")],
+)
+def test_a_health_service_that_is_not_checked_is_said(
+    host: Namespace, monitor: Monitor, minutes: int, code: int, said: str
+) -> None:
+    """Otherwise the control service would be OK for ever."""
+    checked = str(time.time() - 60 * minutes)
+    assert announced(host)
+    answer = monitor.enforce("OK", "HARD", "--checked", checked)
+    assert (answer[0], said in answer[1]) == (code, True)
+    answer = monitor.enforce("OK", "HARD", "--checked", "0")
+    assert (answer[0], "was never checked" in answer[1]) == (1, True)
 
 
 def test_a_recovery_that_is_not_confirmed_is_not_restored(

@@ -168,7 +168,8 @@ class Lab:
         _at_once(partial(self._finish, host) for host in self.hosts.values())
         if self.gate:
             self.install_gate()
-        wait_until(self._converged, "every endpoint has its routes, and the router those to them")
+        what = "every endpoint has its routes, and the router those to them"
+        wait_until(self._converged, what, 15.0 + len(self.places))
         routers = (self.router, *(endpoint.host for endpoint in self.endpoints))
         _at_once(partial(frr.set_real_timers, host) for host in routers)
 

@@ -20,7 +20,12 @@ iface {INTERFACE} inet static
     address {{vip}}/32
 """
 KERNEL = ("net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.default.rp_filter=0")
-ROUTER_KERNEL = ("net.ipv4.ip_forward=1", "net.ipv4.fib_multipath_hash_policy=1")
+# OSPF's multicast group is joined on each link; Linux lets a socket join 20.
+ROUTER_KERNEL = (
+    "net.ipv4.ip_forward=1",
+    "net.ipv4.fib_multipath_hash_policy=1",
+    "net.ipv4.igmp_max_memberships=1000",
+)
 
 
 def connect(router: Host, hosts: dict[str, Host], places: Sequence[Place]) -> None:

@@ -89,7 +89,7 @@ OF_HEALTH = "!".join(
 
 def endpoints(transport: str) -> str:
     """Write the objects that a user of the templates would, by "by_ssh" or "nrpe"."""
-    command = f"anycast_by_ssh!{CHECK}" if transport == "by_ssh" else "anycast_nrpe"
+    command = f"anycast_by_ssh!{CHECK}" if transport == "by_ssh" else f"anycast_nrpe!{VIP_NAME}"
     return "".join(
         f"""
 define host {{
@@ -105,7 +105,7 @@ define service {{
     use                    anycast-health
     host_name              {place.name}
     service_description    {HEALTH}
-    _ANYCAST_VIP           {VIP_NAME}
+    event_handler          anycast_event!{VIP_NAME}
     check_command          {command}
     check_interval         1
     retry_interval         1
@@ -116,8 +116,7 @@ define service {{
     use                    anycast-control
     host_name              {place.name}
     service_description    {CONTROL}
-    _ANYCAST_VIP           {VIP_NAME}
-    check_command          anycast_enforce!{OF_HEALTH}
+    check_command          anycast_enforce!{VIP_NAME}!{OF_HEALTH}
     check_interval         3
     retry_interval         3
     contacts               nagiosadmin

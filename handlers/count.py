@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from anycast_checks import ospf
 from anycast_checks.errors import CheckError
 
 from .deadline import Deadline
+from .each import at_once
 from .endpoint import Site
 from .errors import HandlerError
 from .fleet import Endpoint, Fleet, Vip
 from .shell import COMMAND_SECONDS, Shell, open_shell
-
-AT_ONCE = 16
 
 
 class Uncountable(Exception):  # noqa: N818 - says what it is
@@ -71,8 +69,7 @@ def count_others(
         announced = ask_ospf(shell, vip)
         return announced.others_than(announced.asked)
     others = [other for other in vip.endpoints if other is not endpoint]
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        return sum(pool.map(lambda other: _announces(fleet, vip, other, deadline), others))
+    return sum(at_once(lambda other: _announces(fleet, vip, other, deadline), others))
 
 
 def _announces(fleet: Fleet, vip: Vip, endpoint: Endpoint, deadline: Deadline) -> bool:

@@ -22,6 +22,10 @@ class Deadline:
         """
         return max(0.01, min(at_most, self._end - time.monotonic()))
 
+    def put_off(self, seconds: float) -> None:
+        """Allow for time that was not the run's own."""
+        self._end += seconds
+
     @property
     def passed(self) -> bool:
         """Whether the run should have ended."""

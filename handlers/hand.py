@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import click
 
@@ -11,14 +10,13 @@ from anycast_checks.line import clean
 
 from .deadline import RUN_SECONDS, Deadline
 from .decision import Action, Decision, State
+from .each import Turns, at_once
 from .endpoint import Site
 from .errors import HandlerError
 from .fleet import Endpoint, Fleet
 from .operation import record
 from .outcome import Outcome, Request
 from .shell import open_shell
-
-AT_ONCE = 16
 
 
 def on_each(
@@ -35,23 +33,21 @@ def on_each(
     Returns:
         The exit code, the highest of all.
     """
-    deadline = Deadline(RUN_SECONDS)
+    deadline, turns = Deadline(RUN_SECONDS), Turns()
     requests = [request._replace(endpoint=endpoint) for endpoint in endpoints]
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        outcomes = list(pool.map(lambda r: _on_one(fleet, r, do, deadline), requests))
+    outcomes = at_once(lambda r: _on_one(fleet, r, do, turns), requests)
     for outcome in outcomes:
         record(fleet, outcome, deadline)
         click.echo(clean(outcome.line, 900))
     return max(outcome.exit for outcome in outcomes)
 
 
-def _on_one(
-    fleet: Fleet, request: Request, do: Callable[[Site], str], deadline: Deadline
-) -> Outcome:
+def _on_one(fleet: Fleet, request: Request, do: Callable[[Site], str], turns: Turns) -> Outcome:
     outcome = Outcome(request)
     outcome.decision = Decision(Action(request.verb), "by-hand", "by hand", State.OK)
     try:
-        with open_shell(request.endpoint, fleet.ssh, deadline) as shell:
+        deadline = Deadline(RUN_SECONDS)
+        with open_shell(request.endpoint, fleet.ssh, deadline, turns=turns) as shell:
             what = do(Site(shell, request.vip, steps=outcome.steps))
         outcome.done(what, State.OK)
     except HandlerError as error:

@@ -6,11 +6,14 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from .deadline import Deadline
 from .errors import Unreachable
 from .fleet import Endpoint, Ssh
+
+if TYPE_CHECKING:
+    from .each import Turns
 
 COMMAND_SECONDS = 3.0
 # Before each new try to connect.
@@ -42,7 +45,11 @@ class Shell(Protocol):
 
 @contextmanager
 def open_shell(
-    endpoint: Endpoint, ssh: Ssh, deadline: Deadline, connecting: Deadline | None = None
+    endpoint: Endpoint,
+    ssh: Ssh,
+    deadline: Deadline,
+    connecting: Deadline | None = None,
+    turns: Turns | None = None,
 ) -> Iterator[Shell]:
     """Open the shell of an endpoint and close it in the end.
 
@@ -54,6 +61,7 @@ def open_shell(
         ssh: as whom.
         deadline: of all that is run there.
         connecting: of the connection, where others must not wait for it for as long.
+        turns: taken by who answers, where there are many endpoints.
 
     Raises:
         ConfigurationError: identity or known hosts cannot be used.
@@ -67,7 +75,7 @@ def open_shell(
 
         yield LocalShell(deadline)
         return
-    shell = _Connection(endpoint, ssh, deadline, connecting)
+    shell = _Connection(endpoint, ssh, deadline, connecting, turns)
     try:
         yield shell
     finally:
@@ -83,12 +91,13 @@ class _Connection:
         ssh: Ssh,
         deadline: Deadline,
         connecting: Deadline | None = None,
+        turns: Turns | None = None,
     ) -> None:
         # paramiko takes longer to import than everything else together.
         from .ssh import SshShell
 
         self.is_root = ssh.user == "root"
-        self._connect = partial(SshShell, endpoint, ssh)
+        self._connect = partial(SshShell, endpoint, ssh, turns=turns)
         self._deadline = deadline
         connecting = connecting or deadline
         for pause in PAUSES:

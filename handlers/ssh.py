@@ -7,11 +7,13 @@ Every phase is bounded, and every failure says which of three things it is: noth
 from __future__ import annotations
 
 import logging
+import select
 import shlex
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 
 from cryptography.exceptions import UnsupportedAlgorithm
 
@@ -21,6 +23,9 @@ from .deadline import Deadline
 from .errors import ConfigurationError, OutcomeUnknown, Rejected, Unreachable
 from .fleet import Endpoint, Ssh
 from .shell import COMMAND_SECONDS, Result
+
+if TYPE_CHECKING:
+    from .each import Turns
 
 # For `Match exec` in a user's ssh_config, which is never read here. A third of its time.
 lean("paramiko", "invoke")
@@ -50,16 +55,20 @@ class SshShell:
         ssh: Ssh,
         deadline: Deadline,
         connecting: Deadline | None = None,
+        turns: Turns | None = None,
     ) -> None:
         self.is_root = ssh.user == "root"
         self._deadline = deadline
         self._connecting = connecting or deadline
         self._where = f"{endpoint.address} port {endpoint.port}"
         self._client = paramiko.SSHClient()
+        self._turns: Turns | None = None
         identity = _identity(ssh.identity)
         self._pin(ssh.known_hosts)
         sock = self._connect_tcp(endpoint)
         try:
+            self._await_banner(sock)
+            self._take_turn(turns)
             self._log_in(endpoint, ssh, identity, sock)
         except BaseException:
             self.close()
@@ -89,6 +98,9 @@ class SshShell:
     def close(self) -> None:
         """Close the connection; commands that still run there are left to themselves."""
         self._client.close()
+        turns, self._turns = self._turns, None
+        if turns:
+            turns.give_back()
 
     def _pin(self, known_hosts: str) -> None:
         try:
@@ -118,6 +130,19 @@ class SshShell:
         # Each request is a few small packets that wait for one another.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return sock
+
+    def _await_banner(self, sock: socket.socket) -> None:
+        # The server speaks first. Who never does must not have a turn, nor a thread of paramiko.
+        seconds = self._connecting.left(HANDSHAKE_SECONDS)
+        poll = select.poll()
+        poll.register(sock, select.POLLIN)
+        if not poll.poll(seconds * 1000):
+            raise Unreachable(f"{self._where}: no SSH banner within {seconds:.1f} s")
+
+    def _take_turn(self, turns: Turns | None) -> None:
+        if turns:
+            turns.take(self._deadline, self._connecting)
+            self._turns = turns
 
     def _log_in(
         self, endpoint: Endpoint, ssh: Ssh, identity: paramiko.PKey, sock: socket.socket

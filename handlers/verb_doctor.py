@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import click
@@ -11,6 +10,7 @@ import click
 from anycast_checks.line import clean
 
 from .deadline import Deadline
+from .each import Turns, at_once
 from .endpoint import Site
 from .errors import DONE, REFUSED, TRIED_AND_FAILED, ConfigurationError, HandlerError, Rejected
 from .examination import examine, split
@@ -21,7 +21,7 @@ from .fleet import Endpoint, Fleet, Vip, load
 from .shell import open_shell
 
 SECONDS = 60.0
-AT_ONCE = 16
+CONNECT_SECONDS = 15.0
 
 
 class _Chosen(NamedTuple):
@@ -45,10 +45,9 @@ def command(file: str, /, vip: str | None, endpoint: str | None) -> int:
     if vip and endpoint:
         chosen = [fleet.find(vip, endpoint)]
     here = examine_here(fleet._replace(vips=vips))
-    deadline = Deadline(SECONDS)
+    turns = Turns()
     subjects = [_Chosen(_name(v, e, vips), v, e) for v, e in chosen]
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        examined = list(pool.map(lambda one: _examine(fleet, one, deadline), subjects))
+    examined = at_once(lambda one: _examine(fleet, one, turns), subjects)
     by_name = {one.name: one.findings for one in examined}
     for finding in compare([one.subject for one in examined if one.subject]):
         by_name[finding.endpoint].append(finding)
@@ -63,9 +62,10 @@ def _name(vip: Vip, endpoint: Endpoint, vips: tuple[Vip, ...]) -> str:
     return endpoint.name if len(vips) == 1 else f"{endpoint.name} ({vip.name})"
 
 
-def _examine(fleet: Fleet, one: _Chosen, deadline: Deadline) -> Examined:
+def _examine(fleet: Fleet, one: _Chosen, turns: Turns) -> Examined:
+    deadlines = Deadline(SECONDS), Deadline(CONNECT_SECONDS)
     try:
-        with open_shell(one.endpoint, fleet.ssh, deadline) as shell:
+        with open_shell(one.endpoint, fleet.ssh, *deadlines, turns) as shell:
             site = Site(GatedShell(shell), one.vip, fleet.siblings(one.vip, one.endpoint))
             return examine(Subject(one.name, fleet.ssh.user, one.vip, one.endpoint, site))
     except ConfigurationError:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,6 +14,7 @@ from anycast_checks.line import clean
 
 from .count import Uncountable, is_in_ospf
 from .deadline import Deadline
+from .each import Turns, at_once
 from .endpoint import Site
 from .errors import DONE, TRIED_AND_FAILED, ConfigurationError, HandlerError
 from .fleet import Endpoint, Fleet, Vip, load
@@ -23,7 +23,6 @@ from .outcome import age
 from .shell import open_shell
 
 SECONDS = 15.0
-AT_ONCE = 64
 WATCH_SECONDS = 2.0
 # An endpoint that hangs must not keep the others from being shown anew.
 WATCHED_SECONDS = 5.0
@@ -117,13 +116,13 @@ def command(file: str, /, vip: str | None, *, watch: bool, as_json: bool) -> int
 
 def _look_at_all(fleet: Fleet, vips: tuple[Vip, ...], seconds: float) -> list[_Row]:
     pairs = [(vip, endpoint) for vip in vips for endpoint in vip.endpoints]
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(pool.map(lambda pair: _look_at(fleet, pair[0], pair[1], seconds), pairs))
+    turns = Turns()
+    return at_once(lambda pair: _look_at(fleet, *pair, Deadline(seconds), turns), pairs)
 
 
-def _look_at(fleet: Fleet, vip: Vip, endpoint: Endpoint, seconds: float) -> _Row:
+def _look_at(fleet: Fleet, vip: Vip, endpoint: Endpoint, deadline: Deadline, turns: Turns) -> _Row:
     try:
-        with open_shell(endpoint, fleet.ssh, Deadline(seconds)) as shell:
+        with open_shell(endpoint, fleet.ssh, deadline, turns=turns) as shell:
             site = Site(shell, vip)
             look = site.look()
             clock = site.clock() if look.hold else 0

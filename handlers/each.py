@@ -1,0 +1,58 @@
+"""Do the same on each of many endpoints, at once."""
+
+from __future__ import annotations
+
+import resource
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from .deadline import Deadline
+
+T = TypeVar("T")
+R = TypeVar("R")
+# Sessions at work: a key exchange takes some 50 ms of the interpreter's one processor, and with
+# many at once each of them would take too long.
+AT_WORK = 16
+OTHER_FILES = 100
+
+
+def at_once(do: Callable[[T], R], items: Iterable[T]) -> list[R]:
+    """Call a function for all items at once, and list what it returns in their order.
+
+    Whoever is silent only waits, and all of them at the same time; what is work is done in turns.
+    """
+    listed = list(items)
+    _allow_files(len(listed) + OTHER_FILES)
+    with ThreadPoolExecutor(max(1, len(listed))) as pool:
+        return list(pool.map(do, listed))
+
+
+class Turns:
+    """Lets a few sessions work at a time; how long one waits for its turn is not its own time."""
+
+    def __init__(self) -> None:
+        self._free = threading.BoundedSemaphore(AT_WORK)
+
+    def take(self, *deadlines: Deadline) -> None:
+        """Wait for a turn, and put those deadlines off by as long as that took."""
+        began = time.monotonic()
+        self._free.acquire()
+        for deadline in set(deadlines):
+            deadline.put_off(time.monotonic() - began)
+
+    def give_back(self) -> None:
+        """Let the next one work."""
+        self._free.release()
+
+
+def _allow_files(number: int) -> None:
+    """Raise this process's own limit of open files where it is too low and may be raised."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = resource.RLIM_INFINITY
+    if soft == unlimited or soft >= number:
+        return
+    wanted = number if hard == unlimited else min(number, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

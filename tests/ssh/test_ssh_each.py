@@ -1,0 +1,84 @@
+"""Many endpoints at once: who is silent costs nobody else anything, and work is done in turns."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from anycast_handlers.deadline import Deadline
+from anycast_handlers.each import AT_WORK, Turns, at_once
+from anycast_handlers.errors import Rejected, Unreachable
+from anycast_handlers.fleet import Endpoint, Ssh
+from anycast_handlers.ssh import SshShell
+
+from tests.ssh.server import Sshd, key
+from tests.ssh.tarpit import Port, serve, silence
+
+MANY = 200
+PATIENCE = 60.0
+
+
+class Counting(Turns):
+    """Counts the turns that are taken now, and that ever were."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.ever = 0
+
+    def take(self, *deadlines: Deadline) -> None:
+        super().take(*deadlines)
+        self.now, self.ever = self.now + 1, self.ever + 1
+
+    def give_back(self) -> None:
+        self.now -= 1
+        super().give_back()
+
+
+def test_as_many_wait_at_once_as_there_are() -> None:
+    """Each waits for all the others."""
+    barrier = threading.Barrier(MANY, timeout=PATIENCE)
+
+    def wait(number: int) -> int:
+        barrier.wait()
+        return number
+
+    assert at_once(wait, range(MANY)) == list(range(MANY))
+    assert at_once(wait, ()) == []
+
+
+def test_the_time_until_the_turn_is_not_ones_own() -> None:
+    turns = Turns()
+    for _ in range(AT_WORK):
+        turns.take()
+    deadline = Deadline(0.2)
+    waiting = threading.Thread(target=turns.take, args=(deadline, deadline))
+    waiting.start()
+    while not deadline.passed:
+        time.sleep(0.01)
+    turns.give_back()
+    waiting.join(PATIENCE)
+    assert not deadline.passed
+
+
+def test_who_never_speaks_takes_no_turn(tmp_path: Path) -> None:
+    (tmp_path / "known_hosts").touch()
+    ssh = Ssh("anycast", str(key(tmp_path / "id")), str(tmp_path / "known_hosts"))
+    port, turns = Port(tmp_path), Counting()
+    with serve(port, silence), pytest.raises(Unreachable, match="no SSH banner within"):
+        SshShell(Endpoint("ns1", "127.0.0.1", port.number), ssh, Deadline(0.5), turns=turns)
+    assert (turns.ever, turns.now) == (0, 0)
+
+
+def test_a_session_has_a_turn_from_its_login_to_its_end(sshd: Sshd, tmp_path: Path) -> None:
+    turns = Counting()
+    shell = SshShell(sshd.endpoint(), sshd.ssh(), Deadline(PATIENCE), turns=turns)
+    assert (turns.ever, turns.now) == (1, 1)
+    shell.close()
+    shell.close()
+    assert (turns.ever, turns.now) == (1, 0)
+    stranger = sshd.ssh(key(tmp_path / "stranger"))
+    with pytest.raises(Rejected):
+        SshShell(sshd.endpoint(), stranger, Deadline(PATIENCE), turns=turns)
+    assert (turns.ever, turns.now) == (2, 0)

@@ -22,6 +22,7 @@ from anycast_checks.imports import lean
 from .deadline import Deadline
 from .errors import ConfigurationError, OutcomeUnknown, Rejected, Unreachable
 from .fleet import Endpoint, Ssh
+from .known_hosts import lines_about, name_of
 from .shell import COMMAND_SECONDS, Result
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class SshShell:
         self._client = paramiko.SSHClient()
         self._turns: Turns | None = None
         identity = _identity(ssh.identity)
-        self._pin(ssh.known_hosts)
+        self._pin(ssh.known_hosts, name_of(endpoint))
         sock = self._connect_tcp(endpoint)
         try:
             self._await_banner(sock)
@@ -102,22 +103,26 @@ class SshShell:
         if turns:
             turns.give_back()
 
-    def _pin(self, known_hosts: str) -> None:
-        try:
-            self._client.load_host_keys(str(known_hosts))
-        except OSError as error:
-            raise ConfigurationError(
-                f"{known_hosts}: known_hosts cannot be read: {error.strerror}"
-            ) from error
-        except paramiko.hostkeys.InvalidHostKey as error:
-            raise ConfigurationError(
-                f"{known_hosts}: a line is not a plain host key: {error.line.strip()[:60]}"
-            ) from error
-        except ValueError as error:
-            raise ConfigurationError(
-                f"{known_hosts}: a line is not a plain host key: {_say(error)}"
-            ) from error
+    def _pin(self, known_hosts: str, name: str) -> None:
+        for line in lines_about(known_hosts, name):
+            try:
+                with suppress(paramiko.SSHException):  # of a kind that is not known
+                    self._pin_line(name, line)
+            except paramiko.hostkeys.InvalidHostKey as error:
+                raise ConfigurationError(
+                    f"{known_hosts}: a line is not a plain host key: {error.line.strip()[:60]}"
+                ) from error
+            except ValueError as error:
+                raise ConfigurationError(
+                    f"{known_hosts}: a line is not a plain host key: {_say(error)}"
+                ) from error
         self._client.set_missing_host_key_policy(_RejectUnpinned(known_hosts))
+
+    def _pin_line(self, name: str, line: str) -> None:
+        pinned = self._client.get_host_keys()
+        entry = paramiko.hostkeys.HostKeyEntry.from_line(line)
+        if entry and entry.key and entry.key.get_name() not in (pinned.lookup(name) or ()):
+            pinned.add(name, entry.key.get_name(), entry.key)
 
     def _connect_tcp(self, endpoint: Endpoint) -> socket.socket:
         seconds = self._connecting.left(CONNECT_SECONDS)
@@ -179,8 +184,7 @@ class SshShell:
     def _unpinned_kinds(self, endpoint: Endpoint) -> list[str]:
         # paramiko asks for the first kind that is pinned, else for any: a host that has only
         # the second would show one that is not pinned.
-        name = endpoint.address if endpoint.port == 22 else f"[{endpoint.address}]:{endpoint.port}"
-        pinned = set(self._client.get_host_keys().lookup(name) or KINDS)
+        pinned = set(self._client.get_host_keys().lookup(name_of(endpoint)) or KINDS)
         if "ssh-rsa" in pinned:
             pinned |= {"rsa-sha2-256", "rsa-sha2-512"}
         return sorted(KINDS - pinned)

@@ -1,0 +1,54 @@
+"""Which lines of known_hosts are about a host; what they say is for who speaks SSH to read.
+
+A file of 1,000 hosts is read for each connection, and paramiko would compare all of them with one
+another.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+
+from .errors import ConfigurationError
+from .fleet import Endpoint
+
+HASHED = "|1|"
+
+
+def name_of(endpoint: Endpoint) -> str:
+    """Give the name by which known_hosts has an endpoint."""
+    if endpoint.port == 22:
+        return endpoint.address
+    return f"[{endpoint.address}]:{endpoint.port}"
+
+
+def lines_about(file: str, name: str) -> list[str]:
+    """List the lines that have to be understood for a host.
+
+    Those with a marker, such as @revoked, are always among them: whom they are about stands in
+    another field.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or a hashed name makes no sense.
+    """
+    try:
+        with open(file, encoding="utf-8", errors="surrogateescape") as stream:
+            lines = [line.strip() for line in stream]
+    except OSError as error:
+        raise ConfigurationError(f"{file}: known_hosts cannot be read: {error.strerror}") from error
+    try:
+        return [line for line in lines if line[:1] not in ("", "#") and _is_about(name, line)]
+    except ValueError as error:
+        raise ConfigurationError(f"{file}: a hashed name makes no sense: {error}") from error
+
+
+def _is_about(name: str, line: str) -> bool:
+    field = line.split(maxsplit=1)[0]
+    return field.startswith("@") or any(_is_name(name, one) for one in field.split(","))
+
+
+def _is_name(name: str, pattern: str) -> bool:
+    if not pattern.startswith(HASHED):
+        return pattern == name
+    salt, _, digest = pattern.removeprefix(HASHED).partition("|")
+    return hmac.digest(base64.b64decode(salt), name.encode(), "sha1") == base64.b64decode(digest)

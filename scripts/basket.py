@@ -111,8 +111,8 @@ def _argument(option: str, settings: dict[str, str]) -> dict[str, Any]:
         # The Director knows no separator: the whole argument is the value.
         found |= {"value": f"{option}={found['value']}", "skip_key": True}
     for key in ("required", "repeat_key", "skip_key"):
-        if settings.get(key) == "true":
-            found[key] = True
+        if key in settings:
+            found[key] = settings[key] == "true"
     if "order" in settings:
         found["order"] = settings["order"]
     return found

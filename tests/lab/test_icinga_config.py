@@ -282,6 +282,25 @@ def test_a_mistake_is_refused_at_load_by_name(icinga: Icinga, hosts: str, compla
     assert complaint in lines[0]
 
 
+def basket() -> str:
+    """What the Director makes of its basket."""
+    return render(json.loads((TEMPLATES / "director-basket.json").read_text()))
+
+
+def of_director(variables: str, address: str = "192.0.2.11") -> str:
+    """Write a host and its health service, as a user of the Director makes them."""
+    return f"""{basket()}
+object Host "ns1" {{ check_command = "dummy", address = "{address}" }}
+object Service "anycast-health-resolver" {{
+  import "anycast-health"
+  host_name = "ns1"
+  check_interval = 1, retry_interval = 1, max_check_attempts = 2, check_timeout = 20
+  vars.anycast_vip = "resolver", vars.anycast_address = "10.99.0.53"
+  {variables}
+}}
+"""
+
+
 RECORDER = """#!/usr/bin/python3 -I
 import json, os, pathlib, subprocess, sys
 home = pathlib.Path(__file__).resolve().parents[1]
@@ -322,16 +341,37 @@ class Recorded(Icinga):
         fresh.chmod(0o644)
         fresh.replace(self.home / "state")
 
-    def configure(self, settings: str) -> None:
+    def configure(self, objects: str) -> None:
+        """Configure these objects, with the recorder in place of the programs."""
         self.write(
             f'const AnycastHandler = "{self.home}/bin/anycast-handler"\n'
-            f'include "{self.home}/templates/*.conf"\n'
             'object CheckerComponent "checker" {}\n'
             f'object ExternalCommandListener "c" {{ command_path = "{self.home}/run/cmd" }}\n'
-            + host(settings, 'address = "192.0.2.11"\n check_command = "dummy"')
+            + objects.replace("%s", str(self.home))
         )
-        text = self.config.read_text()
-        self.config.write_text(text.replace("/usr/lib/nagios/plugins", f"{self.home}/bin", 1))
+        plugins, own = "/usr/lib/nagios/plugins", f"{self.home}/bin"
+        text = self.config.read_text().replace(f'PluginDir = "{plugins}', f'PluginDir = "{own}', 1)
+        for program in ("check_by_ssh", "check_nrpe"):
+            text = text.replace(f"{plugins}/{program}", f"{own}/{program}")
+        self.config.write_text(text.replace("/usr/local/bin", own))
+
+    def first_check(self, objects: str) -> list[str]:
+        """Run these objects until their first check by SSH, and give its words."""
+        self.configure(objects)
+        (self.home / "calls").write_text("")
+        with self.running():
+            return until("a check", lambda: self.calls("check_by_ssh"))[0]
+
+    def first_line(self, objects: str, text: str) -> str:
+        """Run these objects until a line of the daemon's log has this text."""
+        self.configure(objects)
+        with self.running():
+            return until(
+                text,
+                lambda: next(
+                    (x for x in (self.home / "out").read_text().splitlines() if text in x), None
+                ),
+            )
 
     def calls(self, program: str, verb: str = "") -> list[list[str]]:
         """The arguments of each call so far of a program, or of one verb of the handler."""
@@ -385,12 +425,14 @@ def recorded() -> Iterator[Recorded]:
         recorded.end()
 
 
+FILES = 'include "%s/templates/*.conf"\n'
+PASSIVE = 'address = "192.0.2.11"\n check_command = "dummy"'
 FAST = f"{VIP}, interval = 1, retry = 1, attempts = 2, control_interval = 1"
 
 
 def test_event_and_control_are_told_the_state_of_the_health_service(recorded: Recorded) -> None:
     """The handler hears each change, the control service what is true when it runs."""
-    recorded.configure(f"{{ {FAST} }}")
+    recorded.configure(FILES + host(f"{{ {FAST} }}", PASSIVE))
     recorded.check_says("hang")
     with recorded.running():
         until("a control run before any result", lambda: recorded.states("enforce"))
@@ -423,12 +465,11 @@ def test_event_and_control_are_told_the_state_of_the_health_service(recorded: Re
 def test_the_remote_command_line_survives_the_shell_of_the_endpoint(recorded: Recorded) -> None:
     """Each option reaches check_anycast as the one word that was written, whatever is in it."""
     hostile = "it's; `id` $$(id) | \\\\ *"
-    recorded.configure(
+    settings = (
         f'{{ {VIP}, dns_expect = [ "192.0.2.80", "{hostile}" ], warning = "-1:5", dns_tcp = true,'
         ' ssh_port = 2222, ssh_options = [ "Compression=yes" ] }'
     )
-    with recorded.running():
-        call = until("a check", lambda: recorded.calls("check_by_ssh"))[0]
+    call = recorded.first_check(FILES + host(settings, PASSIVE))
 
     remote = call.pop()
     assert shlex.split(remote) == [
@@ -444,9 +485,22 @@ def test_the_remote_command_line_survives_the_shell_of_the_endpoint(recorded: Re
     )
 
 
+def test_each_word_of_a_plugin_reaches_the_endpoint_once(recorded: Recorded) -> None:
+    """One `--` stands before all words, which stay as they were written; files and basket."""
+    words = ["/usr/lib/nagios/plugins/check_ldap", "-H", "{address}", "a b", "$$(id)", "x;y", "--"]
+    command = f"[ {', '.join(map(json.dumps, words))} ]"
+    expected = [word.replace("$$", "$") for word in words]
+    settings = f'{{ address = "10.99.0.53", check = "plugin", plugin_command = {command} }}'
+    director = f'vars.anycast_check = "plugin", vars.anycast_plugin_command = {command}'
+
+    for objects in (FILES + host(settings, PASSIVE), of_director(director)):
+        remote = shlex.split(recorded.first_check(objects)[-1])
+        assert remote[1:] == ["plugin", "--address", "10.99.0.53", "--", *expected]
+
+
 def test_a_hung_transport_is_unknown_and_leaves_no_process(recorded: Recorded) -> None:
     """The engine's time-out comes first, is no CRITICAL, and ends what check_by_ssh started."""
-    recorded.configure(f"{{ {FAST}, check_timeout = 1 }}")
+    recorded.configure(FILES + host(f"{{ {FAST}, check_timeout = 1 }}", PASSIVE))
     recorded.check_says("hang")
     with recorded.running():
         child = until("a check", lambda: (recorded.home / "child").read_text())
@@ -456,24 +510,10 @@ def test_a_hung_transport_is_unknown_and_leaves_no_process(recorded: Recorded) -
     assert {state for state, _, _ in recorded.states("event")} == {"UNKNOWN"}
 
 
-def basket() -> str:
-    """What the Director makes of its basket."""
-    return render(json.loads((TEMPLATES / "director-basket.json").read_text()))
-
-
 def called(home: Path, objects: str) -> dict[str, list[str]]:
     """The sorted words of the first health check, event and control run with these objects."""
     recorded = Recorded(home)
-    recorded.write(
-        f'const AnycastHandler = "{home}/bin/anycast-handler"\n'
-        f'object CheckerComponent "checker" {{}}\n{objects}'
-    )
-    text = recorded.config.read_text()
-    plugins, own = "/usr/lib/nagios/plugins", f"{home}/bin"
-    text = text.replace(f'PluginDir = "{plugins}', f'PluginDir = "{own}')
-    text = text.replace(f"{plugins}/check_by_ssh", f"{own}/check_by_ssh")
-    text = text.replace("/usr/local/bin", own)
-    recorded.config.write_text(text)
+    recorded.configure(objects)
     recorded.check_says("2")
     try:
         with recorded.running():
@@ -494,27 +534,24 @@ def called(home: Path, objects: str) -> dict[str, list[str]]:
 def test_the_directors_basket_does_what_the_files_do() -> None:
     """The same command lines, to the word; ssh's own options among them."""
     own = 'ssh_options = [ "Port=2222" ]'
-    of_files = host(f"{{ {FAST}, {own} }}", 'address = "192.0.2.11"\n check_command = "dummy"')
-    pace = 'check_interval = 1, retry_interval = 1, max_check_attempts = 2, host_name = "ns1"'
-    common = f'{pace}, vars.anycast_vip = "resolver"'
-    of_basket = f"""
-object Host "ns1" {{ check_command = "dummy", address = "192.0.2.11" }}
-object Service "anycast-health-resolver" {{
-  import "anycast-health"
-  {common}, check_timeout = 20
-  vars.anycast_check = "dns", vars.anycast_address = "10.99.0.53"
-  vars.anycast_dns_query = "www.example.org", vars.anycast_ssh_options = [ "Port=2222" ]
-}}
-object Service "anycast-control-resolver" {{
+    of_files = FILES + host(f"{{ {FAST}, {own} }}", PASSIVE)
+    of_basket = (
+        of_director("""
+  vars.anycast_check = "dns", vars.anycast_dns_query = "www.example.org"
+  vars.anycast_ssh_options = [ "Port=2222" ]""")
+        + """
+object Service "anycast-control-resolver" {
   import "anycast-control"
-  {common}, vars.anycast_health = "anycast-health-resolver"
-}}
+  host_name = "ns1", check_interval = 1, retry_interval = 1, max_check_attempts = 2
+  vars.anycast_vip = "resolver", vars.anycast_health = "anycast-health-resolver"
+}
 """
+    )
     found = []
-    for objects in (f'include "%s/templates/*.conf"\n{of_files}', basket() + of_basket):
+    for objects in (of_files, of_basket):
         with tempfile.TemporaryDirectory(prefix="anycast-icinga-") as home:
             Path(home).chmod(0o755)
-            found.append(called(Path(home), objects.replace("%s", home)))
+            found.append(called(Path(home), objects))
 
     assert found[0] == found[1]
     assert found[0]["check"].count("-o") == 8

@@ -328,7 +328,7 @@ class Recorded(Icinga):
         programs.mkdir()
         (programs / "recorder").write_text(RECORDER)
         (programs / "recorder").chmod(0o755)
-        for name in ("check_by_ssh", "anycast-handler"):
+        for name in ("check_by_ssh", "check_nrpe", "anycast-handler"):
             (programs / name).symlink_to("recorder")
         (home / "calls").touch()
         (home / "child").touch()
@@ -362,16 +362,10 @@ class Recorded(Icinga):
         with self.running():
             return until("a check", lambda: self.calls("check_by_ssh"))[0]
 
-    def first_line(self, objects: str, text: str) -> str:
-        """Run these objects until a line of the daemon's log has this text."""
-        self.configure(objects)
-        with self.running():
-            return until(
-                text,
-                lambda: next(
-                    (x for x in (self.home / "out").read_text().splitlines() if text in x), None
-                ),
-            )
+    def warned(self, text: str) -> bool:
+        """Whether the daemon's log has a warning with this text."""
+        lines = (self.home / "out").read_text().splitlines()
+        return any("warning/" in line and text in line for line in lines)
 
     def calls(self, program: str, verb: str = "") -> list[list[str]]:
         """The arguments of each call so far of a program, or of one verb of the handler."""
@@ -477,11 +471,15 @@ def test_the_remote_command_line_survives_the_shell_of_the_endpoint(recorded: Re
         *("--expect", "192.0.2.80", "--expect", "it's; `id` $(id) | \\ *"),
         *("--query", "www.example.org", "--tcp", "--warning=-1:5"),
     ]
-    assert call == shlex.split(
-        "-o Compression=yes -H 192.0.2.11 -U -i /etc/anycast/check_ed25519 -l check -p 2222 -t 24"
-        " -o BatchMode=yes -o ConnectTimeout=5 -o GlobalKnownHostsFile=/dev/null"
-        " -o IdentitiesOnly=yes -o LogLevel=ERROR -o StrictHostKeyChecking=yes"
-        " -o UserKnownHostsFile=/etc/anycast/known_hosts -C"
+    # Icinga keeps no order among those of one `order`.
+    assert (call[:2], call[-1]) == (["-o", "Compression=yes"], "-C")
+    assert sorted(call[2:-1]) == sorted(
+        shlex.split(
+            "-H 192.0.2.11 -U -i /etc/anycast/check_ed25519 -l check -p 2222 -t 24"
+            " -o BatchMode=yes -o ConnectTimeout=5 -o GlobalKnownHostsFile=/dev/null"
+            " -o IdentitiesOnly=yes -o LogLevel=ERROR"
+            " -o StrictHostKeyChecking=yes -o UserKnownHostsFile=/etc/anycast/known_hosts"
+        )
     )
 
 
@@ -496,6 +494,42 @@ def test_each_word_of_a_plugin_reaches_the_endpoint_once(recorded: Recorded) -> 
     for objects in (FILES + host(settings, PASSIVE), of_director(director)):
         remote = shlex.split(recorded.first_check(objects)[-1])
         assert remote[1:] == ["plugin", "--address", "10.99.0.53", "--", *expected]
+
+
+@pytest.mark.parametrize(
+    ("variables", "address", "complaint"),
+    [
+        ('vars.anycast_check = "by_ssh"', "192.0.2.11", "anycast_check must name a check"),
+        ('vars.anycast_check = "dsn"', "192.0.2.11", "anycast_check must name a check"),
+        ('vars.anycast_check = "ntp"', "-oProxyCommand=id", "anycast_ssh_address is not an"),
+        ('vars.anycast_check = "ntp"', "-oX=id\\n192.0.2.11", "anycast_ssh_address is not an"),
+        ('check_command = "anycast_nrpe"', "-f/etc/passwd", "anycast_nrpe_address is not an"),
+    ],
+)
+def test_a_command_line_that_would_do_harm_is_not_run(
+    recorded: Recorded, variables: str, address: str, complaint: str
+) -> None:
+    """What the Director lets pass is UNKNOWN to the engine, by name, and nothing is started."""
+    recorded.configure(of_director(variables, address))
+    with recorded.running():
+        until("the event", lambda: recorded.states("event"))
+        assert recorded.warned(complaint)
+
+    assert {state for state, _, _ in recorded.states("event")} == {"UNKNOWN"}
+    assert not recorded.calls("check_by_ssh") + recorded.calls("check_nrpe")
+
+
+def test_a_check_of_its_own_command_is_refused_in_the_files(recorded: Recorded) -> None:
+    """It would ask for its own command line for ever, and the daemon would die of it."""
+    own = """
+object Service "own" {
+  host_name = "ns1", check_interval = 1
+  check_command = "anycast_by_ssh", vars.anycast_check = "by_ssh"
+}
+"""
+    recorded.configure(FILES + host(f"{{ {VIP} }}", PASSIVE) + own)
+    with recorded.running():
+        until("the refusal", lambda: recorded.warned("must name a check of check_anycast, such as"))
 
 
 def test_a_hung_transport_is_unknown_and_leaves_no_process(recorded: Recorded) -> None:

@@ -475,9 +475,9 @@ def test_the_remote_command_line_survives_the_shell_of_the_endpoint(recorded: Re
     assert (call[:2], call[-1]) == (["-o", "Compression=yes"], "-C")
     assert sorted(call[2:-1]) == sorted(
         shlex.split(
-            "-H 192.0.2.11 -U -i /etc/anycast/check_ed25519 -l check -p 2222 -t 24"
+            "-F /dev/null -H 192.0.2.11 -U -i /etc/anycast/check_ed25519 -l check -p 2222 -t 24"
             " -o BatchMode=yes -o ConnectTimeout=5 -o GlobalKnownHostsFile=/dev/null"
-            " -o IdentitiesOnly=yes -o LogLevel=ERROR"
+            " -o IdentitiesOnly=yes -o IdentityAgent=none -o LogLevel=ERROR"
             " -o StrictHostKeyChecking=yes -o UserKnownHostsFile=/etc/anycast/known_hosts"
         )
     )
@@ -530,6 +530,36 @@ object Service "own" {
     recorded.configure(FILES + host(f"{{ {VIP} }}", PASSIVE) + own)
     with recorded.running():
         until("the refusal", lambda: recorded.warned("must name a check of check_anycast, such as"))
+
+
+def test_ssh_obeys_no_configuration_of_the_daemons_user(recorded: Recorded) -> None:
+    """A ProxyCommand in ~/.ssh/config of nagios is not run; without -F it would be."""
+    words = recorded.first_check(FILES + host(f"{{ {VIP} }}", PASSIVE))
+    without = [word for word in words if word not in ("-F", "/dev/null")]
+
+    assert not proxied(recorded.home, words)
+    assert proxied(recorded.home, without)
+
+
+PROXIED = """
+set -e
+mount -t tmpfs tmpfs ~nagios
+mkdir ~nagios/.ssh
+echo "ProxyCommand touch $0/proxied" > ~nagios/.ssh/config
+chown -R nagios: ~nagios
+install -d -o nagios "$0"
+runuser -u nagios -- /usr/lib/nagios/plugins/check_by_ssh "$@" || true
+"""
+
+
+def proxied(home: Path, words: list[str]) -> bool:
+    """Run the real check_by_ssh without a network, and say whether it ran a ProxyCommand."""
+    marker = home / "proxy"
+    shutil.rmtree(marker, ignore_errors=True)
+    unshared = ["unshare", "--mount", "--net", "bash", "-c", PROXIED, str(marker)]
+    result = subprocess.run([*unshared, *words], check=True, capture_output=True, timeout=60)
+    assert b"SSH connection failed" in result.stdout, result
+    return (marker / "proxied").exists()
 
 
 def test_a_hung_transport_is_unknown_and_leaves_no_process(recorded: Recorded) -> None:
@@ -588,4 +618,4 @@ object Service "anycast-control-resolver" {
             found.append(called(Path(home), objects))
 
     assert found[0] == found[1]
-    assert found[0]["check"].count("-o") == 8
+    assert found[0]["check"].count("-o") == 9

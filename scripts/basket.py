@@ -27,6 +27,12 @@ ENTRY = re.compile(r'^(\t+)"([^"]+)" = \{\n(.*?)^\1\}', re.MULTILINE | re.DOTALL
 SETTING = re.compile(r"^\t+(\w+) = (\{\{.*?\}\}|.*?)$", re.MULTILINE | re.DOTALL)
 MACRO = re.compile(r"\$(anycast_\w+)\$")
 HEALTH = "get_service(service.host_name, service.vars.anycast_health)"
+# What a variable is, where it is not one option.
+DESCRIPTIONS = {
+    "anycast_check": "What the endpoint is asked: a check of check_anycast, such as dns.",
+    "anycast_health": "Name of the health service of this host, such as anycast-health-resolver.",
+}
+ARRAYS = {"anycast_plugin_command", "anycast_ssh_options"}
 TYPES = "Icinga\\Module\\Director\\DataType\\DataType"
 
 
@@ -71,7 +77,7 @@ def _command(
         if "key" in settings:
             sharing.setdefault(_word(settings["key"]), []).append(option)
         arguments[option] = _argument(option, settings)
-        for variable in MACRO.findall(settings.get("value", "") + settings.get("set_if", "")):
+        for variable in _variables(settings):
             wanted[variable] = "y" if settings.get("required") == "true" else "n"
             fields.setdefault(variable, _field(variable, settings))
     for key, options in sharing.items():
@@ -98,6 +104,13 @@ def _command(
         },
         "zone": None,
     }
+
+
+def _variables(settings: dict[str, str]) -> set[str]:
+    """Name what an argument reads, as a macro or in a function."""
+    text = settings.get("value", "") + settings.get("set_if", "")
+    read = set(MACRO.findall(text))
+    return read | {"anycast_health"} if "anycast_health_of(" in text else read
 
 
 def _argument(option: str, settings: dict[str, str]) -> dict[str, Any]:
@@ -157,14 +170,14 @@ def _field(variable: str, settings: dict[str, str]) -> dict[str, Any]:
     kind = "String"
     if "set_if" in settings:
         kind = "Boolean"
-    elif settings.get("repeat_key") == "true" or variable == "anycast_plugin_command":
+    elif settings.get("repeat_key") == "true" or variable in ARRAYS:
         kind = "Array"
     caption = variable.replace("_", " ").replace("anycast ", "anycast: ", 1)
     return {
         "caption": caption,
         "category": None,
         "datatype": f"{TYPES}{kind}",
-        "description": _word(settings["description"]),
+        "description": DESCRIPTIONS.get(variable) or _word(settings["description"]),
         "format": None,
         "settings": {"visibility": "visible"} if kind == "String" else {},
         "varname": variable,

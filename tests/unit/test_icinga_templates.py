@@ -180,4 +180,23 @@ def test_the_directors_basket_is_up_to_date() -> None:
     fields = {field["varname"] for field in basket["Datafield"].values()}
     for command in basket["Command"].values():
         used = set(re.findall(r"\$(anycast_\w+)\$", json.dumps(command["arguments"])))
-        assert used <= fields | {"anycast_check"}
+        assert used <= fields
+
+
+def test_the_director_has_a_fitting_field_for_each_variable() -> None:
+    """A list is an array there, a switch is yes or no, and each says what it is."""
+    basket = json.loads((TEMPLATES / "director-basket.json").read_text())
+    fields = {field["varname"]: field for field in basket["Datafield"].values()}
+    kinds = {name: field["datatype"].split("DataType")[-1] for name, field in fields.items()}
+    arrays = {name for name, kind in kinds.items() if kind == "Array"}
+    ids = {number: field["varname"] for number, field in basket["Datafield"].items()}
+    of_enforce = {
+        ids[str(field["datafield_id"])]: field["is_required"]
+        for field in basket["Command"]["anycast_enforce"]["fields"]
+    }
+
+    assert {"anycast_ssh_options", "anycast_plugin_command", "anycast_dns_expect"} <= arrays
+    assert kinds["anycast_dry_run"] == "Boolean"
+    assert of_enforce["anycast_health"] == "y"
+    assert "health service" in fields["anycast_health"]["description"]
+    assert "such as dns" in fields["anycast_check"]["description"]

@@ -282,6 +282,79 @@ def test_a_mistake_is_refused_at_load_by_name(icinga: Icinga, hosts: str, compla
     assert complaint in lines[0]
 
 
+AT = "Host 'ns1', vars.anycast[\"resolver\"]: "
+AT_POOL = AT.replace("anycast[", "anycast_pool[")
+SWITCH = "must be true or false, without quotes"
+DOLLAR = "has a $; write $$ for one"
+POOL = f'{VIP}, ssh_address = "192.0.2.11"'
+
+
+def of_host(variable: str, settings: str = VIP) -> str:
+    return host(f"{{ {settings} }}", f'address = "192.0.2.11"\n vars.{variable}')
+
+
+def of_pool_host(variable: str) -> str:
+    return pool(POOL).replace("\n", f"\n vars.{variable}\n", 1)
+
+
+@pytest.mark.parametrize(
+    ("hosts", "complaint"),
+    [
+        (host(f'{{ {VIP}, dry_run = "yes" }}'), f"{AT}the key 'dry_run' {SWITCH}"),
+        (host(f'{{ {VIP}, dns_tcp = "true" }}'), f"{AT}the key 'dns_tcp' {SWITCH}"),
+        (host(f'{{ {VIP}, ssh_quiet = "" }}'), f"{AT}the key 'ssh_quiet' {SWITCH}"),
+        (of_host('anycast_dry_run = "yes"'), f"vars.anycast_dry_run: the key 'dry_run' {SWITCH}"),
+        (pool(f'{POOL}, dns_tcp = "yes"'), f"{AT_POOL}the key 'dns_tcp' {SWITCH}"),
+        (of_pool_host('anycast_verbose = "yes"'), f"the key 'verbose' {SWITCH}"),
+        *(
+            (of(f"anycast_{name} = 5"), f"nothing reads vars.anycast_{name}; is it misspelt?")
+            for name in ("dryrun", "transprt", "interval", "vip", "dns_", "pol")
+            for of in (of_host, of_pool_host)
+        ),
+        *(
+            (host(f"{{ {VIP}, dns_expect = {value} }}"), f"{AT}the key 'dns_expect' {DOLLAR}")
+            for value in (
+                '[ "192.0.2.99$foo$" ]',
+                '[ "192.0.2.80", "a$b" ]',
+                '"$host.addres$"',
+                '"$host.vars.foo$"',
+                '"$host.name$$"',
+                '"$$foo$"',
+                '"$service.vars.anycast_foo$"',
+                '"$anycast_dns_type$"',
+                '"$host$"',
+            )
+        ),
+        (of_host('anycast_fleet = "$foo$"'), f"vars.anycast_fleet: the key 'fleet' {DOLLAR}"),
+        (pool(f'{POOL}, dns_expect = [ "$" ]'), f"{AT_POOL}the key 'dns_expect' {DOLLAR}"),
+    ],
+)
+def test_what_would_be_left_out_is_refused_at_load(
+    icinga: Icinga, hosts: str, complaint: str
+) -> None:
+    """An option that Icinga would drop, or a variable that nothing reads, stops the reload."""
+    test_a_mistake_is_refused_at_load_by_name(icinga, hosts, complaint)
+
+
+def test_macros_that_exist_and_real_switches_are_accepted(icinga: Icinga) -> None:
+    """Of each there is one here; whatever a host may set for all of its VIPs is known."""
+    expected = ["$host.address$", "$address$", "$host.vars.site.name$", "a$$b", "$$$host.name$"]
+    expected += ["$anycast_dns_query$", "$service.vars.anycast_address$", "$host.name$$site_name$"]
+    settings = f"{VIP}, dns_tcp = true, dry_run = false, dns_expect = {json.dumps(expected)}"
+    variables = """
+  vars.site = { name = "fra" }, vars.site_name = "fra", vars.anycast_transport = "by_ssh"
+  vars.anycast_ssh_address = "$host.address$", vars.anycast_dry_run = true
+  vars.anycast_http_host = "www.example.org", vars.anycast_fleet = "/etc/$host.vars.site.name$"
+  vars.anycast_agent = "a", vars.anycast_pool_warning = "3:", vars.anycast_dns_tcp = null
+"""
+    result = icinga.validate(
+        host(f"{{ {settings} }}", f'address = "192.0.2.11"\n{variables}')
+        + pool(f"{POOL}, dns_tcp = true").replace("ns1", "pool").replace("\n", variables, 1)
+    )
+
+    assert result.returncode == 0, result.stdout
+
+
 def basket() -> str:
     """What the Director makes of its basket."""
     return render(json.loads((TEMPLATES / "director-basket.json").read_text()))

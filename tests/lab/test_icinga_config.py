@@ -327,6 +327,11 @@ def of_pool_host(variable: str) -> str:
         ),
         (of_host('anycast_fleet = "$foo$"'), f"vars.anycast_fleet: the key 'fleet' {DOLLAR}"),
         (pool(f'{POOL}, dns_expect = [ "$" ]'), f"{AT_POOL}the key 'dns_expect' {DOLLAR}"),
+        (host(f"{{ {VIP} }}", 'address = "-oX"'), "the host's address is not an address: '-oX'"),
+        (host(f'{{ {VIP}, ssh_address = "-oX" }}'), "'ssh_address' is not an address: '-oX'"),
+        (host(f'{{ {VIP}, nrpe_address = "-o" }}'), "'nrpe_address' is not an address: '-o'"),
+        (of_host('anycast_ssh_address = "-oX"'), "'ssh_address' is not an address: '-oX'"),
+        (pool(f'{VIP}, ssh_address = "-oX"'), "'ssh_address' is not an address: '-oX'"),
     ],
 )
 def test_what_would_be_left_out_is_refused_at_load(

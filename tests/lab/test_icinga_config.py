@@ -146,10 +146,11 @@ def host(settings: str, head: str = 'address = "192.0.2.11"') -> str:
 
 def test_templates_alone_are_valid_and_add_no_host(icinga: Icinga) -> None:
     """Including the whole directory, example and all, changes nothing by itself."""
-    result = icinga.validate("")
+    for hosts in ("", 'object Host "plain" { check_command = "dummy" }'):
+        result = icinga.validate(hosts)
 
-    assert result.returncode == 0, result.stdout
-    assert icinga.services() == {}
+        assert result.returncode == 0, result.stdout
+        assert icinga.services() == {}
 
 
 def test_example_gives_a_health_and_a_control_service_for_each_endpoint(icinga: Icinga) -> None:
@@ -246,6 +247,25 @@ def test_keys_of_one_vip_override_the_defaults(icinga: Icinga) -> None:
     assert control["check_interval"] == "15"
 
 
+@pytest.mark.parametrize("missing", ["anycast-commands.conf", "anycast-validate.conf"])
+@pytest.mark.parametrize("of", ["host", "plain", "pool"])
+def test_a_file_that_was_forgotten_is_named(icinga: Icinga, missing: str, of: str) -> None:
+    """And nothing else is: no check is unknown because the commands are."""
+    (icinga.home / "templates" / missing).unlink()
+    plain = host(f"{{ {VIP} }}").replace('import "anycast-endpoint"', 'check_command = "dummy"')
+    hosts = {
+        "host": host(f"{{ {VIP} }}"),
+        "plain": plain,
+        "pool": pool(f'{VIP}, ssh_address = "192.0.2.11"'),
+    }
+    result = icinga.validate(hosts[of])
+
+    errors = {line.split("Error: ")[1] for line in result.stdout.splitlines() if "Error: " in line}
+    complaint = f"{missing} is missing: include it beside anycast-services.conf"
+    assert result.returncode != 0
+    assert errors == {f"Host 'ns1': {complaint}"}
+
+
 def test_the_time_out_of_the_engine_follows_the_deadline(icinga: Icinga) -> None:
     """A longer deadline must not let the engine end a check that is still within it."""
     icinga.validate(host(f"{{ {VIP}, deadline = 25 }}"))
@@ -270,7 +290,21 @@ def test_the_time_out_of_the_engine_follows_the_deadline(icinga: Icinga) -> None
         (host('"10.99.0.53"'), 'vars.anycast["resolver"]: must be a dictionary'),
         (host(f"{{ {VIP} }}", head=""), "the host has no address"),
         (host(f"{{ {VIP} }}", head='address = "10.99.0.53"'), "not the anycast address"),
-        ('object Host "ns1" { import "anycast-endpoint" }', "vars.anycast must be a dictionary"),
+        *(
+            (
+                f'object Host "ns1" {{ import "{template}"\n{line} }}',
+                f"vars.{variable} must be a dictionary of VIPs",
+            )
+            for template, variable, lines in (
+                ("anycast-endpoint", "anycast", ("", "vars.anycast = {}", "vars.anycast = [ 1 ]")),
+                ("anycast-endpoint", "anycast", ('vars.anycst["a"] = {}', 'vars.anycast = ""')),
+                ("anycast-pool-host", "anycast_pool", ("", 'vars.anycast_pol["a"] = {}')),
+                ("anycast-pool-host", "anycast_pool", ("vars.anycast_pool = [ 1 ]",)),
+                ("anycast-pool-host", "anycast_pool", ("vars.anycast_pool = {}",)),
+            )
+            for line in lines
+        ),
+        ('object Host "ns1" { check_command = "dummy", vars.anycast = 1 }', "vars.anycast must be"),
     ],
 )
 def test_a_mistake_is_refused_at_load_by_name(icinga: Icinga, hosts: str, complaint: str) -> None:

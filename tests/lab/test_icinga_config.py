@@ -247,6 +247,22 @@ def test_keys_of_one_vip_override_the_defaults(icinga: Icinga) -> None:
     assert control["check_interval"] == "15"
 
 
+def test_the_services_of_an_address_have_a_schedule_each(icinga: Icinga) -> None:
+    """In vars.anycast_pool the keys of the control service are the pool service's."""
+    icinga.validate(
+        pool(
+            f'{VIP}, ssh_address = "192.0.2.11", interval = 7, retry = 2, attempts = 4,'
+            " control_interval = 90, control_retry = 8, control_attempts = 5"
+        )
+    )
+    services = icinga.services()
+    client, count = (services[f"ns1!anycast-{x}-resolver"] for x in ("client", "pool"))
+
+    schedule = ("check_interval", "retry_interval", "max_check_attempts")
+    assert [client[key] for key in schedule] == ["7", "2", "4"]
+    assert [count[key] for key in schedule] == ["90", "8", "5"]
+
+
 @pytest.mark.parametrize("missing", ["anycast-commands.conf", "anycast-validate.conf"])
 @pytest.mark.parametrize("of", ["host", "plain", "pool"])
 def test_a_file_that_was_forgotten_is_named(icinga: Icinga, missing: str, of: str) -> None:
@@ -305,6 +321,8 @@ def test_the_time_out_of_the_engine_follows_the_deadline(icinga: Icinga) -> None
             for line in lines
         ),
         ('object Host "ns1" { check_command = "dummy", vars.anycast = 1 }', "vars.anycast must be"),
+        (pool(f'{VIP}, ssh_address = "192.0.2.11", transport = "nrpe"'), "no key 'transport'"),
+        (pool(f'{VIP}, ssh_address = "192.0.2.11", agent = "ns1"'), "no key 'agent'"),
     ],
 )
 def test_a_mistake_is_refused_at_load_by_name(icinga: Icinga, hosts: str, complaint: str) -> None:

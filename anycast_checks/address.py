@@ -13,8 +13,7 @@ import select
 import socket
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from .dump import dump
 from .errors import (
@@ -53,8 +52,7 @@ class Locality(enum.Enum):
     UNKNOWN = "cannot tell"
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(NamedTuple):
     """Where one try asks, and how long it may take.
 
     Attributes:

@@ -1,9 +1,9 @@
 """Ask a name server and judge its answer."""
 
-import dataclasses
 import functools
 import socket
 import time
+from typing import NamedTuple
 
 import click
 
@@ -147,8 +147,7 @@ def command(
     return functools.partial(_ask, question, tcp=tcp, transcript=options.transcript)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Reply:
+class _Reply(NamedTuple):
     response: dns.message.QueryMessage
     seconds: float
     transport: str
@@ -167,9 +166,7 @@ def _ask(question: Question, target: Target, *, tcp: bool, transcript: bool) -> 
         return Observation(Outcome.WRONG, f"{question}: {error}", seconds, (error.wire.hex(),))
     seen = judge(question, reply.response, reply.seconds)
     both = f"{query}\n{reply.response}".splitlines() if transcript else ()
-    return dataclasses.replace(
-        seen, details=(reply.transport, *seen.details), transcript=tuple(both)
-    )
+    return seen._replace(details=(reply.transport, *seen.details), transcript=tuple(both))
 
 
 def _over_udp(query: dns.message.Message, target: Target, began: float) -> _Reply | None:

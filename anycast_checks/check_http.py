@@ -1,11 +1,10 @@
 """Ask a web server, with or without TLS, and judge its answer."""
 
-import dataclasses
 import functools
 import socket
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 import click
@@ -32,8 +31,7 @@ check_anycast http -H 2001:db8::80 --tls --cert-warning 14 --no-verify
 """
 
 
-@dataclasses.dataclass(frozen=True)
-class _Question:
+class _Question(NamedTuple):
     request: Request
     status: http_request.Ranges
     expected: tuple[Expectation, ...]
@@ -161,7 +159,7 @@ def _ask(question: _Question, target: Target) -> Observation:
         follow = _following(question, request, response)
         if follow is None:
             seen = _judge(question, response, judged, time.monotonic() - began)
-            return dataclasses.replace(seen, details=(*details, *seen.details))
+            return seen._replace(details=(*details, *seen.details))
         details.append(f"{response.status}, followed to {follow.url}")
         request = follow
     return Observation(Outcome.WRONG, f"more than {_REDIRECTS} redirects", details=tuple(details))
@@ -183,8 +181,8 @@ def _following(question: _Question, request: Request, response: Response) -> Req
     if not same or not http_request.is_visible(url):
         return None
     if response.status in _SAME_METHOD or request.method == "HEAD":
-        return dataclasses.replace(request, url=url)
-    return dataclasses.replace(request, method="GET", url=url, body=None)
+        return request._replace(url=url)
+    return request._replace(method="GET", url=url, body=None)
 
 
 def _place(url: Any) -> tuple[str, str | None, int]:

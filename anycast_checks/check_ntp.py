@@ -3,7 +3,7 @@
 import functools
 import socket
 import time
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import click
 
@@ -27,8 +27,7 @@ check_anycast ntp -H 2001:db8::123 -w 0.1
 """
 
 
-@dataclass(frozen=True)
-class _Limits:
+class _Limits(NamedTuple):
     """Ranges, as typed; None for no threshold."""
 
     offset_warning: str | None

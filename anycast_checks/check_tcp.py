@@ -1,12 +1,11 @@
 """Connect over TCP, say something, and judge what comes back."""
 
 import contextlib
-import dataclasses
 import functools
 import socket
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -29,8 +28,7 @@ check_anycast tcp -H 2001:db8::25 -p 22 --expect SSH-2.0
 """.lstrip()
 
 
-@dataclasses.dataclass(frozen=True)
-class _Talk:
+class _Talk(NamedTuple):
     """What is said, and what must be answered."""
 
     send: bytes

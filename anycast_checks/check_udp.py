@@ -1,9 +1,9 @@
 """Send a datagram, and judge the one that comes back."""
 
-import dataclasses
 import functools
 import socket
 import time
+from typing import NamedTuple
 
 import click
 
@@ -22,8 +22,7 @@ check_anycast udp -H 2001:db8::69 -p 79 --send '\n' --expect-regex '^ok'
 """.lstrip()
 
 
-@dataclasses.dataclass(frozen=True)
-class _Talk:
+class _Talk(NamedTuple):
     send: bytes
     expected: tuple[Expectation, ...]
 

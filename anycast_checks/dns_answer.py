@@ -1,6 +1,6 @@
 """A DNS question, and what is a right answer to it; nothing here opens a socket."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .dnspython import dns
 from .errors import NotTheAnswerError
@@ -16,8 +16,7 @@ _QUOTED_STRINGS = ("TXT", "SPF")
 Value = dns.rdata.Rdata | bytes
 
 
-@dataclass(frozen=True)
-class Question:
+class Question(NamedTuple):
     """What to ask, and what the answer must be.
 
     Attributes:

@@ -168,4 +168,4 @@ def _ask(options: HealthOptions, probe: Probe, which: str, address: str) -> Obse
         seen = Observation(Outcome.SILENT, str(error))
     except PeerFailedError as error:
         seen = Observation(Outcome.WRONG, str(error))
-    return dataclasses.replace(seen, transcript=seen.transcript or tuple(noted or ()))
+    return seen._replace(transcript=seen.transcript or tuple(noted or ()))

@@ -3,8 +3,7 @@
 import http.client
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from .address import Connection
 from .errors import PeerFailedError, PeerSilentError
@@ -12,8 +11,7 @@ from .errors import PeerFailedError, PeerSilentError
 _SECRET = ("authorization", "proxy-authorization", "cookie", "x-api-key")
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """What is asked for.
 
     Attributes:
@@ -29,8 +27,7 @@ class Request:
     body: bytes | None = None
 
 
-@dataclass(frozen=True)
-class Response:
+class Response(NamedTuple):
     """What was answered.
 
     Attributes:

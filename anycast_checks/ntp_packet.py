@@ -2,7 +2,7 @@
 
 import os
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .errors import NotTheAnswerError
 
@@ -21,8 +21,7 @@ _ABOUT_US = {
 }
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """What a server says of itself, and of the time; seconds throughout.
 
     Attributes:

@@ -1,7 +1,7 @@
 """What a probe saw; nothing here judges."""
 
 import enum
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
 class Outcome(enum.Enum):
@@ -14,8 +14,7 @@ class Outcome(enum.Enum):
     UNCLEAR = "could not be judged"
 
 
-@dataclass(frozen=True)
-class Metric:
+class Metric(NamedTuple):
     """A figure for the performance data, beside the two that every health check has.
 
     Attributes:
@@ -37,8 +36,7 @@ class Metric:
     maximum: float | None = None
 
 
-@dataclass(frozen=True)
-class Observation:
+class Observation(NamedTuple):
     """What one try saw of the peer.
 
     Attributes:
@@ -58,8 +56,7 @@ class Observation:
     metrics: tuple[Metric, ...] = ()
 
 
-@dataclass(frozen=True)
-class Sample:
+class Sample(NamedTuple):
     """One try of a health check.
 
     Attributes:

@@ -2,7 +2,6 @@
 
 import enum
 import re
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from .errors import OspfUnreadableError
@@ -45,8 +44,7 @@ class Link(NamedTuple):
     data: str
 
 
-@dataclass(frozen=True)
-class Lsa:
+class Lsa(NamedTuple):
     """One LSA of the link-state database.
 
     Attributes:
@@ -94,8 +92,7 @@ class Neighbor(NamedTuple):
     interface: str
 
 
-@dataclass(frozen=True)
-class View:
+class View(NamedTuple):
     """OSPF as one router has it; of summary and external LSAs, those for one VIP."""
 
     router_id: str

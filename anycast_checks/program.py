@@ -7,15 +7,14 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .errors import CheckError
 
 _CHUNK = 65536
 
 
-@dataclass(frozen=True)
-class Ended:
+class Ended(NamedTuple):
     """How a program ended.
 
     Attributes:

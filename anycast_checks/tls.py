@@ -6,8 +6,7 @@ How it is spoken is in tls_connection.py, imported by those that speak it: ssl t
 import functools
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -18,8 +17,7 @@ CERT_DAYS = "cert_days"
 _DAY = 86400
 
 
-@dataclass(frozen=True)
-class Tls:
+class Tls(NamedTuple):
     """How to speak TLS, and how long the certificate must be good for.
 
     Attributes:
@@ -37,8 +35,7 @@ class Tls:
     critical: float | None
 
 
-@dataclass(frozen=True)
-class Judgement:
+class Judgement(NamedTuple):
     """What there is to say of a connection's TLS; all empty where it speaks none.
 
     Attributes:

@@ -5,7 +5,7 @@ reaches the perfdata, and the time-out is in whole seconds. Ranges, states and p
 """
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .imports import lean
 from .line import LIMIT, clean
@@ -23,8 +23,7 @@ _LONG_OUTPUT = 4000  # characters; Nagios reads 4 KB. The transcript of -vvv is 
 _TRANSCRIPT = 64000
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """A state and all that is said about it.
 
     Attributes:

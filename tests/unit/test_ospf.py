@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -122,11 +121,11 @@ def stub_view() -> View:
 def change(view: View, change_one: Callable[[Lsa], Lsa | None]) -> View:
     """Change each LSA, or drop it where the change gives None."""
     changed = [change_one(lsa) for lsa in view.lsas]
-    return replace(view, lsas=tuple(lsa for lsa in changed if lsa is not None))
+    return view._replace(lsas=tuple(lsa for lsa in changed if lsa is not None))
 
 
 def add(view: View, *lsas: Lsa) -> View:
-    return replace(view, lsas=view.lsas + lsas)
+    return view._replace(lsas=view.lsas + lsas)
 
 
 class TestCaptured:
@@ -188,7 +187,7 @@ class TestWhatCounts:
     def test_an_age_of_an_hour_does_not(self, view: View) -> None:
         def at(age: int) -> frozenset[str]:
             aged = change(
-                view, lambda lsa: replace(lsa, age=age) if is_of(lsa, THREE, Kind.EXTERNAL) else lsa
+                view, lambda lsa: lsa._replace(age=age) if is_of(lsa, THREE, Kind.EXTERNAL) else lsa
             )
             return ospf.announcers(aged, VIP)
 
@@ -196,12 +195,12 @@ class TestWhatCounts:
         assert THREE not in at(3600)
 
     def test_a_stub_link_in_a_router_lsa_of_that_age_does_not(self, stub_view: View) -> None:
-        aged = change(stub_view, lambda lsa: replace(lsa, age=3600) if lsa.router == THREE else lsa)
+        aged = change(stub_view, lambda lsa: lsa._replace(age=3600) if lsa.router == THREE else lsa)
         assert ospf.announcers(aged, VIP) == {ONE, TWO}
 
     def test_a_wider_prefix_for_the_same_address_does_not(self, view: View) -> None:
         wider = change(
-            view, lambda lsa: replace(lsa, prefix_length=24) if lsa.kind is Kind.EXTERNAL else lsa
+            view, lambda lsa: lsa._replace(prefix_length=24) if lsa.kind is Kind.EXTERNAL else lsa
         )
         assert ospf.announcers(wider, VIP) == frozenset()
         assert not ospf.announces(wider, VIP)
@@ -212,7 +211,7 @@ class TestWhatCounts:
                 link._replace(data="255.255.255.0") if link.to == VIP else link
                 for link in lsa.links
             )
-            return replace(lsa, links=tuple(links))
+            return lsa._replace(links=tuple(links))
 
         assert ospf.announcers(change(stub_view, widen), VIP) == frozenset()
 
@@ -243,7 +242,7 @@ class TestWhoIsReached:
     ) -> None:
         def unlink(lsa: Lsa) -> Lsa:
             links = (link for link in lsa.links if link.to not in (ONE, THREE))
-            return replace(lsa, links=tuple(links), age=lsa.age + 90)
+            return lsa._replace(links=tuple(links), age=lsa.age + 90)
 
         view = change(ospf.read(answer(FRR, f"{style}-3-announce", "json")), unlink)
         assert {lsa.router for lsa in view.lsas} == {ONE, TWO, THREE, ROUTER}
@@ -262,7 +261,7 @@ class TestWhoIsReached:
 
     def test_nor_is_one_whose_network_lsa_does_not_list_the_router(self) -> None:
         view = ospf.read(whole("network-broadcast"))
-        without = change(view, lambda lsa: replace(lsa, attached=(BORDER,)))
+        without = change(view, lambda lsa: lsa._replace(attached=(BORDER,)))
         assert ospf.announcers(without, VIP) == {NS2, NS3}
 
     def test_nor_is_one_without_its_network_lsa(self) -> None:
@@ -272,7 +271,7 @@ class TestWhoIsReached:
 
     def test_a_network_lsa_left_behind_adds_nobody(self) -> None:
         view = ospf.read(whole("network-broadcast"))
-        without = change(view, lambda lsa: replace(lsa, attached=(BORDER,)))
+        without = change(view, lambda lsa: lsa._replace(attached=(BORDER,)))
         left = Lsa(Kind.NETWORK, "0.0.0.0", 900, MINE, "10.9.9.9", attached=(BORDER, MINE))
         assert ospf.announcers(add(without, left), VIP) == {NS2, NS3}
 
@@ -283,7 +282,7 @@ class TestWhoIsReached:
         def forget(lsa: Lsa) -> Lsa:
             if lsa.router != forgetful:
                 return lsa
-            return replace(lsa, links=tuple(link for link in lsa.links if link.to != other))
+            return lsa._replace(links=tuple(link for link in lsa.links if link.to != other))
 
         assert ospf.announcers(change(view, forget), VIP) == {ONE, TWO}
 
@@ -291,15 +290,15 @@ class TestWhoIsReached:
         def turn(link: Link) -> Link:
             return link._replace(kind=LinkKind.VIRTUAL) if link.kind is LinkKind.ROUTER else link
 
-        virtual = change(view, lambda lsa: replace(lsa, links=tuple(map(turn, lsa.links))))
+        virtual = change(view, lambda lsa: lsa._replace(links=tuple(map(turn, lsa.links))))
         assert ospf.announcers(virtual, VIP) == {ONE, TWO, THREE}
 
     def test_a_router_lsa_that_is_too_old_is_no_way(self, view: View) -> None:
-        aged = change(view, lambda lsa: replace(lsa, age=3600) if lsa.router == ROUTER else lsa)
+        aged = change(view, lambda lsa: lsa._replace(age=3600) if lsa.router == ROUTER else lsa)
         assert ospf.announcers(aged, VIP) == {TWO}
 
     def test_whoever_was_asked_reaches_itself(self, view: View) -> None:
-        alone = change(view, lambda lsa: replace(lsa, links=()))
+        alone = change(view, lambda lsa: lsa._replace(links=()))
         assert ospf.announcers(alone, VIP) == {TWO}
 
 
@@ -358,14 +357,14 @@ class TestSeveralAreas:
         self, view: View, lsa: Lsa
     ) -> None:
         def make_dead_border(lsa: Lsa) -> Lsa:
-            return replace(lsa, links=(), border=True) if is_of(lsa, THREE, Kind.ROUTER) else lsa
+            return lsa._replace(links=(), border=True) if is_of(lsa, THREE, Kind.ROUTER) else lsa
 
         beyond = Lsa(Kind.EXTERNAL, None, 10, VIP, "10.9.9.9", prefix_length=32)
         left = add(change(view, make_dead_border), lsa, beyond)
         assert ospf.announcers(left, VIP) == {ONE, TWO}
 
     def test_an_area_without_an_active_interface_is_none(self, view: View) -> None:
-        idle = replace(view, areas=(*view.areas, Area("0.0.0.9", "NSSA", 0)))
+        idle = view._replace(areas=(*view.areas, Area("0.0.0.9", "NSSA", 0)))
         left = Lsa(Kind.NSSA_EXTERNAL, "0.0.0.9", 10, VIP, ROUTER, prefix_length=32)
         assert ospf.announcers(add(idle, left), VIP) == {ONE, TWO, THREE}
 
@@ -578,7 +577,7 @@ def same_but_ages(one: View, other: View) -> bool:
     """A second or two passed between the two questions."""
 
     def without_ages(view: View) -> View:
-        return change(view, lambda lsa: replace(lsa, age=0))
+        return change(view, lambda lsa: lsa._replace(age=0))
 
     ages = zip(one.lsas, other.lsas, strict=True)
     assert all(abs(a.age - b.age) <= 5 for a, b in ages)

@@ -23,6 +23,9 @@ LAB_PACKAGES=(
     nagios4-core
     bind9-dnsutils iproute2 openssl procps python3-venv busybox
 )
+# What is measured beside, and with.
+# shellcheck disable=SC2034
+BENCH_PACKAGES=(bird2 keepalived time)
 POLICY=/usr/sbin/policy-rc.d
 POLICY_MARK="written by anycast-checks for the time of an installation"
 

@@ -15,7 +15,7 @@ from .timing import compare, median, ratio
 OURS = f"{PLUGINS}/check_anycast"
 # As the checks import their libraries, without what those would bring for nothing; or whole.
 LEAN = "from anycast_checks.imports import lean; lean('nagiosplugin', 'json', 'tempfile'); "
-IMPORTS = "import click, nagiosplugin"
+IMPORTS = "import click, nagiosplugin, dataclasses, ipaddress, socket"
 DNSPYTHON = ("from anycast_checks import dnspython", "import dns.message")
 
 

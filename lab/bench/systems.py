@@ -56,10 +56,11 @@ class OursByNrpe(Ours):
         super().start(lab, peers)
 
 
+DEFAULTS = Ours("ours, templates' defaults", pace="")
 SYSTEMS = (
     Ours("ours, 1 s, 2 samples"),
     OursByNrpe("ours, fastest"),
-    Ours("ours, templates' defaults", pace=""),
+    DEFAULTS,
     Keepalived("keepalived"),
     Healthchecker("anycast-healthchecker, BIRD"),
     Exabgp("ExaBGP healthcheck"),

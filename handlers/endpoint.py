@@ -10,7 +10,7 @@ from .errors import CommandFailed, HandlerError, OutcomeUnknown
 from .flavour import IFDOWN, IFUP, Argv, Flavour, choose
 from .fleet import Vip
 from .look import ADDRESSES, BOOT, Look, notes_argv, read
-from .shell import COMMAND_SECONDS, Result, Shell
+from .shell import COMMAND_SECONDS, Answer, Query, Result, Shell, ask_all
 
 CLOCK: Argv = ("/bin/date", "+%s")
 NOTE_SECONDS = 1.0
@@ -46,12 +46,14 @@ class Site:
         Raises:
             CommandFailed: the endpoint has no `ip -json`, or it says what cannot be read.
         """
-        shown, booted = self._ask(ADDRESSES), self.shell.run(BOOT)
-        try:
-            noted = self.shell.run(notes_argv(self.vip), timeout=NOTE_SECONDS)
-        except OutcomeUnknown as error:
+        notes = Query(notes_argv(self.vip), NOTE_SECONDS)
+        answers = ask_all(self.shell, (Query(ADDRESSES), Query(BOOT), notes))
+        shown, booted, noted = _heard(answers[0]), _heard(answers[1]), answers[2]
+        if shown.status != 0:
+            raise CommandFailed(ADDRESSES, shown.status, shown.stderr)
+        if isinstance(noted, OutcomeUnknown):
             # A disk that hangs must not keep a dead endpoint in the routing.
-            return replace(read(self.vip, shown, booted, Result(0, "", "")), trouble=str(error))
+            return replace(read(self.vip, shown, booted, Result(0, "", "")), trouble=str(noted))
         return read(self.vip, shown, booted, noted)
 
     def clock(self) -> int:
@@ -167,6 +169,12 @@ class Site:
             raise
         self.steps[-1] = replace(sent, status=ended.status, said=ended.stderr.strip())
         return ended
+
+
+def _heard(answer: Answer) -> Result:
+    if isinstance(answer, OutcomeUnknown):
+        raise answer
+    return answer
 
 
 def confirmation(vip: Vip) -> Argv:

@@ -6,10 +6,10 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from .deadline import Deadline
-from .errors import Unreachable
+from .errors import OutcomeUnknown, Unreachable
 from .fleet import Endpoint, Ssh
 
 if TYPE_CHECKING:
@@ -28,6 +28,17 @@ class Result(NamedTuple):
     stderr: str
 
 
+class Query(NamedTuple):
+    """A command that changes nothing, and the seconds that it may take."""
+
+    argv: Sequence[str]
+    timeout: float = COMMAND_SECONDS
+
+
+# What came of a query: how it ended, or why that is not known.
+Answer = Result | OutcomeUnknown
+
+
 class Shell(Protocol):
     """Runs commands on one endpoint, as one user."""
 
@@ -41,6 +52,32 @@ class Shell(Protocol):
             OutcomeUnknown: it was sent, and did not end within ``timeout`` seconds or its end
                 was not heard.
         """
+
+
+@runtime_checkable
+class ManyHanded(Protocol):
+    """A shell that can run several commands at the same time."""
+
+    def ask_all(self, queries: Sequence[Query]) -> list[Answer]:
+        """Run all of them; raises Unreachable where one was not sent."""
+
+
+def ask_all(shell: Shell, queries: Sequence[Query]) -> list[Answer]:
+    """Run commands that change nothing, at the same time where the shell can.
+
+    Raises:
+        Unreachable: not all were sent.
+    """
+    if isinstance(shell, ManyHanded):
+        return shell.ask_all(queries)
+    return [_ask(shell, query) for query in queries]
+
+
+def _ask(shell: Shell, query: Query) -> Answer:
+    try:
+        return shell.run(query.argv, timeout=query.timeout)
+    except OutcomeUnknown as error:
+        return error
 
 
 @contextmanager
@@ -122,6 +159,14 @@ class _Connection:
             soon = Deadline(self._deadline.left(COMMAND_SECONDS))
             self._shell = self._connect(self._deadline, soon)
             return self._shell.run(argv, stdin, timeout)
+
+    def ask_all(self, queries: Sequence[Query]) -> list[Answer]:
+        """Run all of them at the same time; see ask_all."""
+        try:
+            return self._shell.ask_all(queries)
+        except Unreachable:
+            # The connection is gone, or the endpoint's sshd allows one session only.
+            return [_ask(self, query) for query in queries]
 
     def close(self) -> None:
         """Close the connection."""

@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import logging
 import select
-import shlex
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from cryptography.exceptions import UnsupportedAlgorithm
 
 from anycast_checks.imports import lean
 
+from .channel import receive, send
 from .deadline import Deadline
 from .errors import ConfigurationError, OutcomeUnknown, Rejected, Unreachable
 from .fleet import Endpoint, Ssh
 from .known_hosts import lines_about, name_of
-from .shell import COMMAND_SECONDS, Result
+from .shell import COMMAND_SECONDS, Answer, Query, Result
 
 if TYPE_CHECKING:
     from .each import Turns
@@ -34,10 +34,6 @@ import paramiko  # noqa: E402
 
 CONNECT_SECONDS = 5.0
 HANDSHAKE_SECONDS = 8.0
-# What a process leaves behind may keep the streams open after it has ended.
-DRAIN_SECONDS = 0.5
-LONGEST_DRAIN = 2.0  # it may also go on talking
-LARGEST_OUTPUT = 1_000_000
 
 KINDS = {f"ecdsa-sha2-nistp{bits}" for bits in (256, 384, 521)}
 KINDS |= {"ssh-ed25519", "ssh-rsa", "rsa-sha2-256", "rsa-sha2-512"}
@@ -79,22 +75,35 @@ class SshShell:
     def run(self, argv: Sequence[str], stdin: str = "", timeout: float = COMMAND_SECONDS) -> Result:
         """Run one command to its end; see Shell.run."""
         seconds = self._deadline.left(timeout)
-        transport = self._client.get_transport()
-        with self._abort_after(seconds):
+        with self._abort_after(seconds), self._channel(argv, seconds) as channel:
+            send(channel, argv, stdin, seconds)
+            return receive(channel, argv, seconds, Deadline(seconds))
+
+    def ask_all(self, queries: Sequence[Query]) -> list[Answer]:
+        """Run queries at the same time, each on a channel of its own; see shell.ask_all."""
+        with self._abort_after(self._deadline.left(max(query.timeout for query in queries))):
+            return [end() for end in [self._begin(query) for query in queries]]
+
+    def _begin(self, query: Query) -> Callable[[], Answer]:
+        """Send a query; what is returned waits for its answer."""
+        seconds = self._deadline.left(query.timeout)
+        until = Deadline(seconds)
+        channel = self._open_channel(query.argv, seconds)
+        try:
+            with self._hearing(query.argv):
+                send(channel, query.argv, "", seconds)
+        except OutcomeUnknown as error:
+            unheard = error
+            return lambda: unheard
+
+        def end() -> Answer:
             try:
-                if transport is None:
-                    raise EOFError
-                channel = transport.open_session(timeout=seconds)
-            except (paramiko.SSHException, EOFError, OSError) as error:
-                raise Unreachable(
-                    f"{self._where}: no channel for {argv[0]}: {_say(error)}"
-                ) from error
-            try:
-                return _execute(channel, argv, stdin, seconds)
-            except (paramiko.SSHException, EOFError, OSError) as error:
-                raise OutcomeUnknown(argv, f"{self._where}: {_say(error)}") from error
-            finally:
-                channel.close()
+                with closing(channel), self._hearing(query.argv):
+                    return receive(channel, query.argv, seconds, until)
+            except OutcomeUnknown as error:
+                return error
+
+        return end
 
     def close(self) -> None:
         """Close the connection; commands that still run there are left to themselves."""
@@ -102,6 +111,27 @@ class SshShell:
         turns, self._turns = self._turns, None
         if turns:
             turns.give_back()
+
+    @contextmanager
+    def _channel(self, argv: Sequence[str], seconds: float) -> Iterator[paramiko.Channel]:
+        with closing(self._open_channel(argv, seconds)) as channel, self._hearing(argv):
+            yield channel
+
+    def _open_channel(self, argv: Sequence[str], seconds: float) -> paramiko.Channel:
+        transport = self._client.get_transport()
+        try:
+            if transport is None:
+                raise EOFError
+            return transport.open_session(timeout=seconds)
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            raise Unreachable(f"{self._where}: no channel for {argv[0]}: {_say(error)}") from error
+
+    @contextmanager
+    def _hearing(self, argv: Sequence[str]) -> Iterator[None]:
+        try:
+            yield
+        except (paramiko.SSHException, EOFError, OSError) as error:
+            raise OutcomeUnknown(argv, f"{self._where}: {_say(error)}") from error
 
     def _pin(self, known_hosts: str, name: str) -> None:
         for line in lines_about(known_hosts, name):
@@ -134,7 +164,7 @@ class SshShell:
             raise Unreachable(f"{self._where}: {_say(error)}") from error
         # Each request is a few small packets that wait for one another.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return sock
+        return _PromptSocket(fileno=sock.detach())
 
     def _await_banner(self, sock: socket.socket) -> None:
         # The server speaks first. Who never does must not have a turn, nor a thread of paramiko.
@@ -217,6 +247,21 @@ class SshShell:
             timer.cancel()
 
 
+class _PromptSocket(socket.socket):
+    """A TCP socket that acknowledges at once what it has received.
+
+    After the login sshd tells its keys, and holds back its next answer until that is acknowledged;
+    the kernel would take 40 ms for it. It forgets the option by itself, hence each time.
+    """
+
+    def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
+        """Receive as usual."""
+        data = super().recv(bufsize, flags)
+        with suppress(OSError):
+            self.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        return data
+
+
 class _RejectUnpinned(paramiko.MissingHostKeyPolicy):
     # paramiko's own policy raises a plain SSHException, which reads like trouble on the wire.
     def __init__(self, known_hosts: str) -> None:
@@ -247,34 +292,6 @@ def _identity(file: str) -> paramiko.PKey:
         if "password" in why.lower() or isinstance(error, paramiko.PasswordRequiredException):
             why = "is protected by a passphrase, which nobody can type at night"
         raise ConfigurationError(f"{file}: identity {why}") from error
-
-
-def _execute(channel: paramiko.Channel, argv: Sequence[str], stdin: str, seconds: float) -> Result:
-    channel.settimeout(seconds)
-    channel.exec_command(shlex.join(argv))
-    if stdin:
-        channel.sendall(stdin.encode())
-    channel.shutdown_write()
-    if not channel.status_event.wait(seconds):
-        raise OutcomeUnknown(argv, f"it did not end within {seconds:.1f} s")
-    channel.settimeout(DRAIN_SECONDS)
-    patience = Deadline(LONGEST_DRAIN)
-    stdout = _drain(channel.recv, patience)
-    stderr = _drain(channel.recv_stderr, patience)
-    status = channel.recv_exit_status()
-    if status < 0:
-        raise OutcomeUnknown(argv, "the connection ended, or a signal ended the command")
-    return Result(status, stdout, stderr)
-
-
-def _drain(receive: Callable[[int], bytes], patience: Deadline) -> str:
-    data = b""
-    with suppress(TimeoutError):
-        while more := receive(65536):
-            data += more
-            if len(data) >= LARGEST_OUTPUT or patience.passed:
-                break
-    return data.decode(errors="replace")
 
 
 def _say(error: Exception) -> str:

@@ -1,0 +1,82 @@
+"""One command on one channel of an SSH connection."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from threading import Event
+from typing import Protocol
+
+from .deadline import Deadline
+from .errors import OutcomeUnknown
+from .shell import Result
+
+# What a process leaves behind may keep the streams open after it has ended.
+DRAIN_SECONDS = 0.5
+LONGEST_DRAIN = 2.0  # it may also go on talking
+LARGEST_OUTPUT = 1_000_000
+
+
+class Channel(Protocol):
+    """What is needed of paramiko's."""
+
+    status_event: Event
+
+    def settimeout(self, timeout: float | None) -> None:
+        """Bound each of the operations below, in seconds."""
+
+    def exec_command(self, command: str) -> None:
+        """Ask for a command."""
+
+    def sendall(self, s: bytes) -> object:
+        """Send what it reads."""
+
+    def shutdown_write(self) -> None:
+        """End what it reads."""
+
+    def recv(self, nbytes: int) -> bytes:
+        """Read of its standard output."""
+
+    def recv_stderr(self, nbytes: int) -> bytes:
+        """Read of its standard error."""
+
+    def recv_exit_status(self) -> int:
+        """Give its exit status, negative where there is none."""
+
+
+def send(channel: Channel, argv: Sequence[str], stdin: str, seconds: float) -> None:
+    """Send a command, and all that it may read."""
+    channel.settimeout(seconds)
+    channel.exec_command(shlex.join(argv))
+    if stdin:
+        channel.sendall(stdin.encode())
+    channel.shutdown_write()
+
+
+def receive(channel: Channel, argv: Sequence[str], seconds: float, until: Deadline) -> Result:
+    """Wait for the end of a command that was sent, which has so many seconds until then.
+
+    Raises:
+        OutcomeUnknown: it did not come.
+    """
+    if not channel.status_event.wait(until.left(seconds)):
+        raise OutcomeUnknown(argv, f"it did not end within {seconds:.1f} s")
+    channel.settimeout(DRAIN_SECONDS)
+    patience = Deadline(LONGEST_DRAIN)
+    stdout = _drain(channel.recv, patience)
+    stderr = _drain(channel.recv_stderr, patience)
+    status = channel.recv_exit_status()
+    if status < 0:
+        raise OutcomeUnknown(argv, "the connection ended, or a signal ended the command")
+    return Result(status, stdout, stderr)
+
+
+def _drain(receive: Callable[[int], bytes], patience: Deadline) -> str:
+    data = b""
+    with suppress(TimeoutError):
+        while more := receive(65536):
+            data += more
+            if len(data) >= LARGEST_OUTPUT or patience.passed:
+                break
+    return data.decode(errors="replace")

@@ -1,0 +1,70 @@
+"""Several questions to one endpoint: at the same time where it can, and each to its end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from anycast_handlers.deadline import Deadline
+from anycast_handlers.errors import OutcomeUnknown, Unreachable
+from anycast_handlers.shell import Query, Result, Shell, ask_all
+from anycast_handlers.shell import _Connection as ReconnectingShell
+
+from tests.ssh.server import Sshd
+
+PATIENCE = 30.0
+
+
+@pytest.fixture
+def shell(sshd: Sshd) -> Iterator[Shell]:
+    opened = ReconnectingShell(sshd.endpoint(), sshd.ssh(), Deadline(120.0))
+    yield opened
+    opened.close()
+
+
+def query(script: str, timeout: float = PATIENCE) -> Query:
+    return Query(("/bin/sh", "-c", script), timeout)
+
+
+def test_they_run_at_the_same_time_and_answer_in_their_order(shell: Shell, tmp_path: Path) -> None:
+    """Each of two waits for the other."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    os.mkfifo(one)
+    os.mkfifo(two)
+    first, second = f"cat {one}; echo 2 >{two}", f"echo 1 >{one}; cat {two}"
+    assert ask_all(shell, (query(first), query(second), query("exit 3"))) == [
+        Result(0, "1\n", ""),
+        Result(0, "2\n", ""),
+        Result(3, "", ""),
+    ]
+
+
+def test_one_that_hangs_is_of_unknown_outcome_and_the_others_answer(shell: Shell) -> None:
+    answers = ask_all(shell, (query("echo a"), query("exec sleep 90", 0.5), query("echo b")))
+    assert (answers[0], answers[2]) == (Result(0, "a\n", ""), Result(0, "b\n", ""))
+    assert isinstance(answers[1], OutcomeUnknown)
+    assert answers[1].why == "it did not end within 0.5 s"
+
+
+def test_an_sshd_that_allows_one_session_is_asked_one_by_one(tmp_path: Path) -> None:
+    queries = (query("echo a"), query("echo b"), query("exec sleep 90", 0.5))
+    with Sshd(tmp_path, more="MaxSessions 1").running() as server:
+        shell = ReconnectingShell(server.endpoint(), server.ssh(), Deadline(120.0))
+        try:
+            answers = ask_all(shell, queries)
+        finally:
+            shell.close()
+    assert answers[:2] == [Result(0, "a\n", ""), Result(0, "b\n", "")]
+    assert isinstance(answers[2], OutcomeUnknown)
+
+
+def test_where_nothing_can_be_sent_that_is_said(tmp_path: Path) -> None:
+    with Sshd(tmp_path).running() as server:
+        shell = ReconnectingShell(server.endpoint(), server.ssh(), Deadline(5.0))
+    try:
+        with pytest.raises(Unreachable):
+            ask_all(shell, (query("echo a"), query("echo b")))
+    finally:
+        shell.close()

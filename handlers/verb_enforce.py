@@ -11,8 +11,10 @@ from anycast_checks.line import clean
 
 from .command import acting_options, engine_options, engine_request, place
 from .decision import State, StateType
+from .errors import ConfigurationError
+from .fleet import Fleet
 from .operation import operate
-from .outcome import age
+from .outcome import Request, age
 
 LONGEST_UNCHECKED = 900.0
 
@@ -29,8 +31,32 @@ LONGEST_UNCHECKED = 900.0
     " never, which is UNKNOWN SOFT whatever --state says. WARNING where that is never, or more"
     " than 15 minutes ago.",
 )
+@click.option(
+    "--address",
+    default="",
+    metavar="ADDRESS",
+    help="The anycast address that the health service asks: UNKNOWN where the fleet file has"
+    " another one.",
+)
+@click.option(
+    "--management",
+    default="",
+    metavar="ADDRESS",
+    help="The address by which the engine gets to the endpoint: UNKNOWN where the fleet file"
+    " has that for another endpoint.",
+)
 @click.pass_obj
-def command(file: str, /, vip: str, endpoint: str, checked: float | None, **options: Any) -> int:
+def command(
+    file: str,
+    /,
+    vip: str,
+    endpoint: str,
+    *,
+    checked: float | None,
+    address: str,
+    management: str,
+    **options: Any,
+) -> int:
     """Look, and put right what a lost or failed event left (an active check).
 
     OK: as it should be. WARNING: withdrawn, and what is awaited. CRITICAL: broken and still
@@ -40,6 +66,7 @@ def command(file: str, /, vip: str, endpoint: str, checked: float | None, **opti
         # To Nagios, what was never checked is OK HARD.
         options |= {"state": State.UNKNOWN.name, "state_type": StateType.SOFT.name}
     fleet, request = engine_request(file, "enforce", (vip, endpoint), options)
+    _refuse_mix_up(fleet, request, address, management)
     outcome = operate(fleet, request._replace(unwatched=_unwatched(checked)))
     announced = "U" if outcome.announced is None else int(outcome.announced)
     status = f"ANYCAST {outcome.severity.name} - {outcome.text}"
@@ -47,6 +74,22 @@ def command(file: str, /, vip: str, endpoint: str, checked: float | None, **opti
     for note in outcome.notes:
         click.echo(clean(note))
     return outcome.exit_code
+
+
+def _refuse_mix_up(fleet: Fleet, request: Request, address: str, management: str) -> None:
+    """Refuse a service that asks something else: it would be well for ever, or fail for nothing."""
+    vip, endpoint = request.vip, request.endpoint
+    if address and address != vip.address:
+        raise ConfigurationError(
+            f"{fleet.file}: vip.{vip.name}.address is {vip.address}, but the health service asks"
+            f" {address}: correct one of them"
+        )
+    other = next((one for one in vip.endpoints if one.address == management), endpoint)
+    if management != endpoint.address and other is not endpoint:
+        raise ConfigurationError(
+            f"{fleet.file}: {endpoint.name} is {endpoint.address}, but the engine gets to"
+            f" {management}, which is {other.name}: correct one of them"
+        )
 
 
 def _unwatched(checked: float | None) -> str:

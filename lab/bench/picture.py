@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterable
 from html import escape
 
 from .failover import Failover
 
-WIDTH, ROW, LEFT, RIGHT, TOP, BOTTOM = 760, 34, 200, 20, 56, 44
+WIDTH, ROW, LEFT, RIGHT, TOP, BOTTOM = 760, 44, 200, 20, 50, 44
 STEP = 0.25
 FONT = 'font-family="sans-serif" font-size="12"'
 COLOURS = ("#1b6ca8", "#a23b3b")
 
 
 def draw(runs: list[Failover]) -> str:
-    """Write an SVG: for each system the queries lost in each quarter of a second, mean of runs."""
+    """Write an SVG: for each system the queries lost in each quarter of a second, mean of runs.
+
+    It ends soon after the last peer's last loss; beyond that there is the median in figures.
+    """
     names = list(dict.fromkeys(run.system for run in runs))
-    end = max(max((run.seconds for run in runs), default=0.0) + 1.0, 4.0)
+    peers = [run.seconds for run in runs if not run.system.startswith("ours")]
+    end = max(peers or [run.seconds for run in runs]) + 1.0
     scale = (WIDTH - LEFT - RIGHT) / end
     height = TOP + ROW * len(names) + BOTTOM
     most = max(max(_lost(_of(runs, name), end)) for name in names) or 1.0
@@ -24,26 +29,27 @@ def draw(runs: list[Failover]) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" {FONT}>',
         f'<rect width="{WIDTH}" height="{height}" fill="white"/>',
         _text(10, 22, "Queries lost after a resolver was killed", 'font-size="15"'),
-        _text(10, 40, f"mean of {len(_of(runs, names[0]))} runs; a dot is the median of the ends"),
+        _text(10, 40, f"{len(_of(runs, names[0]))} runs each; the dot is the median of the ends"),
     ]
     for number, name in enumerate(names):
         own = _of(runs, name)
         base = TOP + ROW * (number + 1)
         colour = COLOURS[0] if name.startswith("ours") else COLOURS[1]
-        lost = _lost(own, end)
+        lost, median = _lost(own, end), statistics.median(run.seconds for run in own)
         points = [f"{LEFT:.1f},{base}"]
         for at, share in enumerate(lost):
             x, y = LEFT + at * STEP * scale, base - share / most * (ROW - 10)
             points += [f"{x:.1f},{y:.1f}", f"{x + STEP * scale:.1f},{y:.1f}"]
         points.append(f"{LEFT + len(lost) * STEP * scale:.1f},{base}")
-        ends = sorted(run.seconds for run in own)
-        median = LEFT + ends[len(ends) // 2] * scale
         parts += [
-            _text(10, base - 4, name),
+            _text(10, base - 16, name),
+            _text(10, base - 1, f"{median:.2f} s", f'font-weight="bold" fill="{colour}"'),
             f'<polygon points="{" ".join(points)}" fill="{colour}" fill-opacity="0.55"/>',
             f'<line x1="{LEFT}" y1="{base}" x2="{WIDTH - RIGHT}" y2="{base}" stroke="#999"/>',
-            f'<circle cx="{median:.1f}" cy="{base}" r="4" fill="{colour}"/>',
         ]
+        if median <= end:
+            x = LEFT + median * scale
+            parts.append(f'<circle cx="{x:.1f}" cy="{base}" r="4" fill="{colour}"/>')
     return "\n".join([*parts, *_axis(end, scale, height), "</svg>", ""])
 
 
@@ -65,9 +71,10 @@ def _lost(runs: list[Failover], end: float) -> list[float]:
     counts = [0] * (int(end / STEP) + 1)
     for run in runs:
         for at in run.lost:
-            counts[int(at / STEP)] += 1
+            if at < end:
+                counts[int(at / STEP)] += 1
     return [count / len(runs) for count in counts]
 
 
 def _text(x: float, y: float, text: str, more: str = "") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" fill="#222" {more}>{escape(text)}</text>'
+    return f'<text x="{x:.1f}" y="{y:.1f}" {more}>{escape(text)}</text>'

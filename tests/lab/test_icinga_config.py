@@ -512,6 +512,8 @@ class Recorded(Icinga):
             options = dict(zip(call[3::2], call[4::2], strict=True))
             checked = options.pop("--checked", "")
             assert bool(checked) == (verb == "enforce")
+            asked = [options.pop(name, None) for name in ("--address", "--management")]
+            assert asked == (["10.99.0.53", "192.0.2.11"] if checked else [None, None])
             # Never is -1 to Icinga; then the state must be one on which nothing acts.
             assert not checked.startswith("-") or options["--state"] == "UNKNOWN"
             assert list(options) == ["--downtime", "--state", "--state-type"]

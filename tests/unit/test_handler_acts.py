@@ -149,6 +149,27 @@ def test_a_health_service_that_is_not_checked_is_said(
     assert (answer[0], "was never checked" in answer[1]) == (1, True)
 
 
+@pytest.mark.parametrize(
+    ("more", "code", "said"),
+    [
+        (("--address", VIP, "--management", "127.0.0.1"), 0, "as it should be"),
+        (("--address", "", "--management", ""), 0, "as it should be"),
+        (("--management", "ns1.example.org"), 0, "as it should be"),
+        (("--address", "10.99.0.35"), 3, f"vip.resolver.address is {VIP}, but the health service"),
+        (("--management", "192.0.2.12"), 3, "192.0.2.12, which is ns2"),
+    ],
+)
+def test_a_service_that_asks_something_else_is_refused(
+    host: Namespace, monitor: Monitor, more: tuple[str, ...], code: int, said: str
+) -> None:
+    """With a misspelt address it would be well for ever, whatever the endpoint does."""
+    monitor.configure(endpoint='"127.0.0.1"\nns2 = "192.0.2.12"')
+    answer = monitor.enforce("OK", "HARD", *more)
+    assert (answer[0], said in answer[1]) == (code, True), answer
+    assert (code != 3) or answer[1].startswith("ANYCAST UNKNOWN - ")
+    assert announced(host)
+
+
 def test_a_recovery_that_is_not_confirmed_is_not_restored(
     host: Namespace, monitor: Monitor
 ) -> None:

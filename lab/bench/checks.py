@@ -56,6 +56,10 @@ CHECKS = {
         ", http.client, ssl",
     ),
     "tcp": Question(["-H", VIP, "-p", "53"], ["check_tcp", "-H", VIP, "-p", "53"]),
+    # A query for the root, since the plugin that asks by UDP sends no bytes that are no text.
+    "udp": Question(
+        ["-H", VIP, "-p", "53", "--send-hex", "1a2b010000010000000000000000060001"], []
+    ),
     "ntp": Question(["-H", VIP], ["check_ntp_time", "-H", VIP, "-w", "1", "-c", "2"]),
     "plugin": Question(
         ["-H", VIP, "--", *DUMMY, "{address}"], ["check_dummy", "0", VIP], ", subprocess", (DUMMY,)

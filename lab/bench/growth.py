@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import statistics
 import time
 from collections.abc import Sequence
 from ipaddress import ip_network
+from typing import NamedTuple
 
 from lab.errors import LabError
 from lab.host import Host
 from lab.lab import Lab
 from lab.monitoring import FLEET_FILE, KNOWN_HOSTS, PLUGINS
 from lab.sshd import HOST_KEY
-from lab.topology import VIP
+from lab.topology import VIP, VIP_NAME
 from lab.waiting import wait_until
+from lab.watch import DECISIONS
 
-from .timing import Cost, cost, median
+from .timing import Cost, compare, cost, median
 
 SIZES = (10, 100, 1000, 10000)
 POOL = [f"{PLUGINS}/check_anycast", "pool", "-H", VIP]
+ENFORCE = ["anycast-handler", "enforce", VIP_NAME, "ns1", "--state", "OK", "--state-type", "HARD"]
 ENDPOINTS = 1000
 SILENT, ANSWERING = "10.0.200.0/21", "10.0.208.0/21"
 PORT = 2222
@@ -25,8 +30,15 @@ CONFIGURATION = "/etc/ssh/sshd_config"
 EVERYWHERE = "/etc/ssh/sshd_config_everywhere"
 
 
-def measure_pool(lab: Lab, runs: int, sizes: tuple[int, ...] = SIZES) -> dict[int, Cost]:
-    """Measure `pool` with so many external LSAs in the database of a real ospfd."""
+class Counted(NamedTuple):
+    """What `pool` costs on an endpoint, and the seconds that the handler takes to count by SSH."""
+
+    pool: Cost
+    by_ssh: float
+
+
+def measure_pool(lab: Lab, runs: int, sizes: tuple[int, ...] = SIZES) -> dict[int, Counted]:
+    """Measure counting with so many external LSAs in the database of a real ospfd."""
     host = lab.endpoint("ns1").host
     words = ["-c", "configure terminal", "-c", "router ospf", "-c", "redistribute kernel"]
     lab.router.run(["vtysh", "-d", "ospfd", *words], check=True)
@@ -39,8 +51,15 @@ def measure_pool(lab: Lab, runs: int, sizes: tuple[int, ...] = SIZES) -> dict[in
         lab.router.run(["ip", "-batch", "-"], stdin=batch, check=True)
         there = size
         wait_until(lambda size=size: _lsas(host) >= size, f"{size} LSAs", 120)  # type: ignore[misc]
-        found[size] = median([cost(host, POOL) for _ in range(runs)])
+        took = compare(host, {"pool": POOL}, runs)["pool"]
+        found[size] = Counted(median(took), statistics.median(_count(lab) for _ in range(runs)))
     return found
+
+
+def _count(lab: Lab) -> float:
+    lab.mon.run(ENFORCE, user="nagios", check=True)
+    entry = json.loads(lab.mon.read(DECISIONS).splitlines()[-1])
+    return float(entry["timings"]["count the others"])
 
 
 def measure_fleet(lab: Lab, size: int = ENDPOINTS) -> dict[str, float]:
@@ -96,10 +115,14 @@ def _time(lab: Lab, verb: str, expect: int) -> float:
     return time.monotonic() - began
 
 
-def table(pool: dict[int, Cost], fleet: dict[str, float]) -> str:
+def table(pool: dict[int, Counted], fleet: dict[str, float]) -> str:
     """Write both."""
-    lines = [f"{'LSAs':<11}pool: CPU   wall    MiB"]
-    lines += [f"{size:<11}{took}" for size, took in pool.items()]
+    lines = [
+        f"{'':<11}{'pool':^22}  the handler's count",
+        f"{'LSAs':<11}{'CPU ms':>7}{'wall':>8}{'MiB':>7}  {'wall ms':>19}",
+    ]
+    for size, counted in pool.items():
+        lines.append(f"{size:<11}{counted.pool}  {counted.by_ssh * 1000:>19.0f}")
     lines += [f"{what:<34}{seconds:7.2f} s" for what, seconds in fleet.items()]
     return "\n".join(lines)
 

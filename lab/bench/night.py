@@ -7,7 +7,6 @@ machine's processors with the monitoring host, whose handlers would have them al
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import threading
 import time
@@ -18,10 +17,11 @@ from functools import partial
 from typing import Any
 
 from lab import frr
-from lab.host import ENVIRONMENT
 from lab.lab import Lab
 from lab.topology import Place
 from lab.watch import DECISIONS
+
+from . import timing
 
 VIPS, EACH = 10, 10
 AT_ONCE = 50
@@ -144,19 +144,8 @@ def _call(lab: Lab, verb: str, failed: float) -> list[Run]:
 def _run(lab: Lab, verb: str, failed: float, place: Place) -> Run:
     argv = ["anycast-handler", verb, place.vip_name, place.name]
     argv += ["--state", "CRITICAL", "--state-type", "HARD"]
-    began = time.monotonic()
-    process = subprocess.Popen(
-        lab.mon.enter(argv, "nagios"),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=dict(ENVIRONMENT),
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    ended = time.monotonic()
-    memory = usage.ru_maxrss / 1024
-    return Run(place.name, process.returncode, ended - began, ended - failed, memory)
+    status, cost = timing.run(lab.mon, argv, "nagios")
+    return Run(place.name, status, cost.wall, time.monotonic() - failed, cost.memory)
 
 
 def _decided(lab: Lab) -> list[dict[str, Any]]:

@@ -32,8 +32,11 @@ class Cost:
         return f"{self.cpu * 1000:7.1f} {self.wall * 1000:7.1f} {self.memory:6.1f}"
 
 
-def cost(host: Host, argv: Sequence[str], *, expect: int = 0, user: str = "root") -> Cost:
-    """Run a program once. Raises: LabError, where its exit status is not the expected one."""
+def run(host: Host, argv: Sequence[str], user: str = "root") -> tuple[int, Cost]:
+    """Run a program once: its exit status, negative for a signal, and what it cost.
+
+    The memory is right only where it is more than this process has.
+    """
     began = time.monotonic()
     process = subprocess.Popen(
         host.enter(argv, user),
@@ -44,14 +47,21 @@ def cost(host: Host, argv: Sequence[str], *, expect: int = 0, user: str = "root"
     )
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != expect:
-        raise LabError(f"{' '.join(argv)}: exit status {process.returncode}")
-    return Cost(usage.ru_utime + usage.ru_stime, time.monotonic() - began)
+    wall = time.monotonic() - began
+    return process.returncode, Cost(usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss / 1024)
+
+
+def cost(host: Host, argv: Sequence[str], *, expect: int = 0, user: str = "root") -> Cost:
+    """Run a program once. Raises: LabError, where its exit status is not the expected one."""
+    status, found = run(host, argv, user)
+    if status != expect:
+        raise LabError(f"{' '.join(argv)}: exit status {status}")
+    return found
 
 
 def memory(host: Host, argv: Sequence[str], *, user: str = "root") -> float:
     """Measure the peak memory of a program, in MiB."""
-    # wait4 would tell that of this very process, which is larger than most programs.
+    # wait4 would tell that of this very process, which is larger than most.
     ended = host.run(["/usr/bin/time", "-f", "%M", *argv], user=user, timeout=120)
     return int(ended.stderr.split()[-1]) / 1024
 

@@ -102,7 +102,9 @@ def _answer(lab: Lab) -> str:
     host.run(["ip", "route", "add", "local", ANSWERING, "dev", "lo"], check=True)
     lab.router.run(["ip", "route", "add", ANSWERING, "via", place.address], check=True)
     own = host.read(CONFIGURATION)
-    host.write(EVERYWHERE, own.replace(f"ListenAddress {place.address}", "ListenAddress 0.0.0.0"))
+    own = own.replace(f"ListenAddress {place.address}", "ListenAddress 0.0.0.0")
+    # As many sshds, of as many endpoints, would have a limit each.
+    host.write(EVERYWHERE, own.replace("MaxStartups 200", "MaxStartups 2000"))
     host.run(["/usr/sbin/sshd", "-f", EVERYWHERE, "-p", f"{PORT}"], check=True)
     return " ".join(host.read(f"{HOST_KEY}.pub").split()[:2])
 

@@ -16,6 +16,7 @@ R = TypeVar("R")
 # Sessions at work: a key exchange takes some 50 ms of the interpreter's one processor, and with
 # many at once each of them would take too long.
 AT_WORK = 16
+LONGEST_WAIT = 60.0
 OTHER_FILES = 100
 
 
@@ -31,17 +32,25 @@ def at_once(do: Callable[[T], R], items: Iterable[T]) -> list[R]:
 
 
 class Turns:
-    """Lets a few sessions work at a time; how long one waits for its turn is not its own time."""
+    """Lets a few sessions work at a time; how long one waits for its turn is not its own time.
+
+    Nobody waits for ever: endpoints that say no more than a banner would have all turns for long.
+    """
 
     def __init__(self) -> None:
         self._free = threading.BoundedSemaphore(AT_WORK)
 
-    def take(self, *deadlines: Deadline) -> None:
-        """Wait for a turn, and put those deadlines off by as long as that took."""
+    def take(self, *deadlines: Deadline) -> bool:
+        """Wait for a turn, and put those deadlines off by as long as that took.
+
+        Returns:
+            Whether it was had, and has to be given back.
+        """
         began = time.monotonic()
-        self._free.acquire()
+        taken = self._free.acquire(timeout=LONGEST_WAIT)
         for deadline in set(deadlines):
             deadline.put_off(time.monotonic() - began)
+        return taken
 
     def give_back(self) -> None:
         """Let the next one work."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import base64
 import hmac
+import re
 
 from .errors import ConfigurationError
 from .fleet import Endpoint
 
-HASHED = "|1|"
+HASHED, SALT = "|1|", 20
 
 
 def name_of(endpoint: Endpoint) -> str:
@@ -43,12 +44,14 @@ def lines_about(file: str, name: str) -> list[str]:
 
 
 def _is_about(name: str, line: str) -> bool:
-    field = line.split(maxsplit=1)[0]
+    # At these blanks only, as OpenSSH does.
+    field = re.split("[ \t]", line, maxsplit=1)[0]
     return field.startswith("@") or any(_is_name(name, one) for one in field.split(","))
 
 
 def _is_name(name: str, pattern: str) -> bool:
     if not pattern.startswith(HASHED):
         return pattern == name
-    salt, _, digest = pattern.removeprefix(HASHED).partition("|")
-    return hmac.digest(base64.b64decode(salt), name.encode(), "sha1") == base64.b64decode(digest)
+    parts = pattern.removeprefix(HASHED).split("|")
+    salt, *digests = (base64.b64decode(part, validate=True) for part in parts)
+    return len(salt) == SALT and [hmac.digest(salt, name.encode(), "sha1")] == digests

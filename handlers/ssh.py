@@ -11,7 +11,8 @@ import select
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -60,6 +61,7 @@ class SshShell:
         self._where = f"{endpoint.address} port {endpoint.port}"
         self._client = paramiko.SSHClient()
         self._turns: Turns | None = None
+        self._closing = threading.Lock()
         identity = _identity(ssh.identity)
         self._pin(ssh.known_hosts, name_of(endpoint))
         sock = self._connect_tcp(endpoint)
@@ -75,20 +77,33 @@ class SshShell:
     def run(self, argv: Sequence[str], stdin: str = "", timeout: float = COMMAND_SECONDS) -> Result:
         """Run one command to its end; see Shell.run."""
         seconds = self._deadline.left(timeout)
-        with self._abort_after(seconds), self._channel(argv, seconds) as channel:
+        with (
+            self._abort_after(seconds),
+            self._channel(argv, seconds) as channel,
+            self._hearing(argv),
+        ):
             send(channel, argv, stdin, seconds)
             return receive(channel, argv, seconds, Deadline(seconds))
 
     def ask_all(self, queries: Sequence[Query]) -> list[Answer]:
         """Run queries at the same time, each on a channel of its own; see shell.ask_all."""
-        with self._abort_after(self._deadline.left(max(query.timeout for query in queries))):
-            return [end() for end in [self._begin(query) for query in queries]]
+        longest = self._deadline.left(max(query.timeout for query in queries))
+        ends: list[Callable[[], Answer]] = []
+        with self._abort_after(longest), ExitStack() as stack:
+            for query in queries:
+                if ends and self._client.get_transport() is None:
+                    # Given up while an earlier one was sent: on a new connection it would hang too.
+                    why = f"{self._where}: the connection was given up"
+                    ends.append(partial(OutcomeUnknown, query.argv, why))
+                else:
+                    ends.append(self._begin(query, stack))
+            return [end() for end in ends]
 
-    def _begin(self, query: Query) -> Callable[[], Answer]:
+    def _begin(self, query: Query, stack: ExitStack) -> Callable[[], Answer]:
         """Send a query; what is returned waits for its answer."""
         seconds = self._deadline.left(query.timeout)
         until = Deadline(seconds)
-        channel = self._open_channel(query.argv, seconds)
+        channel = stack.enter_context(self._channel(query.argv, seconds))
         try:
             with self._hearing(query.argv):
                 send(channel, query.argv, "", seconds)
@@ -98,7 +113,7 @@ class SshShell:
 
         def end() -> Answer:
             try:
-                with closing(channel), self._hearing(query.argv):
+                with self._hearing(query.argv):
                     return receive(channel, query.argv, seconds, until)
             except OutcomeUnknown as error:
                 return error
@@ -107,24 +122,30 @@ class SshShell:
 
     def close(self) -> None:
         """Close the connection; commands that still run there are left to themselves."""
-        self._client.close()
-        turns, self._turns = self._turns, None
-        if turns:
-            turns.give_back()
+        # A run that ends and its own timer may both come here.
+        with self._closing:
+            turns, self._turns = self._turns, None
+            try:
+                self._client.close()
+            finally:
+                if turns:
+                    turns.give_back()
 
     @contextmanager
     def _channel(self, argv: Sequence[str], seconds: float) -> Iterator[paramiko.Channel]:
-        with closing(self._open_channel(argv, seconds)) as channel, self._hearing(argv):
-            yield channel
-
-    def _open_channel(self, argv: Sequence[str], seconds: float) -> paramiko.Channel:
         transport = self._client.get_transport()
         try:
             if transport is None:
                 raise EOFError
-            return transport.open_session(timeout=seconds)
+            channel = transport.open_session(timeout=seconds)
         except (paramiko.SSHException, EOFError, OSError) as error:
             raise Unreachable(f"{self._where}: no channel for {argv[0]}: {_say(error)}") from error
+        try:
+            yield channel
+        finally:
+            # To say so to a peer that has gone fails.
+            with suppress(paramiko.SSHException, EOFError, OSError):
+                channel.close()
 
     @contextmanager
     def _hearing(self, argv: Sequence[str]) -> Iterator[None]:
@@ -135,6 +156,10 @@ class SshShell:
 
     def _pin(self, known_hosts: str, name: str) -> None:
         for line in lines_about(known_hosts, name):
+            if line.startswith("@"):
+                raise ConfigurationError(
+                    f"{known_hosts}: a line is not a plain host key: {line[:60]}"
+                )
             try:
                 with suppress(paramiko.SSHException):  # of a kind that is not known
                     self._pin_line(name, line)
@@ -175,8 +200,7 @@ class SshShell:
             raise Unreachable(f"{self._where}: no SSH banner within {seconds:.1f} s")
 
     def _take_turn(self, turns: Turns | None) -> None:
-        if turns:
-            turns.take(self._deadline, self._connecting)
+        if turns and turns.take(self._deadline, self._connecting):
             self._turns = turns
 
     def _log_in(

@@ -17,7 +17,7 @@ from lab.topology import ENDPOINTS, VIP
 from lab.waiting import wait_until
 from lab.watch import DECISIONS, Timeline, Watcher
 
-from .system import INTERVAL, System
+from .system import System
 
 RATE = 200.0
 # OSPF answers a change within a second of another one only after seconds.
@@ -70,7 +70,7 @@ def _fail(system: System, lab: Lab, timeline: Timeline, *, minute: bool) -> Fail
     load = Load(lab.client, rate=RATE)
     wait_until(lambda: _instances(load.queries()) == len(ENDPOINTS), "all answer", 20)
     # Without chance it would always be the same moment between two probes of one system.
-    time.sleep(random.uniform(0, INTERVAL))  # noqa: S311
+    time.sleep(random.uniform(0, system.interval))  # noqa: S311
     killed = time.time()
     lab.endpoint("ns1").resolver.kill()
     rest = tuple(place.name for place in ENDPOINTS[1:])

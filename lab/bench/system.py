@@ -30,6 +30,11 @@ class System(ABC):
 
     name: str
 
+    @property
+    def interval(self) -> float:
+        """Seconds between two probes, of which the kill comes at a random one."""
+        return INTERVAL
+
     @abstractmethod
     def start(self, lab: Lab, peers: Path) -> None:
         """Start it on a lab whose endpoints all announce; `peers` is the peers' environment."""

@@ -20,6 +20,7 @@ from .bgp_peers import Anycastd, Exabgp
 from .ospf_peers import Healthchecker, Keepalived
 from .system import INTERVAL, SAMPLES, System
 
+TEMPLATES_INTERVAL = 10.0
 PACE = f"interval = {INTERVAL}, retry = {INTERVAL}"
 
 
@@ -32,6 +33,11 @@ class Ours(System):
     """
 
     pace: str = f"{PACE}, attempts = {SAMPLES}, tries = 1"
+
+    @property
+    def interval(self) -> float:
+        """That of the templates where there is no other pace."""
+        return INTERVAL if self.pace else TEMPLATES_INTERVAL
 
     def start(self, lab: Lab, peers: Path) -> None:
         """See System."""

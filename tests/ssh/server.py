@@ -27,6 +27,8 @@ PasswordAuthentication no
 KbdInteractiveAuthentication no
 PermitRootLogin prohibit-password
 MaxStartups 100
+# Nothing of what the shell of whoever runs this reads at its start.
+SetEnv HOME={directory}
 {more}
 """
 START_SECONDS = 30.0

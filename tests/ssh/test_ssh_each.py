@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 from anycast_handlers.deadline import Deadline
 from anycast_handlers.each import AT_WORK, Turns, at_once
-from anycast_handlers.errors import Rejected, Unreachable
+from anycast_handlers.errors import OutcomeUnknown, Rejected, Unreachable
 from anycast_handlers.fleet import Endpoint, Ssh
+from anycast_handlers.shell import Query, ask_all
+from anycast_handlers.shell import _Connection as ReconnectingShell
 from anycast_handlers.ssh import SshShell
 
-from tests.ssh.server import Sshd, key
-from tests.ssh.tarpit import Port, serve, silence
+from tests.ssh.server import Sshd, key, public
+from tests.ssh.tarpit import Port, deaf, login, serve, silence
 
 MANY = 200
 PATIENCE = 60.0
@@ -27,9 +29,10 @@ class Counting(Turns):
         super().__init__()
         self.now = self.ever = 0
 
-    def take(self, *deadlines: Deadline) -> None:
-        super().take(*deadlines)
+    def take(self, *deadlines: Deadline) -> bool:
+        taken = super().take(*deadlines)
         self.now, self.ever = self.now + 1, self.ever + 1
+        return taken
 
     def give_back(self) -> None:
         self.now -= 1
@@ -82,3 +85,21 @@ def test_a_session_has_a_turn_from_its_login_to_its_end(sshd: Sshd, tmp_path: Pa
     with pytest.raises(Rejected):
         SshShell(sshd.endpoint(), stranger, Deadline(PATIENCE), turns=turns)
     assert (turns.ever, turns.now) == (2, 0)
+
+
+def test_an_endpoint_that_hangs_under_queries_is_given_up_once(tmp_path: Path) -> None:
+    """Logged in to again, for each of them, it would keep the lock of its VIP for that long."""
+    _, host_key = login(tmp_path)
+    port, turns = Port(tmp_path), Counting()
+    with serve(port, deaf(host_key, "command")):
+        known = tmp_path / "known_hosts"
+        known.write_text(f"[127.0.0.1]:{port.number} {public(host_key)}\n")
+        ssh = Ssh("anycast", str(tmp_path / "id"), str(known))
+        endpoint = Endpoint("ns1", "127.0.0.1", port.number)
+        shell = ReconnectingShell(endpoint, ssh, Deadline(PATIENCE), turns=turns)
+        try:
+            answers = ask_all(shell, [Query(("/bin/true",), 0.5)] * 3)
+        finally:
+            shell.close()
+    assert [type(answer) for answer in answers] == [OutcomeUnknown] * 3
+    assert (turns.ever, turns.now) == (1, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,24 @@ def test_hashed_names_are_known_again(tmp_path: Path) -> None:
     (line,) = lines_about(str(file), "192.0.2.11")
     assert (line.startswith("|1|"), line.endswith(KEY)) == (True, True)
     assert lines_about(str(file), "192.0.2.12") == []
+
+
+@pytest.mark.parametrize("blank", ["\x0c", "\x0b", "\u00a0", "\u2028"])
+def test_only_a_blank_or_a_tab_ends_a_name(tmp_path: Path, blank: str) -> None:
+    file = tmp_path / "known_hosts"
+    file.write_text(f"192.0.2.11{blank}old {KEY}\n")
+    assert lines_about(str(file), "192.0.2.11") == []
+
+
+@pytest.mark.parametrize("more", ["~!", "====", "|AAAA"])
+def test_a_hash_with_more_than_a_hash_is_none(tmp_path: Path, more: str) -> None:
+    file = tmp_path / "known_hosts"
+    file.write_text(f"192.0.2.11 {KEY}\n")
+    subprocess.run(["ssh-keygen", "-q", "-H", "-f", file], check=True, capture_output=True)
+    name, _, rest = file.read_text().partition(" ")
+    file.write_text(f"{name}{more} {rest}")
+    with suppress(ConfigurationError):
+        assert lines_about(str(file), "192.0.2.11") == []
 
 
 def test_a_hash_without_sense_is_said(tmp_path: Path) -> None:

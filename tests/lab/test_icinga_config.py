@@ -294,6 +294,14 @@ def test_the_time_out_of_the_engine_follows_the_deadline(icinga: Icinga) -> None
     [
         (host('{ check = "dns", dns_query = "www.example.org" }'), "key 'address' is missing"),
         (host('{ address = "10.99.0.53", check = "dns" }'), "key 'dns_query' is missing"),
+        (
+            host('{ address = "10.99.0.53", check = "dns", dns_query = "" }'),
+            "key 'dns_query' is missing",
+        ),
+        (
+            host('{ address = "", check = "dns", dns_query = "x.example" }'),
+            "key 'address' is missing",
+        ),
         (host(f'{{ {VIP}, dns_expct = "x" }}'), "no key 'dns_expct'"),
         (host(f"{{ {VIP}, intervall = 5 }}"), "no key 'intervall'"),
         (host('{ address = "10.99.0.53", check = "dsn" }'), "check must be one of: dns"),

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from lab.errors import LabError
 from lab.lab import Lab
 
-from . import checks, failover, growth, handler, night, picture
+from . import checks, failover, growth, handler, night, picture, probes
 from .systems import DEFAULTS, SYSTEMS, find
 
 ROOT = Path(__file__).parents[2]
@@ -102,6 +102,18 @@ def _checks(options: Options) -> Any:
     return rows
 
 
+def _probes(options: Options) -> Any:
+    """Let Icinga probe three endpoints every second."""
+    found = {}
+    for transport in probes.TRANSPORTS:
+        with Lab(venv=options.venv) as lab:
+            found[transport] = probes.measure(
+                lab, transport, 4 if options.smoke else probes.SECONDS
+            )
+    print(probes.table(found))
+    return found
+
+
 def _handler(options: Options) -> Any:
     """Run the handler, beside `ssh HOST sudo ifdown lo:0`."""
     with Lab(venv=options.venv, hold_down=0, gate=False) as lab:
@@ -132,6 +144,7 @@ def _growth(options: Options) -> Any:
 QUESTIONS: dict[str, Callable[[Options], Any]] = {
     "failover": _failover,
     "checks": _checks,
+    "probes": _probes,
     "handler": _handler,
     "night": _night,
     "growth": _growth,

@@ -43,7 +43,7 @@ class Exabgp(System):
     configuration = f"""\
 process healthcheck {{
     run {{program}} -m exabgp healthcheck --no-syslog --no-ip-setup --ip {VIP}/32 \
---interval {INTERVAL} --fast-interval {INTERVAL} --timeout 1 --fall {SAMPLES} --rise {SAMPLES} \
+--interval {INTERVAL} --fast-interval {{retry}} --timeout 1 --fall {SAMPLES} --rise {SAMPLES} \
 --withdraw-on-down --cmd "{DIG}";
     encoder text;
 }}
@@ -68,7 +68,7 @@ neighbor {{router}} {{
                 "{router}": place.gateway,
                 "{address}": place.address,
                 "{number}": str(65000 + place.link),
-                "{ ipv4": "{ ipv4",
+                "{retry}": f"{self.retry:g}",
             }
             text = self.configuration
             for old, new in values.items():

@@ -33,6 +33,7 @@ class Failover:
 
     Attributes:
         system: its name.
+        retry: seconds from its first failing sample to the next one.
         seconds: when the last query was sent that was lost before calm.
         lost: when each lost query was sent, sorted.
         stages: when what happened, in words; of ours only.
@@ -41,6 +42,7 @@ class Failover:
     """
 
     system: str
+    retry: float
     seconds: float
     lost: tuple[float, ...]
     stages: dict[str, float] = field(default_factory=dict)
@@ -84,15 +86,18 @@ def _fail(system: System, lab: Lab, timeline: Timeline, *, minute: bool) -> Fail
     after = len([at for at in lost if at > until]) if minute else None
     last = max(before, default=0.0)
     stages = _stages(lab, timeline, killed) | {"last lost query": last}
-    return Failover(system.name, last, before, stages, changes, after)
+    return Failover(system.name, system.retry, last, before, stages, changes, after)
 
 
 def table(runs: list[Failover]) -> str:
-    """Write medians and worst, and the ratio to the best peer."""
+    """Write medians and worst, and the ratio to the best peer whose samples are as far apart."""
     names = list(dict.fromkeys(run.system for run in runs))
     medians = {n: statistics.median(r.seconds for r in runs if r.system == n) for n in names}
-    peers = [medians[name] for name in names if not name.startswith("ours")]
-    best = min(peers) if peers else None
+    best: dict[float, float] = {}
+    for run in runs:
+        if not run.system.startswith("ours"):
+            median = medians[run.system]
+            best[run.retry] = min(median, best.get(run.retry, median))
     lines = [
         f"{'':<27}{'kill to last':^15}{'x best':>7}{'queries':^15}{'in the minute':>16}",
         f"{'':<27}{'lost query, s':^15}{'peer':>7}{'lost':^15}{'after it':>16}",
@@ -100,7 +105,8 @@ def table(runs: list[Failover]) -> str:
     ]
     for name in names:
         own = [run for run in runs if run.system == name]
-        ratio = f"{medians[name] / best:.2f}" if best else "-"
+        equal = best.get(own[0].retry)
+        ratio = f"{medians[name] / equal:.2f}" if equal else "-"
         lost = [len(run.lost) for run in own]
         lines.append(
             f"{name:<27}{medians[name]:>7.2f}{max(run.seconds for run in own):>8.2f}{ratio:>7}"

@@ -26,9 +26,11 @@ class System(ABC):
 
     Attributes:
         name: in the tables; that of ours begins with "ours".
+        retry: seconds from the first failing sample to the next one.
     """
 
     name: str
+    retry: float = INTERVAL
 
     @property
     def interval(self) -> float:

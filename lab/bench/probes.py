@@ -1,0 +1,101 @@
+"""Probes: what they cost the monitoring host and the endpoint, Icinga and SSH or NRPE included."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from lab.host import Host
+from lab.icinga import HEALTH, Icinga, endpoints
+from lab.lab import Lab
+from lab.nrpe import nrpe
+from lab.topology import ENDPOINTS
+
+TRANSPORTS = ("by_ssh", "nrpe")
+PACE = 'interval = 1, retry = 1, transport = "{}"'
+CONTROL = HEALTH.replace("health", "control")
+# Icinga counts those of the last minute; as long as it is younger, that is all of them.
+SECONDS = 40.0
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Cpu(NamedTuple):
+    """Seconds of CPU of the monitoring host, and of all else: the endpoints."""
+
+    monitoring: float
+    endpoints: float
+
+
+class Probed(NamedTuple):
+    """What one probe costs, of how many that was found, and how many a second there were."""
+
+    cpu: Cpu
+    probes: int
+    rate: float
+
+
+def measure(lab: Lab, transport: str, seconds: float = SECONDS) -> Probed:
+    """Let Icinga probe every endpoint every second; what is spent without probes is no cost."""
+    if transport == "nrpe":
+        for place in ENDPOINTS:
+            nrpe(lab.mon, lab.host(place.name), place).start()
+    icinga = Icinga(lab.mon, endpoints(PACE.format(transport)))
+    icinga.start()
+    for place in ENDPOINTS:
+        icinga.wait_for(place.name, HEALTH, "OK")
+        icinga.switch_service(place.name, CONTROL, enable_active_checks=False)
+    before = _probes(icinga)
+    probing = _spent(lab, seconds)
+    probes = _probes(icinga) - before
+    for place in ENDPOINTS:
+        icinga.switch_service(place.name, HEALTH, enable_active_checks=False)
+    idle = _spent(lab, seconds)
+    icinga.stop()
+    each = [(busy - rest) / probes for busy, rest in zip(probing, idle, strict=True)]
+    return Probed(Cpu(*each), probes, probes / seconds)
+
+
+def _probes(icinga: Icinga) -> int:
+    status = icinga.api.ask("GET", "status/CIB")["results"][0]["status"]
+    return int(status["active_service_checks_1min"])
+
+
+def _spent(lab: Lab, seconds: float) -> Cpu:
+    before = _cpu_of(lab.mon), _cpu_of_machine()
+    time.sleep(seconds)
+    monitoring, machine = _cpu_of(lab.mon) - before[0], _cpu_of_machine() - before[1]
+    return Cpu(monitoring, machine - monitoring)
+
+
+def _cpu_of(host: Host) -> float:
+    """Add up what the host's processes, and the ended children of theirs, have had of CPU."""
+    ticks = 0
+    for stat in Path(f"/proc/{host.pid}/root/proc").glob("[0-9]*/stat"):
+        try:
+            words = stat.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        ticks += sum(int(word) for word in words[11:15])  # utime, stime, and of the children
+    return ticks / TICKS
+
+
+def _cpu_of_machine() -> float:
+    # Of an endpoint's processes alone it cannot be told: sshd and nrpe leave their children to
+    # nobody.
+    words = Path("/proc/stat").read_text().split("\n", 1)[0].split()
+    user, nice, system, _, _, irq, softirq = (int(word) for word in words[1:8])
+    return (user + nice + system + irq + softirq) / TICKS
+
+
+def table(found: dict[str, Probed]) -> str:
+    """Write what a probe costs, and how many a second would fill one core."""
+    lines = [
+        f"{'':<9}{'CPU ms of one probe':^24}{'one core of the monitoring':>30}",
+        f"{'':<9}{'monitoring':>12}{'endpoint':>12}{'host carries, probes/s':>30}",
+    ]
+    for transport, probed in found.items():
+        own, endpoint = probed.cpu
+        lines.append(f"{transport:<9}{own * 1000:>12.1f}{endpoint * 1000:>12.1f}{1 / own:>30.0f}")
+    return "\n".join(lines)

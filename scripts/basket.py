@@ -133,20 +133,28 @@ def _argument(option: str, settings: dict[str, str]) -> dict[str, Any]:
 
 def _repeated(shared: list[dict[str, Any]]) -> dict[str, Any]:
     """Join arguments with one key: those that a user may set first, since they win."""
-    fixed = [one["value"] for one in shared if not MACRO.fullmatch(one["value"])]
-    own = [MACRO.fullmatch(one["value"]) for one in shared]
     lines = ["var all = []"]
-    for variable in (match[1] for match in own if match):
-        # Not by macro(), which complains in the log where there is none.
-        lines += [
-            f"var own = service.vars.{variable} || host.vars.{variable}",
-            "if (own) { all += own }",
-        ]
-    lines += [f"all.add(macro({json.dumps(value)}))" for value in fixed]
+    fixed = []
+    for one in shared:
+        if "set_if" in one:
+            variable, values = one["set_if"].strip("$"), one["value"]["body"]
+            lines += [
+                f"var on = service.vars.{variable}",
+                f"if (on == null) {{ on = host.vars.{variable} }}",
+                f"if (on) {{ all += {values} }}",
+            ]
+        elif own := MACRO.fullmatch(one["value"]):
+            # Not by macro(), which complains in the log where there is none.
+            lines += [
+                f"var own = service.vars.{own[1]} || host.vars.{own[1]}",
+                "if (own) { all += own }",
+            ]
+        else:
+            fixed.append(f"all.add(macro({json.dumps(one['value'])}))")
     return {
         "description": " ".join(one["description"] for one in shared),
         "repeat_key": True,
-        "value": {"type": "Function", "body": "\n".join([*lines, "return all"])},
+        "value": {"type": "Function", "body": "\n".join([*lines, *fixed, "return all"])},
     }
 
 

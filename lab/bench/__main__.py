@@ -105,11 +105,9 @@ def _checks(options: Options) -> Any:
 def _probes(options: Options) -> Any:
     """Let Icinga probe three endpoints every second."""
     found = {}
-    for transport in probes.TRANSPORTS:
+    for way in probes.WAYS:
         with Lab(venv=options.venv) as lab:
-            found[transport] = probes.measure(
-                lab, transport, 4 if options.smoke else probes.SECONDS
-            )
+            found[way] = probes.measure(lab, way, 4 if options.smoke else probes.SECONDS)
     print(probes.table(found))
     return found
 

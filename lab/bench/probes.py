@@ -13,8 +13,12 @@ from lab.lab import Lab
 from lab.nrpe import nrpe
 from lab.topology import ENDPOINTS
 
-TRANSPORTS = ("by_ssh", "nrpe")
-PACE = 'interval = 1, retry = 1, transport = "{}"'
+WAYS = {
+    "SSH": 'transport = "by_ssh"',
+    "SSH kept open": "ssh_keep_open = true",
+    "NRPE": 'transport = "nrpe"',
+}
+PACE = "interval = 1, retry = 1, "
 CONTROL = HEALTH.replace("health", "control")
 # Icinga counts those of the last minute; as long as it is younger, that is all of them.
 SECONDS = 40.0
@@ -36,12 +40,12 @@ class Probed(NamedTuple):
     rate: float
 
 
-def measure(lab: Lab, transport: str, seconds: float = SECONDS) -> Probed:
+def measure(lab: Lab, way: str, seconds: float = SECONDS) -> Probed:
     """Let Icinga probe every endpoint every second; what is spent without probes is no cost."""
-    if transport == "nrpe":
+    if way == "NRPE":
         for place in ENDPOINTS:
             nrpe(lab.mon, lab.host(place.name), place).start()
-    icinga = Icinga(lab.mon, endpoints(PACE.format(transport)))
+    icinga = Icinga(lab.mon, endpoints(PACE + WAYS[way]))
     icinga.start()
     for place in ENDPOINTS:
         icinga.wait_for(place.name, HEALTH, "OK")
@@ -92,10 +96,10 @@ def _cpu_of_machine() -> float:
 def table(found: dict[str, Probed]) -> str:
     """Write what a probe costs, and how many a second would fill one core."""
     lines = [
-        f"{'':<9}{'CPU ms of one probe':^24}{'one core of the monitoring':>30}",
-        f"{'':<9}{'monitoring':>12}{'endpoint':>12}{'host carries, probes/s':>30}",
+        f"{'':<15}{'CPU ms of one probe':^24}{'one core of the monitoring':>30}",
+        f"{'':<15}{'monitoring':>12}{'endpoint':>12}{'host carries, probes/s':>30}",
     ]
-    for transport, probed in found.items():
+    for way, probed in found.items():
         own, endpoint = probed.cpu
-        lines.append(f"{transport:<9}{own * 1000:>12.1f}{endpoint * 1000:>12.1f}{1 / own:>30.0f}")
+        lines.append(f"{way:<15}{own * 1000:>12.1f}{endpoint * 1000:>12.1f}{1 / own:>30.0f}")
     return "\n".join(lines)

@@ -737,12 +737,12 @@ def called(home: Path, objects: str) -> dict[str, list[str]]:
 
 def test_the_directors_basket_does_what_the_files_do() -> None:
     """The same command lines, to the word; ssh's own options among them."""
-    own = 'ssh_options = [ "Port=2222" ]'
+    own = 'ssh_options = [ "Port=2222" ], ssh_keep_open = true'
     of_files = FILES + host(f"{{ {FAST}, {own} }}", PASSIVE)
     of_basket = (
         of_director("""
   vars.anycast_check = "dns", vars.anycast_dns_query = "www.example.org"
-  vars.anycast_ssh_options = [ "Port=2222" ]""")
+  vars.anycast_ssh_options = [ "Port=2222" ], vars.anycast_ssh_keep_open = true""")
         + """
 object Service "anycast-control-resolver" {
   import "anycast-control"
@@ -758,4 +758,4 @@ object Service "anycast-control-resolver" {
             found.append(called(Path(home), objects))
 
     assert found[0] == found[1]
-    assert found[0]["check"].count("-o") == 9
+    assert found[0]["check"].count("-o") == 14

@@ -1,0 +1,92 @@
+"""Probes over one SSH connection that stays open: the same job, and no harm where it fails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab import Lab
+from lab.icinga import HEALTH, Icinga, endpoints
+from lab.topology import ENDPOINTS
+from lab.waiting import wait_until
+from tests.lab.monitored import PACE, Monitored, packets_dropped
+
+
+@pytest.fixture(scope="module")
+def made(venv: Path) -> Iterator[Monitored]:
+    with Lab(venv=venv, hold_down=3) as lab:
+        icinga = Icinga(lab.mon, endpoints(f"{PACE}, ssh_keep_open = true"))
+        icinga.start()
+        for place in ENDPOINTS:
+            icinga.check_now(place.name, HEALTH)
+        yield Monitored(lab, icinga)
+
+
+@pytest.fixture
+def monitored(made: Monitored) -> Monitored:
+    made.restart()
+    return made
+
+
+def logins(monitored: Monitored) -> int:
+    lines = monitored.ns1.host.read("/var/log/sshd.log").splitlines()
+    return sum("Accepted publickey for check" in line for line in lines)
+
+
+def sessions(monitored: Monitored) -> list[str]:
+    """List the processes that have the check account's connection on ns1."""
+    return monitored.ns1.host.run(["pgrep", "-f", "^sshd: check"]).stdout.split()
+
+
+def wait_for_checks(monitored: Monitored, number: int) -> None:
+    seen: set[float] = set()
+
+    def enough() -> bool:
+        seen.add(monitored.icinga.service("ns1", HEALTH).checked)
+        return len(seen) > number
+
+    wait_until(enough, f"{number} checks")
+
+
+def test_one_login_does_for_many_probes(monitored: Monitored) -> None:
+    wait_for_checks(monitored, 1)
+    before = logins(monitored)
+    wait_for_checks(monitored, 4)
+    assert logins(monitored) == before
+
+
+def test_a_failed_resolver_leaves_by_itself_and_comes_back(monitored: Monitored) -> None:
+    monitored.fails_and_recovers()
+
+
+def test_a_connection_that_hangs_is_made_anew_and_nothing_withdrawn(monitored: Monitored) -> None:
+    before, stopped = logins(monitored), sessions(monitored)
+    monitored.ns1.host.run(["kill", "-STOP", *stopped], check=True)
+    try:
+        wait_until(lambda: logins(monitored) > before, "a new login beside the hung one", 30)
+        monitored.icinga.wait_for("ns1", HEALTH, "OK")
+        assert monitored.acts() == []
+    finally:
+        monitored.ns1.host.run(["kill", "-KILL", *stopped])
+
+
+def test_where_packets_are_dropped_nothing_is_withdrawn(monitored: Monitored) -> None:
+    with packets_dropped(monitored.ns1.host):
+        monitored.ns1.resolver.kill()
+        monitored.assert_unknown_and_untouched()
+
+
+@pytest.mark.parametrize("end", ["endpoint", "monitoring host"])
+def test_a_connection_that_ends_is_made_anew(monitored: Monitored, end: str) -> None:
+    before = logins(monitored)
+    if end == "endpoint":
+        monitored.ns1.host.run(["kill", "-KILL", *sessions(monitored)], check=True)
+    else:
+        monitored.lab.mon.run(
+            ["pkill", "-KILL", "-f", "^ssh: /var/lib/anycast-handler"], check=True
+        )
+    wait_until(lambda: logins(monitored) > before, "a new login")
+    monitored.icinga.wait_for("ns1", HEALTH, "OK")
+    assert monitored.acts() == []

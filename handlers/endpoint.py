@@ -53,7 +53,7 @@ class Site:
             raise CommandFailed(ADDRESSES, shown.status, shown.stderr)
         if isinstance(noted, OutcomeUnknown):
             # A disk that hangs must not keep a dead endpoint in the routing.
-            return replace(read(self.vip, shown, booted, Result(0, "", "")), trouble=str(noted))
+            return replace(read(self.vip, shown, booted, None), trouble=str(noted))
         return read(self.vip, shown, booted, noted)
 
     def clock(self) -> int:

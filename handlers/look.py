@@ -91,24 +91,37 @@ class Look:
 
 
 def notes_argv(vip: Vip) -> Argv:
-    """Build the command that shows the notes; what is missing it leaves out."""
+    """Build the command that shows the notes, and says in English which of them is missing."""
     latch, hold = notes.latch_path(vip.address), notes.hold_path(vip.address)
-    return ("/usr/bin/head", "-v", "-c", "65536", latch, hold)
+    return ("/usr/bin/env", "LC_ALL=C", "/usr/bin/head", "-v", "-c", "65536", latch, hold)
 
 
-def read(vip: Vip, shown: Result, booted: Result, noted: Result) -> Look:
+def read(vip: Vip, shown: Result, booted: Result, noted: Result | None) -> Look:
     """Read what the three commands of a look have printed.
+
+    Args:
+        vip: what is looked at.
+        shown: the addresses.
+        booted: the boot.
+        noted: the notes; None where that was not heard of, and there may be none.
 
     Raises:
         CommandFailed: it cannot be told what the addresses or the boot are.
     """
-    facts, files = _files(booted.stdout), _files(noted.stdout)
+    facts = _files(booted.stdout)
     try:
         boot_id, uptime = facts[BOOT_ID].strip(), float(facts[UPTIME].split()[0])
         interfaces = json.loads(shown.stdout)
         addresses, labels = _addresses(interfaces), _labels(interfaces)
     except (LookupError, ValueError, TypeError, RecursionError) as error:
         raise CommandFailed(ADDRESSES, shown.status, f"cannot be read: {error!r}") from error
+    latch, hold, troubles = _notes(vip, noted) if noted else (Latch(), None, [])
+    trouble = "; ".join(troubles)
+    return Look(addresses, vip.address, boot_id, uptime, latch, hold, trouble, labels)
+
+
+def _notes(vip: Vip, noted: Result) -> tuple[Latch, Hold | None, list[str]]:
+    files = _files(noted.stdout)
     latch_path, hold_path = notes.latch_path(vip.address), notes.hold_path(vip.address)
     latch, hold, troubles = Latch(), None, []
     if latch_path in files:
@@ -116,18 +129,25 @@ def read(vip: Vip, shown: Result, booted: Result, noted: Result) -> Look:
             latch = notes.parse(files[latch_path])
         except ValueError as error:
             troubles.append(f"{latch_path} cannot be read: {error}")
-    elif _denied(latch_path, noted):
-        troubles.append(f"{latch_path} cannot be read: permission denied")
+    elif why := _why_not(latch_path, noted):
+        troubles.append(f"{latch_path} cannot be read: {why}")
     if hold_path in files:
         hold = notes.parse_hold(files[hold_path])
-    elif _denied(hold_path, noted):
-        hold = notes.UNREADABLE_HOLD
-    trouble = "; ".join(troubles)
-    return Look(addresses, vip.address, boot_id, uptime, latch, hold, trouble, labels)
+    elif why := _why_not(hold_path, noted):
+        # A disk that fails must not keep a dead endpoint in the routing; anything else is an
+        # order of a person's for all that is known.
+        if why == "Input/output error":
+            troubles.append(f"{hold_path} cannot be read: {why}")
+        else:
+            hold = notes.UNREADABLE_HOLD
+    return latch, hold, troubles
 
 
-def _denied(path: str, noted: Result) -> bool:
-    return any(path in line and "denied" in line for line in noted.stderr.splitlines())
+def _why_not(path: str, noted: Result) -> str:
+    """Say why a note was not shown; empty where there is none."""
+    said = next((line for line in noted.stderr.splitlines() if path in line), "")
+    why = said.rpartition(": ")[2]
+    return "" if why == "No such file or directory" else why or "nothing was heard of it"
 
 
 def _files(text: str) -> dict[str, str]:

@@ -18,7 +18,7 @@ from anycast_handlers.finding import Examined, Finding, GatedShell, Subject
 from anycast_handlers.flavour import VERSION
 from anycast_handlers.fleet import Endpoint, Fleet, Paths, Ssh, Vip
 from anycast_handlers.gate import files
-from anycast_handlers.look import ADDRESSES, BOOT
+from anycast_handlers.look import ADDRESSES, BOOT, notes_argv
 from anycast_handlers.outcome import user
 from anycast_handlers.shell import Result
 
@@ -63,11 +63,15 @@ def kind(argv: tuple[str, ...]) -> str:
         return "sudo" if argv[3:] else "rules"
     known = {ADDRESSES: "addresses", BOOT: "boot", VERSION: "ifup", NONLOCAL_BIND: "bind"}
     known |= {ospf.ROUTER_ID_ARGV: "router_id", ("/bin/cat", files.ALLOW): "gate"}
+    known[notes_argv(RESOLVER)] = "notes"
     name = argv[0].rsplit("/", 1)[-1]
-    return known.get(argv, {"head": "notes", "test": "writable"}.get(name, name))
+    return known.get(argv, {"test": "writable"}.get(name, name))
 
 
 def usual(argv: tuple[str, ...]) -> Result:
+    if argv == notes_argv(RESOLVER):
+        missing = "head: cannot open '{}' for reading: No such file or directory\n"
+        return Result(1, "", "".join(map(missing.format, argv[-2:])))
     said = {
         "addresses": on("lo", ON_LO),
         "boot": FILES,

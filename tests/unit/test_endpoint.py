@@ -11,13 +11,14 @@ from anycast_handlers.decision import State
 from anycast_handlers.endpoint import Site, confirmation
 from anycast_handlers.errors import CommandFailed, OutcomeUnknown
 from anycast_handlers.fleet import Vip
-from anycast_handlers.latch import Latch
+from anycast_handlers.latch import UNREADABLE_HOLD, Latch
 from anycast_handlers.shell import Result
 
 from tests.namespace import VIP, Namespace, NamespaceShell
 
 BOOT = "9b3c1f0e-2a51-4a80-9f0c-6a3d9a3a7f11"
 LATCH_FILE = f"/var/lib/anycast/{VIP}.latch.json"
+HOLD_FILE = f"/var/lib/anycast/{VIP}.hold.json"
 RESOLVER = Vip("resolver", VIP, "lo:0", ("/bin/check", "dns"), (), flavour="ip")
 LO = [
     {"family": "inet", "local": "127.0.0.1", "prefixlen": 8, "label": "lo"},
@@ -33,13 +34,19 @@ class Answers:
 
     is_root = True
 
-    def __init__(self, shown: str = SHOWN, files: str = FILES, stderr: str = "") -> None:
-        self._shown, self._files, self._stderr = shown, files, stderr
+    def __init__(self, shown: str = SHOWN, files: str = FILES, stderr: str | None = None) -> None:
+        missing = "".join(said(note) for note in (LATCH_FILE, HOLD_FILE) if note not in files)
+        self._shown, self._files = shown, files
+        self._stderr = missing if stderr is None else stderr
 
     def run(self, argv: Sequence[str], stdin: str = "", timeout: float = 3.0) -> Result:
         if argv[0].endswith("ip"):
             return Result(0, self._shown, "")
         return Result(1 if self._stderr else 0, self._files, self._stderr)
+
+
+def said(note: str, why: str = "No such file or directory") -> str:
+    return f"/usr/bin/head: cannot open '{note}' for reading: {why}\n"
 
 
 def latched(text: str) -> str:
@@ -86,10 +93,33 @@ def test_a_latch_that_cannot_be_parsed_counts_as_none_and_is_said() -> None:
 
 
 def test_a_latch_that_cannot_be_opened_is_said() -> None:
-    stderr = f"/usr/bin/head: cannot open '{LATCH_FILE}' for reading: Permission denied"
+    stderr = said(LATCH_FILE, "Permission denied") + said(HOLD_FILE)
     look = Site(Answers(stderr=stderr), RESOLVER).look()
-    assert look.latch == Latch()
-    assert look.trouble == f"{LATCH_FILE} cannot be read: permission denied"
+    assert (look.latch, look.hold) == (Latch(), None)
+    assert look.trouble == f"{LATCH_FILE} cannot be read: Permission denied"
+
+
+@pytest.mark.parametrize(
+    "stderr",
+    [
+        said(LATCH_FILE) + said(HOLD_FILE, "Permission denied"),
+        said(LATCH_FILE) + said(HOLD_FILE, "Is a directory"),
+        "",
+        said(LATCH_FILE),
+        "/usr/bin/env: cannot run",
+    ],
+    ids=["denied", "of no kind that it can be", "all lost", "half lost", "not run"],
+)
+def test_a_hold_that_may_be_there_counts(stderr: str) -> None:
+    """Only where the endpoint says that there is none, a person has given no order."""
+    assert Site(Answers(stderr=stderr), RESOLVER).look().hold == UNREADABLE_HOLD
+
+
+def test_a_disk_that_fails_is_no_hold() -> None:
+    stderr = said(LATCH_FILE, "Input/output error") + said(HOLD_FILE, "Input/output error")
+    look = Site(Answers(stderr=stderr), RESOLVER).look()
+    assert look.hold is None
+    assert look.trouble.count("Input/output error") == 2
 
 
 def test_a_latch_that_pretends_to_be_other_files_changes_nothing() -> None:

@@ -294,7 +294,12 @@ def _noted(latch: str | None, hold: str | None) -> Result:
 
 def _heads(files: dict[str, str | None]) -> Result:
     shown = [f"==> {name} <==\n{text}" for name, text in files.items() if text is not None]
-    return Result(0, "\n".join(shown), "")
+    missing = [
+        f"head: cannot open '{name}' for reading: No such file or directory"
+        for name, text in files.items()
+        if text is None
+    ]
+    return Result(1 if missing else 0, "\n".join(shown), "\n".join(missing))
 
 
 @cache

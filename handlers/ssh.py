@@ -35,6 +35,9 @@ import paramiko  # noqa: E402
 
 CONNECT_SECONDS = 5.0
 HANDSHAKE_SECONDS = 8.0
+# What paramiko bounds itself may speak first, since it knows more; then the connection is closed;
+# and where even that is not noticed, the wait ends.
+GRACE, LONGEST_GRACE = 1.0, 2.0
 
 KINDS = {f"ecdsa-sha2-nistp{bits}" for bits in (256, 384, 521)}
 KINDS |= {"ssh-ed25519", "ssh-rsa", "rsa-sha2-256", "rsa-sha2-512"}
@@ -138,6 +141,7 @@ class SshShell:
             if transport is None:
                 raise EOFError
             channel = transport.open_session(timeout=seconds)
+            channel.event = _BoundedEvent(seconds + LONGEST_GRACE)
         except (paramiko.SSHException, EOFError, OSError) as error:
             raise Unreachable(f"{self._where}: no channel for {argv[0]}: {_say(error)}") from error
         try:
@@ -157,20 +161,14 @@ class SshShell:
     def _pin(self, known_hosts: str, name: str) -> None:
         for line in lines_about(known_hosts, name):
             if line.startswith("@"):
-                raise ConfigurationError(
-                    f"{known_hosts}: a line is not a plain host key: {line[:60]}"
-                )
+                raise _no_pin(known_hosts, line[:60])
             try:
                 with suppress(paramiko.SSHException):  # of a kind that is not known
                     self._pin_line(name, line)
             except paramiko.hostkeys.InvalidHostKey as error:
-                raise ConfigurationError(
-                    f"{known_hosts}: a line is not a plain host key: {error.line.strip()[:60]}"
-                ) from error
+                raise _no_pin(known_hosts, error.line.strip()[:60]) from error
             except ValueError as error:
-                raise ConfigurationError(
-                    f"{known_hosts}: a line is not a plain host key: {_say(error)}"
-                ) from error
+                raise _no_pin(known_hosts, _say(error)) from error
         self._client.set_missing_host_key_policy(_RejectUnpinned(known_hosts))
 
     def _pin_line(self, name: str, line: str) -> None:
@@ -260,15 +258,32 @@ class SshShell:
     @contextmanager
     def _abort_after(self, seconds: float) -> Iterator[None]:
         # paramiko waits for some replies without any bound (an exec request's among them);
-        # only closing the connection under it ends such a wait. The second of grace lets the
-        # bounds that it does have speak first, since they know more.
-        timer = threading.Timer(seconds + 1.0, self.close)
+        # closing the connection under it ends such a wait.
+        timer = threading.Timer(seconds + GRACE, self.close)
         timer.daemon = True
         timer.start()
         try:
             yield
         finally:
             timer.cancel()
+
+
+class _BoundedEvent(threading.Event):
+    """Put in the place of a channel's own event, for which paramiko waits without any bound.
+
+    A connection that ends between paramiko's look at it and that wait would never set it.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self._seconds = seconds
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait as usual. Raises: TimeoutError, where no bound was given and it was not set."""
+        is_set = super().wait(self._seconds if timeout is None else timeout)
+        if timeout is None and not is_set:
+            raise TimeoutError(f"no reply within {self._seconds:.1f} s")
+        return is_set
 
 
 class _PromptSocket(socket.socket):
@@ -296,6 +311,10 @@ class _RejectUnpinned(paramiko.MissingHostKeyPolicy):
             f"no host key is pinned for {hostname} in {self._known_hosts}: "
             "add it, after comparing it with the endpoint's own"
         )
+
+
+def _no_pin(known_hosts: str, what: str) -> ConfigurationError:
+    return ConfigurationError(f"{known_hosts}: a line is not a plain host key: {what}")
 
 
 def _identity(file: str) -> paramiko.PKey:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import paramiko
 import pytest
 from anycast_handlers.deadline import Deadline
 from anycast_handlers.errors import OutcomeUnknown, Unreachable
@@ -129,6 +130,24 @@ def test_a_connection_that_dies_under_a_command_is_of_unknown_outcome(over_ssh: 
         sh(over_ssh, f"{HANG_UP}; exec sleep 90")
     with pytest.raises(Unreachable):
         sh(over_ssh, "true")
+
+
+def test_a_connection_that_dies_while_a_command_is_sent_is_of_unknown_outcome(
+    over_ssh: SshShell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between paramiko's look at the connection and its wait for the reply, which is then for ever.
+
+    No server can be made to die at that moment, so the client's side of it is made to.
+    """
+    prepare = getattr(paramiko.Channel, "_event_pending")  # noqa: B009 - the stubs hide it
+
+    def die(channel: paramiko.Channel) -> None:
+        channel.get_transport().close()
+        prepare(channel)
+
+    monkeypatch.setattr(paramiko.Channel, "_event_pending", die)
+    with pytest.raises(OutcomeUnknown, match="no reply within"):
+        over_ssh.run(("/bin/true",), timeout=0.5)
 
 
 def test_a_closed_shell_is_unreachable(sshd: Sshd) -> None:

@@ -3,12 +3,14 @@
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from lab import Lab
+from tests.lab.icinga_alone import Icinga
 
 SETUP = Path(__file__).parents[2] / "scripts" / "setup.sh"
 # Program and the Debian package that has it.
@@ -65,3 +67,11 @@ def lab(venv: Path) -> Iterator[Lab]:
 
 def _place() -> str:
     return os.environ.get("ANYCAST_LAB_VENV", "/var/cache/anycast-lab/venv")
+
+
+@pytest.fixture
+def icinga() -> Iterator[Icinga]:
+    """An Icinga 2 without a lab, that leaves nothing behind."""
+    with tempfile.TemporaryDirectory(prefix="anycast-icinga-") as home:
+        Path(home).chmod(0o755)
+        yield Icinga(Path(home))

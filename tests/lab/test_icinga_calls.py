@@ -1,0 +1,231 @@
+"""What the real Icinga 2 daemon runs with the templates, to the word, and when."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab.icinga_alone import VIP, Recorded, host, needs_icinga, of_director, until
+
+pytestmark = needs_icinga
+
+FILES = 'include "%s/templates/*.conf"\n'
+PASSIVE = 'address = "192.0.2.11"\n check_command = "dummy"'
+FAST = f"{VIP}, interval = 1, retry = 1, attempts = 2, control_interval = 1"
+
+
+@pytest.fixture
+def recorded() -> Iterator[Recorded]:
+    """An Icinga 2 that records, and leaves nothing behind."""
+    with tempfile.TemporaryDirectory(prefix="anycast-icinga-") as home:
+        Path(home).chmod(0o755)
+        recorded = Recorded(Path(home))
+        yield recorded
+        recorded.end()
+
+
+def test_event_and_control_are_told_the_state_of_the_health_service(recorded: Recorded) -> None:
+    """The handler hears each change, the control service what is true when it runs."""
+    recorded.configure(FILES + host(f"{{ {FAST} }}", PASSIVE))
+    recorded.check_says("hang")
+    with recorded.running():
+        until("a control run before any result", lambda: recorded.states("enforce"))
+        child = until("the first check", lambda: (recorded.home / "child").read_text())
+        assert set(recorded.states("enforce")) == {("UNKNOWN", "SOFT", "0")}
+
+        recorded.check_says("0")
+        os.kill(int(child), signal.SIGKILL)
+        until("control OK", lambda: ("OK", "HARD", "0") in recorded.states("enforce"))
+
+        events = len(recorded.states("event"))
+        recorded.check_says("2")
+        until("HARD", lambda: ("CRITICAL", "HARD", "0") in recorded.states("event")[events:])
+        assert recorded.states("event")[events:] == [
+            ("CRITICAL", "SOFT", "0"),
+            ("CRITICAL", "HARD", "0"),
+        ]
+        until("control", lambda: ("CRITICAL", "HARD", "0") in recorded.states("enforce"))
+
+        now = int(time.time())
+        times = f"{now};{now + 600};1;0;600;ops;maintenance"
+        recorded.command(f"SCHEDULE_HOST_DOWNTIME;ns1;{times}")
+        until("the host's downtime", lambda: recorded.states("enforce")[-1][2] == "1")
+        recorded.command(f"SCHEDULE_SVC_DOWNTIME;ns1;anycast-health-resolver;{times}")
+        until("the service's downtime", lambda: recorded.states("enforce")[-1][2] == "2")
+        recorded.check_says("0")
+        until("recovery", lambda: recorded.states("event")[-1] == ("OK", "HARD", "2"))
+
+
+def test_the_remote_command_line_survives_the_shell_of_the_endpoint(recorded: Recorded) -> None:
+    """Each option reaches check_anycast as the one word that was written, whatever is in it."""
+    hostile = "it's; `id` $$(id) | \\\\ *"
+    settings = (
+        f'{{ {VIP}, dns_expect = [ "192.0.2.80", "{hostile}" ], warning = "-1:5", dns_tcp = true,'
+        ' ssh_port = 2222, ssh_options = [ "Compression=yes" ] }'
+    )
+    call = recorded.first_check(FILES + host(settings, PASSIVE))
+
+    remote = call.pop()
+    assert shlex.split(remote) == [
+        *("/usr/lib/nagios/plugins/check_anycast", "dns", "--address", "10.99.0.53"),
+        *("--expect", "192.0.2.80", "--expect", "it's; `id` $(id) | \\ *"),
+        *("--query", "www.example.org", "--tcp", "--warning=-1:5"),
+    ]
+    # Icinga keeps no order among those of one `order`.
+    assert (call[:2], call[-1]) == (["-o", "Compression=yes"], "-C")
+    assert sorted(call[2:-1]) == sorted(
+        shlex.split(
+            "-F /dev/null -H 192.0.2.11 -U -i /etc/anycast/check_ed25519 -l check -p 2222 -t 24"
+            " -o BatchMode=yes -o ConnectTimeout=5 -o GlobalKnownHostsFile=/dev/null"
+            " -o IdentitiesOnly=yes -o IdentityAgent=none -o LogLevel=ERROR"
+            " -o StrictHostKeyChecking=yes -o UserKnownHostsFile=/etc/anycast/known_hosts"
+        )
+    )
+
+
+def test_each_word_of_a_plugin_reaches_the_endpoint_once(recorded: Recorded) -> None:
+    """One `--` stands before all words, which stay as they were written; files and basket."""
+    words = ["/usr/lib/nagios/plugins/check_ldap", "-H", "{address}", "a b", "$$(id)", "x;y", "--"]
+    command = f"[ {', '.join(map(json.dumps, words))} ]"
+    expected = [word.replace("$$", "$") for word in words]
+    settings = f'{{ address = "10.99.0.53", check = "plugin", plugin_command = {command} }}'
+    director = f'vars.anycast_check = "plugin", vars.anycast_plugin_command = {command}'
+
+    for objects in (FILES + host(settings, PASSIVE), of_director(director)):
+        remote = shlex.split(recorded.first_check(objects)[-1])
+        assert remote[1:] == ["plugin", "--address", "10.99.0.53", "--", *expected]
+
+
+@pytest.mark.parametrize(
+    ("variables", "address", "complaint"),
+    [
+        ('vars.anycast_check = "by_ssh"', "192.0.2.11", "anycast_check must name a check"),
+        ('vars.anycast_check = "dsn"', "192.0.2.11", "anycast_check must name a check"),
+        ('vars.anycast_check = "ntp"', "-oProxyCommand=id", "anycast_ssh_address is not an"),
+        ('vars.anycast_check = "ntp"', "-oX=id\\n192.0.2.11", "anycast_ssh_address is not an"),
+        ('check_command = "anycast_nrpe"', "-f/etc/passwd", "anycast_nrpe_address is not an"),
+    ],
+)
+def test_a_command_line_that_would_do_harm_is_not_run(
+    recorded: Recorded, variables: str, address: str, complaint: str
+) -> None:
+    """What the Director lets pass is UNKNOWN to the engine, by name, and nothing is started."""
+    recorded.configure(of_director(variables, address))
+    with recorded.running():
+        until("the event", lambda: recorded.states("event"))
+        assert recorded.warned(complaint)
+
+    assert {state for state, _, _ in recorded.states("event")} == {"UNKNOWN"}
+    assert not recorded.calls("check_by_ssh") + recorded.calls("check_nrpe")
+
+
+def test_a_check_of_its_own_command_is_refused_in_the_files(recorded: Recorded) -> None:
+    """It would ask for its own command line for ever, and the daemon would die of it."""
+    own = """
+object Service "own" {
+  host_name = "ns1", check_interval = 1
+  check_command = "anycast_by_ssh", vars.anycast_check = "by_ssh"
+}
+"""
+    recorded.configure(FILES + host(f"{{ {VIP} }}", PASSIVE) + own)
+    with recorded.running():
+        until("the refusal", lambda: recorded.warned("must name a check of check_anycast, such as"))
+
+
+def test_ssh_obeys_no_configuration_of_the_daemons_user(recorded: Recorded) -> None:
+    """A ProxyCommand in ~/.ssh/config of nagios is not run; without -F it would be."""
+    words = recorded.first_check(FILES + host(f"{{ {VIP} }}", PASSIVE))
+    without = [word for word in words if word not in ("-F", "/dev/null")]
+
+    assert not proxied(recorded.home, words)
+    assert proxied(recorded.home, without)
+
+
+PROXIED = """
+set -e
+mount -t tmpfs tmpfs ~nagios
+mkdir ~nagios/.ssh
+echo "ProxyCommand touch $0/proxied" > ~nagios/.ssh/config
+chown -R nagios: ~nagios
+install -d -o nagios "$0"
+runuser -u nagios -- /usr/lib/nagios/plugins/check_by_ssh "$@" || true
+"""
+
+
+def proxied(home: Path, words: list[str]) -> bool:
+    """Run the real check_by_ssh without a network, and say whether it ran a ProxyCommand."""
+    marker = home / "proxy"
+    shutil.rmtree(marker, ignore_errors=True)
+    unshared = ["unshare", "--mount", "--net", "bash", "-c", PROXIED, str(marker)]
+    result = subprocess.run([*unshared, *words], check=True, capture_output=True, timeout=60)
+    assert b"SSH connection failed" in result.stdout, result
+    return (marker / "proxied").exists()
+
+
+def test_a_hung_transport_is_unknown_and_leaves_no_process(recorded: Recorded) -> None:
+    """The engine's time-out comes first, is no CRITICAL, and ends what check_by_ssh started."""
+    recorded.configure(FILES + host(f"{{ {FAST}, check_timeout = 1 }}", PASSIVE))
+    recorded.check_says("hang")
+    with recorded.running():
+        child = until("a check", lambda: (recorded.home / "child").read_text())
+        until("the event", lambda: recorded.states("event"))
+        until("the end of ssh", lambda: not Path(f"/proc/{child}").exists())
+
+    assert {state for state, _, _ in recorded.states("event")} == {"UNKNOWN"}
+
+
+def called(home: Path, objects: str) -> dict[str, list[str]]:
+    """The sorted words of the first health check, event and control run with these objects."""
+    recorded = Recorded(home)
+    recorded.configure(objects)
+    recorded.check_says("2")
+    try:
+        with recorded.running():
+            until("an event", lambda: ("CRITICAL", "HARD", "0") in recorded.states("event"))
+            until("control", lambda: ("CRITICAL", "HARD", "0") in recorded.states("enforce"))
+    finally:
+        recorded.end()
+    words = {
+        "check": recorded.calls("check_by_ssh")[0],
+        "event": recorded.calls("anycast-handler", "event")[-1],
+        "enforce": recorded.calls("anycast-handler", "enforce")[-1],
+    }
+    checked = words["enforce"].index("--checked")
+    del words["enforce"][checked : checked + 2]
+    return {name: sorted(word.replace(str(home), "") for word in words[name]) for name in words}
+
+
+def test_the_directors_basket_does_what_the_files_do() -> None:
+    """The same command lines, to the word; ssh's own options among them."""
+    own = 'ssh_options = [ "Port=2222" ], ssh_keep_open = true'
+    of_files = FILES + host(f"{{ {FAST}, {own} }}", PASSIVE)
+    of_basket = (
+        of_director("""
+  vars.anycast_check = "dns", vars.anycast_dns_query = "www.example.org"
+  vars.anycast_ssh_options = [ "Port=2222" ], vars.anycast_ssh_keep_open = true""")
+        + """
+object Service "anycast-control-resolver" {
+  import "anycast-control"
+  host_name = "ns1", check_interval = 1, retry_interval = 1, max_check_attempts = 2
+  vars.anycast_vip = "resolver", vars.anycast_health = "anycast-health-resolver"
+}
+"""
+    )
+    found = []
+    for objects in (of_files, of_basket):
+        with tempfile.TemporaryDirectory(prefix="anycast-icinga-") as home:
+            Path(home).chmod(0o755)
+            found.append(called(Path(home), objects))
+
+    assert found[0] == found[1]
+    assert found[0]["check"].count("-o") == 14

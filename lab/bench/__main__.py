@@ -18,7 +18,7 @@ from lab.lab import Lab
 from . import checks, failover, growth, handler, night, picture, probes
 from .systems import DEFAULTS, SYSTEMS, find
 
-ROOT = Path(__file__).parents[2]
+PICTURE = Path(__file__).parents[2] / "docs/failover.svg"
 
 
 class Options(NamedTuple):
@@ -58,7 +58,11 @@ def _parse() -> tuple[Options, list[str], Path]:
     parser.add_argument("--runs", type=int, default=10, help="of each thing (10)")
     parser.add_argument("--smoke", action="store_true", help="one run, as small as it gets")
     parser.add_argument("--output", type=Path, default=Path("bench.json"), help="raw figures")
-    parser.add_argument("--picture", type=Path, help="draw the failovers there, as SVG")
+    parser.add_argument(
+        "--picture",
+        type=Path,
+        help="draw the failovers there, as SVG (docs/failover.svg, where all systems are measured)",
+    )
     parser.add_argument("--system", action="append", help="of failover, by its first letters")
     parser.add_argument("questions", nargs="*", metavar="QUESTION", help=", ".join(QUESTIONS))
     given = parser.parse_args()
@@ -69,7 +73,8 @@ def _parse() -> tuple[Options, list[str], Path]:
     chosen = [system.name for system in SYSTEMS if not (given.smoke and system is DEFAULTS)]
     systems = tuple(given.system or chosen)
     runs = 1 if given.smoke else given.runs
-    options = Options(given.venv, given.peers, runs, given.smoke, systems, given.picture)
+    drawn = given.picture or (None if given.smoke or given.system else PICTURE)
+    options = Options(given.venv, given.peers, runs, given.smoke, systems, drawn)
     return options, given.questions or list(QUESTIONS), given.output
 
 

@@ -93,19 +93,33 @@ def measure(lab: Lab, runs: int) -> list[dict[str, Any]]:
         row: dict[str, Any] = {kind: median(costs) for kind, costs in found.items()}
         row["to imports"] = ratio(found["ours"], found["imports"])
         row["to whole"] = ratio(found["ours"], found["whole"])
+        if question.plugin:
+            row["to theirs"] = ratio(found["ours"], found["theirs"])
         rows.append(row | {"check": name, "plugin": (*question.plugin, "-")[0]})
     return rows
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Write the table."""
+    """Write a table beside the imports, and one beside the plugins."""
     units = f"{'CPU ms':>7}{'wall':>8}{'MiB':>7}"
     lines = [
-        f"{'':<11}{'ours':^22} {'x CPU of imports':<18} {'theirs':^22}",
-        f"{'':<11}{units} {'as ours':>8}{'whole':>8}   {units}",
+        f"{'':<12}{'ours':^22}  {'x CPU of imports':>16}",
+        f"{'':<12}{units}  {'as ours':>8}{'whole':>8}",
     ]
     for row in rows:
-        theirs = f"{row['theirs']}  {row['plugin']}" if "theirs" in row else "-"
         ratios = f"{row['to imports']:8.2f}{row['to whole']:8.2f}"
-        lines.append(f"{row['check']:<11}{row['ours']} {ratios}   {theirs}")
+        lines.append(f"{row['check']:<12}{row['ours']}  {ratios}")
+    lines += [
+        "",
+        f"{'':<12}{'':<16}{'theirs':^22}  {'ours, x theirs':^20}",
+        f"{'':<12}{'':<16}{units}  {'CPU':>6}{'wall':>7}{'MiB':>7}",
+    ]
+    for row in rows:
+        if "theirs" in row:
+            ours, theirs = row["ours"], row["theirs"]
+            wall, memory = ours.wall / theirs.wall, ours.memory / theirs.memory
+            lines.append(
+                f"{row['check']:<12}{row['plugin']:<16}{theirs}"
+                f"  {row['to theirs']:>6.1f}{wall:>7.1f}{memory:>7.1f}"
+            )
     return "\n".join(lines)

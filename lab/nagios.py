@@ -88,8 +88,8 @@ OF_HEALTH = "!".join(
 
 
 def endpoints(transport: str) -> str:
-    """Write the objects that a user of the templates would, by "by_ssh" or "nrpe"."""
-    command = f"anycast_by_ssh!{CHECK}" if transport == "by_ssh" else f"anycast_nrpe!{VIP_NAME}"
+    """Write the objects that a user would, by "by_ssh", "by_ssh_kept_open" or "nrpe"."""
+    command = f"anycast_{transport}!{VIP_NAME if transport == 'nrpe' else CHECK}"
     return "".join(
         f"""
 define host {{

@@ -38,7 +38,7 @@ class Watched:
         assert self.scene.is_announced()
 
 
-@pytest.fixture(scope="module", params=["by_ssh", "nrpe"])
+@pytest.fixture(scope="module", params=["by_ssh", "by_ssh_kept_open", "nrpe"])
 def made(venv: Path, request: pytest.FixtureRequest) -> Iterator[Watched]:
     with Lab(venv=venv, hold_down=3) as lab:
         daemons = [nrpe(lab.mon, lab.host(place.name), place) for place in ENDPOINTS]

@@ -16,11 +16,14 @@ from .shell import Result
 DRAIN_SECONDS = 0.5
 LONGEST_DRAIN = 2.0  # it may also go on talking
 LARGEST_OUTPUT = 1_000_000
+# Beyond the bound of a command, by when its connection has been closed.
+LONGEST_GRACE = 2.0
 
 
 class Channel(Protocol):
     """What is needed of paramiko's."""
 
+    event: Event
     status_event: Event
 
     def settimeout(self, timeout: float | None) -> None:
@@ -48,6 +51,7 @@ class Channel(Protocol):
 def send(channel: Channel, argv: Sequence[str], stdin: str, seconds: float) -> None:
     """Send a command, and all that it may read."""
     channel.settimeout(seconds)
+    channel.event = _BoundedEvent(seconds + LONGEST_GRACE)
     channel.exec_command(shlex.join(argv))
     if stdin:
         channel.sendall(stdin.encode())
@@ -70,6 +74,24 @@ def receive(channel: Channel, argv: Sequence[str], seconds: float, until: Deadli
     if status < 0:
         raise OutcomeUnknown(argv, "the connection ended, or a signal ended the command")
     return Result(status, stdout, stderr)
+
+
+class _BoundedEvent(Event):
+    """Put in the place of a channel's own event, for which paramiko waits without any bound.
+
+    A connection that ends between paramiko's look at it and that wait would never set it.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self._seconds = seconds
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait as usual. Raises: TimeoutError, where no bound was given and it was not set."""
+        is_set = super().wait(self._seconds if timeout is None else timeout)
+        if timeout is None and not is_set:
+            raise TimeoutError(f"no reply within {self._seconds:.1f} s")
+        return is_set
 
 
 def _drain(receive: Callable[[int], bytes], patience: Deadline) -> str:

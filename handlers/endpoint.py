@@ -48,13 +48,10 @@ class Site:
         """
         notes = Query(notes_argv(self.vip), NOTE_SECONDS)
         answers = ask_all(self.shell, (Query(ADDRESSES), Query(BOOT), notes))
-        shown, booted, noted = _heard(answers[0]), _heard(answers[1]), answers[2]
+        shown, booted = _heard(answers[0]), _heard(answers[1])
         if shown.status != 0:
             raise CommandFailed(ADDRESSES, shown.status, shown.stderr)
-        if isinstance(noted, OutcomeUnknown):
-            # A disk that hangs must not keep a dead endpoint in the routing.
-            return replace(read(self.vip, shown, booted, None), trouble=str(noted))
-        return read(self.vip, shown, booted, noted)
+        return read(self.vip, shown, booted, answers[2])
 
     def clock(self) -> int:
         """Read the endpoint's clock, in seconds since the epoch."""

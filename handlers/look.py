@@ -8,11 +8,11 @@ from typing import Any
 
 from . import latch as notes
 from .decision import Held, Seen
-from .errors import CommandFailed
+from .errors import CommandFailed, OutcomeUnknown
 from .flavour import Argv
 from .fleet import Vip
 from .latch import Hold, Latch
-from .shell import Result
+from .shell import Answer, Result
 
 ADDRESSES: Argv = ("/sbin/ip", "-json", "address", "show")
 BOOT_ID, UPTIME = "/proc/sys/kernel/random/boot_id", "/proc/uptime"
@@ -96,14 +96,15 @@ def notes_argv(vip: Vip) -> Argv:
     return ("/usr/bin/env", "LC_ALL=C", "/usr/bin/head", "-v", "-c", "65536", latch, hold)
 
 
-def read(vip: Vip, shown: Result, booted: Result, noted: Result | None) -> Look:
+def read(vip: Vip, shown: Result, booted: Result, noted: Answer) -> Look:
     """Read what the three commands of a look have printed.
 
     Args:
         vip: what is looked at.
         shown: the addresses.
         booted: the boot.
-        noted: the notes; None where that was not heard of, and there may be none.
+        noted: the notes, or why they were not heard of: a disk that hangs must not keep a dead
+            endpoint in the routing.
 
     Raises:
         CommandFailed: it cannot be told what the addresses or the boot are.
@@ -115,12 +116,14 @@ def read(vip: Vip, shown: Result, booted: Result, noted: Result | None) -> Look:
         addresses, labels = _addresses(interfaces), _labels(interfaces)
     except (LookupError, ValueError, TypeError, RecursionError) as error:
         raise CommandFailed(ADDRESSES, shown.status, f"cannot be read: {error!r}") from error
-    latch, hold, troubles = _notes(vip, noted) if noted else (Latch(), None, [])
+    latch, hold, troubles = _notes(vip, noted)
     trouble = "; ".join(troubles)
     return Look(addresses, vip.address, boot_id, uptime, latch, hold, trouble, labels)
 
 
-def _notes(vip: Vip, noted: Result) -> tuple[Latch, Hold | None, list[str]]:
+def _notes(vip: Vip, noted: Answer) -> tuple[Latch, Hold | None, list[str]]:
+    if isinstance(noted, OutcomeUnknown):
+        return Latch(), None, [str(noted)]
     files = _files(noted.stdout)
     latch_path, hold_path = notes.latch_path(vip.address), notes.hold_path(vip.address)
     latch, hold, troubles = Latch(), None, []

@@ -35,9 +35,8 @@ import paramiko  # noqa: E402
 
 CONNECT_SECONDS = 5.0
 HANDSHAKE_SECONDS = 8.0
-# What paramiko bounds itself may speak first, since it knows more; then the connection is closed;
-# and where even that is not noticed, the wait ends.
-GRACE, LONGEST_GRACE = 1.0, 2.0
+# What paramiko bounds itself may speak first, since it knows more; then the connection is closed.
+GRACE = 1.0
 
 KINDS = {f"ecdsa-sha2-nistp{bits}" for bits in (256, 384, 521)}
 KINDS |= {"ssh-ed25519", "ssh-rsa", "rsa-sha2-256", "rsa-sha2-512"}
@@ -141,7 +140,6 @@ class SshShell:
             if transport is None:
                 raise EOFError
             channel = transport.open_session(timeout=seconds)
-            channel.event = _BoundedEvent(seconds + LONGEST_GRACE)
         except (paramiko.SSHException, EOFError, OSError) as error:
             raise Unreachable(f"{self._where}: no channel for {argv[0]}: {_say(error)}") from error
         try:
@@ -266,24 +264,6 @@ class SshShell:
             yield
         finally:
             timer.cancel()
-
-
-class _BoundedEvent(threading.Event):
-    """Put in the place of a channel's own event, for which paramiko waits without any bound.
-
-    A connection that ends between paramiko's look at it and that wait would never set it.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__()
-        self._seconds = seconds
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait as usual. Raises: TimeoutError, where no bound was given and it was not set."""
-        is_set = super().wait(self._seconds if timeout is None else timeout)
-        if timeout is None and not is_set:
-            raise TimeoutError(f"no reply within {self._seconds:.1f} s")
-        return is_set
 
 
 class _PromptSocket(socket.socket):

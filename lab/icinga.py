@@ -47,7 +47,7 @@ object ApiUser "{user}" {{ password = "{password}"; permissions = [ "*" ] }}
 include "templates/*.conf"
 include "lab.conf"
 """
-HEALTH = f"anycast-health-{VIP_NAME}"
+HEALTH, CONTROL = f"anycast-health-{VIP_NAME}", f"anycast-control-{VIP_NAME}"
 
 
 def endpoints(pace: str) -> str:

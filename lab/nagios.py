@@ -9,6 +9,7 @@ from pathlib import Path
 from .daemon import Daemon
 from .errors import LabError
 from .host import Host
+from .icinga import CONTROL, HEALTH
 from .monitoring import PLUGINS
 from .topology import ENDPOINTS, QUERY, RIGHT_ANSWER, VIP, VIP_NAME
 from .waiting import wait_until
@@ -20,7 +21,6 @@ CONFIGURATION = f"{BASE}/nagios.cfg"
 # A host is UP as long as there is a file of its name: a missing one ends `ls` with 2.
 UP = f"{BASE}/up"
 STATES = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
-HEALTH, CONTROL = f"anycast-health-{VIP_NAME}", f"anycast-control-{VIP_NAME}"
 # Faster than the templates; all else is what they advise.
 MAIN = f"""\
 cfg_dir={BASE}/objects

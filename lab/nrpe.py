@@ -5,7 +5,8 @@ from __future__ import annotations
 from . import monitoring
 from .daemon import Daemon
 from .host import Host
-from .topology import MON, Place
+from .lab import Lab
+from .topology import ENDPOINTS, MON, Place
 
 CONFIGURATION = "/etc/nagios/nrpe-lab.cfg"
 COMMANDS = "/etc/nagios/nrpe.d/anycast.cfg"
@@ -28,3 +29,11 @@ def nrpe(mon: Host, host: Host, place: Place) -> Daemon:
     text = TEXT.format(address=place.address, monitoring=MON.address, commands=COMMANDS)
     host.write(CONFIGURATION, text)
     return Daemon(host, ["nrpe", "-c", CONFIGURATION, "-d"], "/run/nrpe-lab.pid")
+
+
+def start_everywhere(lab: Lab) -> list[Daemon]:
+    """Start it on all endpoints, in the order of the topology."""
+    daemons = [nrpe(lab.mon, lab.host(place.name), place) for place in ENDPOINTS]
+    for daemon in daemons:
+        daemon.start()
+    return daemons

@@ -91,3 +91,8 @@ class Monitor:
 def place(state: str, state_type: str) -> tuple[str, ...]:
     """Give the arguments of `event` and `enforce`."""
     return ("resolver", "ns1", "--state", state, "--state-type", state_type)
+
+
+def unopened(note: str, why: str = "No such file or directory") -> str:
+    """Say what head does of a file that it cannot open."""
+    return f"/usr/bin/head: cannot open '{note}' for reading: {why}\n"

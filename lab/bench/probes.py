@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lab.host import Host
-from lab.icinga import HEALTH, Icinga, endpoints
+from lab.icinga import CONTROL, HEALTH, Icinga, endpoints
 from lab.lab import Lab
-from lab.nrpe import nrpe
+from lab.nrpe import start_everywhere
 from lab.topology import ENDPOINTS
 
 WAYS = {
@@ -19,7 +19,6 @@ WAYS = {
     "NRPE": 'transport = "nrpe"',
 }
 PACE = "interval = 1, retry = 1, "
-CONTROL = HEALTH.replace("health", "control")
 # Icinga counts those of the last minute; as long as it is younger, that is all of them.
 SECONDS = 40.0
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -33,18 +32,16 @@ class Cpu(NamedTuple):
 
 
 class Probed(NamedTuple):
-    """What one probe costs, of how many that was found, and how many a second there were."""
+    """What one probe costs, and of how many that was found."""
 
     cpu: Cpu
     probes: int
-    rate: float
 
 
 def measure(lab: Lab, way: str, seconds: float = SECONDS) -> Probed:
     """Let Icinga probe every endpoint every second; what is spent without probes is no cost."""
     if way == "NRPE":
-        for place in ENDPOINTS:
-            nrpe(lab.mon, lab.host(place.name), place).start()
+        start_everywhere(lab)
     icinga = Icinga(lab.mon, endpoints(PACE + WAYS[way]))
     icinga.start()
     for place in ENDPOINTS:
@@ -58,7 +55,7 @@ def measure(lab: Lab, way: str, seconds: float = SECONDS) -> Probed:
     idle = _spent(lab, seconds)
     icinga.stop()
     each = [(busy - rest) / probes for busy, rest in zip(probing, idle, strict=True)]
-    return Probed(Cpu(*each), probes, probes / seconds)
+    return Probed(Cpu(*each), probes)
 
 
 def _probes(icinga: Icinga) -> int:

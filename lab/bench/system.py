@@ -27,15 +27,12 @@ class System(ABC):
     Attributes:
         name: in the tables; that of ours begins with "ours".
         retry: seconds from the first failing sample to the next one.
+        interval: seconds between two probes; the kill comes at a random moment of it.
     """
 
     name: str
     retry: float = INTERVAL
-
-    @property
-    def interval(self) -> float:
-        """Seconds between two probes, of which the kill comes at a random one."""
-        return INTERVAL
+    interval: float = INTERVAL
 
     @abstractmethod
     def start(self, lab: Lab, peers: Path) -> None:

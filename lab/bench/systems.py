@@ -14,7 +14,7 @@ from pathlib import Path
 from lab.errors import LabError
 from lab.icinga import HEALTH, Icinga, endpoints
 from lab.lab import Lab
-from lab.nrpe import nrpe
+from lab.nrpe import start_everywhere
 from lab.topology import ENDPOINTS
 
 from .bgp_peers import Anycastd, Exabgp
@@ -38,11 +38,6 @@ class Ours(System):
 
     pace: str = TWO_SAMPLES
 
-    @property
-    def interval(self) -> float:
-        """That of the templates where there is no other pace."""
-        return INTERVAL if self.pace else TEMPLATES_INTERVAL
-
     def start(self, lab: Lab, peers: Path) -> None:
         """See System."""
         icinga = Icinga(lab.mon, endpoints(self.pace))
@@ -61,12 +56,11 @@ class OursByNrpe(Ours):
 
     def start(self, lab: Lab, peers: Path) -> None:
         """See System."""
-        for place in ENDPOINTS:
-            nrpe(lab.mon, lab.host(place.name), place).start()
+        start_everywhere(lab)
         super().start(lab, peers)
 
 
-DEFAULTS = Ours("ours, templates' defaults", TEMPLATES_RETRY, pace="")
+DEFAULTS = Ours("ours, templates' defaults", TEMPLATES_RETRY, TEMPLATES_INTERVAL, pace="")
 SYSTEMS = (
     Ours("ours, 1 s, 2 samples"),
     Ours("ours, SSH kept open", pace=f"{TWO_SAMPLES}, ssh_keep_open = true"),

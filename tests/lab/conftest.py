@@ -3,14 +3,13 @@
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from lab import Lab
-from tests.lab.icinga_alone import Icinga
+from tests.lab.icinga_alone import Icinga, home
 
 SETUP = Path(__file__).parents[2] / "scripts" / "setup.sh"
 # Program and the Debian package that has it.
@@ -72,6 +71,5 @@ def _place() -> str:
 @pytest.fixture
 def icinga() -> Iterator[Icinga]:
     """An Icinga 2 without a lab, that leaves nothing behind."""
-    with tempfile.TemporaryDirectory(prefix="anycast-icinga-") as home:
-        Path(home).chmod(0o755)
-        yield Icinga(Path(home))
+    with home() as directory:
+        yield Icinga(directory)

@@ -8,43 +8,34 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
+from lab.icinga import DIRECTORIES, TEMPLATES
+from lab.waiting import wait_until
 from tests.lab.director import render
 
-TEMPLATES = Path(__file__).parents[2] / "icinga2-templates"
 ICINGA = shutil.which("icinga2")
-DIRECTORIES = {
-    "DataDir": "data",
-    "LogDir": "log",
-    "InitRunDir": "run",
-    "SpoolDir": "spool",
-    "CacheDir": "cache",
-    "ConfigDir": "etc",
-}
 VIP = 'address = "10.99.0.53", check = "dns", dns_query = "www.example.org"'
 needs_icinga = [
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to own directories as nagios"),
     pytest.mark.skipif(ICINGA is None, reason="needs icinga2 (Debian package icinga2-bin)"),
 ]
 
-Value = TypeVar("Value")
+SECONDS = 30.0
 
 
-def until(what: str, condition: Callable[[], Value | None]) -> Value:
-    """Wait for a condition, which is true when it is neither None nor false."""
-    end = time.monotonic() + 30
-    while time.monotonic() < end:
-        if value := condition():
-            return value
-        time.sleep(0.05)
-    pytest.fail(f"waited in vain for {what}")
+@contextmanager
+def home() -> Iterator[Path]:
+    """Make a directory that the daemon's user can enter, and that is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="anycast-icinga-") as made:
+        Path(made).chmod(0o755)
+        yield Path(made)
 
 
 class Icinga:
@@ -54,7 +45,7 @@ class Icinga:
         self.home = home
         self.config = home / "icinga2.conf"
         self._directories: list[str] = []
-        for constant, name in DIRECTORIES.items():
+        for constant, name in {**DIRECTORIES, "ConfigDir": "etc"}.items():
             (home / name).mkdir()
             self._directories.append(f"-D{constant}={home / name}")
         shutil.copytree(TEMPLATES, home / "templates")
@@ -211,7 +202,7 @@ class Recorded(Icinga):
         self.configure(objects)
         (self.home / "calls").write_text("")
         with self.running():
-            return until("a check", lambda: self.calls("check_by_ssh"))[0]
+            return wait_until(lambda: self.calls("check_by_ssh"), "a check", SECONDS)[0]
 
     def warned(self, text: str) -> bool:
         """Whether the daemon's log has a warning with this text."""
@@ -245,7 +236,7 @@ class Recorded(Icinga):
         """Wait for the end of what the daemon left running, hung programs included."""
         self.check_says("0")
         (self.home / "child").unlink()
-        until("the end of the programs", lambda: not self._processes())
+        wait_until(lambda: not self._processes(), "the end of the programs", SECONDS)
 
     def _processes(self) -> list[Path]:
         found = []

@@ -71,10 +71,10 @@ class Monitored:
 
 
 @contextmanager
-def monitored_lab(venv: Path) -> Iterator[Monitored]:
+def monitored_lab(venv: Path, pace: str = PACE) -> Iterator[Monitored]:
     """Build a lab that Icinga watches by SSH, faster than by default."""
     with Lab(venv=venv, hold_down=3) as lab:
-        icinga = Icinga(lab.mon, endpoints(PACE))
+        icinga = Icinga(lab.mon, endpoints(pace))
         icinga.start()
         for place in ENDPOINTS:
             icinga.check_now(place.name, HEALTH)

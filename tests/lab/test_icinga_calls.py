@@ -8,14 +8,14 @@ import shlex
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.lab.icinga_alone import VIP, Recorded, host, needs_icinga, of_director, until
+from lab.waiting import wait_until
+from tests.lab.icinga_alone import SECONDS, VIP, Recorded, home, host, needs_icinga, of_director
 
 pytestmark = needs_icinga
 
@@ -27,9 +27,8 @@ FAST = f"{VIP}, interval = 1, retry = 1, attempts = 2, control_interval = 1"
 @pytest.fixture
 def recorded() -> Iterator[Recorded]:
     """An Icinga 2 that records, and leaves nothing behind."""
-    with tempfile.TemporaryDirectory(prefix="anycast-icinga-") as home:
-        Path(home).chmod(0o755)
-        recorded = Recorded(Path(home))
+    with home() as directory:
+        recorded = Recorded(directory)
         yield recorded
         recorded.end()
 
@@ -39,31 +38,39 @@ def test_event_and_control_are_told_the_state_of_the_health_service(recorded: Re
     recorded.configure(FILES + host(f"{{ {FAST} }}", PASSIVE))
     recorded.check_says("hang")
     with recorded.running():
-        until("a control run before any result", lambda: recorded.states("enforce"))
-        child = until("the first check", lambda: (recorded.home / "child").read_text())
+        wait_until(lambda: recorded.states("enforce"), "a control run before any result", SECONDS)
+        child = wait_until(
+            lambda: (recorded.home / "child").read_text(), "the first check", SECONDS
+        )
         assert set(recorded.states("enforce")) == {("UNKNOWN", "SOFT", "0")}
 
         recorded.check_says("0")
         os.kill(int(child), signal.SIGKILL)
-        until("control OK", lambda: ("OK", "HARD", "0") in recorded.states("enforce"))
+        wait_until(lambda: ("OK", "HARD", "0") in recorded.states("enforce"), "control OK", SECONDS)
 
         events = len(recorded.states("event"))
         recorded.check_says("2")
-        until("HARD", lambda: ("CRITICAL", "HARD", "0") in recorded.states("event")[events:])
+        wait_until(
+            lambda: ("CRITICAL", "HARD", "0") in recorded.states("event")[events:], "HARD", SECONDS
+        )
         assert recorded.states("event")[events:] == [
             ("CRITICAL", "SOFT", "0"),
             ("CRITICAL", "HARD", "0"),
         ]
-        until("control", lambda: ("CRITICAL", "HARD", "0") in recorded.states("enforce"))
+        wait_until(
+            lambda: ("CRITICAL", "HARD", "0") in recorded.states("enforce"), "control", SECONDS
+        )
 
         now = int(time.time())
         times = f"{now};{now + 600};1;0;600;ops;maintenance"
         recorded.command(f"SCHEDULE_HOST_DOWNTIME;ns1;{times}")
-        until("the host's downtime", lambda: recorded.states("enforce")[-1][2] == "1")
+        wait_until(lambda: recorded.states("enforce")[-1][2] == "1", "the host's downtime", SECONDS)
         recorded.command(f"SCHEDULE_SVC_DOWNTIME;ns1;anycast-health-resolver;{times}")
-        until("the service's downtime", lambda: recorded.states("enforce")[-1][2] == "2")
+        wait_until(
+            lambda: recorded.states("enforce")[-1][2] == "2", "the service's downtime", SECONDS
+        )
         recorded.check_says("0")
-        until("recovery", lambda: recorded.states("event")[-1] == ("OK", "HARD", "2"))
+        wait_until(lambda: recorded.states("event")[-1] == ("OK", "HARD", "2"), "recovery", SECONDS)
 
 
 def test_the_remote_command_line_survives_the_shell_of_the_endpoint(recorded: Recorded) -> None:
@@ -122,7 +129,7 @@ def test_a_command_line_that_would_do_harm_is_not_run(
     """What the Director lets pass is UNKNOWN to the engine, by name, and nothing is started."""
     recorded.configure(of_director(variables, address))
     with recorded.running():
-        until("the event", lambda: recorded.states("event"))
+        wait_until(lambda: recorded.states("event"), "the event", SECONDS)
         assert recorded.warned(complaint)
 
     assert {state for state, _, _ in recorded.states("event")} == {"UNKNOWN"}
@@ -139,7 +146,11 @@ object Service "own" {
 """
     recorded.configure(FILES + host(f"{{ {VIP} }}", PASSIVE) + own)
     with recorded.running():
-        until("the refusal", lambda: recorded.warned("must name a check of check_anycast, such as"))
+        wait_until(
+            lambda: recorded.warned("must name a check of check_anycast, such as"),
+            "the refusal",
+            SECONDS,
+        )
 
 
 def test_ssh_obeys_no_configuration_of_the_daemons_user(recorded: Recorded) -> None:
@@ -162,9 +173,9 @@ runuser -u nagios -- /usr/lib/nagios/plugins/check_by_ssh "$@" || true
 """
 
 
-def proxied(home: Path, words: list[str]) -> bool:
+def proxied(directory: Path, words: list[str]) -> bool:
     """Run the real check_by_ssh without a network, and say whether it ran a ProxyCommand."""
-    marker = home / "proxy"
+    marker = directory / "proxy"
     shutil.rmtree(marker, ignore_errors=True)
     unshared = ["unshare", "--mount", "--net", "bash", "-c", PROXIED, str(marker)]
     result = subprocess.run([*unshared, *words], check=True, capture_output=True, timeout=60)
@@ -177,22 +188,26 @@ def test_a_hung_transport_is_unknown_and_leaves_no_process(recorded: Recorded) -
     recorded.configure(FILES + host(f"{{ {FAST}, check_timeout = 1 }}", PASSIVE))
     recorded.check_says("hang")
     with recorded.running():
-        child = until("a check", lambda: (recorded.home / "child").read_text())
-        until("the event", lambda: recorded.states("event"))
-        until("the end of ssh", lambda: not Path(f"/proc/{child}").exists())
+        child = wait_until(lambda: (recorded.home / "child").read_text(), "a check", SECONDS)
+        wait_until(lambda: recorded.states("event"), "the event", SECONDS)
+        wait_until(lambda: not Path(f"/proc/{child}").exists(), "the end of ssh", SECONDS)
 
     assert {state for state, _, _ in recorded.states("event")} == {"UNKNOWN"}
 
 
-def called(home: Path, objects: str) -> dict[str, list[str]]:
+def called(directory: Path, objects: str) -> dict[str, list[str]]:
     """The sorted words of the first health check, event and control run with these objects."""
-    recorded = Recorded(home)
+    recorded = Recorded(directory)
     recorded.configure(objects)
     recorded.check_says("2")
     try:
         with recorded.running():
-            until("an event", lambda: ("CRITICAL", "HARD", "0") in recorded.states("event"))
-            until("control", lambda: ("CRITICAL", "HARD", "0") in recorded.states("enforce"))
+            wait_until(
+                lambda: ("CRITICAL", "HARD", "0") in recorded.states("event"), "an event", SECONDS
+            )
+            wait_until(
+                lambda: ("CRITICAL", "HARD", "0") in recorded.states("enforce"), "control", SECONDS
+            )
     finally:
         recorded.end()
     words = {
@@ -202,7 +217,9 @@ def called(home: Path, objects: str) -> dict[str, list[str]]:
     }
     checked = words["enforce"].index("--checked")
     del words["enforce"][checked : checked + 2]
-    return {name: sorted(word.replace(str(home), "") for word in words[name]) for name in words}
+    return {
+        name: sorted(word.replace(str(directory), "") for word in words[name]) for name in words
+    }
 
 
 def test_the_directors_basket_does_what_the_files_do() -> None:
@@ -223,9 +240,8 @@ object Service "anycast-control-resolver" {
     )
     found = []
     for objects in (of_files, of_basket):
-        with tempfile.TemporaryDirectory(prefix="anycast-icinga-") as home:
-            Path(home).chmod(0o755)
-            found.append(called(Path(home), objects))
+        with home() as directory:
+            found.append(called(directory, objects))
 
     assert found[0] == found[1]
     assert found[0]["check"].count("-o") == 14

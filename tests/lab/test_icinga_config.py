@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from tests.lab.icinga_alone import TEMPLATES, VIP, Icinga, host, needs_icinga, pool
+from lab.icinga import TEMPLATES
+from tests.lab.icinga_alone import VIP, Icinga, host, needs_icinga, pool
 
 pytestmark = needs_icinga
 

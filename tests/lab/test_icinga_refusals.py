@@ -11,6 +11,13 @@ from tests.lab.icinga_alone import VIP, Icinga, host, needs_icinga, pool
 pytestmark = needs_icinga
 
 
+def refusal(icinga: Icinga, hosts: str) -> str:
+    """Give the first line about the host of a configuration, which must be refused."""
+    result = icinga.validate(hosts)
+    assert result.returncode != 0
+    return next(line for line in result.stdout.splitlines() if "Error: Host 'ns1'" in line)
+
+
 @pytest.mark.parametrize("missing", ["anycast-commands.conf", "anycast-validate.conf"])
 @pytest.mark.parametrize("of", ["host", "plain", "pool"])
 def test_a_file_that_was_forgotten_is_named(icinga: Icinga, missing: str, of: str) -> None:
@@ -76,11 +83,7 @@ def test_a_file_that_was_forgotten_is_named(icinga: Icinga, missing: str, of: st
 )
 def test_a_mistake_is_refused_at_load_by_name(icinga: Icinga, hosts: str, complaint: str) -> None:
     """What is misspelt or missing stops the reload, and the line names the host and the key."""
-    result = icinga.validate(hosts)
-
-    lines = [line for line in result.stdout.splitlines() if "Error: Host 'ns1'" in line]
-    assert result.returncode != 0
-    assert complaint in lines[0]
+    assert complaint in refusal(icinga, hosts)
 
 
 AT = "Host 'ns1', vars.anycast[\"resolver\"]: "
@@ -139,7 +142,7 @@ def test_what_would_be_left_out_is_refused_at_load(
     icinga: Icinga, hosts: str, complaint: str
 ) -> None:
     """An option that Icinga would drop, or a variable that nothing reads, stops the reload."""
-    test_a_mistake_is_refused_at_load_by_name(icinga, hosts, complaint)
+    assert complaint in refusal(icinga, hosts)
 
 
 def test_macros_that_exist_and_real_switches_are_accepted(icinga: Icinga) -> None:

@@ -7,21 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from lab import Lab
-from lab.icinga import HEALTH, Icinga, endpoints
-from lab.topology import ENDPOINTS
+from lab.icinga import HEALTH
 from lab.waiting import wait_until
-from tests.lab.monitored import PACE, Monitored, packets_dropped
+from tests.lab.monitored import PACE, Monitored, monitored_lab, packets_dropped
 
 
 @pytest.fixture(scope="module")
 def made(venv: Path) -> Iterator[Monitored]:
-    with Lab(venv=venv, hold_down=3) as lab:
-        icinga = Icinga(lab.mon, endpoints(f"{PACE}, ssh_keep_open = true"))
-        icinga.start()
-        for place in ENDPOINTS:
-            icinga.check_now(place.name, HEALTH)
-        yield Monitored(lab, icinga)
+    with monitored_lab(venv, f"{PACE}, ssh_keep_open = true") as made:
+        yield made
 
 
 @pytest.fixture

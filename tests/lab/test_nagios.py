@@ -10,8 +10,9 @@ import pytest
 
 from lab import Lab, sshd
 from lab.daemon import Daemon
-from lab.nagios import BASE, CONFIGURATION, CONTROL, HEALTH, TEMPLATES, Nagios, endpoints
-from lab.nrpe import nrpe
+from lab.icinga import CONTROL, HEALTH
+from lab.nagios import BASE, CONFIGURATION, TEMPLATES, Nagios, endpoints
+from lab.nrpe import start_everywhere
 from lab.topology import ENDPOINTS
 from lab.waiting import wait_until
 from tests.lab.monitored import packets_dropped
@@ -41,9 +42,7 @@ class Watched:
 @pytest.fixture(scope="module", params=["by_ssh", "by_ssh_kept_open", "nrpe"])
 def made(venv: Path, request: pytest.FixtureRequest) -> Iterator[Watched]:
     with Lab(venv=venv, hold_down=3) as lab:
-        daemons = [nrpe(lab.mon, lab.host(place.name), place) for place in ENDPOINTS]
-        for daemon in daemons:
-            daemon.start()
+        daemons = start_everywhere(lab)
         nagios = Nagios(lab.mon, endpoints(request.param))
         nagios.start()
         yield Watched(

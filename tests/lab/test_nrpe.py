@@ -10,8 +10,7 @@ import pytest
 from lab import Lab
 from lab.daemon import Daemon
 from lab.icinga import Icinga, endpoints
-from lab.nrpe import COMMANDS, nrpe
-from lab.topology import ENDPOINTS
+from lab.nrpe import COMMANDS, start_everywhere
 from tests.lab.monitored import PACE, Monitored, packets_dropped
 
 
@@ -26,9 +25,7 @@ class ByNrpe(Monitored):
 @pytest.fixture(scope="module")
 def made(venv: Path) -> Iterator[ByNrpe]:
     with Lab(venv=venv, hold_down=3) as lab:
-        daemons = [nrpe(lab.mon, lab.host(place.name), place) for place in ENDPOINTS]
-        for daemon in daemons:
-            daemon.start()
+        daemons = start_everywhere(lab)
         icinga = Icinga(lab.mon, endpoints(f'{PACE}, transport = "nrpe", check_timeout = 3'))
         icinga.start()
         yield ByNrpe(lab, icinga, daemons[0])

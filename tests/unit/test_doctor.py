@@ -24,7 +24,7 @@ from anycast_handlers.shell import Result
 
 from anycast_checks import ospf
 from anycast_checks.ospf import Area, Neighbor, View
-from tests.handler import Monitor
+from tests.handler import Monitor, unopened
 from tests.namespace import REMOTE, Namespace, namespace
 
 VIP = "10.99.0.53"
@@ -70,8 +70,7 @@ def kind(argv: tuple[str, ...]) -> str:
 
 def usual(argv: tuple[str, ...]) -> Result:
     if argv == notes_argv(RESOLVER):
-        missing = "head: cannot open '{}' for reading: No such file or directory\n"
-        return Result(1, "", "".join(map(missing.format, argv[-2:])))
+        return Result(1, "", "".join(map(unopened, argv[-2:])))
     said = {
         "addresses": on("lo", ON_LO),
         "boot": FILES,

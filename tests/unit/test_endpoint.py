@@ -14,6 +14,7 @@ from anycast_handlers.fleet import Vip
 from anycast_handlers.latch import UNREADABLE_HOLD, Latch
 from anycast_handlers.shell import Result
 
+from tests.handler import unopened
 from tests.namespace import VIP, Namespace, NamespaceShell
 
 BOOT = "9b3c1f0e-2a51-4a80-9f0c-6a3d9a3a7f11"
@@ -35,7 +36,7 @@ class Answers:
     is_root = True
 
     def __init__(self, shown: str = SHOWN, files: str = FILES, stderr: str | None = None) -> None:
-        missing = "".join(said(note) for note in (LATCH_FILE, HOLD_FILE) if note not in files)
+        missing = "".join(unopened(note) for note in (LATCH_FILE, HOLD_FILE) if note not in files)
         self._shown, self._files = shown, files
         self._stderr = missing if stderr is None else stderr
 
@@ -43,10 +44,6 @@ class Answers:
         if argv[0].endswith("ip"):
             return Result(0, self._shown, "")
         return Result(1 if self._stderr else 0, self._files, self._stderr)
-
-
-def said(note: str, why: str = "No such file or directory") -> str:
-    return f"/usr/bin/head: cannot open '{note}' for reading: {why}\n"
 
 
 def latched(text: str) -> str:
@@ -86,14 +83,14 @@ def test_a_latch_of_another_boot_has_no_age() -> None:
     assert look.latch.withdrawals == (1, 2)
 
 
-def test_a_latch_that_cannot_be_parsed_counts_as_none_and_is_said() -> None:
+def test_a_latch_that_cannot_be_parsed_counts_as_none_and_is_unopened() -> None:
     look = Site(Answers(files=latched("{")), RESOLVER).look()
     assert look.latch == Latch()
     assert look.trouble.startswith(f"{LATCH_FILE} cannot be read: ")
 
 
-def test_a_latch_that_cannot_be_opened_is_said() -> None:
-    stderr = said(LATCH_FILE, "Permission denied") + said(HOLD_FILE)
+def test_a_latch_that_cannot_be_opened_is_unopened() -> None:
+    stderr = unopened(LATCH_FILE, "Permission denied") + unopened(HOLD_FILE)
     look = Site(Answers(stderr=stderr), RESOLVER).look()
     assert (look.latch, look.hold) == (Latch(), None)
     assert look.trouble == f"{LATCH_FILE} cannot be read: Permission denied"
@@ -102,10 +99,10 @@ def test_a_latch_that_cannot_be_opened_is_said() -> None:
 @pytest.mark.parametrize(
     "stderr",
     [
-        said(LATCH_FILE) + said(HOLD_FILE, "Permission denied"),
-        said(LATCH_FILE) + said(HOLD_FILE, "Is a directory"),
+        unopened(LATCH_FILE) + unopened(HOLD_FILE, "Permission denied"),
+        unopened(LATCH_FILE) + unopened(HOLD_FILE, "Is a directory"),
         "",
-        said(LATCH_FILE),
+        unopened(LATCH_FILE),
         "/usr/bin/env: cannot run",
     ],
     ids=["denied", "of no kind that it can be", "all lost", "half lost", "not run"],
@@ -116,7 +113,7 @@ def test_a_hold_that_may_be_there_counts(stderr: str) -> None:
 
 
 def test_a_disk_that_fails_is_no_hold() -> None:
-    stderr = said(LATCH_FILE, "Input/output error") + said(HOLD_FILE, "Input/output error")
+    stderr = unopened(LATCH_FILE, "Input/output error") + unopened(HOLD_FILE, "Input/output error")
     look = Site(Answers(stderr=stderr), RESOLVER).look()
     assert look.hold is None
     assert look.trouble.count("Input/output error") == 2

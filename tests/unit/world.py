@@ -20,6 +20,7 @@ from anycast_handlers.look import ADDRESSES, BOOT, notes_argv
 from anycast_handlers.outcome import Request
 from anycast_handlers.shell import Result
 
+from tests.handler import unopened
 from tests.unit.stepping import HOLD, LATCH, VTYSH, Answer, Effect, Fault, Kind, Node, Program
 
 NAMES = ("ns1", "ns2", "ns3")
@@ -294,12 +295,8 @@ def _noted(latch: str | None, hold: str | None) -> Result:
 
 def _heads(files: dict[str, str | None]) -> Result:
     shown = [f"==> {name} <==\n{text}" for name, text in files.items() if text is not None]
-    missing = [
-        f"head: cannot open '{name}' for reading: No such file or directory"
-        for name, text in files.items()
-        if text is None
-    ]
-    return Result(1 if missing else 0, "\n".join(shown), "\n".join(missing))
+    missing = "".join(unopened(name) for name, text in files.items() if text is None)
+    return Result(1 if missing else 0, "\n".join(shown), missing)
 
 
 @cache

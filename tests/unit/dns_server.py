@@ -13,6 +13,8 @@ import dns.message
 import dns.rcode
 import dns.rrset
 
+from tests.unit.peer import bound_pair
+
 Udp = Callable[[bytes], list[bytes]]
 Tcp = Callable[[bytes], bytes]
 
@@ -70,7 +72,7 @@ def name_server(
     TCP sends what its behaviour returns and closes the connection.
     """
     with contextlib.ExitStack() as stack:
-        datagrams, listener = _bound_pair(address)
+        datagrams, listener = bound_pair(address)
         stack.callback(datagrams.close)
         stack.callback(listener.close)
         port = datagrams.getsockname()[1]
@@ -95,21 +97,6 @@ def name_server(
         finally:
             waker.close()
             thread.join()
-
-
-def _bound_pair(address: str) -> tuple[socket.socket, socket.socket]:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    while True:
-        datagrams = socket.socket(family, socket.SOCK_DGRAM)
-        datagrams.bind((address, 0))
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            listener.bind(datagrams.getsockname()[:2])
-        except OSError:  # somebody else has this port over TCP
-            datagrams.close()
-            listener.close()
-        else:
-            return datagrams, listener
 
 
 def _serve(

@@ -21,6 +21,22 @@ Talk = Callable[[socket.socket], None]
 Reply = Callable[[bytes], list[bytes]]
 
 
+def bound_pair(address: str) -> tuple[socket.socket, socket.socket]:
+    """Bind a socket for UDP and one for TCP to the same free port; the caller closes both."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    while True:
+        datagrams = socket.socket(family, socket.SOCK_DGRAM)
+        datagrams.bind((address, 0))
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            listener.bind(datagrams.getsockname()[:2])
+        except OSError:  # somebody else has this port over TCP
+            datagrams.close()
+            listener.close()
+        else:
+            return datagrams, listener
+
+
 @contextlib.contextmanager
 def stream_server(
     talk: Talk, context: ssl.SSLContext | None = None, address: str = "127.0.0.1"

@@ -11,7 +11,6 @@ import select
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ import pytest
 
 from anycast_checks.command import Check, checks
 from tests.unit.conftest import Printed
+from tests.unit.peer import bound_pair
 from tests.unit.program import ENVIRONMENT, ROOT, check_anycast, command_line, start
 
 CONTEXT = click.Context(checks)
@@ -56,10 +56,9 @@ class Peer:
     """A port of loopback, for UDP and TCP, that accepts everything and answers nothing."""
 
     def __init__(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._datagrams, self._listener = bound_pair("127.0.0.1")
+        self._listener.listen()
         self.port = str(self._listener.getsockname()[1])
-        self._datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._datagrams.bind(("127.0.0.1", int(self.port)))
 
     def wait_until_asked(self) -> None:
         ready, _, _ = select.select([self._listener, self._datagrams], [], [], 30)

@@ -162,11 +162,17 @@ class _Connection:
 
     def ask_all(self, queries: Sequence[Query]) -> list[Answer]:
         """Run all of them at the same time; see ask_all."""
+        in_time = Deadline(min(query.timeout for query in queries))
         try:
-            return self._shell.ask_all(queries)
+            answers = self._shell.ask_all(queries)
         except Unreachable:
             # The connection is gone, or the endpoint's sshd allows one session only.
             return [_ask(self, query) for query in queries]
+        if in_time.passed:
+            return answers
+        # Lost with the connection, or by a signal, and not for want of time.
+        pairs = zip(queries, answers, strict=True)
+        return [_ask(self, q) if isinstance(a, OutcomeUnknown) else a for q, a in pairs]
 
     def close(self) -> None:
         """Close the connection."""

@@ -31,6 +31,11 @@ MaxStartups 100
 SetEnv HOME={directory}
 {more}
 """
+# Between the command and its sshd there may be a login shell.
+HANG_UP = """
+pid=$$
+until grep -q ^sshd /proc/$pid/comm; do pid=$(cut -d " " -f 4 /proc/$pid/stat); done
+kill -KILL $pid"""
 START_SECONDS = 30.0
 
 

@@ -12,7 +12,7 @@ from anycast_handlers.errors import OutcomeUnknown, Unreachable
 from anycast_handlers.shell import Query, Result, Shell, ask_all
 from anycast_handlers.shell import _Connection as ReconnectingShell
 
-from tests.ssh.server import Sshd
+from tests.ssh.server import HANG_UP, Sshd
 
 PATIENCE = 30.0
 
@@ -46,6 +46,21 @@ def test_one_that_hangs_is_of_unknown_outcome_and_the_others_answer(shell: Shell
     assert (answers[0], answers[2]) == (Result(0, "a\n", ""), Result(0, "b\n", ""))
     assert isinstance(answers[1], OutcomeUnknown)
     assert answers[1].why == "it did not end within 0.5 s"
+
+
+@pytest.mark.parametrize("end", ["kill -9 $$", HANG_UP], ids=["command", "connection"])
+def test_what_was_lost_is_asked_again(shell: Shell, tmp_path: Path, end: str) -> None:
+    """A question changes nothing, and nobody should act, or not act, because one was lost."""
+    once = tmp_path / "once"
+    lost = f"test -e {once} || {{ touch {once}; {end}; sleep 90; }}; echo b"
+    answers = ask_all(shell, (query("echo a"), query(lost), query("echo c")))
+    assert answers == [Result(0, f"{letter}\n", "") for letter in "abc"]
+
+
+def test_what_is_lost_each_time_is_of_unknown_outcome(shell: Shell) -> None:
+    answers = ask_all(shell, (query("echo a"), query("kill -9 $$")))
+    assert answers[0] == Result(0, "a\n", "")
+    assert isinstance(answers[1], OutcomeUnknown)
 
 
 def test_an_sshd_that_allows_one_session_is_asked_one_by_one(tmp_path: Path) -> None:

@@ -176,9 +176,11 @@ class _Act:
             return
         if not self._request.by_hand:
             outcome.note(self._lock.note_withdrawal(self._request.endpoint.name))
-        self._follow_withdrawal(flavour, withdrawn_at, did)
+        self._follow_withdrawal(flavour, before, withdrawn_at, did)
 
-    def _follow_withdrawal(self, flavour: Flavour, withdrawn_at: float, did: str) -> None:
+    def _follow_withdrawal(
+        self, flavour: Flavour, before: Look, withdrawn_at: float, did: str
+    ) -> None:
         """See what has come of it in the routing, and take it back where too few are left."""
         outcome, after, verified = self._outcome, self._outcome.look, self._outcome.verified
         assert after is not None
@@ -187,7 +189,7 @@ class _Act:
         with outcome.timed("count again"):
             others = self._routing.recount(withdrawn_at)
         if others is not None and others < self._request.vip.floor and not self._request.force:
-            self._take_back(flavour, after, others)
+            self._take_back(flavour, before, others)
             return
         if not self._request.by_hand:
             outcome.note(self._notes.keep_latch_on(self._why()))
@@ -202,14 +204,16 @@ class _Act:
         else:
             outcome.done(f"withdrawn by {did}", State.WARNING)
 
-    def _take_back(self, flavour: Flavour, withdrawn: Look, others: int) -> None:
-        vip = self._request.vip
+    def _take_back(self, flavour: Flavour, before: Look, others: int) -> None:
+        vip, withdrawn = self._request.vip, self._outcome.look
+        assert withdrawn is not None
         few = f"{others} of {len(vip.endpoints)} announce it and the floor is {vip.floor}"
         after, did = self._site.restore(flavour, withdrawn)
         self._outcome.look = after
         self._outcome.verified["address"] = after.announced
         if after.announced:
-            self._outcome.note(self._notes.remove_hold())
+            if self._request.by_hand:
+                self._outcome.note(self._notes.take_hold_back(before))
             self._outcome.note(self._notes.note_restore(after))
             self._outcome.refuse(f"withdrawn and restored by {did}: {few}")
         else:

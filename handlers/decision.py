@@ -45,12 +45,16 @@ class Action(Enum):
 
 
 class Held(NamedTuple):
-    """A hold that is on the endpoint; ``announced`` is what the VIP was when it was placed."""
+    """A hold that is on the endpoint; ``announced`` is what the VIP was when it was placed.
+
+    ``unreadable`` is what may be none, but has to be taken for one.
+    """
 
     by: str = ""
     reason: str = ""
     announced: bool = True
     expired: bool = False
+    unreadable: bool = False
 
     def __str__(self) -> str:
         """Say who and why."""
@@ -239,6 +243,8 @@ def _decide_settled(policy: Policy, seen: Seen, counted: Counted | None) -> Deci
         odd = ""
         if seen.held.expired:
             odd = ", and that hold has expired: release it, or hold it anew"
+        elif seen.held.unreadable:
+            odd = ": make it readable, release it, or hold it anew"
         elif not seen.held.announced:
             odd = " while it was withdrawn: withdraw it again, or release it"
         severity = State.WARNING if odd else State.OK

@@ -14,8 +14,9 @@ from .decision import State
 from .endpoint import confirmation
 from .errors import HandlerError, Unreachable, UnsupportedFlavour
 from .examination_ospf import OSPF_EXAMINATIONS, see_ospf
-from .finding import Examination, Examined, Finding, GateRefused, Subject
+from .finding import Examination, Examined, Finding, Subject
 from .flavour import Argv
+from .gate.refusal import GateRefused
 from .latch import DIRECTORY, UNREADABLE_HOLD, hold_path
 
 T = TypeVar("T")
@@ -208,7 +209,7 @@ def _list(examination: Examination, subject: Subject) -> list[Finding]:
 
 def _explain(subject: Subject, error: HandlerError) -> Finding:
     if isinstance(error, GateRefused):
-        return subject.found(str(error), _install_gate(subject))
+        return subject.found(error.what, _install_gate(subject))
     if isinstance(error, UnsupportedFlavour):
         return split(subject.name, error)
     return subject.found(str(error), f"run it there as {subject.user} to see why")

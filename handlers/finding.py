@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,14 +10,9 @@ from anycast_checks.line import clean
 from anycast_checks.ospf import View
 
 from .endpoint import Site
-from .errors import HandlerError
 from .flavour import Flavour
 from .fleet import Endpoint, Vip
 from .look import Look
-from .shell import COMMAND_SECONDS, Result, Shell
-
-# How the forced command says no; see the gate.
-GATE_STATUS, GATE_SAYS = 126, "anycast-gate: refused"
 
 
 @dataclass(frozen=True)
@@ -71,26 +66,3 @@ class Examined(NamedTuple):
 
 
 Examination = Callable[[Subject], Iterator[Finding]]
-
-
-class GateRefused(HandlerError):  # noqa: N818 - says what it is
-    """The forced command of the endpoint does not know a command that the handler needs."""
-
-    def __init__(self, argv: Sequence[str]) -> None:
-        self.argv = tuple(argv)
-        super().__init__(f"the forced command there refuses `{' '.join(argv)}`")
-
-
-class GatedShell:
-    """A shell that tells a refusal of the endpoint's forced command from a command's failure."""
-
-    def __init__(self, shell: Shell) -> None:
-        self.is_root = shell.is_root
-        self._shell = shell
-
-    def run(self, argv: Sequence[str], stdin: str = "", timeout: float = COMMAND_SECONDS) -> Result:
-        """Run one command to its end; see Shell.run, and raises GateRefused."""
-        ended = self._shell.run(argv, stdin, timeout)
-        if ended.status == GATE_STATUS and GATE_SAYS in ended.stderr:
-            raise GateRefused(argv)
-        return ended

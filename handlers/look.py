@@ -17,6 +17,17 @@ from .shell import Answer, Result
 ADDRESSES: Argv = ("/sbin/ip", "-json", "address", "show")
 BOOT_ID, UPTIME = "/proc/sys/kernel/random/boot_id", "/proc/uptime"
 BOOT: Argv = ("/usr/bin/head", "-v", BOOT_ID, UPTIME)
+MISSING, UNHEARD = "No such file or directory", "nothing was heard of it"
+# Of a hold that cannot be read. All else is a disk that fails, and that must not keep a dead
+# endpoint in the routing.
+HIDES_AN_ORDER = {
+    "Permission denied",
+    "Operation not permitted",
+    "Is a directory",
+    "Not a directory",
+    "Too many levels of symbolic links",
+    UNHEARD,
+}
 
 
 @dataclass(frozen=True)
@@ -82,7 +93,9 @@ class Look:
         hold = self.hold
         held = None
         if hold:
-            held = Held(hold.by, hold.reason, hold.announced, hold.has_expired(clock))
+            unreadable = hold == notes.UNREADABLE_HOLD
+            expired = hold.has_expired(clock)
+            held = Held(hold.by, hold.reason, hold.announced, expired, unreadable)
         elsewhere = ", ".join(self.elsewhere)
         return Seen(self.announced, self.latch_age, withdrawals, restores, held, elsewhere)
 
@@ -127,30 +140,33 @@ def _notes(vip: Vip, noted: Answer) -> tuple[Latch, Hold | None, list[str]]:
     files = _files(noted.stdout)
     latch_path, hold_path = notes.latch_path(vip.address), notes.hold_path(vip.address)
     latch, hold, troubles = Latch(), None, []
-    if latch_path in files:
+    text, why = _note(latch_path, files, noted.stderr)
+    if text is not None:
         try:
-            latch = notes.parse(files[latch_path])
+            latch = notes.parse(text)
         except ValueError as error:
-            troubles.append(f"{latch_path} cannot be read: {error}")
-    elif why := _why_not(latch_path, noted):
+            why = str(error)
+    if why:
         troubles.append(f"{latch_path} cannot be read: {why}")
-    if hold_path in files:
-        hold = notes.parse_hold(files[hold_path])
-    elif why := _why_not(hold_path, noted):
-        # A disk that fails must not keep a dead endpoint in the routing; anything else is an
-        # order of a person's for all that is known.
-        if why == "Input/output error":
-            troubles.append(f"{hold_path} cannot be read: {why}")
-        else:
-            hold = notes.UNREADABLE_HOLD
+    text, why = _note(hold_path, files, noted.stderr)
+    if text is not None:
+        hold = notes.parse_hold(text)
+    elif why:
+        troubles.append(f"{hold_path} cannot be read: {why}")
+        hold = notes.UNREADABLE_HOLD if why in HIDES_AN_ORDER else None
     return latch, hold, troubles
 
 
-def _why_not(path: str, noted: Result) -> str:
-    """Say why a note was not shown; empty where there is none."""
-    said = next((line for line in noted.stderr.splitlines() if path in line), "")
-    why = said.rpartition(": ")[2]
-    return "" if why == "No such file or directory" else why or "nothing was heard of it"
+def _note(path: str, files: dict[str, str], complaints: str) -> tuple[str | None, str]:
+    """Give a note's text, or why it cannot be read; neither where there is no such note."""
+    complaint = next((line for line in complaints.splitlines() if path in line), "")
+    why = complaint.rpartition(": ")[2]
+    if why == MISSING:
+        return None, ""
+    # A file that could be opened and not read has its name in the output nevertheless.
+    if why or path not in files:
+        return None, why or UNHEARD
+    return files[path], ""
 
 
 def _files(text: str) -> dict[str, str]:

@@ -80,12 +80,14 @@ class Notebook:
         hold = Hold(clock, until, signature(), clean(reason, 120), announced)
         return self._site.write_note(self._hold_path, hold.render())
 
-    def take_hold_back(self, before: Look) -> None:
-        """Leave the hold as it was before a withdrawal by hand that has not worked."""
+    def take_hold_back(self, before: Look) -> str:
+        """Leave the hold as it was before a withdrawal by hand that has not worked.
+
+        One that could not be read has been written over, and stays a hold that says so.
+        """
         if before.hold is None:
-            self.remove_hold()
-        else:
-            self._site.write_note(self._hold_path, before.hold.render())
+            return self.remove_hold()
+        return self._site.write_note(self._hold_path, before.hold.render())
 
     def remove_hold(self) -> str:
         """Take the order back."""

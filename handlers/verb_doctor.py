@@ -16,8 +16,9 @@ from .errors import DONE, REFUSED, TRIED_AND_FAILED, ConfigurationError, Handler
 from .examination import examine, split
 from .examination_here import examine_here
 from .examination_ospf import compare
-from .finding import Examined, Finding, GatedShell, Subject
+from .finding import Examined, Finding, Subject
 from .fleet import Endpoint, Fleet, Vip, load
+from .gate.refusal import GatedShell
 from .shell import open_shell
 
 SECONDS = 60.0

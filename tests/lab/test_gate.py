@@ -326,6 +326,21 @@ def test_a_list_that_the_account_could_write_is_no_list(lab: Lab, ns1: Host) -> 
         ns1.run(["chown", "root", "/etc/anycast/gate.allow"], check=True)
 
 
+def test_a_list_from_before_an_upgrade_is_told_and_is_no_hold(lab: Lab, ns1: Host) -> None:
+    """Nothing is done where nobody can see what a person has ordered."""
+    scene, file = Scene(lab), "/etc/anycast/gate.allow"
+    ns1.run(["cp", "-a", file, f"{file}.new"], check=True)
+    try:
+        ns1.run(["sed", "-i", "s,^run /usr/bin/env LC_ALL=C ,run ,", file], check=True)
+        code, said = scene.enforce("OK")
+        assert (code, "the forced command there refuses `/usr/bin/env" in said) == (3, True), said
+        code, said = scene.event("CRITICAL")
+        assert (code, scene.is_announced()) == (2, True), said
+        assert "install anew what `anycast-handler gate` prints" in said
+    finally:
+        ns1.run(["mv", "-f", f"{file}.new", file], check=True)
+
+
 def test_the_whole_cycle_goes_through_the_gate(lab: Lab, ns1: Host) -> None:
     """Withdraw, restore, hold, release, status, drill and doctor; nothing of it is refused."""
     scene = Scene(lab)

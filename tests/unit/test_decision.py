@@ -353,6 +353,15 @@ ROWS = {
     "announced": (OK, Policy(downtime=True), ANNOUNCED, BELOW, OK, "announced", OK),
     "announced, cannot count": (OK, NONE, ANNOUNCED, UNCOUNTED, OK, "announced", WARNING),
     "announced, held": (OK, NONE, ANNOUNCED._replace(held=IN), ENOUGH, OK, "held", OK),
+    "announced, what may be a hold": (
+        OK,
+        NONE,
+        ANNOUNCED._replace(held=IN._replace(unreadable=True)),
+        ENOUGH,
+        OK,
+        "held",
+        WARNING,
+    ),
     "announced, held withdrawn": (
         OK,
         NONE,

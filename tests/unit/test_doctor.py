@@ -14,10 +14,11 @@ from anycast_handlers.errors import OutcomeUnknown, Unreachable
 from anycast_handlers.examination import EXAMINATIONS, NONLOCAL_BIND, SUDO_RULES, examine
 from anycast_handlers.examination_here import examine_here
 from anycast_handlers.examination_ospf import compare
-from anycast_handlers.finding import Examined, Finding, GatedShell, Subject
+from anycast_handlers.finding import Examined, Finding, Subject
 from anycast_handlers.flavour import VERSION
 from anycast_handlers.fleet import Endpoint, Fleet, Paths, Ssh, Vip
 from anycast_handlers.gate import files
+from anycast_handlers.gate.refusal import GatedShell
 from anycast_handlers.look import ADDRESSES, BOOT, notes_argv
 from anycast_handlers.outcome import user
 from anycast_handlers.shell import Result

@@ -11,7 +11,9 @@ from anycast_handlers.decision import State
 from anycast_handlers.endpoint import Site, confirmation
 from anycast_handlers.errors import CommandFailed, OutcomeUnknown
 from anycast_handlers.fleet import Vip
-from anycast_handlers.latch import UNREADABLE_HOLD, Latch
+from anycast_handlers.gate.refusal import GateRefused
+from anycast_handlers.latch import UNREADABLE_HOLD, Hold, Latch
+from anycast_handlers.look import notes_argv
 from anycast_handlers.shell import Result
 
 from tests.handler import unopened
@@ -112,11 +114,81 @@ def test_a_hold_that_may_be_there_counts(stderr: str) -> None:
     assert Site(Answers(stderr=stderr), RESOLVER).look().hold == UNREADABLE_HOLD
 
 
-def test_a_disk_that_fails_is_no_hold() -> None:
-    stderr = unopened(LATCH_FILE, "Input/output error") + unopened(HOLD_FILE, "Input/output error")
+def test_why_a_hold_cannot_be_read_is_said() -> None:
+    stderr = unopened(LATCH_FILE) + unopened(HOLD_FILE, "Permission denied")
+    look = Site(Answers(stderr=stderr), RESOLVER).look()
+    assert look.trouble == f"{HOLD_FILE} cannot be read: Permission denied"
+
+
+@pytest.mark.parametrize(
+    "why",
+    [
+        "Input/output error",
+        "I/O error",
+        "Structure needs cleaning",
+        "Bad message",
+        "Stale file handle",
+        "Transport endpoint is not connected",
+        "Cannot allocate memory",
+    ],
+)
+def test_a_disk_that_fails_is_no_hold(why: str) -> None:
+    stderr = unopened(LATCH_FILE, why) + unopened(HOLD_FILE, why)
     look = Site(Answers(stderr=stderr), RESOLVER).look()
     assert look.hold is None
-    assert look.trouble.count("Input/output error") == 2
+    assert look.trouble.count(why) == 2
+
+
+def test_a_hold_that_could_be_opened_and_not_read_is_a_disk_that_fails() -> None:
+    """The heading is there, and nothing below it."""
+    stderr = unopened(LATCH_FILE) + f"head: error reading '{HOLD_FILE}': Input/output error\n"
+    look = Site(Answers(files=f"{FILES}\n==> {HOLD_FILE} <==\n", stderr=stderr), RESOLVER).look()
+    assert look.hold is None
+    assert look.trouble == f"{HOLD_FILE} cannot be read: Input/output error"
+
+
+def test_a_list_of_the_gate_that_knows_no_notes_is_an_error_and_no_hold() -> None:
+    class Gated(Answers):
+        def run(self, argv: Sequence[str], stdin: str = "", timeout: float = 3.0) -> Result:
+            if argv == notes_argv(RESOLVER):
+                return Result(126, "", f"anycast-gate: refused: {argv[0]} ...\n")
+            return super().run(argv, stdin, timeout)
+
+    with pytest.raises(GateRefused, match=r"refuses `/usr/bin/env .*: install anew what"):
+        Site(Gated(), RESOLVER).look()
+
+
+class DeafToNotes(Answers):
+    """Does not say what is in the notes so many times."""
+
+    def __init__(self, times: int, files: str = FILES) -> None:
+        super().__init__(files=files)
+        self.asked: list[float] = []
+        self._times = times
+
+    def run(self, argv: Sequence[str], stdin: str = "", timeout: float = 3.0) -> Result:
+        if argv == notes_argv(RESOLVER):
+            self.asked.append(timeout)
+            if len(self.asked) <= self._times:
+                raise OutcomeUnknown(argv, "it did not end in time")
+        return super().run(argv, stdin, timeout)
+
+
+def test_notes_that_are_slow_are_asked_for_once_more() -> None:
+    """A person's order must not depend on a second of patience."""
+    hold = Hold(1, None, "anna", "mine", announced=True)
+    shell = DeafToNotes(1, f"{FILES}\n==> {HOLD_FILE} <==\n{hold.render()}")
+    look = Site(shell, RESOLVER).look()
+    assert (look.hold, look.trouble, shell.asked) == (hold, "", [1.0, 3.0])
+
+
+def test_notes_that_hang_cost_their_time_once() -> None:
+    shell = DeafToNotes(10)
+    site = Site(shell, RESOLVER)
+    for _ in range(2):
+        look = site.look()
+        assert (look.hold, "outcome unknown" in look.trouble) == (None, True)
+    assert shell.asked == [1.0, 3.0, 1.0]
 
 
 def test_a_latch_that_pretends_to_be_other_files_changes_nothing() -> None:

@@ -201,6 +201,16 @@ def test_a_hold_file_that_makes_no_sense_is_a_hold(host: Namespace, monitor: Mon
     assert announced(host)
 
 
+def test_a_hold_file_that_makes_no_sense_is_an_alert_until_it_is_released(
+    host: Namespace, monitor: Monitor
+) -> None:
+    host.run("sh", "-c", f"echo garbage >{HOLD}")
+    code, output = monitor.enforce("OK")
+    assert (code, "make it readable, release it, or hold it anew" in output) == (1, True)
+    assert monitor.run("release", "resolver", "ns1")[0] == 0
+    assert monitor.enforce("OK")[0] == 0
+
+
 def test_what_is_held_withdrawn_is_not_restored_and_its_end_is_an_alert(
     host: Namespace, monitor: Monitor
 ) -> None:
@@ -255,6 +265,17 @@ def test_too_few_after_a_withdrawal_restore_it(
     assert "0 of 2 announce it and the floor is 1" in output
     assert not has(host, HOLD)
     assert not has(host, LATCH) or "since" not in json.loads(host.run("cat", LATCH))
+
+
+def test_what_is_taken_back_leaves_a_persons_hold(host: Namespace, monitor: Monitor) -> None:
+    """It does not protect what something has announced since, and is not ours to remove."""
+    assert withdraw_by_hand(monitor)[0] == 0
+    order = host.run("cat", HOLD)
+    host.run("ip", "address", "add", f"{VIP}/32", "dev", "lo", "label", "lo:0")
+    host.ospf(others=2, others_withdrawn=0)
+    code, output = monitor.event("CRITICAL")
+    assert (code, "withdrawn and restored by" in output, announced(host)) == (1, True, True)
+    assert host.run("cat", HOLD) == order
 
 
 def withdraw_by_hand(monitor: Monitor) -> tuple[int, str]:

@@ -5,6 +5,10 @@ class CheckError(Exception):
     """The check is in trouble, so it cannot tell: UNKNOWN, with this text."""
 
 
+class NotStartedError(CheckError):
+    """A program cannot be run here."""
+
+
 class OspfUnreadableError(CheckError):
     """What vtysh said about OSPF is no answer, or not all of one."""
 

@@ -6,12 +6,14 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from .errors import CheckError
+from .errors import CheckError, NotStartedError
 
 _CHUNK = 65536
+_GLANCE = 0.05
+_REAP = 0.5
 
 
 class Ended(NamedTuple):
@@ -30,51 +32,89 @@ class Ended(NamedTuple):
     cut: bool
 
 
-def run(argv: Sequence[str], until: float, limit: int) -> Ended:
+def run(
+    argv: Sequence[str],
+    until: float,
+    limit: int,
+    *,
+    stdin: bytes = b"",
+    cwd: str | None = None,
+    env: Mapping[str, str] | None = None,
+    leave_rest: bool = False,
+) -> Ended:
     """Run a program to its end, and end it, with all that it has started, where it takes too long.
+
+    What may not be ended, since it is root's, or does not end even so, is left to itself.
 
     Args:
         argv: the program and its arguments; no shell is involved.
         until: when it must have ended, by `time.monotonic`.
         limit: bytes of stdout, and of stderr, that are kept; the rest is read and forgotten.
+        stdin: what it may read.
+        cwd: its directory; None for ours.
+        env: its environment; None for ours.
+        leave_rest: what it has started lives on when it has ended by itself.
 
     Raises:
-        CheckError: it could not be started, or did not end in time.
+        NotStartedError: it could not be started.
+        CheckError: it did not end in time.
     """
-    name = os.path.basename(argv[0])
-    with _started(argv) as process:
+    with _started(argv, stdin, cwd, env) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         kept = {process.stdout.fileno(): bytearray(), process.stderr.fileno(): bytearray()}
-        cut = _drain(process, kept, until, limit)
-        status = process.poll()
+        status = None
+        try:
+            cut = _drain(process, kept, until, limit)
+            status = process.poll()
+        finally:
+            if status is None or not leave_rest:
+                _end(process)
         if status is None:
-            raise CheckError(f"{name} did not end in time")
+            raise CheckError(f"{os.path.basename(argv[0])} did not end in time")
         stdout, stderr = kept.values()
         return Ended(status, bytes(stdout), bytes(stderr), cut)
 
 
 @contextlib.contextmanager
-def _started(argv: Sequence[str]) -> Iterator["subprocess.Popen[bytes]"]:
-    try:
-        # A session of its own, so that what it starts can be ended with it.
-        process = subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise CheckError(f"cannot run {argv[0]}: {reason.lower()}") from error
-    with process:
+def _started(
+    argv: Sequence[str], stdin: bytes, cwd: str | None, env: Mapping[str, str] | None
+) -> Iterator["subprocess.Popen[bytes]"]:
+    with contextlib.ExitStack() as stack:
+        given: int = subprocess.DEVNULL
+        if stdin:
+            # Not a pipe, which would have to be filled while it is read.
+            given = os.memfd_create("stdin")
+            stack.callback(os.close, given)
+            os.write(given, stdin)
+            os.lseek(given, 0, os.SEEK_SET)
         try:
-            yield process
-        finally:
-            # What it has left behind; where that is nothing, there is no such group.
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
+            process = subprocess.Popen(
+                argv,
+                stdin=given,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd=cwd,
+                env=env,
+                # Of its own, so that what it starts can be ended with it.
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise NotStartedError(f"cannot run {argv[0]}: {reason.lower()}") from error
+        for stream in (process.stdout, process.stderr):
+            assert stream is not None
+            stack.enter_context(stream)
+        yield process
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """End it, and what it has left behind; where that is nothing, there is no such group."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    # What waits for a disk does not end even so.
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(_REAP)
 
 
 def _drain(
@@ -84,41 +124,38 @@ def _drain(
 
     Its end counts, not that of its output, which a program in the background may keep open.
     """
-    cut = False
-    end = os.pidfd_open(process.pid)
-    try:
-        poll = select.poll()
-        for number in (*kept, end):
-            poll.register(number, select.POLLIN)
-        for number in kept:
-            os.set_blocking(number, False)
-        ended = False
-        while not ended:
-            left = until - time.monotonic()
-            ready = [number for number, _ in poll.poll(max(0.0, left) * 1000)]
-            if not ready:
-                return cut
-            ended = end in ready
-            for number in set(kept) if ended else ready:
-                cut |= _read(number, kept[number], poll, limit)
-            process.poll()
-    finally:
-        os.close(end)
+    poll = select.poll()
+    for number in kept:
+        os.set_blocking(number, False)
+        poll.register(number, select.POLLIN)
+    open_ends, cut, ended = set(kept), False, False
+    while not ended and (left := until - time.monotonic()) > 0:
+        if not open_ends:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(left)
+            return cut
+        # Looked at before its output, so that nothing is missed of what it said.
+        ended = process.poll() is not None
+        for number, _ in poll.poll(0 if ended else min(left, _GLANCE) * 1000):
+            data, is_over = _read(number)
+            room = limit - len(kept[number])
+            kept[number] += data[:room]
+            cut |= len(data) > room
+            if is_over:
+                poll.unregister(number)
+                open_ends.remove(number)
     return cut
 
 
-def _read(number: int, into: bytearray, poll: "select.poll", limit: int) -> bool:
-    """Read what there is, up to what a pipe holds."""
-    cut = False
+def _read(number: int) -> tuple[bytes, bool]:
+    """Read what there is, up to what a pipe holds; tell whether it was all that will ever come."""
+    data = b""
     for _ in range(16):
         try:
-            data = os.read(number, _CHUNK)
+            more = os.read(number, _CHUNK)
         except BlockingIOError:
-            break
-        if not data:
-            with contextlib.suppress(KeyError):
-                poll.unregister(number)
-            break
-        cut |= len(into) + len(data) > limit
-        into += data[: limit - len(into)]
-    return cut
+            return data, False
+        if not more:
+            return data, True
+        data += more
+    return data, False

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
-import subprocess
+import time
 from collections.abc import Sequence
 
+from anycast_checks import program
+from anycast_checks.errors import CheckError, NotStartedError
+
+from .channel import LARGEST_OUTPUT
 from .deadline import Deadline
 from .errors import OutcomeUnknown
 from .shell import COMMAND_SECONDS, Result
 
 NOT_FOUND = 127
+ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 
 
 class LocalShell:
@@ -21,24 +26,21 @@ class LocalShell:
         self._deadline = deadline
 
     def run(self, argv: Sequence[str], stdin: str = "", timeout: float = COMMAND_SECONDS) -> Result:
-        """Run one command to its end, without a shell; see Shell.run."""
+        """Run one command to its end; see Shell.run."""
         seconds = self._deadline.left(timeout)
         try:
-            ended = subprocess.run(
+            ended = program.run(
                 argv,
-                input=stdin.encode(),
-                capture_output=True,
-                timeout=seconds,
-                check=False,
+                time.monotonic() + seconds,
+                LARGEST_OUTPUT,
+                stdin=stdin.encode(),
                 cwd="/",
-                env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"},
+                env=ENVIRONMENT,
+                leave_rest=True,
             )
-        except subprocess.TimeoutExpired as error:
+        except NotStartedError as error:
+            return Result(NOT_FOUND, "", str(error))
+        except CheckError as error:
             raise OutcomeUnknown(argv, f"it did not end within {seconds:.1f} s") from error
-        except OSError as error:
-            return Result(NOT_FOUND, "", f"{argv[0]}: {error.strerror}")
-        return Result(
-            ended.returncode,
-            ended.stdout.decode(errors="replace"),
-            ended.stderr.decode(errors="replace"),
-        )
+        stdout, stderr = (said.decode(errors="replace") for said in (ended.stdout, ended.stderr))
+        return Result(ended.status, stdout, stderr)

@@ -79,13 +79,15 @@ class SshShell:
     def run(self, argv: Sequence[str], stdin: str = "", timeout: float = COMMAND_SECONDS) -> Result:
         """Run one command to its end; see Shell.run."""
         seconds = self._deadline.left(timeout)
+        # Of all of it: one that is stuck is known for such before its connection is closed.
+        until = Deadline(seconds)
         with (
             self._abort_after(seconds),
             self._channel(argv, seconds) as channel,
             self._hearing(argv),
         ):
             send(channel, argv, stdin, seconds)
-            return receive(channel, argv, seconds, Deadline(seconds))
+            return receive(channel, argv, seconds, until)
 
     def ask_all(self, queries: Sequence[Query]) -> list[Answer]:
         """Run queries at the same time, each on a channel of its own; see shell.ask_all."""

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,14 +22,9 @@ from anycast_handlers.shell import Result, Shell, open_shell
 from anycast_handlers.shell import _Connection as ReconnectingShell
 from anycast_handlers.ssh import SshShell
 
-from tests.ssh.server import Sshd
+from tests.ssh.server import HANG_UP, Sshd
 
 PATIENCE = 30.0
-# Between the command and its sshd there may be a login shell.
-HANG_UP = """
-pid=$$
-until grep -q ^sshd /proc/$pid/comm; do pid=$(cut -d " " -f 4 /proc/$pid/stat); done
-kill -KILL $pid"""
 ODD = [
     "two words",
     "it's",
@@ -111,6 +113,54 @@ def test_a_command_that_never_stops_talking_is_of_unknown_outcome(shell: Shell) 
     assert sh(shell, "echo still there").stdout == "still there\n"
 
 
+def test_of_what_a_local_command_prints_so_much_is_kept() -> None:
+    result = sh(LocalShell(Deadline(120.0)), "head -c 3000000 /dev/zero | tr '\\0' x; exit 5")
+    assert (result.status, len(result.stdout)) == (5, 1_000_000)
+
+
+LOCALLY = """
+import sys
+from anycast_handlers.deadline import Deadline
+from anycast_handlers.errors import OutcomeUnknown
+from anycast_handlers.local import LocalShell
+try:
+    print(LocalShell(Deadline(60.0)).run(sys.argv[1:], timeout=1.0))
+except OutcomeUnknown as error:
+    print(error.why)
+"""
+
+
+def test_a_local_command_that_may_not_be_ended_is_of_unknown_outcome() -> None:
+    """As root's, by sudo: that it goes on is no exit status."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to be somebody who is not")
+    nobody = pwd.getpwnam("nobody")
+    with tempfile.TemporaryDirectory() as name:
+        as_root, pid = Path(name, "as-root"), Path(name, "pid")
+        shutil.copy("/usr/bin/setpriv", as_root)
+        for path, mode in ((as_root, 0o4710), (Path(name), 0o710)):
+            os.chown(path, 0, nobody.pw_gid)
+            path.chmod(mode)
+        script = f"echo $$ >{pid}; exec sleep 90"
+        argv = (str(as_root), "--reuid", "0", "/bin/sh", "-c", script)
+        try:
+            ended = subprocess.run(
+                [sys.executable, "-c", LOCALLY, *argv],
+                user=nobody.pw_uid,
+                group=nobody.pw_gid,
+                extra_groups=[],
+                cwd="/",
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE,
+                check=False,
+            )
+            assert (ended.stdout, ended.stderr) == ("it did not end within 1.0 s\n", "")
+        finally:
+            if pid.exists():
+                os.kill(int(pid.read_text()), signal.SIGKILL)
+
+
 def test_a_command_that_does_not_read_is_of_unknown_outcome(over_ssh: SshShell) -> None:
     with pytest.raises(OutcomeUnknown):
         over_ssh.run(("/bin/sleep", "90"), "x" * 10_000_000, 1.0)
@@ -166,7 +216,7 @@ BACKGROUND = {
 
 @pytest.mark.parametrize("child", BACKGROUND.values(), ids=BACKGROUND.keys())
 def test_a_child_that_keeps_the_streams_open_does_not_delay_the_result(
-    over_ssh: SshShell, child: str
+    shell: Shell, child: str
 ) -> None:
     """What ifup starts may live on, and talk; the bound of the command is far away."""
     script = f'echo done; sh -c "{child}" & echo $! >&2'
@@ -174,7 +224,7 @@ def test_a_child_that_keeps_the_streams_open_does_not_delay_the_result(
     results: list[Result] = []
 
     def run() -> None:
-        results.append(sh(over_ssh, script, 100.0))
+        results.append(sh(shell, script, 100.0))
         done.set()
 
     thread = threading.Thread(target=run, daemon=True)
@@ -183,10 +233,11 @@ def test_a_child_that_keeps_the_streams_open_does_not_delay_the_result(
         assert done.wait(PATIENCE)
         assert results[0].status == 0
         assert results[0].stdout.startswith("done\n")
-        assert sh(over_ssh, "echo still there").stdout == "still there\n"
+        assert sh(shell, "echo still there").stdout == "still there\n"
     finally:
         if results:
-            sh(over_ssh, f"kill -KILL {results[0].stderr.split()[0]}")
+            killed = sh(shell, f"kill -KILL {results[0].stderr.split()[0]}")
+            assert killed.status == 0 or child != BACKGROUND["silent"]
 
 
 def test_the_deadline_of_the_run_bounds_every_command(sshd: Sshd) -> None:

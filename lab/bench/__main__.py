@@ -18,6 +18,7 @@ from lab.lab import Lab
 from . import checks, failover, growth, handler, night, picture, probes
 from .systems import DEFAULTS, SYSTEMS, find
 
+ENOUGH = 10
 PICTURE = Path(__file__).parents[2] / "docs/failover.svg"
 
 
@@ -55,13 +56,13 @@ def _parse() -> tuple[Options, list[str], Path]:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     parser.add_argument("--venv", type=Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--peers", type=Path, required=True, help=argparse.SUPPRESS)
-    parser.add_argument("--runs", type=int, default=10, help="of each thing (10)")
+    parser.add_argument("--runs", type=int, default=ENOUGH, help=f"of each thing ({ENOUGH})")
     parser.add_argument("--smoke", action="store_true", help="one run, as small as it gets")
     parser.add_argument("--output", type=Path, default=Path("bench.json"), help="raw figures")
     parser.add_argument(
         "--picture",
         type=Path,
-        help="draw the failovers there, as SVG (docs/failover.svg, where all systems are measured)",
+        help="draw the failovers there, as SVG (docs/failover.svg, for ten runs of all systems)",
     )
     parser.add_argument("--system", action="append", help="of failover, by its first letters")
     parser.add_argument("questions", nargs="*", metavar="QUESTION", help=", ".join(QUESTIONS))
@@ -73,7 +74,8 @@ def _parse() -> tuple[Options, list[str], Path]:
     chosen = [system.name for system in SYSTEMS if not (given.smoke and system is DEFAULTS)]
     systems = tuple(given.system or chosen)
     runs = 1 if given.smoke else given.runs
-    drawn = given.picture or (None if given.smoke or given.system else PICTURE)
+    is_whole = runs >= ENOUGH and not given.system
+    drawn = given.picture or (PICTURE if is_whole else None)
     options = Options(given.venv, given.peers, runs, given.smoke, systems, drawn)
     return options, given.questions or list(QUESTIONS), given.output
 

@@ -59,6 +59,13 @@ def test_a_file_that_was_forgotten_is_named(icinga: Icinga, missing: str, of: st
         (pool('check = "dns", dns_query = "x.example"'), "key 'address' is missing"),
         (pool('address = "10.99.0.53", check = "pool"'), "check must be one of: dns"),
         (host(f"{{ {VIP}, client = true }}"), "'client' cannot tell which endpoint"),
+        *(
+            (
+                host(f'{{ {VIP}, ssh_keep_open = true, {key} = "/x" }}'),
+                f"the key '{key}' cannot go with ssh_keep_open",
+            )
+            for key in ("ssh_identity", "ssh_known_hosts")
+        ),
         (host('"10.99.0.53"'), 'vars.anycast["resolver"]: must be a dictionary'),
         (host(f"{{ {VIP} }}", head=""), "the host has no address"),
         (host(f"{{ {VIP} }}", head='address = "10.99.0.53"'), "not the anycast address"),

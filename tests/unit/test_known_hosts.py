@@ -27,6 +27,15 @@ def test_the_lines_of_others_are_left_out(tmp_path: Path) -> None:
     assert lines_about(str(file), "192.0.2.11") == own
 
 
+@pytest.mark.parametrize(
+    "line", [f"192.0.2.1 {KEY} 192.0.2.11", f"1192.0.2.11 {KEY}", "# 192.0.2.11"]
+)
+def test_who_is_only_mentioned_is_another(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "known_hosts"
+    file.write_text(f"{line}\n")
+    assert lines_about(str(file), "192.0.2.11") == []
+
+
 def test_a_marker_may_be_about_anybody(tmp_path: Path) -> None:
     file = tmp_path / "known_hosts"
     file.write_text(f"{OTHERS}@revoked * {KEY}\n")

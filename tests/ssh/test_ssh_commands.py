@@ -6,6 +6,7 @@ import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -20,7 +21,7 @@ from anycast_handlers.errors import OutcomeUnknown, Unreachable
 from anycast_handlers.local import LocalShell
 from anycast_handlers.shell import Result, Shell, open_shell
 from anycast_handlers.shell import _Connection as ReconnectingShell
-from anycast_handlers.ssh import SshShell
+from anycast_handlers.ssh import SshShell, _PromptSocket
 
 from tests.ssh.server import HANG_UP, Sshd
 
@@ -274,3 +275,14 @@ def test_a_command_on_this_host_sees_no_environment_and_no_directory_of_ours(
     shown = sh(LocalShell(Deadline(60)), "pwd; env").stdout
     assert shown.startswith("/\n")
     assert "ANYCAST" not in shown
+
+
+def test_what_was_read_ahead_comes_in_its_turn_and_before_the_end() -> None:
+    ours, theirs = socket.socketpair()
+    with _PromptSocket(fileno=ours.detach()) as prompt:
+        prompt.settimeout(PATIENCE)
+        theirs.sendall(b"head")
+        assert prompt.recv(1) == b"h"
+        theirs.sendall(b"next")
+        theirs.close()
+        assert [prompt.recv(64) for _ in range(3)] == [b"ead", b"next", b""]

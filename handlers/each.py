@@ -13,9 +13,9 @@ from .deadline import Deadline
 
 T = TypeVar("T")
 R = TypeVar("R")
-# Sessions at work: a key exchange takes some 50 ms of the interpreter's one processor, and with
-# many at once each of them would take too long.
-AT_WORK = 16
+# Sessions at work: one takes some 10 ms of the interpreter's one processor, and with many at once
+# each of them would take too long; with few, all would wait for those that are far away or slow.
+AT_WORK = 32
 LONGEST_WAIT = 60.0
 OTHER_FILES = 100
 

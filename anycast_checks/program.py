@@ -5,6 +5,7 @@ import os
 import select
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -40,11 +41,9 @@ def run(
     stdin: bytes = b"",
     cwd: str | None = None,
     env: Mapping[str, str] | None = None,
-    leave_rest: bool = False,
+    leave: bool = False,
 ) -> Ended:
     """Run a program to its end, and end it, with all that it has started, where it takes too long.
-
-    What may not be ended, since it is root's, or does not end even so, is left to itself.
 
     Args:
         argv: the program and its arguments; no shell is involved.
@@ -53,7 +52,7 @@ def run(
         stdin: what it may read.
         cwd: its directory; None for ours.
         env: its environment; None for ours.
-        leave_rest: what it has started lives on when it has ended by itself.
+        leave: it is not ended where it takes too long, nor what it has started.
 
     Raises:
         NotStartedError: it could not be started.
@@ -66,11 +65,14 @@ def run(
         status = None
         try:
             cut = _drain(process, kept, until, limit)
-            status = process.poll()
+            # Not asked again: what it said since then is not read.
+            status = process.returncode
         finally:
-            if status is None or not leave_rest:
+            if not leave:
                 _end(process)
         if status is None:
+            # It is waited for, by whom nobody waits for.
+            threading.Thread(target=process.wait, daemon=True).start()
             raise CheckError(f"{os.path.basename(argv[0])} did not end in time")
         stdout, stderr = kept.values()
         return Ended(status, bytes(stdout), bytes(stderr), cut)
@@ -82,13 +84,13 @@ def _started(
 ) -> Iterator["subprocess.Popen[bytes]"]:
     with contextlib.ExitStack() as stack:
         given: int = subprocess.DEVNULL
-        if stdin:
-            # Not a pipe, which would have to be filled while it is read.
-            given = os.memfd_create("stdin")
-            stack.callback(os.close, given)
-            os.write(given, stdin)
-            os.lseek(given, 0, os.SEEK_SET)
         try:
+            if stdin:
+                # Not a pipe, which would have to be filled while it is read.
+                given = os.memfd_create("stdin")
+                stack.callback(os.close, given)
+                os.write(given, stdin)
+                os.lseek(given, 0, os.SEEK_SET)
             process = subprocess.Popen(
                 argv,
                 stdin=given,
@@ -128,15 +130,16 @@ def _drain(
     for number in kept:
         os.set_blocking(number, False)
         poll.register(number, select.POLLIN)
-    open_ends, cut, ended = set(kept), False, False
-    while not ended and (left := until - time.monotonic()) > 0:
+    open_ends, cut = set(kept), False
+    while True:
+        left = until - time.monotonic()
         if not open_ends:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(left)
+                process.wait(max(0.0, left))
             return cut
         # Looked at before its output, so that nothing is missed of what it said.
         ended = process.poll() is not None
-        for number, _ in poll.poll(0 if ended else min(left, _GLANCE) * 1000):
+        for number, _ in poll.poll(0 if ended else max(0.0, min(left, _GLANCE)) * 1000):
             data, is_over = _read(number)
             room = limit - len(kept[number])
             kept[number] += data[:room]
@@ -144,7 +147,8 @@ def _drain(
             if is_over:
                 poll.unregister(number)
                 open_ends.remove(number)
-    return cut
+        if ended or left <= 0:
+            return cut
 
 
 def _read(number: int) -> tuple[bytes, bool]:

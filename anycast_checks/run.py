@@ -35,6 +35,8 @@ class Run:
         """Turn the deadline, SIGTERM and Ctrl-C into `Stopped`, raised in the main thread."""
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
             signal.signal(number, self._stop)
+        # Ignored by who starts us, it would make every program's exit status 0.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self.limit(DEADLINE)
 
     def limit(self, deadline: float) -> None:

@@ -27,6 +27,8 @@ def main() -> NoReturn:
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 - until the end
     signal.signal(signal.SIGTERM, _on_signal)
     signal.signal(signal.SIGINT, _on_signal)  # click would answer Ctrl-C on stderr
+    # Ignored by who starts us, it would make every program's exit status 0.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
         code = _run()
         _ignore_signals()

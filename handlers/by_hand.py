@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .decision import Action, Counted, Decision, Policy, Seen, State, find_guard
+from .decision import HOLD_UNKNOWN, Action, Counted, Decision, Policy, Seen, State, find_guard
 
 
 def decide_withdraw(
@@ -30,6 +30,10 @@ def decide_drill(
         why = "refused: is withdrawn; a drill is for an endpoint that is announced"
         return Decision(Action.REFUSE, "already-withdrawn", why, State.WARNING)
     decision = decide_withdraw(policy, seen, counted, force=False)
+    if decision.action is Action.WITHDRAW and (seen.held or seen.hold_unknown):
+        # The restore at its end would release it, too.
+        why = f"refused: {seen.held or HOLD_UNKNOWN}"
+        return Decision(Action.REFUSE, "held", why, State.WARNING)
     if decision.action is not Action.WITHDRAW or confirmed is State.OK:
         return decision
     if confirmed is None:

@@ -77,6 +77,6 @@ def _announces(fleet: Fleet, vip: Vip, endpoint: Endpoint, deadline: Deadline) -
     soon = Deadline(deadline.left(COMMAND_SECONDS))
     try:
         with open_shell(endpoint, fleet.ssh, soon) as shell:
-            return Site(shell, vip).look().announced
+            return Site(shell, vip).is_announced()
     except HandlerError:
         return False  # who cannot be asked is not counted

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 LATCH_SETTLED = 60.0
 LONGEST_HOLD_DOWN = 3600.0
+HOLD_UNKNOWN = "cannot tell whether it is held"
 NOT_OURS = "not withdrawn by the automation: restore by hand"
 
 
@@ -65,7 +66,8 @@ class Seen(NamedTuple):
     """What a look at the endpoint showed; counts are of the last day, ages in seconds.
 
     ``latch_age`` is None where no latch of this boot is on, ``held`` where there is no hold.
-    ``elsewhere`` names other interfaces that carry the VIP.
+    ``elsewhere`` names other interfaces that carry the VIP. ``hold_unknown`` is where it cannot be
+    told whether there is a hold.
     """
 
     announced: bool
@@ -74,6 +76,7 @@ class Seen(NamedTuple):
     restores: int = 0
     held: Held | None = None
     elsewhere: str = ""
+    hold_unknown: bool = False
 
 
 class Counted(NamedTuple):
@@ -168,7 +171,9 @@ def _decide_too_few(policy: Policy, seen: Seen | None, counted: Counted | None) 
 
     Of two monitoring hosts that raced, the one that should have taken it back may be dead.
     """
-    if seen is None or seen.announced or seen.latch_age is None or seen.held or policy.downtime:
+    if seen is None or seen.announced or seen.latch_age is None or policy.downtime:
+        return None
+    if seen.held or seen.hold_unknown:
         return None
     if counted is None or counted.others is None or counted.others >= counted.floor:
         return None
@@ -249,6 +254,8 @@ def _decide_settled(policy: Policy, seen: Seen, counted: Counted | None) -> Deci
             odd = " while it was withdrawn: withdraw it again, or release it"
         severity = State.WARNING if odd else State.OK
         return Decision(action, "held", f"{seen.held}{odd}", severity)
+    if seen.hold_unknown:
+        return Decision(action, "held", HOLD_UNKNOWN, State.WARNING)
     if counted and counted.others is None:
         return Decision(action, "announced", _powerless(counted), State.WARNING)
     if policy.unwatched:
@@ -268,6 +275,8 @@ def _awaited(policy: Policy, seen: Seen) -> Decision | None:
     if seen.held:
         over = ", and that hold has expired: release it" if seen.held.expired else ""
         return wait("held", f"{seen.held}{over}")
+    if seen.hold_unknown:
+        return wait("held", HOLD_UNKNOWN)
     if policy.downtime:
         return wait("downtime", "in downtime: restores after it")
     if seen.latch_age is None:

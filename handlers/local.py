@@ -36,11 +36,13 @@ class LocalShell:
                 stdin=stdin.encode(),
                 cwd="/",
                 env=ENVIRONMENT,
-                leave_rest=True,
+                leave=True,
             )
         except NotStartedError as error:
             return Result(NOT_FOUND, "", str(error))
         except CheckError as error:
             raise OutcomeUnknown(argv, f"it did not end within {seconds:.1f} s") from error
+        if ended.status < 0:
+            raise OutcomeUnknown(argv, f"signal {-ended.status} ended it")
         stdout, stderr = (said.decode(errors="replace") for said in (ended.stdout, ended.stderr))
         return Result(ended.status, stdout, stderr)

@@ -11,6 +11,7 @@ from .decision import Held, Seen
 from .errors import CommandFailed, OutcomeUnknown
 from .flavour import Argv
 from .fleet import Vip
+from .gate.refusal import GateRefused, is_refused
 from .latch import Hold, Latch
 from .shell import Answer, Result
 
@@ -18,8 +19,7 @@ ADDRESSES: Argv = ("/sbin/ip", "-json", "address", "show")
 BOOT_ID, UPTIME = "/proc/sys/kernel/random/boot_id", "/proc/uptime"
 BOOT: Argv = ("/usr/bin/head", "-v", BOOT_ID, UPTIME)
 MISSING, UNHEARD = "No such file or directory", "nothing was heard of it"
-# Of a hold that cannot be read. All else is a disk that fails, and that must not keep a dead
-# endpoint in the routing.
+# Of a hold that cannot be read, and counts. All else is a disk that fails.
 HIDES_AN_ORDER = {
     "Permission denied",
     "Operation not permitted",
@@ -34,8 +34,10 @@ HIDES_AN_ORDER = {
 class Look:
     """Addresses as (interface, address/length), uptime in seconds, and the two notes.
 
-    ``trouble`` says what could not be read without making the look useless; ``labels`` are those
-    of the loopback's addresses, as (label, address).
+    ``hold_unknown`` is where it cannot be told whether there is a hold: then the VIP may be taken
+    away, since a disk that fails must not keep a dead endpoint in the routing, and nothing else may
+    be done. ``trouble`` says what could not be read without making the look useless; ``labels`` are
+    those of the loopback's addresses, as (label, address).
     """
 
     addresses: frozenset[tuple[str, str]]
@@ -44,6 +46,7 @@ class Look:
     uptime: float
     latch: Latch
     hold: Hold | None = None
+    hold_unknown: bool = False
     trouble: str = ""
     labels: frozenset[tuple[str, str]] = frozenset()
 
@@ -97,10 +100,18 @@ class Look:
             expired = hold.has_expired(clock)
             held = Held(hold.by, hold.reason, hold.announced, expired, unreadable)
         elsewhere = ", ".join(self.elsewhere)
-        return Seen(self.announced, self.latch_age, withdrawals, restores, held, elsewhere)
+        return Seen(
+            self.announced,
+            self.latch_age,
+            withdrawals,
+            restores,
+            held,
+            elsewhere,
+            hold_unknown=self.hold_unknown,
+        )
 
     def _on_lo(self, address: str) -> bool:
-        return any(i == "lo" and a.split("/")[0] == address for i, a in self.addresses)
+        return _is_on_lo(self.addresses, address)
 
 
 def notes_argv(vip: Vip) -> Argv:
@@ -116,30 +127,59 @@ def read(vip: Vip, shown: Result, booted: Result, noted: Answer) -> Look:
         vip: what is looked at.
         shown: the addresses.
         booted: the boot.
-        noted: the notes, or why they were not heard of: a disk that hangs must not keep a dead
-            endpoint in the routing.
+        noted: the notes, or why they were not heard of.
 
     Raises:
         CommandFailed: it cannot be told what the addresses or the boot are.
     """
+    addresses, labels = _on_interfaces(shown)
     facts = _files(booted.stdout)
     try:
         boot_id, uptime = facts[BOOT_ID].strip(), float(facts[UPTIME].split()[0])
+    except (LookupError, ValueError) as error:
+        raise CommandFailed(BOOT, booted.status, f"cannot be read: {error!r}") from error
+    latch, hold, unknown, troubles = _notes(vip, noted)
+    trouble = "; ".join(troubles)
+    return Look(addresses, vip.address, boot_id, uptime, latch, hold, unknown, trouble, labels)
+
+
+def is_announced(vip: Vip, shown: Result) -> bool:
+    """Read from the addresses alone whether the VIP is announced; raises as read does."""
+    return _is_on_lo(_on_interfaces(shown)[0], vip.address)
+
+
+def _is_on_lo(addresses: frozenset[tuple[str, str]], address: str) -> bool:
+    return any(i == "lo" and a.split("/")[0] == address for i, a in addresses)
+
+
+def _on_interfaces(shown: Result) -> tuple[frozenset[tuple[str, str]], frozenset[tuple[str, str]]]:
+    if shown.status != 0:
+        raise CommandFailed(ADDRESSES, shown.status, shown.stderr)
+    try:
         interfaces = json.loads(shown.stdout)
-        addresses, labels = _addresses(interfaces), _labels(interfaces)
+        return _addresses(interfaces), _labels(interfaces)
     except (LookupError, ValueError, TypeError, RecursionError) as error:
         raise CommandFailed(ADDRESSES, shown.status, f"cannot be read: {error!r}") from error
-    latch, hold, troubles = _notes(vip, noted)
-    trouble = "; ".join(troubles)
-    return Look(addresses, vip.address, boot_id, uptime, latch, hold, trouble, labels)
 
 
-def _notes(vip: Vip, noted: Answer) -> tuple[Latch, Hold | None, list[str]]:
+def tells_of_notes(noted: Answer) -> bool:
+    """Whether an answer says anything about the notes; it may then be asked for once more."""
     if isinstance(noted, OutcomeUnknown):
-        return Latch(), None, [str(noted)]
+        return False
+    return is_refused(noted) or notes.DIRECTORY in noted.stdout + noted.stderr
+
+
+def _notes(vip: Vip, noted: Answer) -> tuple[Latch, Hold | None, bool, list[str]]:
+    argv = notes_argv(vip)
+    if isinstance(noted, OutcomeUnknown):
+        return Latch(), None, True, [str(noted)]
+    if is_refused(noted):
+        return Latch(), notes.UNREADABLE_HOLD, False, [str(GateRefused(argv))]
+    if not tells_of_notes(noted):
+        return Latch(), None, True, [str(CommandFailed(argv, noted.status, noted.stderr))]
     files = _files(noted.stdout)
-    latch_path, hold_path = notes.latch_path(vip.address), notes.hold_path(vip.address)
-    latch, hold, troubles = Latch(), None, []
+    latch_path, hold_path = argv[-2:]
+    latch, hold, unknown, troubles = Latch(), None, False, []
     text, why = _note(latch_path, files, noted.stderr)
     if text is not None:
         try:
@@ -153,8 +193,11 @@ def _notes(vip: Vip, noted: Answer) -> tuple[Latch, Hold | None, list[str]]:
         hold = notes.parse_hold(text)
     elif why:
         troubles.append(f"{hold_path} cannot be read: {why}")
-        hold = notes.UNREADABLE_HOLD if why in HIDES_AN_ORDER else None
-    return latch, hold, troubles
+        if why in HIDES_AN_ORDER:
+            hold = notes.UNREADABLE_HOLD
+        else:
+            unknown = True
+    return latch, hold, unknown, troubles
 
 
 def _note(path: str, files: dict[str, str], complaints: str) -> tuple[str | None, str]:

@@ -23,6 +23,7 @@ class Notebook:
         self._request = request
         self._latch_path = latch_path(request.vip.address)
         self._hold_path = hold_path(request.vip.address)
+        self._has_placed = False
 
     def put_latch_on(self, before: Look, reason: str) -> str:
         """Note a withdrawal."""
@@ -78,13 +79,17 @@ class Notebook:
             return f"no hold was placed: {error}"
         until = clock + seconds if seconds else None
         hold = Hold(clock, until, signature(), clean(reason, 120), announced)
-        return self._site.write_note(self._hold_path, hold.render())
+        trouble = self._site.write_note(self._hold_path, hold.render())
+        self._has_placed = not trouble
+        return trouble
 
     def take_hold_back(self, before: Look) -> str:
         """Leave the hold as it was before a withdrawal by hand that has not worked.
 
-        One that could not be read has been written over, and stays a hold that says so.
+        One that could not be read has been written over, and what is there now stays.
         """
+        if not self._has_placed or before.hold_unknown:
+            return ""
         if before.hold is None:
             return self.remove_hold()
         return self._site.write_note(self._hold_path, before.hold.render())

@@ -171,8 +171,16 @@ class _Connection:
         if in_time.passed:
             return answers
         # Lost with the connection, or by a signal, and not for want of time.
-        pairs = zip(queries, answers, strict=True)
-        return [_ask(self, q) if isinstance(a, OutcomeUnknown) else a for q, a in pairs]
+        lost = [q for q, a in zip(queries, answers, strict=True) if isinstance(a, OutcomeUnknown)]
+        if not lost:
+            return answers
+        # The first brings a lost connection back; the others then go at the same time.
+        first, others = _ask(self, lost[0]), lost[1:]
+        try:
+            again = iter([first, *(self._shell.ask_all(others) if others else [])])
+        except Unreachable:
+            again = iter([first, *(_ask(self, q) for q in others)])
+        return [next(again) if isinstance(a, OutcomeUnknown) else a for a in answers]
 
     def close(self) -> None:
         """Close the connection."""

@@ -25,13 +25,14 @@ def command(file: str, /, vip: str, endpoint: str | None, reason: str) -> int:
     def remove(site: Site) -> str:
         look = site.look()
         hold = look.hold
-        if hold is None:
+        if hold is None and not look.hold_unknown:
             return "was not held"
         trouble = Notebook(site, request).remove_hold()
         if trouble:
-            raise HandlerError(f"still held: {trouble}")
+            raise HandlerError(f"{'still held' if hold else 'perhaps held'}: {trouble}")
         ours = not look.announced and look.latch_age is not None
         follows = ", and is restored once it is well" if ours else ""
-        return f"released{follows}; it was held by {hold.by}"
+        by = f"it was held by {hold.by}" if hold else f"if it was held: {look.trouble}"
+        return f"released{follows}; {by}"
 
     return on_each(fleet, request, endpoints, remove)

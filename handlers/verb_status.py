@@ -38,6 +38,11 @@ class _Row:
     in_ospf: bool | None = None
     error: str = ""
 
+    @property
+    def trouble(self) -> str:
+        """What could not be seen."""
+        return self.error or clean(self.look.trouble if self.look else "")
+
     def document(self) -> dict[str, Any]:
         latch = hold = None
         if self.look and self.look.latch_age is not None:
@@ -56,7 +61,7 @@ class _Row:
             "in_ospf": self.in_ospf,
             "latch": latch,
             "hold": hold,
-            "error": self.error or None,
+            "error": self.trouble or None,
         }
 
     def cells(self) -> tuple[str, ...]:
@@ -78,11 +83,12 @@ class _Row:
         if self.look.hold:
             held = f"{self.look.hold.by}: {self.look.hold.reason}"
             said[held] = "withdrawn and held" if held in said else "held"
-        return [f"{what} by {whom}" for whom, what in said.items()]
+        lines = [f"{what} by {whom}" for whom, what in said.items()]
+        return [*lines, self.trouble] if self.trouble else lines
 
     def _hold(self, look: Look) -> str:
         if look.hold is None:
-            return "-"
+            return "?" if look.hold_unknown else "-"
         if look.hold.has_expired(self.clock):
             return "expired"
         return "held" if look.hold.until is None else f"{age(look.hold.until - self.clock)} left"
@@ -110,7 +116,7 @@ def command(file: str, /, vip: str | None, *, watch: bool, as_json: bool) -> int
             if os.path.exists(fleet.paths.stop):
                 click.secho(f"{fleet.paths.stop} exists: the automation only looks", fg="yellow")
         if not watch:
-            return TRIED_AND_FAILED if any(row.error for row in rows) else DONE
+            return TRIED_AND_FAILED if any(row.trouble for row in rows) else DONE
         time.sleep(WATCH_SECONDS)
 
 

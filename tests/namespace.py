@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +108,17 @@ def namespace() -> Iterator[Namespace]:
                 raise PermissionError(f"no namespace: {process.stderr.read().strip()}")
             yield Namespace(process.pid)
         finally:
+            _end_all_in(process.pid)
             process.kill()
+
+
+def _end_all_in(pid: int) -> None:
+    """End what the handler has left to itself there."""
+    own = os.readlink(f"/proc/{pid}/ns/net")
+    for directory in Path("/proc").glob("[0-9]*"):
+        with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+            if int(directory.name) != pid and os.readlink(directory / "ns/net") == own:
+                os.kill(int(directory.name), signal.SIGKILL)
 
 
 def write(file: Path, text: str, mode: int = 0o755) -> str:

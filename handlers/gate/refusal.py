@@ -15,7 +15,8 @@ class GateRefused(HandlerError):  # noqa: N818 - says what it is
 
     def __init__(self, argv: Sequence[str]) -> None:
         self.what = f"the forced command there refuses `{' '.join(argv)}`"
-        super().__init__(f"{self.what}: install anew what `anycast-handler gate` prints")
+        # The command last, since it is what may be cut off.
+        super().__init__(f"install anew what `anycast-handler gate` prints: {self.what}")
 
 
 class GatedShell:
@@ -27,11 +28,12 @@ class GatedShell:
 
     def run(self, argv: Sequence[str], stdin: str = "", timeout: float = COMMAND_SECONDS) -> Result:
         """Run one command to its end; see Shell.run, and raises GateRefused."""
-        return let_through(argv, self._shell.run(argv, stdin, timeout))
+        ended = self._shell.run(argv, stdin, timeout)
+        if is_refused(ended):
+            raise GateRefused(argv)
+        return ended
 
 
-def let_through(argv: Sequence[str], ended: Result) -> Result:
-    """Return how a command ended, where it was let through; raises GateRefused."""
-    if ended.status == STATUS and SAYS in ended.stderr:
-        raise GateRefused(argv)
-    return ended
+def is_refused(ended: Result) -> bool:
+    """Whether a command was not let through."""
+    return ended.status == STATUS and SAYS in ended.stderr

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -100,6 +100,16 @@ class TestFloor:
             code, said = scene.event("CRITICAL")
         assert (code, scene.is_announced()) == (0, False), said
         assert "not verified in OSPF" in said
+
+    def test_peers_whose_notes_cannot_be_seen_are_counted(self, scene: Scene) -> None:
+        scene.set_fleet(scene.fleet.replace("hold_down = 0", 'hold_down = 0\ncount_by = "peers"'))
+        scene.ns1.resolver.kill()
+        with ExitStack() as stack:
+            for name in ("ns2", "ns3"):
+                other = scene.lab.endpoint(name).host
+                stack.enter_context(replaced(other, "/usr/bin/head", "#!/bin/sh\nexit 1\n"))
+            code, said = scene.event("CRITICAL")
+        assert (code, scene.is_announced()) == (0, False), said
 
 
 class TestTwoMonitoringHosts:

@@ -9,6 +9,7 @@ import pytest
 from tests.lab.icinga_alone import VIP, Icinga, host, needs_icinga, pool
 
 pytestmark = needs_icinga
+KEPT = 'address = "192.0.2.11", vars.anycast_ssh_keep_open = true'
 
 
 def refusal(icinga: Icinga, hosts: str) -> str:
@@ -61,7 +62,7 @@ def test_a_file_that_was_forgotten_is_named(icinga: Icinga, missing: str, of: st
         (host(f"{{ {VIP}, client = true }}"), "'client' cannot tell which endpoint"),
         *(
             (
-                host(f'{{ {VIP}, ssh_keep_open = true, {key} = "/x" }}'),
+                host(f'{{ {VIP}, {key} = "/x" }}', head=KEPT),
                 f"the key '{key}' cannot go with ssh_keep_open",
             )
             for key in ("ssh_identity", "ssh_known_hosts")
@@ -150,6 +151,24 @@ def test_what_would_be_left_out_is_refused_at_load(
 ) -> None:
     """An option that Icinga would drop, or a variable that nothing reads, stops the reload."""
     assert complaint in refusal(icinga, hosts)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        'ssh_identity = "/x", ssh_keep_open = false',
+        'ssh_identity = "/x", ssh_user = "other"',
+        'ssh_identity = "/x", ssh_port = 2222',
+        'ssh_identity = "/x", transport = "nrpe"',
+        'ssh_identity = "/of-all"',
+    ],
+)
+def test_a_key_that_shares_no_connection_with_others_is_accepted(
+    icinga: Icinga, settings: str
+) -> None:
+    head = f'{KEPT}, vars.anycast_ssh_identity = "/of-all"'
+    result = icinga.validate(host(f"{{ {VIP}, {settings} }}", head=head))
+    assert result.returncode == 0, result.stdout
 
 
 def test_macros_that_exist_and_real_switches_are_accepted(icinga: Icinga) -> None:

@@ -61,6 +61,7 @@ def test_the_guards_are_those_of_the_automation_and_force_overrides_them_by_name
 
 
 def test_a_drill_overrides_nothing_and_is_for_what_is_healthy() -> None:
+    """A hold that protects nothing any more is a person's nevertheless."""
     for policy, hold, counted in ANNOUNCED_CASES:
         seen = ANNOUNCED._replace(held=hold)
         plain = decide_withdraw(policy, seen, counted, force=False)
@@ -68,10 +69,18 @@ def test_a_drill_overrides_nothing_and_is_for_what_is_healthy() -> None:
             drill = decide_drill(policy, seen, counted, confirmed)
             if plain.action is not Action.WITHDRAW:
                 assert drill == plain
+            elif hold:
+                assert (drill.action, drill.rule) == (Action.REFUSE, "held")
             elif confirmed is None:
                 assert drill.action is Action.CONFIRM
             else:
                 assert (drill.action is Action.WITHDRAW) == (confirmed is OK)
+
+
+def test_what_may_be_held_is_not_drilled() -> None:
+    seen = ANNOUNCED._replace(hold_unknown=True)
+    assert decide_withdraw(NONE, seen, ENOUGH, force=False).action is Action.WITHDRAW
+    assert decide_drill(NONE, seen, ENOUGH, OK).action is Action.REFUSE
 
 
 @pytest.mark.parametrize("seen", WITHDRAWN)

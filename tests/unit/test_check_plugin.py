@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from pathlib import Path
@@ -88,6 +89,17 @@ def test_one_that_dies_is_unknown(ask: Ask, run: str, says: str) -> None:
     """An interpreter that does not find its script ends with 2, which is no CRITICAL."""
     seen = plugin(ask, run)
     assert (seen.code, says in seen.text) == (3, True), seen.text
+
+
+def test_who_starts_the_check_may_have_ignored_the_end_of_children() -> None:
+    """Its exit status would be lost with it, and read as 0."""
+    said = "print('dead'); import sys; sys.exit(2)"
+    seen = check_anycast(
+        *("plugin", "-H", "127.0.0.1", "--tries", "1"),
+        *("--", sys.executable, "-c", said, "{address}"),
+        preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN),
+    )
+    assert seen.code == 2
 
 
 def test_one_that_hangs_is_ended_with_all_that_it_started(ask: Ask, tmp_path: Path) -> None:

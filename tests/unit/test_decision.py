@@ -31,14 +31,15 @@ SPACED = Counted(3, 2, 5, "", 1.5)
 # around the second hold-down of 120 s.
 AGES = ((None, 1), (0.0, 1), (59.9, 1), (60.0, 1), (60.1, 1), (119.9, 2), (120.0, 2))
 HOLDS = (None, *(Held("anna", "", was, over) for was in (True, False) for over in (True, False)))
+ORDERS = ((None, True), *((hold, False) for hold in HOLDS))
 SEEN = (
     None,
     *(
-        Seen(announced, age, withdrawals, restores, hold)
+        Seen(announced, age, withdrawals, restores, hold, hold_unknown=unknown)
         for announced in (True, False)
         for age, withdrawals in AGES
         for restores in (2, 3)
-        for hold in HOLDS
+        for hold, unknown in ORDERS
     ),
 )
 POLICIES = tuple(
@@ -110,6 +111,7 @@ def restores(case: Case) -> None:
     assert not seen.announced
     assert seen.latch_age is not None
     assert seen.held is None
+    assert not seen.hold_unknown
     assert not policy.downtime
     too_few = (
         case.counted is not None
@@ -156,6 +158,7 @@ def must_restore(case: Case) -> None:
         seen is None
         or seen.announced
         or seen.held
+        or seen.hold_unknown
         or seen.latch_age is None
         or policy.stopped
         or policy.downtime
@@ -360,6 +363,33 @@ ROWS = {
         ENOUGH,
         OK,
         "held",
+        WARNING,
+    ),
+    "announced, cannot tell whether it is held": (
+        OK,
+        NONE,
+        ANNOUNCED._replace(hold_unknown=True),
+        ENOUGH,
+        OK,
+        "held",
+        WARNING,
+    ),
+    "withdrawn, cannot tell whether it is held": (
+        OK,
+        NONE,
+        WITHDRAWN._replace(hold_unknown=True),
+        BELOW,
+        OK,
+        "held",
+        WARNING,
+    ),
+    "failed, cannot tell whether it is held": (
+        CRITICAL,
+        NONE,
+        ANNOUNCED._replace(hold_unknown=True),
+        ENOUGH,
+        CRITICAL,
+        "withdraw",
         WARNING,
     ),
     "announced, held withdrawn": (

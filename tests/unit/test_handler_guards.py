@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
 
-from tests.handler import Monitor
+from tests.handler import Monitor, place
 from tests.namespace import VIP, Namespace
 
 LATCH = f"/var/lib/anycast/{VIP}.latch.json"
@@ -211,6 +212,43 @@ def test_a_hold_file_that_makes_no_sense_is_an_alert_until_it_is_released(
     assert monitor.enforce("OK")[0] == 0
 
 
+def spoil(host: Namespace) -> None:
+    """Make the hold a file that can be opened and not read: an input/output error."""
+    host.run("ln", "-sfn", "/proc/self/mem", HOLD)
+
+
+def test_what_a_failing_disk_says_of_a_hold_stops_no_withdrawal_and_every_restore(
+    host: Namespace, monitor: Monitor
+) -> None:
+    monitor.configure("hold_down = 0")
+    spoil(host)
+    code, output = monitor.enforce("OK")
+    assert (code, "cannot tell whether it is held" in output) == (1, True)
+    assert monitor.event("CRITICAL")[0] == 0
+    assert not announced(host)
+    monitor.check_says("OK", 0)
+    host.ospf(others=0)
+    code, output = monitor.enforce("OK")
+    assert (code, "cannot tell whether it is held" in output) == (1, True)
+    assert not announced(host)
+    code, output = monitor.run("release", "resolver", "ns1")
+    assert (code, "released, and is restored once it is well; if it was held: " in output) == (
+        0,
+        True,
+    )
+    assert monitor.enforce("OK")[0] == 2
+    assert announced(host)
+
+
+def test_status_says_what_it_could_not_see(host: Namespace, monitor: Monitor) -> None:
+    spoil(host)
+    code, output = monitor.run("status", "resolver")
+    assert code == 2
+    assert f"{HOLD} cannot be read: Input/output error" in output
+    row = json.loads(monitor.run("status", "resolver", "--json")[1])[0]
+    assert (row["hold"], "Input/output error" in row["error"]) == (None, True)
+
+
 def test_what_is_held_withdrawn_is_not_restored_and_its_end_is_an_alert(
     host: Namespace, monitor: Monitor
 ) -> None:
@@ -276,6 +314,26 @@ def test_what_is_taken_back_leaves_a_persons_hold(host: Namespace, monitor: Moni
     code, output = monitor.event("CRITICAL")
     assert (code, "withdrawn and restored by" in output, announced(host)) == (1, True, True)
     assert host.run("cat", HOLD) == order
+
+
+def test_a_hold_that_was_not_seen_survives_a_withdrawal_by_hand_that_is_taken_back(
+    host: Namespace, monitor: Monitor
+) -> None:
+    spoil(host)
+    host.ospf(others=2, others_withdrawn=0)
+    code, output = withdraw_by_hand(monitor)
+    assert (code, "withdrawn and restored by" in output, announced(host)) == (1, True, True)
+    assert has(host, HOLD)
+
+
+def test_who_starts_the_handler_may_have_ignored_the_end_of_children(
+    host: Namespace, monitor: Monitor
+) -> None:
+    code, output = monitor.run(
+        *("event", *place("CRITICAL", "HARD")),
+        preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN),
+    )
+    assert (code, announced(host)) == (0, False), output
 
 
 def withdraw_by_hand(monitor: Monitor) -> tuple[int, str]:

@@ -70,7 +70,10 @@ object Host "{place.name}" {{
 
 @dataclass(frozen=True)
 class Service:
-    """A service as Icinga sees it now; ``checked`` is the epoch of its last check, 0 for none."""
+    """A service as Icinga sees it now.
+
+    ``checked`` is the epoch of its last check, 0 for none, and ``seconds`` what that took.
+    """
 
     host: str
     name: str
@@ -79,6 +82,7 @@ class Service:
     attempt: int
     output: str
     checked: float
+    seconds: float
 
 
 class Icinga:
@@ -225,4 +229,5 @@ def _service(attributes: Mapping[str, Any]) -> Service:
         attempt=int(attributes["check_attempt"]),
         output=str(result.get("output", "")),
         checked=max(0.0, float(attributes["last_check"])),
+        seconds=float(result.get("execution_end", 0)) - float(result.get("execution_start", 0)),
     )

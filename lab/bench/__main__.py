@@ -53,7 +53,14 @@ def main() -> int:
 
 
 def _parse() -> tuple[Options, list[str], Path]:
-    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
+    what = [f"  {name:<10}{question.__doc__}" for name, question in QUESTIONS.items()]
+    whose = [f"  {system.name}" for system in SYSTEMS]
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="\n".join(["questions, each anew:", *what, "", "systems of failover:", *whose]),
+    )
     parser.add_argument("--venv", type=Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--peers", type=Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--runs", type=int, default=ENOUGH, help=f"of each thing ({ENOUGH})")
@@ -90,12 +97,16 @@ def _failover(options: Options) -> Any:
         for system in systems:
             minute = turn == 0 and not options.smoke
             run = failover.measure(
-                system, options.venv, options.peers, minute=minute, settle=settle
+                system,
+                options.venv,
+                options.peers,
+                share=(turn + 0.5) / options.runs,
+                minute=minute,
+                settle=settle,
             )
             print(f"  {turn + 1}  {system.name:<28}{run.seconds:6.2f} s", flush=True)
             runs.append(run)
-    print(failover.table(runs))
-    print(failover.stages_table(runs))
+    print(failover.table(runs), failover.stages_table(runs), sep="\n\n")
     if options.picture:
         options.picture.write_text(picture.draw(runs))
     return runs

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import statistics
 import subprocess
 import time
@@ -25,6 +24,18 @@ SETTLE_SECONDS = 7.0
 CALM_SECONDS = 3.0
 LONGEST_SECONDS = 90.0
 MINUTE = 60.0
+# Prints when a query comes by the loopback, as those of probes do, and of nobody else.
+NEXT_PROBE = """
+import socket, time
+heard = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800))
+heard.bind(("lo", 0x0800))
+while True:
+    packet = heard.recv(65535)
+    after = 4 * (packet[0] & 15)
+    if packet[9] == socket.IPPROTO_UDP and packet[after + 2 : after + 4] == bytes((0, 53)):
+        break
+print(time.time())
+"""
 
 
 @dataclass(frozen=True)
@@ -51,9 +62,25 @@ class Failover:
 
 
 def measure(
-    system: System, venv: Path, peers: Path, *, minute: bool, settle: float = SETTLE_SECONDS
+    system: System,
+    venv: Path,
+    peers: Path,
+    *,
+    share: float,
+    minute: bool,
+    settle: float = SETTLE_SECONDS,
 ) -> Failover:
-    """Build a lab, let the system watch it, kill a resolver under load."""
+    """Build a lab, let the system watch it, kill a resolver under load.
+
+    Args:
+        system: which.
+        venv: ours.
+        peers: theirs.
+        share: of the interval between two probes, from a probe to the kill: by chance alone the
+            median of ten runs would be good to 0.15 s.
+        minute: whether to watch for a minute more.
+        settle: seconds before all that.
+    """
     with Lab(venv=venv, hold_down=300) as lab:
         system.start(lab, peers)
         system.wait_until_ready(lab)
@@ -62,17 +89,17 @@ def measure(
         timeline = Timeline(lambda _event: None)
         watcher = Watcher(lab, ENDPOINTS[0].name, timeline)
         try:
-            return _fail(system, lab, timeline, minute=minute)
+            return _fail(system, lab, timeline, share, minute=minute)
         finally:
             watcher.stop()
             timeline.stop()
 
 
-def _fail(system: System, lab: Lab, timeline: Timeline, *, minute: bool) -> Failover:
+def _fail(system: System, lab: Lab, timeline: Timeline, share: float, *, minute: bool) -> Failover:
     load = Load(lab.client, rate=RATE)
     wait_until(lambda: _instances(load.queries()) == len(ENDPOINTS), "all answer", 20)
-    # Without chance it would always be the same moment between two probes of one system.
-    time.sleep(random.uniform(0, system.interval))  # noqa: S311
+    probed = _next_probe(lab)
+    time.sleep(max(0.0, probed + share * system.interval - time.time()))
     killed = time.time()
     lab.endpoint("ns1").resolver.kill()
     rest = tuple(place.name for place in ENDPOINTS[1:])
@@ -103,9 +130,14 @@ def table(runs: list[Failover]) -> str:
         f"{'':<27}{'lost query, s':^15}{'peer':>7}{'lost':^15}{'after it':>16}",
         f"{'':<27}{'median':>7}{'worst':>8}{'':7}{'median':>7}{'worst':>8}{'changes':>10}{'lost':>6}",
     ]
-    for name in names:
+    # Equal ones beside each other, in the order in which they came.
+    apart = {run.system: run.retry for run in runs}
+    groups = list(dict.fromkeys(apart.values()))
+    for apart_by, name in ((g, n) for g in groups for n in names if apart[n] == g):
+        heading = f"{apart_by:g} s between the samples"
+        lines += [] if heading in lines else [heading]
         own = [run for run in runs if run.system == name]
-        equal = best.get(own[0].retry)
+        equal = best.get(apart_by)
         ratio = f"{medians[name] / equal:.2f}" if equal else "-"
         lost = [len(run.lost) for run in own]
         lines.append(
@@ -119,14 +151,20 @@ def table(runs: list[Failover]) -> str:
 
 def stages_table(runs: list[Failover]) -> str:
     """Write where the time of ours goes: the median of each stage, in the order of the stages."""
-    lines = []
-    for name in dict.fromkeys(run.system for run in runs if len(run.stages) > 1):
-        own = [run.stages for run in runs if run.system == name]
-        lines.append(f"{name}, medians of seconds from the kill")
-        for stage in own[0]:
-            at = [stages[stage] for stages in own if stage in stages]
-            lines.append(f"  {statistics.median(at):6.2f}  {stage}")
+    of = {run.system: run.stages for run in runs if len(run.stages) > 1}
+    titles = {name: name.removeprefix("ours, ") for name in of}
+    lines = [f"{'seconds from the kill, medians':<34}" + "".join(map(_column, titles.values()))]
+    for stage in next(iter(of.values()), ()):
+        line = f"{stage:<34}"
+        for name, title in titles.items():
+            at = [run.stages[stage] for run in runs if run.system == name and stage in run.stages]
+            line += f"{statistics.median(at):>{len(_column(title))}.2f}"
+        lines.append(line)
     return "\n".join(lines)
+
+
+def _column(title: str) -> str:
+    return f"{title:>{max(8, len(title) + 2)}}"
 
 
 def _stages(lab: Lab, timeline: Timeline, killed: float) -> dict[str, float]:
@@ -145,9 +183,15 @@ def _stages(lab: Lab, timeline: Timeline, killed: float) -> dict[str, float]:
         "failure confirmed, latch written": commands[0]["at"],
         "ifdown sent": commands[-1]["at"],
         "address off lo": gone,
-        "route gone from the router's kernel": route,
+        "route gone from the router": route,
     }
     return {stage: round(moment - killed, 3) for stage, moment in at.items()}
+
+
+def _next_probe(lab: Lab) -> float:
+    """Wait for a probe of the endpoint, and say when it came, in seconds since the epoch."""
+    argv = ["python3", "-I", "-c", NEXT_PROBE]
+    return float(lab.endpoint("ns1").host.run(argv, check=True, timeout=LONGEST_SECONDS).stdout)
 
 
 def _worst(figures: list[int | None]) -> str:

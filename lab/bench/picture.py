@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterable
 from html import escape
@@ -11,6 +12,7 @@ from .failover import Failover
 WIDTH, ROW, LEFT, RIGHT, TOP, BOTTOM = 760, 44, 200, 20, 50, 44
 STEP = 0.25
 FONT = 'font-family="sans-serif" font-size="12"'
+SCALE = "Height: lost in a quarter of a second (mean); dot: median of the ends"
 COLOURS = ("#1b6ca8", "#a23b3b")
 
 
@@ -21,7 +23,7 @@ def draw(runs: list[Failover]) -> str:
     """
     names = list(dict.fromkeys(run.system for run in runs))
     peers = [run.seconds for run in runs if not run.system.startswith("ours")]
-    end = max(peers or [run.seconds for run in runs]) + 1.0
+    end = math.ceil((max(peers or [run.seconds for run in runs]) + 1.0) / STEP) * STEP
     scale = (WIDTH - LEFT - RIGHT) / end
     height = TOP + ROW * len(names) + BOTTOM
     most = max(max(_lost(_of(runs, name), end)) for name in names) or 1.0
@@ -29,7 +31,9 @@ def draw(runs: list[Failover]) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" {FONT}>',
         f'<rect width="{WIDTH}" height="{height}" fill="white"/>',
         _text(10, 22, "Queries lost after a resolver was killed", 'font-size="15"'),
-        _text(10, 40, f"{len(_of(runs, names[0]))} runs each; the dot is the median of the ends"),
+        _text(
+            10, 40, f"{len(_of(runs, names[0]))} runs each: ours in blue, others in red. {SCALE}"
+        ),
     ]
     for number, name in enumerate(names):
         own = _of(runs, name)
@@ -47,9 +51,12 @@ def draw(runs: list[Failover]) -> str:
             f'<polygon points="{" ".join(points)}" fill="{colour}" fill-opacity="0.55"/>',
             f'<line x1="{LEFT}" y1="{base}" x2="{WIDTH - RIGHT}" y2="{base}" stroke="#999"/>',
         ]
+        x = LEFT + min(median, end) * scale
         if median <= end:
-            x = LEFT + median * scale
             parts.append(f'<circle cx="{x:.1f}" cy="{base}" r="4" fill="{colour}"/>')
+        else:
+            goes_on = f'text-anchor="end" font-weight="bold" fill="{colour}"'
+            parts.append(_text(x, base - ROW / 2, "goes on \u2192", goes_on))
     return "\n".join([*parts, *_axis(end, scale, height), "</svg>", ""])
 
 
@@ -68,7 +75,7 @@ def _of(runs: list[Failover], name: str) -> list[Failover]:
 
 
 def _lost(runs: list[Failover], end: float) -> list[float]:
-    counts = [0] * (int(end / STEP) + 1)
+    counts = [0] * round(end / STEP)
     for run in runs:
         for at in run.lost:
             if at < end:

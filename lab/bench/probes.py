@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import statistics
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -32,10 +33,11 @@ class Cpu(NamedTuple):
 
 
 class Probed(NamedTuple):
-    """What one probe costs, and of how many that was found."""
+    """What one probe costs, of how many that was found, and how many seconds one takes."""
 
     cpu: Cpu
     probes: int
+    wall: float
 
 
 def measure(lab: Lab, way: str, seconds: float = SECONDS) -> Probed:
@@ -50,12 +52,13 @@ def measure(lab: Lab, way: str, seconds: float = SECONDS) -> Probed:
     before = _probes(icinga)
     probing = _spent(lab, seconds)
     probes = _probes(icinga) - before
+    wall = statistics.median(icinga.service(place.name, HEALTH).seconds for place in ENDPOINTS)
     for place in ENDPOINTS:
         icinga.switch_service(place.name, HEALTH, enable_active_checks=False)
     idle = _spent(lab, seconds)
     icinga.stop()
     each = [(busy - rest) / probes for busy, rest in zip(probing, idle, strict=True)]
-    return Probed(Cpu(*each), probes)
+    return Probed(Cpu(*each), probes, wall)
 
 
 def _probes(icinga: Icinga) -> int:
@@ -93,10 +96,13 @@ def _cpu_of_machine() -> float:
 def table(found: dict[str, Probed]) -> str:
     """Write what a probe costs, and how many a second would fill one core."""
     lines = [
-        f"{'':<15}{'CPU ms of one probe':^24}{'one core of the monitoring':>30}",
-        f"{'':<15}{'monitoring':>12}{'endpoint':>12}{'host carries, probes/s':>30}",
+        f"{'':<15}{'CPU ms of one probe':^24}{'wall':>8}{'one core of the monitoring':>30}",
+        f"{'':<15}{'monitoring':>12}{'endpoint':>12}{'ms':>8}{'host carries, probes/s':>30}",
     ]
     for way, probed in found.items():
         own, endpoint = probed.cpu
-        lines.append(f"{way:<15}{own * 1000:>12.1f}{endpoint * 1000:>12.1f}{1 / own:>30.0f}")
+        lines.append(
+            f"{way:<15}{own * 1000:>12.1f}{endpoint * 1000:>12.1f}"
+            f"{probed.wall * 1000:>8.0f}{1 / own:>30.0f}"
+        )
     return "\n".join(lines)

@@ -27,7 +27,7 @@ class System(ABC):
     Attributes:
         name: in the tables; that of ours begins with "ours".
         retry: seconds from the first failing sample to the next one.
-        interval: seconds between two probes; the kill comes at a random moment of it.
+        interval: seconds between two probes.
     """
 
     name: str

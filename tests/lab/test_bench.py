@@ -31,7 +31,7 @@ def test_every_question_has_its_table_its_figures_and_its_picture(
     assert {row["check"] for row in figures["checks"]} >= {"dns", "http", "tcp", "ntp", "pool"}
     assert all(row["ours"]["cpu"] > 0 and row["ours"]["memory"] > 1 for row in figures["checks"])
     assert set(figures["probes"]) == {"SSH", "SSH kept open", "NRPE"}
-    assert all(number > 0 for _, number in figures["probes"].values())
+    assert all(number > 0 < wall for _, number, wall in figures["probes"].values())
     assert set(figures["handler"]) >= {"withdraw", "restore"}
     night = figures["night"]
     assert (night["floor kept"], night["withdrawn"]) == (True, night["due"])

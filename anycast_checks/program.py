@@ -43,7 +43,7 @@ def run(
     env: Mapping[str, str] | None = None,
     leave: bool = False,
 ) -> Ended:
-    """Run a program to its end, and end it, with all that it has started, where it takes too long.
+    """Run a program to its end, or until its time is over; and end what is left of it then.
 
     Args:
         argv: the program and its arguments; no shell is involved.
@@ -52,7 +52,7 @@ def run(
         stdin: what it may read.
         cwd: its directory; None for ours.
         env: its environment; None for ours.
-        leave: it is not ended where it takes too long, nor what it has started.
+        leave: nothing is ended, neither the program where it takes too long nor what it started.
 
     Raises:
         NotStartedError: it could not be started.
@@ -71,8 +71,9 @@ def run(
             if not leave:
                 _end(process)
         if status is None:
-            # It is waited for, by whom nobody waits for.
-            threading.Thread(target=process.wait, daemon=True).start()
+            if process.returncode is None:
+                # Whenever it ends, it must not stay as a zombie.
+                threading.Thread(target=process.wait, daemon=True).start()
             raise CheckError(f"{os.path.basename(argv[0])} did not end in time")
         stdout, stderr = kept.values()
         return Ended(status, bytes(stdout), bytes(stderr), cut)

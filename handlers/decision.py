@@ -136,27 +136,42 @@ def decide(
         confirmed: what the endpoint's own check said just now; None where it has not run.
     """
     failed = state is State.CRITICAL and state_type is StateType.HARD
-    resting = State.WARNING if seen and not seen.announced else State.OK
     if policy.stopped:
         return _stopped(seen, failed=failed)
     too_few = _decide_too_few(policy, seen, counted)
     if too_few is not None and state is not State.UNKNOWN:
         return too_few
     if not failed and state is not State.OK:
-        why = policy.unwatched or f"{state.name} {state_type.name} is nothing to act on"
-        if policy.unwatched:
-            resting = State.WARNING
-        elif seen and not seen.announced:
-            ours = seen.latch_age is not None
-            why = f"waits for the service to recover from {state.name}" if ours else NOT_OURS
-        elif counted and counted.others is None:
-            return Decision(Action.NOTHING, "not-actionable", _powerless(counted), State.WARNING)
-        return Decision(Action.NOTHING, "not-actionable", why, resting)
+        return _decide_nothing(state, state_type, policy, seen, counted)
     if seen is None:
         return Decision(Action.LOOK, "look", "the endpoint has not been looked at", State.UNKNOWN)
     if failed:
         return _decide_failed(policy, seen, counted, confirmed)
     return _decide_recovered(policy, seen, counted, confirmed)
+
+
+def _decide_nothing(
+    state: State,
+    state_type: StateType,
+    policy: Policy,
+    seen: Seen | None,
+    counted: Counted | None,
+) -> Decision:
+    def rest(why: str, severity: State) -> Decision:
+        return Decision(Action.NOTHING, "not-actionable", why, severity)
+
+    if policy.unwatched:
+        return rest(policy.unwatched, State.WARNING)
+    if seen and not seen.announced:
+        if seen.hold_unknown or (seen.held and seen.held.unreadable):
+            # Nor can it be told who has withdrawn it.
+            return rest(str(seen.held or HOLD_UNKNOWN), State.WARNING)
+        ours = seen.latch_age is not None
+        why = f"waits for the service to recover from {state.name}" if ours else NOT_OURS
+        return rest(why, State.WARNING)
+    if counted and counted.others is None:
+        return rest(_powerless(counted), State.WARNING)
+    return rest(f"{state.name} {state_type.name} is nothing to act on", State.OK)
 
 
 def _stopped(seen: Seen | None, *, failed: bool) -> Decision:
@@ -188,7 +203,8 @@ def _decide_failed(
         why = f"refused: it is still on {seen.elsewhere}, which only a person may change"
         return Decision(Action.REFUSE, "elsewhere", why, State.CRITICAL)
     if not seen.announced:
-        return Decision(Action.NOTHING, "already-withdrawn", "nothing left to do", State.WARNING)
+        why = HOLD_UNKNOWN if seen.hold_unknown else "nothing left to do"
+        return Decision(Action.NOTHING, "already-withdrawn", why, State.WARNING)
     guarded = find_guard(policy, seen, counted)
     if guarded is not None:
         return guarded

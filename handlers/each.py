@@ -27,8 +27,12 @@ def at_once(do: Callable[[T], R], items: Iterable[T]) -> list[R]:
     """
     listed = list(items)
     _allow_files(len(listed) + OTHER_FILES)
-    with ThreadPoolExecutor(max(1, len(listed))) as pool:
+    pool = ThreadPoolExecutor(max(1, len(listed)))
+    try:
         return list(pool.map(do, listed))
+    finally:
+        # Whoever is told to end does not wait for endpoints that hang.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 class Turns:

@@ -143,7 +143,9 @@ def notes(subject: Subject) -> Iterator[Finding]:
     """Find notes that cannot be read, and a hold whose time is over."""
     look = subject.look
     remedy = f"let {subject.user} own what is in {DIRECTORY}, or remove that file"
-    if look and look.trouble:
+    if look and look.hold_unknown:
+        yield subject.found(look.trouble, "see why, on the endpoint")
+    elif look and look.trouble:
         yield subject.found(look.trouble, remedy)
     if look and look.hold == UNREADABLE_HOLD:
         file = hold_path(subject.vip.address)

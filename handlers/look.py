@@ -35,8 +35,8 @@ class Look:
     """Addresses as (interface, address/length), uptime in seconds, and the two notes.
 
     ``hold_unknown`` is where it cannot be told whether there is a hold: then the VIP may be taken
-    away, since a disk that fails must not keep a dead endpoint in the routing, and nothing else may
-    be done. ``trouble`` says what could not be read without making the look useless; ``labels`` are
+    away, since a disk that fails must not keep a dead endpoint in the routing, and is not brought
+    back. ``trouble`` says what could not be read without making the look useless; ``labels`` are
     those of the loopback's addresses, as (label, address).
     """
 

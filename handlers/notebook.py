@@ -6,7 +6,7 @@ from anycast_checks.line import clean
 
 from .endpoint import Site
 from .errors import HandlerError
-from .latch import Hold, Latch, hold_path, latch_path
+from .latch import UNREADABLE_HOLD, Hold, Latch, hold_path, latch_path
 from .look import Look
 from .outcome import Request, signature
 
@@ -80,19 +80,22 @@ class Notebook:
         until = clock + seconds if seconds else None
         hold = Hold(clock, until, signature(), clean(reason, 120), announced)
         trouble = self._site.write_note(self._hold_path, hold.render())
-        self._has_placed = not trouble
+        # Or perhaps, where nothing was heard of it.
+        self._has_placed = not trouble or self._site.steps[-1].status is None
         return trouble
 
     def take_hold_back(self, before: Look) -> str:
         """Leave the hold as it was before a withdrawal by hand that has not worked.
 
-        One that could not be read has been written over, and what is there now stays.
+        One that could not be seen has been written over; what says so protects the endpoint until
+        somebody releases it.
         """
-        if not self._has_placed or before.hold_unknown:
+        if not self._has_placed:
             return ""
-        if before.hold is None:
+        hold = UNREADABLE_HOLD if before.hold_unknown else before.hold
+        if hold is None:
             return self.remove_hold()
-        return self._site.write_note(self._hold_path, before.hold.render())
+        return self._site.write_note(self._hold_path, hold.render())
 
     def remove_hold(self) -> str:
         """Take the order back."""

@@ -163,24 +163,20 @@ class _Connection:
     def ask_all(self, queries: Sequence[Query]) -> list[Answer]:
         """Run all of them at the same time; see ask_all."""
         in_time = Deadline(min(query.timeout for query in queries))
+        answers = self._send_all(queries)
+        lost = [q for q, a in zip(queries, answers, strict=True) if isinstance(a, OutcomeUnknown)]
+        if in_time.passed or not lost:
+            return answers
+        # With the connection, or by a signal. The first one brings the connection back.
+        again = iter([_ask(self, lost[0]), *self._send_all(lost[1:])])
+        return [next(again) if isinstance(a, OutcomeUnknown) else a for a in answers]
+
+    def _send_all(self, queries: Sequence[Query]) -> list[Answer]:
         try:
-            answers = self._shell.ask_all(queries)
+            return self._shell.ask_all(queries) if queries else []
         except Unreachable:
             # The connection is gone, or the endpoint's sshd allows one session only.
             return [_ask(self, query) for query in queries]
-        if in_time.passed:
-            return answers
-        # Lost with the connection, or by a signal, and not for want of time.
-        lost = [q for q, a in zip(queries, answers, strict=True) if isinstance(a, OutcomeUnknown)]
-        if not lost:
-            return answers
-        # The first brings a lost connection back; the others then go at the same time.
-        first, others = _ask(self, lost[0]), lost[1:]
-        try:
-            again = iter([first, *(self._shell.ask_all(others) if others else [])])
-        except Unreachable:
-            again = iter([first, *(_ask(self, q) for q in others)])
-        return [next(again) if isinstance(a, OutcomeUnknown) else a for a in answers]
 
     def close(self) -> None:
         """Close the connection."""

@@ -19,8 +19,9 @@ from .outcome import Outcome, Request
 def command(file: str, /, vip: str, endpoint: str) -> int:
     """Withdraw and restore a healthy endpoint, guards included; print how long each step took.
 
-    It refuses where the endpoint's own check does not say OK, or too few others announce. While
-    it is withdrawn the endpoint is held; a drill that is killed is ended by `restore`.
+    It refuses where the endpoint's own check does not say OK, where it is held, or too few others
+    announce. While it is withdrawn the endpoint is held; a drill that is killed is ended by
+    `restore`.
     """
     fleet = load(file)
     found, member = fleet.find(vip, endpoint)

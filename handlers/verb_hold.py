@@ -48,7 +48,7 @@ def command(file: str, /, vip: str, endpoint: str | None, reason: str, seconds: 
     fleet, request, endpoints = note_request(file, "hold", vip, endpoint, reason)
 
     def place(site: Site) -> str:
-        announced = site.look().announced
+        announced = site.is_announced()
         notes = Notebook(site, request)
         trouble = notes.place_hold(request.reason, announced=announced, seconds=seconds)
         if trouble:

@@ -8,6 +8,7 @@ from .command import note_options, note_request
 from .endpoint import Site
 from .errors import HandlerError
 from .hand import on_each
+from .latch import UNREADABLE_HOLD
 from .notebook import Notebook
 
 
@@ -32,7 +33,9 @@ def command(file: str, /, vip: str, endpoint: str | None, reason: str) -> int:
             raise HandlerError(f"{'still held' if hold else 'perhaps held'}: {trouble}")
         ours = not look.announced and look.latch_age is not None
         follows = ", and is restored once it is well" if ours else ""
-        by = f"it was held by {hold.by}" if hold else f"if it was held: {look.trouble}"
+        by = f"it was held by {hold.by}" if hold else "if it was held"
+        if look.trouble and hold in (None, UNREADABLE_HOLD):
+            by = f"if it was held: {look.trouble}"
         return f"released{follows}; {by}"
 
     return on_each(fleet, request, endpoints, remove)

@@ -69,7 +69,9 @@ class _Row:
         look = self.look
         if look is None:
             return (*where, "?", "?", "?", "?")
-        latch = "-" if look.latch_age is None else f"{age(look.latch_age)} ago"
+        latch = "?" if look.trouble else "-"
+        if look.latch_age is not None:
+            latch = f"{age(look.latch_age)} ago"
         in_ospf = "?" if self.in_ospf is None else _yes(self.in_ospf)
         return (*where, _yes(look.announced), in_ospf, latch, self._hold(look))
 
@@ -100,7 +102,10 @@ class _Row:
 @click.option("--json", "as_json", is_flag=True, help="Print a list for programs instead.")
 @click.pass_obj
 def command(file: str, /, vip: str | None, *, watch: bool, as_json: bool) -> int:
-    """Show what every endpoint is like now; changes nothing."""
+    """Show what every endpoint is like now; changes nothing.
+
+    Exit code 2 where not all of it could be seen.
+    """
     fleet = load(file)
     vips = (fleet.vip(vip),) if vip else fleet.vips
     while True:

@@ -27,7 +27,7 @@ MINUTE = 60.0
 # Prints when a query comes by the loopback, as those of probes do, and of nobody else.
 NEXT_PROBE = """
 import socket, time
-heard = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800))
+heard = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
 heard.bind(("lo", 0x0800))
 while True:
     packet = heard.recv(65535)
@@ -132,20 +132,18 @@ def table(runs: list[Failover]) -> str:
     ]
     # Equal ones beside each other, in the order in which they came.
     apart = {run.system: run.retry for run in runs}
-    groups = list(dict.fromkeys(apart.values()))
-    for apart_by, name in ((g, n) for g in groups for n in names if apart[n] == g):
-        heading = f"{apart_by:g} s between the samples"
-        lines += [] if heading in lines else [heading]
-        own = [run for run in runs if run.system == name]
-        equal = best.get(apart_by)
-        ratio = f"{medians[name] / equal:.2f}" if equal else "-"
-        lost = [len(run.lost) for run in own]
-        lines.append(
-            f"{name:<27}{medians[name]:>7.2f}{max(run.seconds for run in own):>8.2f}{ratio:>7}"
-            f"{statistics.median(lost):>7.0f}{max(lost):>8}"
-            f"{_worst([run.changes for run in own]):>10}"
-            f"{_worst([run.lost_later for run in own]):>6}"
-        )
+    for retry in dict.fromkeys(apart.values()):
+        lines.append(f"{retry:g} s between the samples")
+        for name in (one for one in names if apart[one] == retry):
+            own = [run for run in runs if run.system == name]
+            lost = [len(run.lost) for run in own]
+            ratio = f"{medians[name] / best[retry]:.2f}" if retry in best else "-"
+            lines.append(
+                f"{name:<27}{medians[name]:>7.2f}{max(run.seconds for run in own):>8.2f}{ratio:>7}"
+                f"{statistics.median(lost):>7.0f}{max(lost):>8}"
+                f"{_worst([run.changes for run in own]):>10}"
+                f"{_worst([run.lost_later for run in own]):>6}"
+            )
     return "\n".join(lines)
 
 
@@ -153,8 +151,10 @@ def stages_table(runs: list[Failover]) -> str:
     """Write where the time of ours goes: the median of each stage, in the order of the stages."""
     of = {run.system: run.stages for run in runs if len(run.stages) > 1}
     titles = {name: name.removeprefix("ours, ") for name in of}
-    lines = [f"{'seconds from the kill, medians':<34}" + "".join(map(_column, titles.values()))]
-    for stage in next(iter(of.values()), ()):
+    if not of:
+        return ""
+    lines = ["", f"{'seconds from the kill, medians':<34}" + "".join(map(_column, titles.values()))]
+    for stage in next(iter(of.values())):
         line = f"{stage:<34}"
         for name, title in titles.items():
             at = [run.stages[stage] for run in runs if run.system == name and stage in run.stages]

@@ -33,7 +33,7 @@ class Cpu(NamedTuple):
 
 
 class Probed(NamedTuple):
-    """What one probe costs, of how many that was found, and how many seconds one takes."""
+    """What one probe costs, of how many that was found, and how many seconds the last ones took."""
 
     cpu: Cpu
     probes: int

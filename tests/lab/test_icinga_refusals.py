@@ -67,6 +67,14 @@ def test_a_file_that_was_forgotten_is_named(icinga: Icinga, missing: str, of: st
             )
             for key in ("ssh_identity", "ssh_known_hosts")
         ),
+        (
+            host(f'{{ {VIP}, ssh_identity = "/x", ssh_user = "check", ssh_port = 22 }}', head=KEPT),
+            "the key 'ssh_identity' cannot go with ssh_keep_open",
+        ),
+        (
+            pool(f'{VIP}, ssh_address = "192.0.2.11", ssh_keep_open = true, ssh_identity = "/x"'),
+            "the key 'ssh_identity' cannot go with ssh_keep_open",
+        ),
         (host('"10.99.0.53"'), 'vars.anycast["resolver"]: must be a dictionary'),
         (host(f"{{ {VIP} }}", head=""), "the host has no address"),
         (host(f"{{ {VIP} }}", head='address = "10.99.0.53"'), "not the anycast address"),

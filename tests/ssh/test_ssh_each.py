@@ -51,6 +51,27 @@ def test_as_many_wait_at_once_as_there_are() -> None:
     assert at_once(wait, ()) == []
 
 
+def test_an_error_does_not_wait_for_who_is_silent() -> None:
+    """Nor does a signal, which is an exception in the thread that waits for the others."""
+    begun, over, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def do(number: int) -> None:
+        if not number:
+            assert begun.wait(PATIENCE)
+            raise Unreachable("ns1")
+        begun.set()
+        over.wait(PATIENCE)
+        ended.set()
+
+    try:
+        with pytest.raises(Unreachable):
+            at_once(do, range(2))
+        assert not ended.is_set()
+    finally:
+        over.set()
+    assert ended.wait(PATIENCE)
+
+
 def test_the_time_until_the_turn_is_not_ones_own() -> None:
     turns = Turns()
     for _ in range(AT_WORK):

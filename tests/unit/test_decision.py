@@ -392,6 +392,15 @@ ROWS = {
         "withdraw",
         WARNING,
     ),
+    "withdrawn and ill, cannot tell whether it is held": (
+        WARNING,
+        NONE,
+        Seen(announced=False, hold_unknown=True),
+        None,
+        OK,
+        "not-actionable",
+        WARNING,
+    ),
     "announced, held withdrawn": (
         OK,
         NONE,
@@ -493,3 +502,13 @@ def test_the_hold_down_doubles_up_to_an_hour(
 def test_a_hold_down_of_nothing_restores_at_once() -> None:
     seen = Seen(announced=False, latch_age=0.0, withdrawals=3)
     assert decide(OK, HARD, Policy(hold_down=0), seen, None, OK).action is Action.RESTORE
+
+
+@pytest.mark.parametrize("state", [WARNING, UNKNOWN])
+def test_where_the_notes_cannot_be_seen_nobody_is_said_to_have_withdrawn_it(state: State) -> None:
+    """The latch cannot be seen either, and "restore by hand" would be bad advice."""
+    hidden = Seen(announced=False, hold_unknown=True)
+    refused = Seen(announced=False, held=IN._replace(unreadable=True))
+    assert decide(state, HARD, NONE, hidden).reason == "cannot tell whether it is held"
+    assert decide(state, HARD, NONE, refused).reason == "held by anna (mine)"
+    assert decide(state, HARD, NONE, WITHDRAWN).reason.startswith("waits for the service")

@@ -316,14 +316,15 @@ def test_what_is_taken_back_leaves_a_persons_hold(host: Namespace, monitor: Moni
     assert host.run("cat", HOLD) == order
 
 
-def test_a_hold_that_was_not_seen_survives_a_withdrawal_by_hand_that_is_taken_back(
+def test_a_hold_that_was_not_seen_leaves_one_after_a_withdrawal_that_is_taken_back(
     host: Namespace, monitor: Monitor
 ) -> None:
     spoil(host)
     host.ospf(others=2, others_withdrawn=0)
     code, output = withdraw_by_hand(monitor)
     assert (code, "withdrawn and restored by" in output, announced(host)) == (1, True, True)
-    assert has(host, HOLD)
+    assert monitor.event("CRITICAL")[0] == 1
+    assert monitor.log()[-1]["rule"] == "held"
 
 
 def test_who_starts_the_handler_may_have_ignored_the_end_of_children(

@@ -141,7 +141,7 @@ class _Act:
         if not self._request.dry_run and decision.action is not Action.REFUSE:
             if self._request.verb == "withdraw":
                 self._outcome.note(self._hold_by_hand())
-            elif self._request.verb == "restore" and (look.hold or look.hold_unknown):
+            elif self._request.verb == "restore" and look.may_be_held:
                 self._outcome.note(self._notes.remove_hold())
         self._outcome.conclude(decision)
 
@@ -241,7 +241,7 @@ class _Act:
         if not after.announced:
             outcome.acted_in_vain(f"could not be restored: {_last_words(site.steps)}")
             return
-        if before.hold or before.hold_unknown:
+        if before.may_be_held:
             outcome.note(self._notes.remove_hold())
         outcome.note(self._notes.note_restore(after))
         with outcome.timed("see it in OSPF again"):

@@ -30,7 +30,7 @@ def decide_drill(
         why = "refused: is withdrawn; a drill is for an endpoint that is announced"
         return Decision(Action.REFUSE, "already-withdrawn", why, State.WARNING)
     decision = decide_withdraw(policy, seen, counted, force=False)
-    if decision.action is Action.WITHDRAW and (seen.held or seen.hold_unknown):
+    if decision.action is Action.WITHDRAW and seen.may_be_held:
         # The restore at its end would release it, too.
         why = f"refused: {seen.held or HOLD_UNKNOWN}"
         return Decision(Action.REFUSE, "held", why, State.WARNING)

@@ -78,6 +78,11 @@ class Seen(NamedTuple):
     elsewhere: str = ""
     hold_unknown: bool = False
 
+    @property
+    def may_be_held(self) -> bool:
+        """Whether there is a hold, for all that is known."""
+        return self.held is not None or self.hold_unknown
+
 
 class Counted(NamedTuple):
     """How many *other* endpoints announce the VIP, of how many endpoints there are in all.
@@ -186,9 +191,9 @@ def _decide_too_few(policy: Policy, seen: Seen | None, counted: Counted | None) 
 
     Of two monitoring hosts that raced, the one that should have taken it back may be dead.
     """
-    if seen is None or seen.announced or seen.latch_age is None or policy.downtime:
+    if seen is None or seen.announced or seen.latch_age is None:
         return None
-    if seen.held or seen.hold_unknown:
+    if seen.may_be_held or policy.downtime:
         return None
     if counted is None or counted.others is None or counted.others >= counted.floor:
         return None

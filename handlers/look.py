@@ -56,6 +56,11 @@ class Look:
         return self._on_lo(self.vip)
 
     @property
+    def may_be_held(self) -> bool:
+        """Whether there is a hold, for all that is known."""
+        return self.hold is not None or self.hold_unknown
+
+    @property
     def elsewhere(self) -> tuple[str, ...]:
         """Name the other interfaces that carry the VIP."""
         return tuple(i for i, a in self.addresses if i != "lo" and a.split("/")[0] == self.vip)

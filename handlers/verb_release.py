@@ -26,7 +26,7 @@ def command(file: str, /, vip: str, endpoint: str | None, reason: str) -> int:
     def remove(site: Site) -> str:
         look = site.look()
         hold = look.hold
-        if hold is None and not look.hold_unknown:
+        if not look.may_be_held:
             return "was not held"
         trouble = Notebook(site, request).remove_hold()
         if trouble:

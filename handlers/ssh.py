@@ -24,6 +24,7 @@ from .deadline import Deadline
 from .errors import ConfigurationError, OutcomeUnknown, Rejected, Unreachable
 from .fleet import Endpoint, Ssh
 from .known_hosts import lines_about, name_of
+from .prompt_socket import PromptSocket
 from .shell import COMMAND_SECONDS, Answer, Query, Result
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ CONNECT_SECONDS = 5.0
 HANDSHAKE_SECONDS = 8.0
 # What paramiko bounds itself may speak first, since it knows more; then the connection is closed.
 GRACE = 1.0
-READ_AHEAD = 16384
 
 KINDS = {f"ecdsa-sha2-nistp{bits}" for bits in (256, 384, 521)}
 KINDS |= {"ssh-ed25519", "ssh-rsa", "rsa-sha2-256", "rsa-sha2-512"}
@@ -188,7 +188,7 @@ class SshShell:
             raise Unreachable(f"{self._where}: {_say(error)}") from error
         # Each request is a few small packets that wait for one another.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return _PromptSocket(fileno=sock.detach())
+        return PromptSocket(fileno=sock.detach())
 
     def _await_banner(self, sock: socket.socket) -> None:
         # The server speaks first. Who never does must not have a turn, nor a thread of paramiko.
@@ -267,28 +267,6 @@ class SshShell:
             yield
         finally:
             timer.cancel()
-
-
-class _PromptSocket(socket.socket):
-    """A TCP socket that acknowledges at once what it has received, and reads ahead.
-
-    After the login sshd tells its keys, and holds back its next answer until that is acknowledged;
-    the kernel would take 40 ms for it. It forgets the option by itself, hence each time.
-
-    paramiko receives each packet in two parts. With many sessions at once each call costs more than
-    its own time, since the thread then has to wait for the interpreter again.
-    """
-
-    _ahead = b""
-
-    def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
-        """Receive as usual."""
-        if not self._ahead:
-            self._ahead = super().recv(max(bufsize, READ_AHEAD), flags)
-            with suppress(OSError):
-                self.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-        data, self._ahead = self._ahead[:bufsize], self._ahead[bufsize:]
-        return data
 
 
 class _RejectUnpinned(paramiko.MissingHostKeyPolicy):

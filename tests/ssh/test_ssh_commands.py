@@ -12,9 +12,10 @@ import pytest
 from anycast_handlers.deadline import Deadline
 from anycast_handlers.errors import OutcomeUnknown, Unreachable
 from anycast_handlers.local import LocalShell
+from anycast_handlers.prompt_socket import PromptSocket
 from anycast_handlers.shell import Result, Shell, open_shell
 from anycast_handlers.shell import _Connection as ReconnectingShell
-from anycast_handlers.ssh import SshShell, _PromptSocket
+from anycast_handlers.ssh import SshShell
 
 from lab.waiting import wait_until
 from tests.ssh.server import HANG_UP, Sshd
@@ -235,7 +236,7 @@ def test_a_command_on_this_host_sees_no_environment_and_no_directory_of_ours(
 
 def test_what_was_read_ahead_comes_in_its_turn_and_before_the_end() -> None:
     ours, theirs = socket.socketpair()
-    with _PromptSocket(fileno=ours.detach()) as prompt:
+    with PromptSocket(fileno=ours.detach()) as prompt:
         prompt.settimeout(PATIENCE)
         theirs.sendall(b"head")
         assert prompt.recv(1) == b"h"

@@ -27,6 +27,8 @@ ENFORCE = ["anycast-handler", "enforce", VIP_NAME, "ns1", "--state", "OK", "--st
 ENDPOINTS = 1000
 SILENT, ANSWERING = "10.0.200.0/21", "10.0.208.0/21"
 PORT = 2222
+# One alone would not accept connections as fast as a thousand hosts do.
+SSHDS = 50
 CONFIGURATION = "/etc/ssh/sshd_config"
 EVERYWHERE = "/etc/ssh/sshd_config_everywhere"
 
@@ -93,12 +95,14 @@ def _address(network: str, number: int) -> str:
 
 
 def _write_fleet(lab: Lab, head: str, addresses: Sequence[str], key: str) -> None:
+    ports = [PORT + number % SSHDS for number in range(len(addresses))]
+    at = list(zip(addresses, ports, strict=True))
     lines = "".join(
-        f'e{number} = {{ address = "{address}", port = {PORT} }}\n'
-        for number, address in enumerate(addresses)
+        f'e{number} = {{ address = "{address}", port = {port} }}\n'
+        for number, (address, port) in enumerate(at)
     )
     lab.mon.write(FLEET_FILE, f"{head}[vip.resolver.endpoints]\n{lines}")
-    pinned = "".join(f"[{address}]:{PORT} {key}\n" for address in addresses if key)
+    pinned = "".join(f"[{address}]:{port} {key}\n" for address, port in at if key)
     lab.mon.write(KNOWN_HOSTS, pinned)
 
 
@@ -109,9 +113,9 @@ def _answer(lab: Lab) -> str:
     lab.router.run(["ip", "route", "add", ANSWERING, "via", place.address], check=True)
     own = host.read(CONFIGURATION)
     own = own.replace(f"ListenAddress {place.address}", "ListenAddress 0.0.0.0")
-    # As many sshds, of as many endpoints, would have a limit each.
-    host.write(EVERYWHERE, own.replace("MaxStartups 200", "MaxStartups 2000"))
-    host.run(["/usr/sbin/sshd", "-f", EVERYWHERE, "-p", f"{PORT}"], check=True)
+    host.write(EVERYWHERE, own)
+    for port in range(PORT, PORT + SSHDS):
+        host.run(["/usr/sbin/sshd", "-f", EVERYWHERE, "-p", f"{port}"], check=True)
     return " ".join(host.read(f"{HOST_KEY}.pub").split()[:2])
 
 

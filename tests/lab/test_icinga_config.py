@@ -102,6 +102,22 @@ def test_one_variable_chooses_the_transport(
     assert (control["check_interval"], control["command_endpoint"]) == (interval, '""')
 
 
+@pytest.mark.parametrize("transport", ["by_ssh", "nrpe"])
+def test_keys_that_do_nothing_by_nrpe_are_named_once(icinga: Icinga, transport: str) -> None:
+    """There the check's options are nrpe.cfg's; hosts of both kinds may share a template."""
+    keys = f'{VIP}, dns_expect = [ "192.0.2.80" ], tries = 2, deadline = 9, dry_run = true'
+    one = host(f'{{ {keys}, interval = 1, transport = "{transport}" }}')
+    result = icinga.validate(one + one.replace("ns1", "ns2").replace(".11", ".12"))
+
+    assert result.returncode == 0, result.stdout
+    warnings = [line for line in result.stdout.splitlines() if "warning/anycast" in line]
+    if transport == "by_ssh":
+        assert warnings == []
+    else:
+        (warning,) = warnings
+        assert "vars.anycast, resolver: dns_expect tries: by NRPE these keys do nothing" in warning
+
+
 def test_keys_of_one_vip_override_the_defaults(icinga: Icinga) -> None:
     """Intervals are seconds by default, and each VIP may have its own."""
     icinga.validate(example())

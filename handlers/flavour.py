@@ -77,6 +77,11 @@ BY_PROGRAM = {
 }
 
 
+def first_questions(vip: Vip) -> tuple[Argv, ...]:
+    """List what `choose` asks in any case."""
+    return () if vip.flavour == "ip" else (VERSION,)
+
+
 def choose(vip: Vip, ask: Ask, others_of_lo: Callable[[], frozenset[str]]) -> Flavour:
     """Choose the flavour of an endpoint, by the program that is there.
 
@@ -91,7 +96,7 @@ def choose(vip: Vip, ask: Ask, others_of_lo: Callable[[], frozenset[str]]) -> Fl
     Raises:
         UnsupportedFlavour: what is there must not be used, or is not what the fleet file names.
     """
-    if vip.flavour == "ip":
+    if not first_questions(vip):
         return PLAIN_IP
     program, said = _find(ask)
     flavour = BY_PROGRAM.get(program)

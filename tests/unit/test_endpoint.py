@@ -276,13 +276,15 @@ def test_the_options_of_another_plugin_stay_behind_its_dashes() -> None:
 
 
 class Patience:
-    """Notes how long a command may take."""
+    """Notes how long each program may take."""
 
     is_root = True
-    timeout = 0.0
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
 
     def run(self, argv: Sequence[str], stdin: str = "", timeout: float = 3.0) -> Result:
-        self.timeout = timeout
+        self.seconds[argv[0]] = timeout
         return Result(0, "", "")
 
 
@@ -304,7 +306,37 @@ def test_a_confirmation_is_bounded_by_the_deadline_of_the_check(
 ) -> None:
     shell = Patience()
     Site(shell, RESOLVER._replace(check=check)).confirm()
-    assert shell.timeout == seconds
+    assert shell.seconds[check[0]] == seconds
+
+
+class Recording(Answers):
+    """An endpoint with ifupdown that keeps what it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+
+    def run(self, argv: Sequence[str], stdin: str = "", timeout: float = 3.0) -> Result:
+        self.asked.append(" ".join(argv))
+        said = {"/sbin/ifup": "ifup version 0.8.41", "/bin/date": "1700000000"}
+        return Result(0, said.get(argv[0], "CRITICAL"), "")
+
+
+@pytest.mark.parametrize("flavour", ["auto", "ip"])
+def test_what_an_act_needs_next_is_asked_while_the_check_runs(flavour: str) -> None:
+    """Once: what is asked later is asked anew, and a gate's list may lack what nobody asks."""
+    shell = Recording()
+    site = Site(shell, RESOLVER._replace(flavour=flavour))
+    site.confirm()
+    ahead = ["/bin/date +%s", *(["/sbin/ifup --version"] if flavour == "auto" else [])]
+    assert shell.asked[1:] == ahead
+    assert (site.flavour().name, site.clock()) == (
+        "ifupdown" if flavour == "auto" else "ip",
+        1_700_000_000,
+    )
+    assert shell.asked[1:] == ahead
+    site.clock()
+    assert shell.asked[1:] == [*ahead, "/bin/date +%s"]
 
 
 @pytest.fixture

@@ -180,8 +180,8 @@ def _stages(lab: Lab, timeline: Timeline, killed: float) -> dict[str, float]:
     route = timeline.expect("route-gone", killed, 1).at
     at = {
         "handler called, fleet file read": ended - act["duration"],
-        "failure confirmed, latch written": commands[0]["at"],
-        "ifdown sent": commands[-1]["at"],
+        "failure confirmed": commands[0]["at"],
+        "latch written, ifdown sent": commands[-1]["at"],
         "address off lo": gone,
         "route gone from the router": route,
     }

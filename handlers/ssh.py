@@ -142,7 +142,8 @@ class SshShell:
         try:
             if transport is None:
                 raise EOFError
-            channel = transport.open_session(timeout=seconds)
+            # However long the command may take, and a new connection may still be in time.
+            channel = transport.open_session(timeout=min(seconds, COMMAND_SECONDS))
         except (paramiko.SSHException, EOFError, OSError) as error:
             raise Unreachable(f"{self._where}: no channel for {argv[0]}: {_say(error)}") from error
         try:

@@ -12,6 +12,7 @@ import pytest
 from anycast_handlers.deadline import Deadline
 from anycast_handlers.errors import HandlerError, OutcomeUnknown, Unreachable
 from anycast_handlers.fleet import Endpoint, Ssh
+from anycast_handlers.shell import COMMAND_SECONDS
 from anycast_handlers.ssh import SshShell
 
 from tests.ssh.server import public
@@ -40,8 +41,11 @@ def port(tmp_path: Path) -> Port:
     return Port(tmp_path)
 
 
-def failure(port: Port) -> HandlerError:
+def failure(
+    port: Port, deadline: Deadline | None = None, timeout: float = COMMAND_SECONDS
+) -> HandlerError:
     """Log in and run a command in a thread, and give what it raised once it has."""
+    deadline = deadline or Deadline(SECONDS)
     ended: list[BaseException] = []
 
     def attempt() -> None:
@@ -49,9 +53,9 @@ def failure(port: Port) -> HandlerError:
         (files / "known_hosts").write_text(f"[127.0.0.1]:{port.number} {public(files / 'host')}\n")
         ssh = Ssh("anycast", str(files / "id"), str(files / "known_hosts"))
         try:
-            shell = SshShell(Endpoint("ns1", "127.0.0.1", port.number), ssh, Deadline(SECONDS))
+            shell = SshShell(Endpoint("ns1", "127.0.0.1", port.number), ssh, deadline)
             try:
-                shell.run(("/sbin/ifdown", "lo:0"))
+                shell.run(("/sbin/ifdown", "lo:0"), timeout=timeout)
             finally:
                 shell.close()
         except HandlerError as error:
@@ -116,6 +120,15 @@ def test_a_server_that_stops_in_the_session(
         error = failure(port)
     assert type(error) is kind
     assert said in str(error)
+
+
+def test_no_channel_leaves_time_for_another_connection(port: Port) -> None:
+    """A check may take long, to begin it may not."""
+    deadline, patient = Deadline(PATIENCE), PATIENCE / 2
+    with serve(port, deaf(port.directory / "host", "channel")):
+        error = failure(port, deadline, patient)
+    assert isinstance(error, Unreachable)
+    assert deadline.left(patient) == patient
 
 
 def test_the_deadline_leaves_nothing_running_here(port: Port) -> None:

@@ -106,7 +106,7 @@ def _failover(options: Options) -> Any:
             )
             print(f"  {turn + 1}  {system.name:<28}{run.seconds:6.2f} s", flush=True)
             runs.append(run)
-    print(failover.table(runs), failover.stages_table(runs), sep="\n\n")
+    print(failover.table(runs), failover.stages_table(runs), sep="\n")
     if options.picture:
         options.picture.write_text(picture.draw(runs))
     return runs

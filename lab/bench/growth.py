@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import resource
 import statistics
-import time
 from collections.abc import Sequence
 from ipaddress import ip_network
 from typing import NamedTuple
 
-from lab.errors import LabError
 from lab.host import Host
 from lab.lab import Lab
 from lab.monitoring import FLEET_FILE, KNOWN_HOSTS, PLUGINS
@@ -78,15 +75,13 @@ def measure_fleet(lab: Lab, size: int = ENDPOINTS) -> dict[str, float]:
     loaded = median([cost(lab.mon, quiet, user="nagios") for _ in range(3)]).cpu
     took = {"event without action, CPU": loaded}
     for verb in ("status", "doctor"):
-        took[f"{verb}, all silent"] = _time(lab, verb, 2)
+        took[f"{verb}, all silent"] = _cost(lab, verb, 2).wall
     key = _answer(lab)
     _write_fleet(lab, head, [_address(ANSWERING, n) for n in range(size)], key)
     # What is left of the wall time is that of the endpoints, which have these same processors.
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    took["status, all answer"] = _time(lab, "status", 0)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    own = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
-    took["status, all answer, its own CPU"] = own
+    answered = _cost(lab, "status", 0)
+    took["status, all answer"] = answered.wall
+    took["status, all answer, its own CPU"] = answered.cpu
     return took
 
 
@@ -119,12 +114,8 @@ def _answer(lab: Lab) -> str:
     return " ".join(host.read(f"{HOST_KEY}.pub").split()[:2])
 
 
-def _time(lab: Lab, verb: str, expect: int) -> float:
-    began = time.monotonic()
-    ended = lab.mon.run(["anycast-handler", verb], user="nagios", timeout=600)
-    if ended.returncode != expect:
-        raise LabError(f"{verb}: exit status {ended.returncode}: {ended.stdout[-300:]}")
-    return time.monotonic() - began
+def _cost(lab: Lab, verb: str, expect: int) -> Cost:
+    return cost(lab.mon, ["anycast-handler", verb], expect=expect, user="nagios")
 
 
 def table(pool: dict[int, Counted], fleet: dict[str, float]) -> str:

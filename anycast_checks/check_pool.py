@@ -4,11 +4,12 @@ import ipaddress
 
 import click
 
-from . import ospf
 from .command import check_command, literal, threshold
+from .errors import CountUnknownError
 from .observation import Metric
 from .options import Options
-from .ospf_here import ThisRouter
+from .routing.daemon import Unknown
+from .this_router import ThisRouter
 from .verdict import CRITICAL, OK, WARNING, Verdict, is_outside, performance
 
 _LABELS = ("time", "announced", "routers")
@@ -52,8 +53,11 @@ def command(
     must be in the group frrvty (Quagga: quaggavty). It is the count of the handler's floor.
     """  # fmt: skip
     here = ThisRouter(options)
-    view = here.look()
-    routers = sorted(ospf.announcers(view, options.address), key=ipaddress.ip_address)
+    seen = here.see()
+    if isinstance(seen.announcers, Unknown):
+        raise CountUnknownError(seen.announcers.why)
+    routers = sorted(seen.announcers, key=ipaddress.ip_address)
+    asked = seen.router_id
     missing = [one for one in expected if one not in routers]
     number = len(routers)
     text = f"{options.address} is announced by {number} router{'' if number == 1 else 's'}"
@@ -68,10 +72,10 @@ def command(
         text += f", and not by {', '.join(missing)}"
     figures = (
         Metric("time", here.seconds, "s", minimum=0),
-        Metric("announced", int(view.router_id in routers)),
+        Metric("announced", int(asked in routers)),
         Metric("routers", number, "", warning, critical, 0),
     )
-    details = [f"{one}{' (asked)' if one == view.router_id else ''}" for one in routers]
+    details = [f"{one}{' (asked)' if one == asked else ''}" for one in routers]
     return Verdict(
         state, text, " ".join(map(performance, figures)), details=(*details, *here.transcript)
     )

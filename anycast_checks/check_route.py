@@ -1,22 +1,21 @@
 """Compare this endpoint's loopback with what it announces in OSPF."""
 
-import json
 import time
 from typing import Any
 
 import click
 
-from . import ospf
+from . import placement
 from .command import check_command
 from .errors import CheckError
 from .observation import Metric
 from .options import Options
-from .ospf import View
-from .ospf_here import ThisRouter
+from .placement import LOOPBACK
+from .routing.daemon import RoutingState
+from .this_router import ThisRouter
 from .verdict import CRITICAL, OK, WARNING, Verdict, performance
 
 _LABELS = ("time", "announced", "in_ospf", "neighbors")
-_ADDRESSES = ("/sbin/ip", "-json", "address", "show")
 _SETTLED = 2.0  # seconds in which ospfd has seen a change of lo
 _AGAIN = 0.25
 _EXAMPLES = """\
@@ -45,28 +44,28 @@ def command(options: Options, *, min_neighbors: int) -> Verdict:
     """  # fmt: skip
     vip = options.address
     here = ThisRouter(options)
-    places, view = _settled(vip, here)
-    announces = ospf.announces(view, vip)
-    full = sum(neighbor.state == ospf.FULL for neighbor in view.neighbors)
+    places, seen = _settled(vip, here)
+    protocol = seen.daemon.protocol
+    up = sum(one.is_up for one in seen.adjacencies)
     problems = [
-        *_of_the_address(vip, places, announces=announces),
-        *_of_the_router_id(view, vip, here),
-        *_of_the_neighbors(view, full, min_neighbors),
+        *_of_the_address(vip, places, seen),
+        *_of_the_configuration(vip, seen, here),
+        *_of_the_neighbors(seen, up, min_neighbors),
     ]
     state = max((one for one, _ in problems), key=int, default=OK)
-    place = "announced: on lo and in OSPF" if announces else "withdrawn: neither on lo nor in OSPF"
-    well = f"{vip} {place}, router-id {view.router_id}, {full} neighbor{'s' * (full != 1)} Full"
+    place = f"withdrawn: neither on lo nor in {protocol}"
+    if seen.announced:
+        place = f"announced: on lo and in {protocol}"
+    well = f"{vip} {place}, router-id {seen.router_id}, {up} neighbor{'s' * (up != 1)} Full"
     worst = next((text for one, text in problems if one == state), well)
     figures = (
         Metric("time", here.seconds, "s", minimum=0),
-        Metric("announced", int("lo" in places)),
-        Metric("in_ospf", int(announces)),
-        Metric("neighbors", full, "", None, f"{min_neighbors}:", 0),
+        Metric("announced", int(LOOPBACK in places)),
+        Metric("in_ospf", int(seen.announced)),
+        Metric("neighbors", up, "", None, f"{min_neighbors}:", 0),
     )
-    details = [f"router-id {view.router_id}"]
-    details += [
-        f"neighbor {one.router_id} on {one.interface}: {one.state}" for one in view.neighbors
-    ]
+    details = [f"router-id {seen.router_id}"]
+    details += [f"neighbor {one.peer} on {one.interface}: {one.state}" for one in seen.adjacencies]
     others = [text for _, text in problems if text != worst]
     return Verdict(
         state,
@@ -76,56 +75,50 @@ def command(options: Options, *, min_neighbors: int) -> Verdict:
     )
 
 
-def _settled(vip: str, here: ThisRouter) -> tuple[tuple[str, ...], View]:
-    """Look at lo and at OSPF until they agree, or until they should."""
+def _settled(vip: str, here: ThisRouter) -> tuple[tuple[str, ...], RoutingState]:
+    """Look at the addresses and at the routing until both agree, or until they should."""
     end = time.monotonic() + _SETTLED
     while True:
-        places, view = _interfaces(vip, here), here.look()
-        if ospf.announces(view, vip) == ("lo" in places) or time.monotonic() > end:
-            return places, view
+        places, seen = _interfaces(vip, here), here.see()
+        if seen.announced == (LOOPBACK in places) or time.monotonic() > end:
+            return places, seen
         time.sleep(_AGAIN)
 
 
 def _interfaces(vip: str, here: ThisRouter) -> tuple[str, ...]:
     """List the interfaces that carry the address."""
-    status, said, why = here.run(_ADDRESSES)
+    status, said, why = here.run(placement.ARGV)
     try:
-        links: Any = json.loads(said) if status == 0 else None
-        return tuple(
-            link["ifname"]
-            for link in links
-            for one in link.get("addr_info", ())
-            if one.get("local") == vip
-        )
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        return placement.read(said if status == 0 else "").interfaces_with(vip)
+    except ValueError as error:
         raise CheckError(f"cannot see the addresses of this host: {why or said}") from error
 
 
-def _of_the_address(vip: str, places: tuple[str, ...], *, announces: bool) -> list[Problem]:
-    if elsewhere := [place for place in places if place != "lo"]:
+def _of_the_address(vip: str, places: tuple[str, ...], seen: RoutingState) -> list[Problem]:
+    protocol = seen.daemon.protocol
+    if elsewhere := [place for place in places if place != LOOPBACK]:
         return [(CRITICAL, f"{vip} is on {' and '.join(elsewhere)}, where nothing withdraws it")]
-    if places and not announces:
-        return [(CRITICAL, f"{vip} on lo, but not announced in OSPF")]
-    if announces and not places:
-        return [(CRITICAL, f"{vip} withdrawn from lo, but still in OSPF")]
+    if places and not seen.announced:
+        return [(CRITICAL, f"{vip} on lo, but not announced in {protocol}")]
+    if seen.announced and not places:
+        return [(CRITICAL, f"{vip} withdrawn from lo, but still in {protocol}")]
     return []
 
 
-def _of_the_router_id(view: View, vip: str, here: ThisRouter) -> list[Problem]:
-    if view.router_id == vip:
-        return [(CRITICAL, f"{vip} is the OSPF router-id: configure `ospf router-id`")]
-    if ospf.router_id_is_explicit(here.run) is False:
-        return [
-            (WARNING, f"{vip} may become the OSPF router-id: {view.router_id} is not configured")
-        ]
-    return []
+def _of_the_configuration(vip: str, seen: RoutingState, here: ThisRouter) -> list[Problem]:
+    return [
+        (CRITICAL if weakness.hurts else WARNING, f"{weakness.text}: {weakness.remedy}")
+        for weakness in seen.daemon.weaknesses(vip, seen, here.run, own="")
+    ]
 
 
-def _of_the_neighbors(view: View, full: int, least: int) -> list[Problem]:
+def _of_the_neighbors(seen: RoutingState, up: int, least: int) -> list[Problem]:
     problems: list[Problem] = []
-    if full < least:
-        problems.append((CRITICAL, f"{full} OSPF neighbors are Full, {least} have to be"))
-    for one in ospf.unsettled(view):
-        text = f"the adjacency with {one.router_id} on {one.interface} is {one.state}, not Full"
-        problems.append((WARNING, text))
+    protocol = seen.daemon.protocol
+    if up < least:
+        problems.append((CRITICAL, f"{up} {protocol} neighbors are Full, {least} have to be"))
+    for one in seen.adjacencies:
+        if not one.is_settled:
+            text = f"the adjacency with {one.peer} on {one.interface} is {one.state}, not Full"
+            problems.append((WARNING, text))
     return problems

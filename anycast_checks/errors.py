@@ -9,12 +9,12 @@ class NotStartedError(CheckError):
     """A program cannot be run here."""
 
 
-class OspfUnreadableError(CheckError):
-    """What vtysh said about OSPF is no answer, or not all of one."""
+class RoutingUnreadableError(CheckError):
+    """The routing daemon gave no answer, or not all of one."""
 
 
-class NoOspfJsonError(OspfUnreadableError):
-    """There is no JSON about OSPF here, as with Quagga and older FRR."""
+class OtherDaemonError(RoutingUnreadableError):
+    """The routing daemon that was asked is not there: another kind is to be asked."""
 
 
 class CountUnknownError(CheckError):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 
+from anycast_checks.routing import DAEMONS
+
 from .by_hand import decide_drill, decide_restore, decide_withdraw
 from .confirm import confirm
-from .count import Uncountable
 from .deadline import RUN_SECONDS, Deadline
 from .decision import Action, Counted, Decision, Policy, Seen, State, decide
 from .endpoint import Site, Step
-from .errors import HandlerError, TooLate
+from .errors import HandlerError, TooLateError, UncountableError
 from .flavour import Flavour
 from .fleet import Fleet
 from .lock import Lock, lock
@@ -44,7 +45,7 @@ def act(fleet: Fleet, outcome: Outcome, policy: Policy, deadline: Deadline) -> N
             held = stack.enter_context(lock(fleet.paths.state, request.vip.name, deadline))
         siblings = fleet.siblings(request.vip, request.endpoint)
         site = Site(shell, request.vip, siblings, request.dry_run, outcome.steps)
-        routing = Routing(fleet, outcome, shell, deadline)
+        routing = Routing(fleet, request.vip, request.endpoint, shell, deadline, DAEMONS)
         _Act(outcome, policy, site, held, routing, deadline).run()
 
 
@@ -96,7 +97,9 @@ class _Act:
     def _require_time(self) -> None:
         left = self._deadline.left(RUN_SECONDS)
         if left < ACT_SECONDS:
-            raise TooLate(f"refused: {left:.1f} s are left of this run, too few to act and verify")
+            raise TooLateError(
+                f"refused: {left:.1f} s are left of this run, too few to act and verify"
+            )
 
     def _decide(self, look: Look) -> Decision:
         seen = look.seen(self._clock() if look.needs_clock else 0)
@@ -130,7 +133,7 @@ class _Act:
         try:
             with self._outcome.timed("count the others"):
                 others = self._routing.count()
-        except Uncountable as error:
+        except UncountableError as error:
             trouble = str(error)
         age = self._lock.since_withdrawal_elsewhere(self._request.endpoint.name)
         left = 0.0 if age is None else max(0.0, vip.spacing - age)
@@ -159,13 +162,13 @@ class _Act:
             outcome.would_run()
             return
         outcome.look = after
-        lost = before.others_of_lo - after.others_of_lo
+        lost = before.neighbors - after.neighbors
         outcome.verified = {
             "address": not after.announced and not after.elsewhere,
             "other_addresses": not lost,
         }
         if lost:
-            outcome.note(f"lo also lost {', '.join(sorted(lost))}")
+            outcome.note(f"{site.vip.placement.interface} also lost {', '.join(sorted(lost))}")
         if after.announced:
             # What was not heard of may still take the address away: then the latch is needed.
             if all(step.status is not None for step in site.steps):
@@ -184,12 +187,15 @@ class _Act:
         """See what has come of it in the routing, and take it back where too few are left."""
         outcome, after, verified = self._outcome, self._outcome.look, self._outcome.verified
         assert after is not None
-        with outcome.timed("see it leave OSPF"):
-            self._routing.wait_for_own_lsa(there=False)
+        gone = self._see_in_routing(announced=False)
         with outcome.timed("count again"):
-            others = self._routing.recount(withdrawn_at)
-        if others is not None and others < self._request.vip.floor and not self._request.force:
-            self._take_back(flavour, before, others)
+            recount = self._routing.recount(withdrawn_at, gone_here=gone)
+        outcome.note(recount.trouble)
+        if recount.seen_elsewhere is not None:
+            verified["count_elsewhere"] = recount.seen_elsewhere
+        few = recount.others is not None and recount.others < self._request.vip.floor
+        if few and recount.others is not None and not self._request.force:
+            self._take_back(flavour, before, recount.others)
             return
         if not self._request.by_hand:
             outcome.note(self._notes.keep_latch_on(self._why()))
@@ -197,12 +203,21 @@ class _Act:
             outcome.acted_in_vain(f"left lo, but is still on {', '.join(after.elsewhere)}")
         elif not verified["other_addresses"]:
             outcome.acted_in_vain("withdrawn, and more than that")
-        elif verified.get("own_lsa") is False:
+        elif gone is False:
             outcome.acted_in_vain("withdrawn from lo, but still in OSPF")
-        elif verified.get("count_elsewhere") is False:
+        elif recount.seen_elsewhere is False:
             outcome.acted_in_vain("withdrawn, but another endpoint still has it in OSPF")
         else:
             outcome.done(f"withdrawn by {did}", State.WARNING)
+
+    def _see_in_routing(self, *, announced: bool) -> bool | None:
+        what = "see it in OSPF again" if announced else "see it leave OSPF"
+        with self._outcome.timed(what):
+            own = self._routing.wait_for_own(announced=announced)
+        self._outcome.note(own.trouble)
+        if own.followed is not None:
+            self._outcome.verified["own_lsa"] = own.followed
+        return own.followed
 
     def _take_back(self, flavour: Flavour, before: Look, others: int) -> None:
         vip, withdrawn = self._request.vip, self._outcome.look
@@ -244,9 +259,7 @@ class _Act:
         if before.may_be_held:
             outcome.note(self._notes.remove_hold())
         outcome.note(self._notes.note_restore(after))
-        with outcome.timed("see it in OSPF again"):
-            self._routing.wait_for_own_lsa(there=True)
-        if outcome.verified.get("own_lsa") is False:
+        if self._see_in_routing(announced=True) is False:
             outcome.acted_in_vain("on lo again, but not announced in OSPF")
         else:
             outcome.done(f"restored by {did}", decision.severity)

@@ -9,7 +9,7 @@ from threading import Event
 from typing import Protocol
 
 from .deadline import Deadline
-from .errors import OutcomeUnknown
+from .errors import OutcomeUnknownError
 from .shell import Result
 
 # What a process leaves behind may keep the streams open after it has ended.
@@ -62,17 +62,17 @@ def receive(channel: Channel, argv: Sequence[str], seconds: float, until: Deadli
     """Wait for the end of a command that was sent, which has so many seconds until then.
 
     Raises:
-        OutcomeUnknown: it did not come.
+        OutcomeUnknownError: it did not come.
     """
     if not channel.status_event.wait(until.left(seconds)):
-        raise OutcomeUnknown(argv, f"it did not end within {seconds:.1f} s")
+        raise OutcomeUnknownError(argv, f"it did not end within {seconds:.1f} s")
     channel.settimeout(DRAIN_SECONDS)
     patience = Deadline(LONGEST_DRAIN)
     stdout = _drain(channel.recv, patience)
     stderr = _drain(channel.recv_stderr, patience)
     status = channel.recv_exit_status()
     if status < 0:
-        raise OutcomeUnknown(argv, "the connection ended, or a signal ended the command")
+        raise OutcomeUnknownError(argv, "the connection ended, or a signal ended the command")
     return Result(status, stdout, stderr)
 
 

@@ -6,7 +6,7 @@ from anycast_checks.line import clean
 
 from .decision import State
 from .endpoint import Site
-from .errors import OutcomeUnknown
+from .errors import OutcomeUnknownError
 from .shell import Result
 
 PLACES = (
@@ -24,7 +24,7 @@ def confirm(site: Site) -> tuple[State, str]:
     """
     try:
         ended = site.confirm()
-    except OutcomeUnknown as error:
+    except OutcomeUnknownError as error:
         # Not its arguments, of which one may be a secret, and which say nothing new.
         return State.UNKNOWN, clean(f"{error.argv[0]}: {error.why}")
     said = clean((ended.stdout or ended.stderr).split("\n")[0].split("|")[0])

@@ -1,26 +1,24 @@
-"""How many others announce the VIP: read from OSPF on an endpoint, or asked of each of them."""
+"""How many others announce the VIP: told by an endpoint's routing, or asked of each of them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from anycast_checks import ospf
+from anycast_checks import routing
 from anycast_checks.errors import CheckError
+from anycast_checks.routing.daemon import RoutingDaemon, RoutingState, Unknown
 
 from .deadline import Deadline
 from .each import at_once
 from .endpoint import Site
-from .errors import HandlerError
+from .errors import HandlerError, UncountableError
 from .fleet import Endpoint, Fleet, Vip
 from .shell import COMMAND_SECONDS, Shell, open_shell
 
 
-class Uncountable(Exception):  # noqa: N818 - says what it is
-    """It cannot be told who announces the VIP; the text says why."""
-
-
 class Announced(NamedTuple):
-    """Who announces a VIP, as OSPF on one router has it: router-ids, and that router's own."""
+    """Who announces a VIP, as one router has it: router-ids, and the asked router's own."""
 
     by: frozenset[str]
     asked: str
@@ -30,53 +28,60 @@ class Announced(NamedTuple):
         return len(self.by - {router_id})
 
 
-def ask_ospf(shell: Shell, vip: Vip) -> Announced:
-    """Ask the routing daemon of an endpoint who announces the VIP now.
+def see_routing(shell: Shell, vip: Vip, daemons: Sequence[RoutingDaemon]) -> RoutingState:
+    """Ask the routing daemon of an endpoint about the VIP.
 
     Raises:
-        Uncountable: no vtysh there, no permission, several areas, no neighbor, or an answer
-            without sense.
+        UncountableError: the daemon cannot be asked, or its answer makes no sense.
         HandlerError: the endpoint cannot be asked.
     """
     try:
-        view = ospf.look(vip.address, shell.run)
-        if not any(neighbor.state == "Full" for neighbor in view.neighbors):
-            # Who is cut off sees nobody, which does not mean that nobody is there.
-            raise Uncountable(f"{view.router_id} has no OSPF adjacency that is Full")
-        return Announced(ospf.announcers(view, vip.address), view.router_id)
+        return routing.see(vip.address, shell.run, daemons)
     except CheckError as error:
-        raise Uncountable(str(error)) from error
+        raise UncountableError(str(error)) from error
 
 
-def is_in_ospf(shell: Shell, vip: Vip) -> bool:
-    """Tell whether the endpoint's own LSA for the VIP is there; raises as ask_ospf does."""
-    try:
-        return ospf.announces(ospf.look(vip.address, shell.run), vip.address)
-    except CheckError as error:
-        raise Uncountable(str(error)) from error
+def count_announcers(state: RoutingState) -> Announced:
+    """Take from the state of the routing who announces the VIP.
+
+    Raises:
+        UncountableError: it cannot be told.
+    """
+    if not any(adjacency.is_up for adjacency in state.adjacencies):
+        # A router without a neighbor knows only its own announcement: the count would be wrong.
+        protocol = state.daemon.protocol
+        raise UncountableError(f"{state.router_id} has no {protocol} adjacency that is Full")
+    if isinstance(state.announcers, Unknown):
+        raise UncountableError(state.announcers.why)
+    return Announced(state.announcers, state.router_id)
 
 
 def count_others(
-    fleet: Fleet, vip: Vip, endpoint: Endpoint, shell: Shell, deadline: Deadline
+    fleet: Fleet,
+    vip: Vip,
+    endpoint: Endpoint,
+    shell: Shell,
+    deadline: Deadline,
+    daemons: Sequence[RoutingDaemon],
 ) -> int:
     """Count the other endpoints that announce the VIP.
 
     Raises:
-        Uncountable: it cannot be told.
+        UncountableError: it cannot be told.
         HandlerError: the endpoint cannot be asked.
     """
     if vip.count_by == "ospf":
-        announced = ask_ospf(shell, vip)
+        announced = count_announcers(see_routing(shell, vip, daemons))
         return announced.others_than(announced.asked)
     others = [other for other in vip.endpoints if other is not endpoint]
     return sum(at_once(lambda other: _announces(fleet, vip, other, deadline), others))
 
 
 def _announces(fleet: Fleet, vip: Vip, endpoint: Endpoint, deadline: Deadline) -> bool:
-    # The lock is held: who hangs must not keep the others waiting.
+    # The lock is held: an endpoint that hangs must not keep the others waiting.
     soon = Deadline(deadline.left(COMMAND_SECONDS))
     try:
         with open_shell(endpoint, fleet.ssh, soon) as shell:
             return Site(shell, vip).is_announced()
     except HandlerError:
-        return False  # who cannot be asked is not counted
+        return False  # an endpoint that cannot be asked is not counted

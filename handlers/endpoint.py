@@ -6,10 +6,12 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from .errors import CommandFailed, HandlerError, OutcomeUnknown, Unreachable
+from anycast_checks.placement import ARGV as ADDRESSES
+
+from .errors import CommandFailedError, HandlerError, OutcomeUnknownError, UnreachableError
 from .flavour import IFDOWN, IFUP, Argv, Flavour, choose, first_questions
 from .fleet import Vip
-from .look import ADDRESSES, BOOT, Look, is_announced, notes_argv, read, tells_of_notes
+from .look import BOOT, Look, is_announced, notes_argv, read, tells_of_notes
 from .shell import COMMAND_SECONDS, Answer, Query, Result, Shell, ask_all
 
 CLOCK: Argv = ("/bin/date", "+%s")
@@ -46,14 +48,14 @@ class Site:
         """See addresses, boot, uptime and notes.
 
         Raises:
-            CommandFailed: the endpoint has no `ip -json`, or it says what cannot be read.
+            CommandFailedError: the endpoint has no `ip -json`, or it says what cannot be read.
         """
         notes = Query(notes_argv(self.vip), NOTE_SECONDS)
         answers = ask_all(self.shell, (Query(ADDRESSES), Query(BOOT), notes))
         shown, booted, noted = _heard(answers[0]), _heard(answers[1]), answers[2]
         if not tells_of_notes(noted) and not self._notes_hang:
             # They may have an order of a person's; a disk that hangs costs this time once.
-            with suppress(Unreachable):
+            with suppress(UnreachableError):
                 (noted,) = ask_all(self.shell, (Query(notes.argv),))
             self._notes_hang = not tells_of_notes(noted)
         return read(self.vip, shown, booted, noted)
@@ -68,7 +70,9 @@ class Site:
         try:
             return int(answer.stdout)
         except ValueError as error:
-            raise CommandFailed(CLOCK, answer.status, f"said {answer.stdout[:40]!r}") from error
+            raise CommandFailedError(
+                CLOCK, answer.status, f"said {answer.stdout[:40]!r}"
+            ) from error
 
     def confirm(self) -> Result:
         """Run the endpoint's own check once more, unprivileged, within its own deadline."""
@@ -84,9 +88,9 @@ class Site:
         """Choose the flavour; to be asked before anything is changed.
 
         Raises:
-            UnsupportedFlavour: nothing there may be used.
+            UnsupportedActivatorError: nothing there may be used.
         """
-        return choose(self.vip, self._run, lambda: self.look().others_of_lo)
+        return choose(self.vip, self._run, lambda: self.look().neighbors)
 
     def withdraw(self, flavour: Flavour, before: Look) -> tuple[Look, str]:
         """Take the VIP off the loopback.
@@ -97,7 +101,7 @@ class Site:
         after = before
         for argv in flavour.withdraw(self.vip):
             # By its name it would take the other address away too.
-            if argv[0] == IFDOWN and before.is_shared(self.vip.interface):
+            if argv[0] == IFDOWN and before.shares_label:
                 continue
             self._change(argv)
             if self.dry_run:
@@ -112,7 +116,9 @@ class Site:
         after = before
         for argv in flavour.restore(self.vip):
             # On RHEL `ifup lo` brings every alias back, withdrawn ones too.
-            if argv == (IFUP, "lo") and not all(before.has(s) for s in self.siblings):
+            if argv == (IFUP, self.vip.placement.interface) and not all(
+                before.has(s) for s in self.siblings
+            ):
                 continue
             self._change(argv)
             if self.dry_run:
@@ -136,7 +142,7 @@ class Site:
                 if written.status != 0:
                     return f"{path} could not be written: {written.stderr.strip()}"
                 moved = self._run_change(("/bin/mv", "-fT", new, path), "", NOTE_SECONDS)
-            except OutcomeUnknown as error:
+            except OutcomeUnknownError as error:
                 return f"{path} could not be written: {error}"
             if moved.status == 0:
                 return ""
@@ -147,7 +153,7 @@ class Site:
         """Remove a note's file, there or not; returns what stood in the way, as write_note."""
         try:
             ended = self._run_change(("/bin/rm", "-f", path), "", NOTE_SECONDS)
-        except OutcomeUnknown as error:
+        except OutcomeUnknownError as error:
             return f"{path} could not be removed: {error}"
         return f"{path} could not be removed: {ended.stderr.strip()}" if ended.status else ""
 
@@ -159,13 +165,13 @@ class Site:
     def _ask(self, argv: Argv) -> Result:
         answer = self._run(argv)
         if answer.status != 0:
-            raise CommandFailed(argv, answer.status, answer.stderr)
+            raise CommandFailedError(argv, answer.status, answer.stderr)
         return answer
 
     def _change(self, argv: Argv) -> None:
         privileged = argv if self.shell.is_root else ("/usr/bin/sudo", "-n", *argv)
         # The next look tells; where the connection is gone too, it raises by itself.
-        with suppress(OutcomeUnknown):
+        with suppress(OutcomeUnknownError):
             self._run_change(privileged, "", COMMAND_SECONDS)
 
     def _run_change(self, argv: Argv, stdin: str, timeout: float) -> Result:
@@ -178,7 +184,7 @@ class Site:
         try:
             ended = self.shell.run(argv, stdin, timeout)
         except HandlerError as error:
-            if isinstance(error, OutcomeUnknown):
+            if isinstance(error, OutcomeUnknownError):
                 self.steps[-1] = replace(sent, said=str(error))
             else:
                 self.steps.pop()
@@ -188,7 +194,7 @@ class Site:
 
 
 def _heard(answer: Answer) -> Result:
-    if isinstance(answer, OutcomeUnknown):
+    if isinstance(answer, OutcomeUnknownError):
         raise answer
     return answer
 

@@ -1,4 +1,8 @@
-"""What the handler raises when it could not do something, each with its evidence and exit code."""
+"""What the handler raises when it could not do something: evidence, remedy and exit code.
+
+Each error keeps what it knows in attributes, so that no code has to take a sentence apart; its text
+is one line for people.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +15,23 @@ CONFIGURATION = 3
 
 
 class HandlerError(Exception):
-    """We could not do something; the text is one line that names the thing and the remedy."""
+    """The handler could not do something.
+
+    Attributes:
+        what: names the thing and what is wrong with it.
+        remedy: what a person does about it; empty where ``what`` says all.
+    """
 
     exit_code = TRIED_AND_FAILED
+
+    def __init__(self, what: str, remedy: str = "") -> None:
+        self.what = what
+        self.remedy = remedy
+        super().__init__(what, remedy)
+
+    def __str__(self) -> str:
+        """Write one line: what is wrong, then the remedy."""
+        return f"{self.what}: {self.remedy}" if self.remedy else self.what
 
 
 class ConfigurationError(HandlerError):
@@ -22,31 +40,50 @@ class ConfigurationError(HandlerError):
     exit_code = CONFIGURATION
 
 
-class Unreachable(HandlerError):  # noqa: N818 - the design's word for it
+class UnreachableError(HandlerError):
     """Nothing was sent, so nothing changed: trying again is safe."""
 
 
-class Rejected(HandlerError):  # noqa: N818 - the design's word for it
+class RejectedError(HandlerError):
     """The host key or the login was refused: trying again is pointless, a person must look."""
 
 
-class UnsupportedFlavour(HandlerError):  # noqa: N818 - says what it is
-    """The program there must not be used for an alias of lo; the text names the way out."""
+class UnsupportedActivatorError(HandlerError):
+    """The program that configures the interface there must not be used for a VIP."""
 
 
-class LockUnavailable(HandlerError):  # noqa: N818 - says what it is
+class UncountableError(HandlerError):
+    """It cannot be told who announces the VIP."""
+
+
+class LockUnavailableError(HandlerError):
     """The lock of the VIP could not be had, so nothing was done: a refusal."""
 
     exit_code = REFUSED
 
 
-class TooLate(HandlerError):  # noqa: N818 - says what it is
+class TooLateError(HandlerError):
     """The rest of the run is too short for an act and its verification: a refusal."""
 
     exit_code = REFUSED
 
 
-class CommandFailed(HandlerError):  # noqa: N818 - the design's word for it
+class GateRefusedError(HandlerError):
+    """The forced command of the endpoint does not know a command that the handler needs."""
+
+    def __init__(self, argv: Sequence[str]) -> None:
+        self.argv = tuple(argv)
+        super().__init__(
+            f"the forced command there refuses `{' '.join(argv)}`",
+            "install anew what `anycast-handler gate` prints",
+        )
+
+    def __str__(self) -> str:
+        """Write the remedy first, since a long command is what may be cut off."""
+        return f"{self.remedy}: {self.what}"
+
+
+class CommandFailedError(HandlerError):
     """A command ran on the endpoint and failed."""
 
     def __init__(self, argv: Sequence[str], status: int, stderr: str) -> None:
@@ -56,7 +93,7 @@ class CommandFailed(HandlerError):  # noqa: N818 - the design's word for it
         super().__init__(f"{' '.join(argv)}: exit status {status}: {stderr.strip() or 'silent'}")
 
 
-class OutcomeUnknown(HandlerError):  # noqa: N818 - the design's word for it
+class OutcomeUnknownError(HandlerError):
     """A command was sent and nothing was heard: look before acting again."""
 
     def __init__(self, argv: Sequence[str], why: str) -> None:

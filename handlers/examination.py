@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
+from anycast_checks.routing.daemon import RoutingDaemon
+
 from .confirm import confirm
 from .decision import State
 from .endpoint import confirmation
-from .errors import HandlerError, Unreachable, UnsupportedFlavour
-from .examination_ospf import OSPF_EXAMINATIONS, see_ospf
+from .errors import GateRefusedError, HandlerError, UnreachableError
+from .examination_routing import ROUTING_EXAMINATIONS, see_routing
 from .finding import Examination, Examined, Finding, Subject
 from .flavour import Argv
-from .gate.refusal import GateRefused
 from .latch import DIRECTORY, UNREADABLE_HOLD, hold_path
 
 T = TypeVar("T")
@@ -28,14 +29,14 @@ NONLOCAL_BIND: Argv = ("/bin/cat", "/proc/sys/net/ipv4/ip_nonlocal_bind")
 NOT_FOUND = 127
 
 
-def examine(subject: Subject) -> Examined:
-    """Examine one endpoint, changing nothing."""
+def examine(subject: Subject, daemons: Sequence[RoutingDaemon]) -> Examined:
+    """Examine one endpoint, changing nothing; ``daemons`` are those that may run there."""
     found: list[Finding] = []
 
     def ask(question: Callable[[], T]) -> T | None:
         try:
             return question()
-        except Unreachable:
+        except UnreachableError:
             raise
         except HandlerError as error:
             found.append(_explain(subject, error))
@@ -44,12 +45,12 @@ def examine(subject: Subject) -> Examined:
     try:
         site = subject.site
         subject = replace(subject, look=ask(site.look), flavour=ask(site.flavour))
-        view, trouble = ask(partial(see_ospf, subject)) or (None, None)
-        subject = replace(subject, view=view)
+        routing, trouble = ask(partial(see_routing, subject, daemons)) or (None, None)
+        subject = replace(subject, routing=routing)
         found += [trouble] if trouble else []
         for examination in EXAMINATIONS:
             found += ask(partial(_list, examination, subject)) or []
-    except Unreachable as error:
+    except UnreachableError as error:
         return Examined(subject.name, found, subject, str(error))
     # One trouble may stand in the way of several examinations.
     return Examined(subject.name, list(dict.fromkeys(found)), subject)
@@ -108,13 +109,14 @@ def gate_list(subject: Subject) -> Iterator[Finding]:
 
 
 def prefix_length(subject: Subject) -> Iterator[Finding]:
-    """Find the VIP with another prefix length than 32, which is not what OSPF counts."""
+    """Find the VIP with another prefix length than its own, which is not what is counted."""
     vip = subject.vip
-    for interface, address in sorted(subject.look.addresses if subject.look else ()):
-        if address.split("/")[0] == vip.address and not address.endswith("/32"):
+    wanted = vip.placement.prefix(vip.address)
+    for one in sorted(subject.look.addresses if subject.look else ()):
+        if one.address == vip.address and str(one) != wanted:
             yield subject.found(
-                f"{address} on {interface} is not {vip.address}/32",
-                f"configure {vip.interface} with {vip.address}/32, a single address",
+                f"{one} on {one.interface} is not {wanted}",
+                f"configure {vip.interface} with {wanted}, a single address",
             )
 
 
@@ -194,7 +196,7 @@ EXAMINATIONS: tuple[Examination, ...] = (
     whereabouts,
     prefix_length,
     interfaces,
-    *OSPF_EXAMINATIONS,
+    *ROUTING_EXAMINATIONS,
     sudo_rights,
     sudo_passwords,
     gate_list,
@@ -210,19 +212,11 @@ def _list(examination: Examination, subject: Subject) -> list[Finding]:
 
 
 def _explain(subject: Subject, error: HandlerError) -> Finding:
-    if isinstance(error, GateRefused):
+    if isinstance(error, GateRefusedError):
         return subject.found(error.what, _install_gate(subject))
-    if isinstance(error, UnsupportedFlavour):
-        return split(subject.name, error)
-    return subject.found(str(error), f"run it there as {subject.user} to see why")
+    return subject.found(error.what, error.remedy or f"run it there as {subject.user} to see why")
 
 
 def _install_gate(subject: Subject) -> str:
     names = [vip.name for vip in (subject.vip, *subject.site.siblings)]
     return f"install what `anycast-handler gate --only allow {' '.join(names)}` prints"
-
-
-def split(name: str, error: HandlerError) -> Finding:
-    """Make a finding of an error whose text ends with its remedy."""
-    text, _, remedy = str(error).rpartition(": ")
-    return Finding(name, text or remedy, remedy if text else "")

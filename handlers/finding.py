@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from anycast_checks.line import clean
-from anycast_checks.ospf import View
+from anycast_checks.routing.daemon import RoutingState
 
 from .endpoint import Site
 from .flavour import Flavour
@@ -45,7 +45,7 @@ class Subject:
     site: Site
     look: Look | None = None
     flavour: Flavour | None = None
-    view: View | None = None
+    routing: RoutingState | None = None
 
     def found(self, text: str, remedy: str) -> Finding:
         """Make a finding of this subject."""

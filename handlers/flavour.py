@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .errors import UnsupportedFlavour
+from .errors import UnsupportedActivatorError
 from .fleet import Vip
 from .shell import Result
 
@@ -34,13 +34,16 @@ class Flavour:
 
 
 def add_address(vip: Vip) -> Argv:
-    """Put the VIP on the loopback without any configuration program."""
-    return (IP, "address", "add", f"{vip.address}/32", "dev", "lo", "label", vip.interface)
+    """Put the VIP on its interface without any configuration program."""
+    place = vip.placement
+    label = ("label", place.label) if place.label else ()
+    return (IP, "address", "add", place.prefix(vip.address), "dev", place.interface, *label)
 
 
 def delete_address(vip: Vip) -> Argv:
-    """Take the VIP off the loopback without any configuration program."""
-    return (IP, "address", "del", f"{vip.address}/32", "dev", "lo")
+    """Take the VIP off its interface without any configuration program."""
+    place = vip.placement
+    return (IP, "address", "del", place.prefix(vip.address), "dev", place.interface)
 
 
 IFUPDOWN = Flavour(
@@ -49,7 +52,7 @@ IFUPDOWN = Flavour(
     restore=lambda vip: (
         # Does nothing on Debian, where lo is up already; kept first because it is what the
         # recipe says and what a person would try.
-        (IFUP, "lo"),
+        (IFUP, vip.placement.interface),
         (IFUP, vip.interface),
         # What its state file says and what the kernel has differ after an `ip address del`.
         (IFUP, "--force", vip.interface),
@@ -59,7 +62,7 @@ IFUPDOWN = Flavour(
 NETWORK_SCRIPTS = Flavour(
     "network-scripts",
     withdraw=lambda vip: ((IFDOWN, vip.interface), delete_address(vip)),
-    restore=lambda vip: ((IFUP, "lo"), (IFUP, vip.interface), add_address(vip)),
+    restore=lambda vip: ((IFUP, vip.placement.interface), (IFUP, vip.interface), add_address(vip)),
 )
 PLAIN_IP = Flavour(
     "ip",
@@ -94,7 +97,8 @@ def choose(vip: Vip, ask: Ask, others_of_lo: Callable[[], frozenset[str]]) -> Fl
         others_of_lo: gives the other addresses of the loopback, as address/length.
 
     Raises:
-        UnsupportedFlavour: what is there must not be used, or is not what the fleet file names.
+        UnsupportedActivatorError: what is there must not be used, or is not what the fleet file
+            names.
     """
     if not first_questions(vip):
         return PLAIN_IP
@@ -138,5 +142,6 @@ def _is_global_ipv6(address: str) -> bool:
     return ":" in address and address != "::1/128" and not address.startswith("fe80:")
 
 
-def _unsupported(vip: Vip, what: str) -> UnsupportedFlavour:
-    return UnsupportedFlavour(f'{what}: set flavour = "ip" for vip.{vip.name} in the fleet file')
+def _unsupported(vip: Vip, what: str) -> UnsupportedActivatorError:
+    remedy = f'set flavour = "ip" for vip.{vip.name} in the fleet file'
+    return UnsupportedActivatorError(what, remedy)

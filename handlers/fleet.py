@@ -7,6 +7,8 @@ import re
 import sys
 from typing import NamedTuple
 
+from anycast_checks.placement import Placement, place
+
 from .errors import ConfigurationError
 from .table import Table
 
@@ -53,6 +55,11 @@ class Vip(NamedTuple):
     min_announcing: str = "50%"
     count_by: str = "ospf"
     spacing: float = 5.0
+
+    @property
+    def placement(self) -> Placement:
+        """Say where the VIP lives on its endpoints."""
+        return place(self.address, self.interface)
 
     @property
     def floor(self) -> int:

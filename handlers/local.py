@@ -11,7 +11,7 @@ from anycast_checks.errors import CheckError, NotStartedError
 
 from .channel import LARGEST_OUTPUT
 from .deadline import Deadline
-from .errors import OutcomeUnknown
+from .errors import OutcomeUnknownError
 from .shell import COMMAND_SECONDS, Result
 
 NOT_FOUND = 127
@@ -41,8 +41,8 @@ class LocalShell:
         except NotStartedError as error:
             return Result(NOT_FOUND, "", str(error))
         except CheckError as error:
-            raise OutcomeUnknown(argv, f"it did not end within {seconds:.1f} s") from error
+            raise OutcomeUnknownError(argv, f"it did not end within {seconds:.1f} s") from error
         if ended.status < 0:
-            raise OutcomeUnknown(argv, f"signal {-ended.status} ended it")
+            raise OutcomeUnknownError(argv, f"signal {-ended.status} ended it")
         stdout, stderr = (said.decode(errors="replace") for said in (ended.stdout, ended.stderr))
         return Result(ended.status, stdout, stderr)

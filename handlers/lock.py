@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from .deadline import Deadline
-from .errors import LockUnavailable
+from .errors import LockUnavailableError
 from .log import open_shared
 
 # The holder acts once; what then follows here needs time too.
@@ -50,13 +50,13 @@ def lock(directory: str, vip: str, deadline: Deadline) -> Iterator[Lock]:
     """Hold the lock of a VIP; the kernel lets go of it when the process ends, however it ends.
 
     Raises:
-        LockUnavailable: the directory is not usable, or another run holds the lock too long.
+        LockUnavailableError: the directory is not usable, or another run holds the lock too long.
     """
     file = f"{directory}/{vip}.lock"
     try:
         descriptor = open_shared(file, os.O_RDWR)
     except OSError as error:
-        raise LockUnavailable(f"refused: no lock: {file}: {error.strerror}") from error
+        raise LockUnavailableError(f"refused: no lock: {file}: {error.strerror}") from error
     try:
         _wait_for(descriptor, file, deadline.left(WAIT_SECONDS))
         yield Lock(descriptor)
@@ -71,7 +71,7 @@ def _wait_for(descriptor: int, file: str, seconds: float) -> None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             if time.monotonic() >= end:
-                raise LockUnavailable(
+                raise LockUnavailableError(
                     f"refused: another run has held {file} for {seconds:.0f} s"
                 ) from error
             time.sleep(RETRY_SECONDS)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import Any
+
+from anycast_checks import placement
+from anycast_checks.placement import Addresses
 
 from . import latch as notes
 from .decision import Held, Seen
-from .errors import CommandFailed, OutcomeUnknown
+from .errors import CommandFailedError, GateRefusedError, OutcomeUnknownError
 from .flavour import Argv
 from .fleet import Vip
-from .gate.refusal import GateRefused, is_refused
+from .gate.refusal import is_refused
 from .latch import Hold, Latch
 from .shell import Answer, Result
 
-ADDRESSES: Argv = ("/sbin/ip", "-json", "address", "show")
 BOOT_ID, UPTIME = "/proc/sys/kernel/random/boot_id", "/proc/uptime"
 BOOT: Argv = ("/usr/bin/head", "-v", BOOT_ID, UPTIME)
 MISSING, UNHEARD = "No such file or directory", "nothing was heard of it"
@@ -32,28 +32,26 @@ HIDES_AN_ORDER = {
 
 @dataclass(frozen=True)
 class Look:
-    """Addresses as (interface, address/length), uptime in seconds, and the two notes.
+    """The addresses of the endpoint, its uptime in seconds, and the two notes on the VIP.
 
     ``hold_unknown`` is where it cannot be told whether there is a hold: then the VIP may be taken
     away, since a disk that fails must not keep a dead endpoint in the routing, and is not brought
-    back. ``trouble`` says what could not be read without making the look useless; ``labels`` are
-    those of the loopback's addresses, as (label, address).
+    back. ``trouble`` says what could not be read without making the look useless.
     """
 
-    addresses: frozenset[tuple[str, str]]
-    vip: str
+    addresses: Addresses
+    vip: Vip
     boot_id: str
     uptime: float
     latch: Latch
     hold: Hold | None = None
     hold_unknown: bool = False
     trouble: str = ""
-    labels: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def announced(self) -> bool:
-        """Whether the VIP is on the loopback, from where the routing daemon announces it."""
-        return self._on_lo(self.vip)
+        """Whether the VIP is on its interface, from where the routing daemon announces it."""
+        return self.has(self.vip)
 
     @property
     def may_be_held(self) -> bool:
@@ -63,20 +61,22 @@ class Look:
     @property
     def elsewhere(self) -> tuple[str, ...]:
         """Name the other interfaces that carry the VIP."""
-        return tuple(i for i, a in self.addresses if i != "lo" and a.split("/")[0] == self.vip)
+        own = self.vip.placement.interface
+        return tuple(i for i in self.addresses.interfaces_with(self.vip.address) if i != own)
 
     @property
-    def others_of_lo(self) -> frozenset[str]:
-        """Give the other addresses of the loopback."""
-        return frozenset(a for i, a in self.addresses if i == "lo" and a.split("/")[0] != self.vip)
+    def neighbors(self) -> frozenset[str]:
+        """Give the other addresses of the VIP's interface, as address/length."""
+        return self.addresses.others_on(self.vip.placement.interface, self.vip.address)
 
     def has(self, vip: Vip) -> bool:
-        """Whether another VIP is on the loopback."""
-        return self._on_lo(vip.address)
+        """Whether a VIP is on its interface."""
+        return self.addresses.is_on(vip.placement.interface, vip.address)
 
-    def is_shared(self, label: str) -> bool:
-        """Whether another address of the loopback has that label too."""
-        return any(name == label and address != self.vip for name, address in self.labels)
+    @property
+    def shares_label(self) -> bool:
+        """Whether another address of the interface has the VIP's label too."""
+        return self.addresses.shares_label(self.vip.placement, self.vip.address)
 
     @property
     def latch_age(self) -> float | None:
@@ -115,9 +115,6 @@ class Look:
             hold_unknown=self.hold_unknown,
         )
 
-    def _on_lo(self, address: str) -> bool:
-        return _is_on_lo(self.addresses, address)
-
 
 def notes_argv(vip: Vip) -> Argv:
     """Build the command that shows the notes, and says in English which of them is missing."""
@@ -135,53 +132,51 @@ def read(vip: Vip, shown: Result, booted: Result, noted: Answer) -> Look:
         noted: the notes, or why they were not heard of.
 
     Raises:
-        CommandFailed: it cannot be told what the addresses or the boot are.
+        CommandFailedError: it cannot be told what the addresses or the boot are.
     """
-    addresses, labels = _on_interfaces(shown)
+    addresses = read_addresses(shown)
     facts = _files(booted.stdout)
     try:
         boot_id, uptime = facts[BOOT_ID].strip(), float(facts[UPTIME].split()[0])
     except (LookupError, ValueError) as error:
-        raise CommandFailed(BOOT, booted.status, f"cannot be read: {error!r}") from error
+        raise CommandFailedError(BOOT, booted.status, f"cannot be read: {error!r}") from error
     latch, hold, unknown, troubles = _notes(vip, noted)
     trouble = "; ".join(troubles)
-    return Look(addresses, vip.address, boot_id, uptime, latch, hold, unknown, trouble, labels)
+    return Look(addresses, vip, boot_id, uptime, latch, hold, unknown, trouble)
 
 
 def is_announced(vip: Vip, shown: Result) -> bool:
-    """Read from the addresses alone whether the VIP is announced; raises as read does."""
-    return _is_on_lo(_on_interfaces(shown)[0], vip.address)
+    """Read from the addresses alone whether the VIP is on its interface; raises as read does."""
+    return read_addresses(shown).is_on(vip.placement.interface, vip.address)
 
 
-def _is_on_lo(addresses: frozenset[tuple[str, str]], address: str) -> bool:
-    return any(i == "lo" and a.split("/")[0] == address for i, a in addresses)
-
-
-def _on_interfaces(shown: Result) -> tuple[frozenset[tuple[str, str]], frozenset[tuple[str, str]]]:
+def read_addresses(shown: Result) -> Addresses:
+    """Read the addresses of the endpoint; raises as read does."""
     if shown.status != 0:
-        raise CommandFailed(ADDRESSES, shown.status, shown.stderr)
+        raise CommandFailedError(placement.ARGV, shown.status, shown.stderr)
     try:
-        interfaces = json.loads(shown.stdout)
-        return _addresses(interfaces), _labels(interfaces)
-    except (LookupError, ValueError, TypeError, RecursionError) as error:
-        raise CommandFailed(ADDRESSES, shown.status, f"cannot be read: {error!r}") from error
+        return placement.read(shown.stdout)
+    except ValueError as error:
+        raise CommandFailedError(
+            placement.ARGV, shown.status, f"cannot be read: {error}"
+        ) from error
 
 
 def tells_of_notes(noted: Answer) -> bool:
     """Whether an answer says anything about the notes; it may then be asked for once more."""
-    if isinstance(noted, OutcomeUnknown):
+    if isinstance(noted, OutcomeUnknownError):
         return False
     return is_refused(noted) or notes.DIRECTORY in noted.stdout + noted.stderr
 
 
 def _notes(vip: Vip, noted: Answer) -> tuple[Latch, Hold | None, bool, list[str]]:
     argv = notes_argv(vip)
-    if isinstance(noted, OutcomeUnknown):
+    if isinstance(noted, OutcomeUnknownError):
         return Latch(), None, True, [str(noted)]
     if is_refused(noted):
-        return Latch(), notes.UNREADABLE_HOLD, False, [str(GateRefused(argv))]
+        return Latch(), notes.UNREADABLE_HOLD, False, [str(GateRefusedError(argv))]
     if not tells_of_notes(noted):
-        return Latch(), None, True, [str(CommandFailed(argv, noted.status, noted.stderr))]
+        return Latch(), None, True, [str(CommandFailedError(argv, noted.status, noted.stderr))]
     files = _files(noted.stdout)
     latch_path, hold_path = argv[-2:]
     latch, hold, unknown, troubles = Latch(), None, False, []
@@ -228,24 +223,3 @@ def _files(text: str) -> dict[str, str]:
         elif name:
             files[name] += line + "\n"
     return files
-
-
-def _addresses(document: Any) -> frozenset[tuple[str, str]]:
-    if not any(interface["ifname"] == "lo" for interface in document):
-        raise ValueError("no loopback in it")
-    return frozenset(
-        (str(interface["ifname"]), f"{entry['local']}/{entry['prefixlen']}")
-        for interface in document
-        for entry in interface.get("addr_info", ())
-        if "local" in entry
-    )
-
-
-def _labels(document: Any) -> frozenset[tuple[str, str]]:
-    return frozenset(
-        (str(entry["label"]), str(entry["local"]))
-        for interface in document
-        if interface["ifname"] == "lo"
-        for entry in interface.get("addr_info", ())
-        if "label" in entry and "local" in entry
-    )

@@ -1,14 +1,17 @@
-"""What OSPF has made of an act, here and elsewhere, and how many others still announce."""
+"""What the routing has made of an act, here and elsewhere, and how many others still announce."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from typing import NamedTuple
 
-from .count import Announced, Uncountable, ask_ospf, count_others, is_in_ospf
+from anycast_checks.routing.daemon import RoutingDaemon
+
+from .count import Announced, count_announcers, count_others, see_routing
 from .deadline import RUN_SECONDS, Deadline
 from .errors import HandlerError
-from .fleet import Endpoint, Fleet
-from .outcome import Outcome, Request
+from .fleet import Endpoint, Fleet, Vip
 from .shell import COMMAND_SECONDS, Shell, open_shell
 
 WITHDRAWN_SECONDS = 2.0
@@ -22,95 +25,132 @@ FIND_OTHER_SECONDS = 3.0
 TAKE_BACK_SECONDS = 3.0
 
 
-class Routing:
-    """The routing as the endpoint of a request has it, and as another one has it."""
+class Followed(NamedTuple):
+    """Whether the endpoint's own announcement followed an act; None where it cannot be told."""
 
-    def __init__(self, fleet: Fleet, outcome: Outcome, shell: Shell, deadline: Deadline) -> None:
+    followed: bool | None
+    trouble: str = ""
+
+
+class Recount(NamedTuple):
+    """What a second count after a withdrawal has shown.
+
+    Attributes:
+        others: how many other endpoints announce; None where it cannot be told.
+        seen_elsewhere: whether another endpoint has seen the withdrawal; None where none was asked.
+        trouble: what could not be seen, and why.
+    """
+
+    others: int | None
+    seen_elsewhere: bool | None = None
+    trouble: str = ""
+
+
+class Routing:
+    """The routing of a VIP as one endpoint has it, and as another one has it."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        vip: Vip,
+        endpoint: Endpoint,
+        shell: Shell,
+        deadline: Deadline,
+        daemons: Sequence[RoutingDaemon],
+    ) -> None:
         self._fleet = fleet
-        self._request: Request = outcome.request
-        self._outcome = outcome
+        self._vip = vip
+        self._endpoint = endpoint
         self._shell = shell
         self._deadline = deadline
+        self._daemons = daemons
 
     def count(self) -> int:
-        """Count the other endpoints that announce the VIP; raises Uncountable."""
-        request = self._request
-        return count_others(self._fleet, request.vip, request.endpoint, self._shell, self._deadline)
+        """Count the other endpoints that announce the VIP; raises UncountableError."""
+        return count_others(
+            self._fleet, self._vip, self._endpoint, self._shell, self._deadline, self._daemons
+        )
 
-    def wait_for_own_lsa(self, *, there: bool) -> None:
-        """Wait until the endpoint's own LSA has followed the act, and put down whether it has."""
-        seconds = RESTORED_SECONDS if there else WITHDRAWN_SECONDS
+    def wait_for_own(self, *, announced: bool) -> Followed:
+        """Wait until the endpoint's own announcement has followed an act."""
+        seconds = RESTORED_SECONDS if announced else WITHDRAWN_SECONDS
         end = time.monotonic() + self._deadline.left(seconds)
         try:
-            while not (followed := self._is_in_ospf() is there) and time.monotonic() < end:
+            while (followed := self._announces() is announced) is False and time.monotonic() < end:
                 time.sleep(POLL_SECONDS)
-        except (Uncountable, HandlerError) as error:
-            self._outcome.note(f"not verified in OSPF: {error}")
-            return
-        self._outcome.verified["own_lsa"] = followed
+        except HandlerError as error:
+            return Followed(None, f"not verified in the routing: {error}")
+        return Followed(followed)
 
-    def recount(self, withdrawn_at: float) -> int | None:
-        """Count again, some time after a withdrawal; None where it cannot be told.
+    def recount(self, withdrawn_at: float, *, gone_here: bool | None) -> Recount:
+        """Count again, some time after a withdrawal.
 
         Of several monitoring hosts that withdrew at the same moment the first one to find too few
         announcing restores; each waits for its own time, by the endpoint's place in the fleet
         file.
 
         Args:
-            withdrawn_at: when the address was taken away, by `time.monotonic`.
+            withdrawn_at: when the address was taken away, by the monotonic clock.
+            gone_here: whether the endpoint's own announcement has gone, as `wait_for_own` says.
         """
-        place = self._request.vip.endpoints.index(self._request.endpoint)
+        place = self._vip.endpoints.index(self._endpoint)
         seconds = min(RECOUNT_LONGEST, RECOUNT_SECONDS + RECOUNT_STEP * place)
         end = withdrawn_at + seconds
         time.sleep(max(0.0, min(end - time.monotonic(), self._deadline.left(RECOUNT_LONGEST))))
         try:
             others = self.count()
             # Where too few are left already, asking elsewhere would only cost time.
-            if self._request.vip.count_by == "ospf" and others >= self._request.vip.floor:
-                others = min(others, self._count_elsewhere(others, withdrawn_at))
-        except (Uncountable, HandlerError) as error:
-            self._outcome.note(f"not counted again: {error}")
-            return None
-        return others
+            if self._vip.count_by == "ospf" and others >= self._vip.floor:
+                return self._compare_elsewhere(others, withdrawn_at, gone_here=gone_here)
+        except HandlerError as error:
+            return Recount(None, trouble=f"not counted again: {error}")
+        return Recount(others)
 
-    def _count_elsewhere(self, own_count: int, withdrawn_at: float) -> int:
+    def _compare_elsewhere(
+        self, own_count: int, withdrawn_at: float, *, gone_here: bool | None
+    ) -> Recount:
         """Ask another endpoint whether it has seen the withdrawal, and how many it counts."""
-        router_id = self._asked().asked
+        router_id = self._announced(self._shell).asked
         finding = Deadline(self._deadline.left(FIND_OTHER_SECONDS))
-        for other in self._request.vip.endpoints:
-            if other is self._request.endpoint or finding.passed:
+        for other in self._vip.endpoints:
+            if other is self._endpoint or finding.passed:
                 continue
-            seen = self._ask_other(other, router_id, finding, withdrawn_at)
+            patience = self._patience(withdrawn_at) if gone_here else 0.0
+            seen = self._ask_other(other, router_id, finding, patience)
             if seen is not None:
-                self._outcome.verified["count_elsewhere"] = router_id not in seen.by
-                return seen.others_than(router_id)
-        self._outcome.note("no other endpoint could be asked whether it has seen it")
-        return own_count
+                others = min(own_count, seen.others_than(router_id))
+                return Recount(others, seen_elsewhere=router_id not in seen.by)
+        trouble = "no other endpoint could be asked whether it has seen it"
+        return Recount(own_count, trouble=trouble)
+
+    def _patience(self, withdrawn_at: float) -> float:
+        """Give the seconds in which another endpoint may still learn of the withdrawal."""
+        waited = time.monotonic() - withdrawn_at
+        left = self._deadline.left(RUN_SECONDS) - TAKE_BACK_SECONDS
+        return max(COMMAND_SECONDS, min(ELSEWHERE_SECONDS - waited, left))
 
     def _ask_other(
-        self, other: Endpoint, router_id: str, finding: Deadline, withdrawn_at: float
+        self, other: Endpoint, router_id: str, finding: Deadline, patience: float
     ) -> Announced | None:
         """Ask until it has seen the withdrawal, which it cannot before it has left OSPF here.
 
         Where it sees that too few are left there is nothing to wait for.
         """
-        waited = time.monotonic() - withdrawn_at
-        left = self._deadline.left(RUN_SECONDS) - TAKE_BACK_SECONDS
-        patience = Deadline(max(COMMAND_SECONDS, min(ELSEWHERE_SECONDS - waited, left)))
-        floor, gone_here = self._request.vip.floor, self._outcome.verified.get("own_lsa")
+        until = Deadline(max(COMMAND_SECONDS, patience))
         try:
-            with open_shell(other, self._fleet.ssh, patience, finding) as shell:
+            with open_shell(other, self._fleet.ssh, until, finding) as shell:
                 while True:
-                    seen = ask_ospf(shell, self._request.vip)
-                    followed = router_id not in seen.by or seen.others_than(router_id) < floor
-                    if followed or not gone_here or patience.passed:
+                    seen = self._announced(shell)
+                    left = seen.others_than(router_id)
+                    followed = router_id not in seen.by or left < self._vip.floor
+                    if followed or not patience or until.passed:
                         return seen
                     time.sleep(POLL_SECONDS)
-        except (HandlerError, Uncountable):
+        except HandlerError:
             return None
 
-    def _is_in_ospf(self) -> bool:
-        return is_in_ospf(self._shell, self._request.vip)
+    def _announces(self) -> bool:
+        return see_routing(self._shell, self._vip, self._daemons).announced
 
-    def _asked(self) -> Announced:
-        return ask_ospf(self._shell, self._request.vip)
+    def _announced(self, shell: Shell) -> Announced:
+        return count_announcers(see_routing(shell, self._vip, self._daemons))

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from .deadline import Deadline
-from .errors import OutcomeUnknown, Unreachable
+from .errors import OutcomeUnknownError, UnreachableError
 from .fleet import Endpoint, Ssh
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Query(NamedTuple):
 
 
 # What came of a query: how it ended, or why that is not known.
-Answer = Result | OutcomeUnknown
+Answer = Result | OutcomeUnknownError
 
 
 class Shell(Protocol):
@@ -48,8 +48,8 @@ class Shell(Protocol):
         """Run one command to its end.
 
         Raises:
-            Unreachable: it was not sent.
-            OutcomeUnknown: it was sent, and did not end within ``timeout`` seconds or its end
+            UnreachableError: it was not sent.
+            OutcomeUnknownError: it was sent, and did not end within ``timeout`` seconds or its end
                 was not heard.
         """
 
@@ -59,14 +59,14 @@ class ManyHanded(Protocol):
     """A shell that can run several commands at the same time."""
 
     def ask_all(self, queries: Sequence[Query]) -> list[Answer]:
-        """Run all of them; raises Unreachable where one was not sent."""
+        """Run all of them; raises UnreachableError where one was not sent."""
 
 
 def ask_all(shell: Shell, queries: Sequence[Query]) -> list[Answer]:
     """Run commands that change nothing, at the same time where the shell can.
 
     Raises:
-        Unreachable: not all were sent.
+        UnreachableError: not all were sent.
     """
     if isinstance(shell, ManyHanded):
         return shell.ask_all(queries)
@@ -76,7 +76,7 @@ def ask_all(shell: Shell, queries: Sequence[Query]) -> list[Answer]:
 def _ask(shell: Shell, query: Query) -> Answer:
     try:
         return shell.run(query.argv, timeout=query.timeout)
-    except OutcomeUnknown as error:
+    except OutcomeUnknownError as error:
         return error
 
 
@@ -102,8 +102,8 @@ def open_shell(
 
     Raises:
         ConfigurationError: identity or known hosts cannot be used.
-        Unreachable: nobody answers, or not in time.
-        Rejected: the host key or the login is refused.
+        UnreachableError: nobody answers, or not in time.
+        RejectedError: the host key or the login is refused.
     """
     from anycast_checks.address import Locality, locality
 
@@ -140,7 +140,7 @@ class _Connection:
         for pause in PAUSES:
             try:
                 self._shell = self._connect(deadline, connecting)
-            except Unreachable:
+            except UnreachableError:
                 if connecting.left(pause) < pause:
                     raise
                 time.sleep(pause)
@@ -152,7 +152,7 @@ class _Connection:
         """Run one command to its end; see Shell.run."""
         try:
             return self._shell.run(argv, stdin, timeout)
-        except Unreachable:
+        except UnreachableError:
             # Nothing was sent, so it is safe to send it over a new connection; once, and soon,
             # since others may be waiting for the lock.
             self._shell.close()
@@ -164,17 +164,19 @@ class _Connection:
         """Run all of them at the same time; see ask_all."""
         in_time = Deadline(min(query.timeout for query in queries))
         answers = self._send_all(queries)
-        lost = [q for q, a in zip(queries, answers, strict=True) if isinstance(a, OutcomeUnknown)]
+        lost = [
+            q for q, a in zip(queries, answers, strict=True) if isinstance(a, OutcomeUnknownError)
+        ]
         if in_time.passed or not lost:
             return answers
         # With the connection, or by a signal. The first one brings the connection back.
         again = iter([_ask(self, lost[0]), *self._send_all(lost[1:])])
-        return [next(again) if isinstance(a, OutcomeUnknown) else a for a in answers]
+        return [next(again) if isinstance(a, OutcomeUnknownError) else a for a in answers]
 
     def _send_all(self, queries: Sequence[Query]) -> list[Answer]:
         try:
             return self._shell.ask_all(queries) if queries else []
-        except Unreachable:
+        except UnreachableError:
             # The connection is gone, or the endpoint's sshd allows one session only.
             return [_ask(self, query) for query in queries]
 

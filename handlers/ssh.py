@@ -1,7 +1,7 @@
 """The Shell over SSH; the only home of paramiko.
 
 Every phase is bounded, and every failure says which of three things it is: nothing was sent
-(Unreachable), a person must look (Rejected), or sent and not heard (OutcomeUnknown).
+(UnreachableError), a person must look (RejectedError), or sent and not heard (OutcomeUnknownError).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from anycast_checks.imports import lean
 
 from .channel import receive, send
 from .deadline import Deadline
-from .errors import ConfigurationError, OutcomeUnknown, Rejected, Unreachable
+from .errors import ConfigurationError, OutcomeUnknownError, RejectedError, UnreachableError
 from .fleet import Endpoint, Ssh
 from .known_hosts import lines_about, name_of
 from .prompt_socket import PromptSocket
@@ -99,7 +99,7 @@ class SshShell:
                 if ends and self._client.get_transport() is None:
                     # Given up while an earlier one was sent: on a new connection it would hang too.
                     why = f"{self._where}: the connection was given up"
-                    ends.append(partial(OutcomeUnknown, query.argv, why))
+                    ends.append(partial(OutcomeUnknownError, query.argv, why))
                 else:
                     ends.append(self._begin(query, stack))
             return [end() for end in ends]
@@ -112,7 +112,7 @@ class SshShell:
         try:
             with self._hearing(query.argv):
                 send(channel, query.argv, "", seconds)
-        except OutcomeUnknown as error:
+        except OutcomeUnknownError as error:
             unheard = error
             return lambda: unheard
 
@@ -120,7 +120,7 @@ class SshShell:
             try:
                 with self._hearing(query.argv):
                     return receive(channel, query.argv, seconds, until)
-            except OutcomeUnknown as error:
+            except OutcomeUnknownError as error:
                 return error
 
         return end
@@ -145,7 +145,9 @@ class SshShell:
             # However long the command may take, and a new connection may still be in time.
             channel = transport.open_session(timeout=min(seconds, COMMAND_SECONDS))
         except (paramiko.SSHException, EOFError, OSError) as error:
-            raise Unreachable(f"{self._where}: no channel for {argv[0]}: {_say(error)}") from error
+            raise UnreachableError(
+                f"{self._where}: no channel for {argv[0]}: {_say(error)}"
+            ) from error
         try:
             yield channel
         finally:
@@ -158,7 +160,7 @@ class SshShell:
         try:
             yield
         except (paramiko.SSHException, EOFError, OSError) as error:
-            raise OutcomeUnknown(argv, f"{self._where}: {_say(error)}") from error
+            raise OutcomeUnknownError(argv, f"{self._where}: {_say(error)}") from error
 
     def _pin(self, known_hosts: str, name: str) -> None:
         for line in lines_about(known_hosts, name):
@@ -184,9 +186,11 @@ class SshShell:
         try:
             sock = socket.create_connection((endpoint.address, endpoint.port), seconds)
         except TimeoutError as error:
-            raise Unreachable(f"{self._where}: no connection within {seconds:.1f} s") from error
+            raise UnreachableError(
+                f"{self._where}: no connection within {seconds:.1f} s"
+            ) from error
         except OSError as error:
-            raise Unreachable(f"{self._where}: {_say(error)}") from error
+            raise UnreachableError(f"{self._where}: {_say(error)}") from error
         # Each request is a few small packets that wait for one another.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return PromptSocket(fileno=sock.detach())
@@ -197,7 +201,7 @@ class SshShell:
         poll = select.poll()
         poll.register(sock, select.POLLIN)
         if not poll.poll(seconds * 1000):
-            raise Unreachable(f"{self._where}: no SSH banner within {seconds:.1f} s")
+            raise UnreachableError(f"{self._where}: no SSH banner within {seconds:.1f} s")
 
     def _take_turn(self, turns: Turns | None) -> None:
         if turns and turns.take(self._deadline, self._connecting):
@@ -224,12 +228,12 @@ class SshShell:
                     disabled_algorithms={"keys": self._unpinned_kinds(endpoint)},
                 )
             except paramiko.BadHostKeyException as error:
-                raise Rejected(
-                    f"{self._where}: its host key is not the one in {ssh.known_hosts}: "
-                    "find out why before you pin the new one"
+                raise RejectedError(
+                    f"{self._where}: its host key is not the one in {ssh.known_hosts}",
+                    "find out why before you pin the new one",
                 ) from error
             except paramiko.ssh_exception.IncompatiblePeer as error:
-                raise Rejected(
+                raise RejectedError(
                     f"{self._where}: {_say(error)}; known_hosts is {ssh.known_hosts}"
                 ) from error
             except (paramiko.SSHException, EOFError, OSError) as error:
@@ -243,19 +247,19 @@ class SshShell:
             pinned |= {"rsa-sha2-256", "rsa-sha2-512"}
         return sorted(KINDS - pinned)
 
-    def _login_failed(self, ssh: Ssh, error: Exception) -> Unreachable | Rejected:
+    def _login_failed(self, ssh: Ssh, error: Exception) -> UnreachableError | RejectedError:
         transport = self._client.get_transport()
         if transport is None or not transport.remote_version:
-            return Unreachable(f"{self._where}: no SSH banner: {_say(error)}")
+            return UnreachableError(f"{self._where}: no SSH banner: {_say(error)}")
         if not transport.initial_kex_done:
-            return Unreachable(f"{self._where}: the key exchange failed: {_say(error)}")
+            return UnreachableError(f"{self._where}: the key exchange failed: {_say(error)}")
         refused = isinstance(error, paramiko.AuthenticationException)
         if refused and "timeout" not in str(error).lower() and transport.is_active():
-            return Rejected(
-                f"{self._where}: login as {ssh.user} with {ssh.identity} was refused: "
-                "is the public key in its authorized_keys?"
+            return RejectedError(
+                f"{self._where}: login as {ssh.user} with {ssh.identity} was refused",
+                "is the public key in its authorized_keys?",
             )
-        return Unreachable(f"{self._where}: the login did not end: {_say(error)}")
+        return UnreachableError(f"{self._where}: the login did not end: {_say(error)}")
 
     @contextmanager
     def _abort_after(self, seconds: float) -> Iterator[None]:
@@ -276,9 +280,9 @@ class _RejectUnpinned(paramiko.MissingHostKeyPolicy):
         self._known_hosts = known_hosts
 
     def missing_host_key(self, client: object, hostname: str, key: object) -> None:
-        raise Rejected(
-            f"no host key is pinned for {hostname} in {self._known_hosts}: "
-            "add it, after comparing it with the endpoint's own"
+        raise RejectedError(
+            f"no host key is pinned for {hostname} in {self._known_hosts}",
+            "add it, after comparing it with the endpoint's own",
         )
 
 

@@ -8,14 +8,15 @@ from typing import NamedTuple
 import click
 
 from anycast_checks.line import clean
+from anycast_checks.routing import DAEMONS
 
 from .deadline import Deadline
 from .each import Turns, at_once
 from .endpoint import Site
-from .errors import DONE, REFUSED, TRIED_AND_FAILED, ConfigurationError, HandlerError, Rejected
-from .examination import examine, split
+from .errors import DONE, REFUSED, TRIED_AND_FAILED, ConfigurationError, HandlerError, RejectedError
+from .examination import examine
 from .examination_here import examine_here
-from .examination_ospf import compare
+from .examination_routing import compare
 from .finding import Examined, Finding, Subject
 from .fleet import Endpoint, Fleet, Vip, load
 from .gate.refusal import GatedShell
@@ -68,11 +69,11 @@ def _examine(fleet: Fleet, one: _Chosen, turns: Turns) -> Examined:
     try:
         with open_shell(one.endpoint, fleet.ssh, *deadlines, turns) as shell:
             site = Site(GatedShell(shell), one.vip, fleet.siblings(one.vip, one.endpoint))
-            return examine(Subject(one.name, fleet.ssh.user, one.vip, one.endpoint, site))
+            return examine(Subject(one.name, fleet.ssh.user, one.vip, one.endpoint, site), DAEMONS)
     except ConfigurationError:
         raise
-    except Rejected as error:
-        return Examined(one.name, [split(one.name, error)])
+    except RejectedError as error:
+        return Examined(one.name, [Finding(one.name, error.what, error.remedy)])
     except HandlerError as error:
         return Examined(one.name, [], trouble=str(error))
 

@@ -11,12 +11,19 @@ from typing import Any
 import click
 
 from anycast_checks.line import clean
+from anycast_checks.routing import DAEMONS
 
-from .count import Uncountable, is_in_ospf
+from .count import see_routing
 from .deadline import Deadline
 from .each import Turns, at_once
 from .endpoint import Site
-from .errors import DONE, TRIED_AND_FAILED, ConfigurationError, HandlerError
+from .errors import (
+    DONE,
+    TRIED_AND_FAILED,
+    ConfigurationError,
+    HandlerError,
+    UncountableError,
+)
 from .fleet import Endpoint, Fleet, Vip, load
 from .look import Look
 from .outcome import age
@@ -138,8 +145,8 @@ def _look_at(fleet: Fleet, vip: Vip, endpoint: Endpoint, deadline: Deadline, tur
             look = site.look()
             clock = site.clock() if look.hold else 0
             try:
-                in_ospf = is_in_ospf(shell, vip)
-            except Uncountable:
+                in_ospf = see_routing(shell, vip, DAEMONS).announced
+            except UncountableError:
                 in_ospf = None
             return _Row(vip, endpoint, look, clock, in_ospf)
     except ConfigurationError:

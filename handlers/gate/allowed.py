@@ -13,22 +13,24 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import NamedTuple
 
-from anycast_checks import ospf
-from anycast_checks.ospf import View
+from anycast_checks.errors import CheckError
+from anycast_checks.placement import ARGV as ADDRESSES
+from anycast_checks.placement import LOOPBACK
+from anycast_checks.routing import DAEMONS
+from anycast_checks.routing.daemon import RoutingState
 
 from ..endpoint import CLOCK, Site
-from ..errors import ConfigurationError, UnsupportedFlavour
+from ..errors import ConfigurationError, UnsupportedActivatorError
 from ..examination import EXAMINATIONS
-from ..examination_ospf import see_ospf
+from ..examination_routing import weaknesses
 from ..finding import Subject
 from ..flavour import BY_PROGRAM, Argv, Flavour
 from ..fleet import Vip
 from ..latch import hold_path, latch_path
-from ..look import ADDRESSES, BOOT, BOOT_ID, UPTIME
+from ..look import BOOT, BOOT_ID, UPTIME
 from ..shell import COMMAND_SECONDS, Result
 
 SUDO: Argv = ("/usr/bin/sudo", "-n")
-VIEW = View("192.0.2.1", (), (), ())
 BOOTED = f"==> {BOOT_ID} <==\n0\n==> {UPTIME} <==\n0.0 0.0\n"
 
 
@@ -88,10 +90,14 @@ def _do_everything(site: Site, *, announced: bool) -> None:
         site.write_note(note, "{}")
         site.remove_note(note)
     # No answer makes sense here, so it asks all that it can ask.
-    with suppress(UnsupportedFlavour):
+    with suppress(UnsupportedActivatorError):
         site.flavour()
-    subject = Subject("", "", vip, vip.endpoints[0], site, look, view=VIEW)
-    see_ospf(subject)
+    subject = Subject("", "", vip, vip.endpoints[0], site, look)
+    for daemon in DAEMONS:
+        with suppress(CheckError):
+            daemon.see(vip.address, site.shell.run)
+        subject = replace(subject, routing=RoutingState(daemon))
+        list(weaknesses(subject))
     for flavour in flavours(vip):
         (site.withdraw if announced else site.restore)(flavour, look)
         for examination in EXAMINATIONS:
@@ -106,13 +112,10 @@ class _Rehearsal:
     ) -> None:
         self.is_root = is_root
         self._listed = listed
-        has = [{"local": vip.address, "prefixlen": 32, "label": vip.interface}] if announced else []
         self._answers = {
-            ADDRESSES: Result(0, json.dumps([{"ifname": "lo", "addr_info": has}]), ""),
+            ADDRESSES: Result(0, _addresses(vip, announced=announced), ""),
             BOOT: Result(0, BOOTED, ""),
             CLOCK: Result(0, "0", ""),
-            # Then it is asked in text too.
-            ospf.argv(vip.address): Result(0, "% Unknown command", ""),
         }
 
     def run(self, argv: Sequence[str], stdin: str = "", timeout: float = COMMAND_SECONDS) -> Result:
@@ -120,3 +123,11 @@ class _Rehearsal:
         asked = tuple(argv)
         self._listed[asked] = self._listed.get(asked, False) or bool(stdin)
         return self._answers.get(asked, Result(0, "", ""))
+
+
+def _addresses(vip: Vip, *, announced: bool) -> str:
+    """Write what `ip` says of a host that has nothing but loopback and, perhaps, the VIP."""
+    interface, label, length = vip.placement
+    has = [{"local": vip.address, "prefixlen": length, "label": label}] if announced else []
+    own = [] if interface == LOOPBACK else [{"ifname": interface, "addr_info": has}]
+    return json.dumps([{"ifname": LOOPBACK, "addr_info": [] if own else has}, *own])

@@ -4,19 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..errors import HandlerError
+from ..errors import GateRefusedError
 from ..shell import COMMAND_SECONDS, Result, Shell
 
 STATUS, SAYS = 126, "anycast-gate: refused"
-
-
-class GateRefused(HandlerError):  # noqa: N818 - says what it is
-    """The forced command of the endpoint does not know a command that the handler needs."""
-
-    def __init__(self, argv: Sequence[str]) -> None:
-        self.what = f"the forced command there refuses `{' '.join(argv)}`"
-        # The command last, since it is what may be cut off.
-        super().__init__(f"install anew what `anycast-handler gate` prints: {self.what}")
 
 
 class GatedShell:
@@ -27,10 +18,10 @@ class GatedShell:
         self._shell = shell
 
     def run(self, argv: Sequence[str], stdin: str = "", timeout: float = COMMAND_SECONDS) -> Result:
-        """Run one command to its end; see Shell.run, and raises GateRefused."""
+        """Run one command to its end; see Shell.run, and raises GateRefusedError."""
         ended = self._shell.run(argv, stdin, timeout)
         if is_refused(ended):
-            raise GateRefused(argv)
+            raise GateRefusedError(argv)
         return ended
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from anycast_checks import ospf
+from anycast_checks.routing import ospf_vtysh
 from lab import services
 from lab.lab import Lab
 from lab.monitoring import PLUGINS
@@ -44,7 +44,7 @@ class Question(NamedTuple):
 
 
 DUMMY = [f"{PLUGINS}/check_dummy", "0"]
-VTYSH = list(ospf.argv(VIP))
+VTYSH = list(ospf_vtysh.argv(VIP))
 CHECKS = {
     "dns": Question(
         ["-H", VIP, "--query", QUERY, "--expect", RIGHT_ANSWER],
@@ -70,7 +70,7 @@ CHECKS = {
         ["-H", VIP],
         [],
         ", subprocess, json",
-        (VTYSH, list(ospf.ROUTER_ID_ARGV), ["/sbin/ip", "-json", "address", "show"]),
+        (VTYSH, list(ospf_vtysh.ROUTER_ID_ARGV), ["/sbin/ip", "-json", "address", "show"]),
     ),
     "pool": Question(["-H", VIP], [], ", subprocess, json", (VTYSH,)),
 }

@@ -22,7 +22,6 @@ from anycast_checks import (
     check_plugin,
     check_tcp,
     http_client,
-    ospf,
     verdict,
 )
 from anycast_checks.address import Connection, Target
@@ -40,6 +39,7 @@ from anycast_checks.observation import Metric, Observation, Outcome, Sample
 from anycast_checks.options import HealthOptions
 from anycast_checks.payload import expected_regex, expected_text
 from anycast_checks.program import Ended
+from anycast_checks.routing import ospf, ospf_vtysh
 from anycast_checks.tls import Judgement
 
 VIP = "10.99.0.53"
@@ -152,7 +152,7 @@ def of_plugin(data: bytes) -> None:
 def of_ospf(data: bytes) -> None:
     """What vtysh prints, JSON or text."""
     try:
-        view = ospf.read(data.decode("utf-8", "replace"))
+        view = ospf_vtysh.read(data.decode("utf-8", "replace"))
         routers = ospf.announcers(view, VIP)
         ospf.announces(view, VIP)
         ospf.unsettled(view)

@@ -8,7 +8,8 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from anycast_checks import ospf
+from anycast_checks import routing
+from anycast_checks.routing.daemon import Unknown
 from lab import Host, Lab, frr, monitoring, sshd
 from lab.topology import ENDPOINTS, VIP, VIP_NAME
 from lab.waiting import wait_until
@@ -401,9 +402,11 @@ class TestPowerOff:
             return ended.returncode, ended.stdout, ended.stderr
 
         # Until then OSPF itself believes in them.
-        wait_until(
-            lambda: len(ospf.announcers(ospf.look(VIP, run), VIP)) == 1, "OSPF has noticed", 60
-        )
+        def announce_alone() -> bool:
+            announcers = routing.see(VIP, run).announcers
+            return not isinstance(announcers, Unknown) and len(announcers) == 1
+
+        wait_until(announce_alone, "OSPF has noticed", 60)
         scene.ns1.resolver.kill()
         code, said = scene.event("CRITICAL")
         assert (code, scene.is_announced()) == (1, True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
-from anycast_checks import ospf
-from anycast_checks.errors import OspfUnreadableError
-from anycast_checks.ospf import View
+from anycast_checks.errors import RoutingUnreadableError
+from anycast_checks.routing import ospf, ospf_vtysh
+from anycast_checks.routing.ospf_lsa import View
 from lab import Lab
 from lab.host import Host
 from lab.topology import STYLES, VIP
@@ -28,11 +28,11 @@ def routed(lab_is_possible: None, request: pytest.FixtureRequest) -> Iterator[La
 
 
 def look(host: Host, user: str = "root") -> View:
-    def run(argv: ospf.Argv) -> tuple[int, str, str]:
+    def run(argv: Sequence[str]) -> tuple[int, str, str]:
         ended = host.run(argv, user=user)
         return ended.returncode, ended.stdout, ended.stderr
 
-    return ospf.look(VIP, run)
+    return ospf_vtysh.read(*run(ospf_vtysh.argv(VIP))[1:])
 
 
 def announcers(lab: Lab, name: str) -> frozenset[str]:
@@ -48,8 +48,8 @@ def test_everyone_sees_all_three(routed: Lab) -> None:
 
 
 def test_text_says_what_json_says(routed: Lab) -> None:
-    text = routed.host("ns1").run(ospf.argv(VIP, as_json=False)).stdout
-    in_text, in_json = ospf.read(text), look(routed.host("ns1"))
+    text = routed.host("ns1").run(ospf_vtysh.argv(VIP, as_json=False)).stdout
+    in_text, in_json = ospf_vtysh.read(text), look(routed.host("ns1"))
     assert ospf.announcers(in_text, VIP) == ospf.announcers(in_json, VIP)
     assert (in_text.router_id, in_text.areas) == (in_json.router_id, in_json.areas)
     assert in_text.neighbors == in_json.neighbors
@@ -57,18 +57,18 @@ def test_text_says_what_json_says(routed: Lab) -> None:
 
 def test_the_group_is_all_that_a_user_needs(routed: Lab) -> None:
     ns1 = routed.host("ns1")
-    with pytest.raises(OspfUnreadableError, match="group frrvty"):
+    with pytest.raises(RoutingUnreadableError, match="group frrvty"):
         look(ns1, user="nobody")
     ns1.run(["gpasswd", "--add", "nobody", "frrvty"], check=True)
     assert look(ns1, user="nobody").router_id == NS1
 
 
 def test_an_explicit_router_id_is_told(routed: Lab) -> None:
-    def run(argv: ospf.Argv) -> tuple[int, str, str]:
+    def run(argv: Sequence[str]) -> tuple[int, str, str]:
         ended = routed.host("ns1").run(argv)
         return ended.returncode, ended.stdout, ended.stderr
 
-    assert ospf.router_id_is_explicit(run) is True
+    assert ospf_vtysh.router_id_is_explicit(run) is True
 
 
 def test_one_that_withdraws_is_soon_seen_nowhere(routed: Lab) -> None:
@@ -96,5 +96,5 @@ def test_two_that_are_powered_off_do_not_count_though_their_lsas_stay(routed: La
         routed.host(name).run(["sh", "-euc", kill], check=True)
     wait_until(lambda: announcers(routed, "ns1") == {NS1}, "only ns1 is left", DEAD_SECONDS)
     assert {NS2, NS3} <= {lsa.router for lsa in look(routed.host("ns1")).lsas}
-    with pytest.raises(OspfUnreadableError, match="reaches no routing daemon"):
+    with pytest.raises(RoutingUnreadableError, match="reaches no routing daemon"):
         look(routed.host("ns2"))

@@ -10,7 +10,7 @@ from pathlib import Path
 import paramiko
 import pytest
 from anycast_handlers.deadline import Deadline
-from anycast_handlers.errors import OutcomeUnknown, Unreachable
+from anycast_handlers.errors import OutcomeUnknownError, UnreachableError
 from anycast_handlers.local import LocalShell
 from anycast_handlers.prompt_socket import PromptSocket
 from anycast_handlers.shell import Result, Shell, open_shell
@@ -101,7 +101,7 @@ def test_a_command_that_does_not_end_is_of_unknown_outcome_and_left_to_itself(
 ) -> None:
     """An `ifup` whose hooks are slow must not be left half done."""
     done, script = tmp_path / "done", f"sleep 1.5; touch {tmp_path}/done"
-    with pytest.raises(OutcomeUnknown, match=r"touch .*did not end within 0\.5 s") as caught:
+    with pytest.raises(OutcomeUnknownError, match=r"touch .*did not end within 0\.5 s") as caught:
         shell.run(("/bin/sh", "-c", script), timeout=0.5)
     assert caught.value.argv == ("/bin/sh", "-c", script)
     assert sh(shell, "echo still there").stdout == "still there\n"
@@ -109,7 +109,7 @@ def test_a_command_that_does_not_end_is_of_unknown_outcome_and_left_to_itself(
 
 
 def test_a_command_that_never_stops_talking_is_of_unknown_outcome(shell: Shell) -> None:
-    with pytest.raises(OutcomeUnknown):
+    with pytest.raises(OutcomeUnknownError):
         shell.run(("/usr/bin/yes",), timeout=0.5)
     assert sh(shell, "echo still there").stdout == "still there\n"
 
@@ -120,7 +120,7 @@ def test_of_what_a_local_command_prints_so_much_is_kept() -> None:
 
 
 def test_a_command_that_does_not_read_is_of_unknown_outcome(over_ssh: SshShell) -> None:
-    with pytest.raises(OutcomeUnknown):
+    with pytest.raises(OutcomeUnknownError):
         over_ssh.run(("/bin/sleep", "90"), "x" * 10_000_000, 1.0)
 
 
@@ -128,15 +128,15 @@ def test_a_command_that_a_signal_ended_never_looks_like_success(shell: Shell) ->
     """Some login shells stay and say 137, others are replaced by the command."""
     try:
         status = shell.run(("/bin/sh", "-c", "kill -KILL $$"), timeout=PATIENCE).status
-    except OutcomeUnknown:
+    except OutcomeUnknownError:
         return
     assert status == 137
 
 
 def test_a_connection_that_dies_under_a_command_is_of_unknown_outcome(over_ssh: SshShell) -> None:
-    with pytest.raises(OutcomeUnknown):
+    with pytest.raises(OutcomeUnknownError):
         sh(over_ssh, f"{HANG_UP}; exec sleep 90")
-    with pytest.raises(Unreachable):
+    with pytest.raises(UnreachableError):
         sh(over_ssh, "true")
 
 
@@ -154,14 +154,14 @@ def test_a_connection_that_dies_while_a_command_is_sent_is_of_unknown_outcome(
         prepare(channel)
 
     monkeypatch.setattr(paramiko.Channel, "_event_pending", die)
-    with pytest.raises(OutcomeUnknown, match="no reply within"):
+    with pytest.raises(OutcomeUnknownError, match="no reply within"):
         over_ssh.run(("/bin/true",), timeout=0.5)
 
 
 def test_a_closed_shell_is_unreachable(sshd: Sshd) -> None:
     with sshd.shell() as shell:
         shell.close()
-        with pytest.raises(Unreachable, match="no channel for /bin/true"):
+        with pytest.raises(UnreachableError, match="no channel for /bin/true"):
             shell.run(("/bin/true",))
 
 
@@ -199,7 +199,7 @@ def test_a_child_that_keeps_the_streams_open_does_not_delay_the_result(
 
 
 def test_the_deadline_of_the_run_bounds_every_command(sshd: Sshd) -> None:
-    with sshd.shell(seconds=3.0) as shell, pytest.raises(OutcomeUnknown):
+    with sshd.shell(seconds=3.0) as shell, pytest.raises(OutcomeUnknownError):
         shell.run(("/bin/sleep", "90"), timeout=1000.0)
 
 
@@ -216,7 +216,7 @@ def test_what_was_not_sent_is_sent_over_a_new_connection(sshd: Sshd) -> None:
     shell = ReconnectingShell(sshd.endpoint(), sshd.ssh(), Deadline(60.0))
     try:
         before = sh(shell, "echo $SSH_CONNECTION").stdout
-        with pytest.raises(OutcomeUnknown):
+        with pytest.raises(OutcomeUnknownError):
             sh(shell, f"{HANG_UP}; exec sleep 90")
         after = sh(shell, "echo $SSH_CONNECTION").stdout
         assert after

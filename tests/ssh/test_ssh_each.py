@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from anycast_handlers.deadline import Deadline
 from anycast_handlers.each import AT_WORK, Turns, at_once
-from anycast_handlers.errors import OutcomeUnknown, Rejected, Unreachable
+from anycast_handlers.errors import OutcomeUnknownError, RejectedError, UnreachableError
 from anycast_handlers.fleet import Endpoint, Ssh
 from anycast_handlers.shell import Query, ask_all
 from anycast_handlers.shell import _Connection as ReconnectingShell
@@ -58,13 +58,13 @@ def test_an_error_does_not_wait_for_who_is_silent() -> None:
     def do(number: int) -> None:
         if not number:
             assert begun.wait(PATIENCE)
-            raise Unreachable("ns1")
+            raise UnreachableError("ns1")
         begun.set()
         over.wait(PATIENCE)
         ended.set()
 
     try:
-        with pytest.raises(Unreachable):
+        with pytest.raises(UnreachableError):
             at_once(do, range(2))
         assert not ended.is_set()
     finally:
@@ -90,7 +90,7 @@ def test_who_never_speaks_takes_no_turn(tmp_path: Path) -> None:
     (tmp_path / "known_hosts").touch()
     ssh = Ssh("anycast", str(key(tmp_path / "id")), str(tmp_path / "known_hosts"))
     port, turns = Port(tmp_path), Counting()
-    with serve(port, silence), pytest.raises(Unreachable, match="no SSH banner within"):
+    with serve(port, silence), pytest.raises(UnreachableError, match="no SSH banner within"):
         SshShell(Endpoint("ns1", "127.0.0.1", port.number), ssh, Deadline(0.5), turns=turns)
     assert (turns.ever, turns.now) == (0, 0)
 
@@ -103,7 +103,7 @@ def test_a_session_has_a_turn_from_its_login_to_its_end(sshd: Sshd, tmp_path: Pa
     shell.close()
     assert (turns.ever, turns.now) == (1, 0)
     stranger = sshd.ssh(key(tmp_path / "stranger"))
-    with pytest.raises(Rejected):
+    with pytest.raises(RejectedError):
         SshShell(sshd.endpoint(), stranger, Deadline(PATIENCE), turns=turns)
     assert (turns.ever, turns.now) == (2, 0)
 
@@ -122,5 +122,5 @@ def test_an_endpoint_that_hangs_under_queries_is_given_up_once(tmp_path: Path) -
             answers = ask_all(shell, [Query(("/bin/true",), 0.5)] * 3)
         finally:
             shell.close()
-    assert [type(answer) for answer in answers] == [OutcomeUnknown] * 3
+    assert [type(answer) for answer in answers] == [OutcomeUnknownError] * 3
     assert (turns.ever, turns.now) == (1, 0)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from anycast_handlers.deadline import Deadline
-from anycast_handlers.errors import OutcomeUnknown, Unreachable
+from anycast_handlers.errors import OutcomeUnknownError, UnreachableError
 from anycast_handlers.shell import Query, Result, Shell, ask_all
 from anycast_handlers.shell import _Connection as ReconnectingShell
 
@@ -44,7 +44,7 @@ def test_they_run_at_the_same_time_and_answer_in_their_order(shell: Shell, tmp_p
 def test_one_that_hangs_is_of_unknown_outcome_and_the_others_answer(shell: Shell) -> None:
     answers = ask_all(shell, (query("echo a"), query("exec sleep 90", 0.5), query("echo b")))
     assert (answers[0], answers[2]) == (Result(0, "a\n", ""), Result(0, "b\n", ""))
-    assert isinstance(answers[1], OutcomeUnknown)
+    assert isinstance(answers[1], OutcomeUnknownError)
     assert answers[1].why == "it did not end within 0.5 s"
 
 
@@ -60,7 +60,7 @@ def test_what_was_lost_is_asked_again(shell: Shell, tmp_path: Path, end: str) ->
 def test_what_is_lost_each_time_is_of_unknown_outcome(shell: Shell) -> None:
     answers = ask_all(shell, (query("echo a"), query("kill -9 $$")))
     assert answers[0] == Result(0, "a\n", "")
-    assert isinstance(answers[1], OutcomeUnknown)
+    assert isinstance(answers[1], OutcomeUnknownError)
 
 
 def test_an_sshd_that_allows_one_session_is_asked_one_by_one(tmp_path: Path) -> None:
@@ -72,14 +72,14 @@ def test_an_sshd_that_allows_one_session_is_asked_one_by_one(tmp_path: Path) -> 
         finally:
             shell.close()
     assert answers[:2] == [Result(0, "a\n", ""), Result(0, "b\n", "")]
-    assert isinstance(answers[2], OutcomeUnknown)
+    assert isinstance(answers[2], OutcomeUnknownError)
 
 
 def test_where_nothing_can_be_sent_that_is_said(tmp_path: Path) -> None:
     with Sshd(tmp_path).running() as server:
         shell = ReconnectingShell(server.endpoint(), server.ssh(), Deadline(5.0))
     try:
-        with pytest.raises(Unreachable):
+        with pytest.raises(UnreachableError):
             ask_all(shell, (query("echo a"), query("echo b")))
     finally:
         shell.close()

@@ -1,6 +1,6 @@
 """Endpoints that fall silent: each phase of a session ends, and as the right kind of failure.
 
-Nothing was sent: Unreachable. The command was sent: OutcomeUnknown.
+Nothing was sent: UnreachableError. The command was sent: OutcomeUnknownError.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from anycast_handlers.deadline import Deadline
-from anycast_handlers.errors import HandlerError, OutcomeUnknown, Unreachable
+from anycast_handlers.errors import HandlerError, OutcomeUnknownError, UnreachableError
 from anycast_handlers.fleet import Endpoint, Ssh
 from anycast_handlers.shell import COMMAND_SECONDS
 from anycast_handlers.ssh import SshShell
@@ -91,26 +91,26 @@ def test_a_server_that_never_gets_to_the_login_is_unreachable(port: Port, talk: 
     with serve(port, talk):
         error = failure(port)
     assert port.accepted.is_set()
-    assert isinstance(error, Unreachable)
+    assert isinstance(error, UnreachableError)
     assert str(error).startswith(f"127.0.0.1 port {port.number}: ")
 
 
 def test_a_host_that_does_not_answer_at_all_is_unreachable(port: Port) -> None:
     with full_backlog(port):
         error = failure(port)
-    assert isinstance(error, Unreachable)
+    assert isinstance(error, UnreachableError)
     assert "no connection within" in str(error)
 
 
 @pytest.mark.parametrize(
     ("stops_at", "kind", "said"),
     [
-        ("login", Unreachable, "the login did not end"),
-        ("channel", Unreachable, "no channel for /sbin/ifdown"),
-        ("no channel", Unreachable, "no channel for /sbin/ifdown"),
-        ("command", OutcomeUnknown, "/sbin/ifdown lo:0: sent, outcome unknown"),
-        ("no command", OutcomeUnknown, "/sbin/ifdown lo:0: sent, outcome unknown"),
-        ("end", OutcomeUnknown, "/sbin/ifdown lo:0: sent, outcome unknown"),
+        ("login", UnreachableError, "the login did not end"),
+        ("channel", UnreachableError, "no channel for /sbin/ifdown"),
+        ("no channel", UnreachableError, "no channel for /sbin/ifdown"),
+        ("command", OutcomeUnknownError, "/sbin/ifdown lo:0: sent, outcome unknown"),
+        ("no command", OutcomeUnknownError, "/sbin/ifdown lo:0: sent, outcome unknown"),
+        ("end", OutcomeUnknownError, "/sbin/ifdown lo:0: sent, outcome unknown"),
     ],
 )
 def test_a_server_that_stops_in_the_session(
@@ -127,7 +127,7 @@ def test_no_channel_leaves_time_for_another_connection(port: Port) -> None:
     deadline, patient = Deadline(PATIENCE), PATIENCE / 2
     with serve(port, deaf(port.directory / "host", "channel")):
         error = failure(port, deadline, patient)
-    assert isinstance(error, Unreachable)
+    assert isinstance(error, UnreachableError)
     assert deadline.left(patient) == patient
 
 

@@ -9,7 +9,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from anycast_handlers.errors import ConfigurationError, HandlerError, Rejected, Unreachable
+from anycast_handlers.errors import (
+    ConfigurationError,
+    HandlerError,
+    RejectedError,
+    UnreachableError,
+)
 
 from tests.ssh.server import Sshd, free_port, key, public
 
@@ -51,21 +56,21 @@ def test_a_pinned_key_is_accepted(sshd: Sshd) -> None:
 
 def test_another_host_key_is_rejected_and_said(files: Sshd, tmp_path: Path) -> None:
     files.pin(key(tmp_path / "other"))
-    said = refused(Rejected, files)
+    said = refused(RejectedError, files)
     assert f"its host key is not the one in {files.known_hosts}" in said
     assert len(said) < 250
 
 
 def test_a_host_that_is_not_pinned_is_rejected_and_said(files: Sshd) -> None:
     files.known_hosts.write_text("")
-    said = refused(Rejected, files)
+    said = refused(RejectedError, files)
     assert f"no host key is pinned for [127.0.0.1]:{files.port} in {files.known_hosts}" in said
 
 
 def test_the_key_of_another_port_is_not_this_ones(files: Sshd) -> None:
     text = files.known_hosts.read_text()
     files.known_hosts.write_text(text.replace(f"]:{files.port} ", "]:2 "))
-    refused(Rejected, files)
+    refused(RejectedError, files)
 
 
 def test_hashed_names_are_understood(files: Sshd) -> None:
@@ -121,14 +126,14 @@ def test_a_line_that_is_no_pin_is_named_or_passed_over(files: Sshd, line: str) -
     text = line.format(key=kind_and_key, blob=kind_and_key.split()[1], name=name)
     good = files.known_hosts.read_text()
     files.known_hosts.write_bytes(f"{text}\n{good}".encode(errors="surrogateescape"))
-    with suppress(ConfigurationError, Rejected), naming(files.known_hosts):
+    with suppress(ConfigurationError, RejectedError), naming(files.known_hosts):
         assert logs_in(files)
 
 
 def test_a_revoked_key_is_never_accepted(files: Sshd) -> None:
     good = files.known_hosts.read_text()
     files.known_hosts.write_text(f"{good}@revoked * {public(files.host_keys[0])}\n")
-    with pytest.raises((Rejected, ConfigurationError)):
+    with pytest.raises((RejectedError, ConfigurationError)):
         logs_in(files)
 
 
@@ -184,7 +189,7 @@ def test_identities_of_every_kind_work(files: Sshd, tmp_path: Path, kind: str, f
 
 def test_a_key_that_is_not_authorized_is_rejected_and_said(files: Sshd, tmp_path: Path) -> None:
     identity = key(tmp_path / "own")
-    said = refused(Rejected, files, identity)
+    said = refused(RejectedError, files, identity)
     assert f"with {identity} was refused" in said
     assert "authorized_keys" in said
 
@@ -193,14 +198,14 @@ def test_a_server_that_hangs_up_during_the_login_is_said(tmp_path: Path) -> None
     """It looks like a connection that broke, and might be one."""
     sshd = Sshd(tmp_path, more="MaxAuthTries 1")
     with sshd.running():
-        said = refused(Unreachable, sshd, key(tmp_path / "own"))
+        said = refused(UnreachableError, sshd, key(tmp_path / "own"))
     assert "the login did not end" in said
 
 
 def test_a_user_that_may_not_log_in_is_rejected(tmp_path: Path) -> None:
     sshd = Sshd(tmp_path, more="AllowUsers nobody-at-all")
     with sshd.running():
-        refused(Rejected, sshd)
+        refused(RejectedError, sshd)
 
 
 def run(*argv: str) -> int:
@@ -261,7 +266,7 @@ def test_neither_agent_nor_default_keys_are_used(
             assert agent.stdout
             agent.stdout.readline()
             subprocess.run(("ssh-add", "-q", str(sshd.identity)), check=True, capture_output=True)
-            refused(Rejected, sshd, key(tmp_path / "other"))
+            refused(RejectedError, sshd, key(tmp_path / "other"))
         finally:
             agent.kill()
 
@@ -273,12 +278,14 @@ def test_the_known_hosts_of_the_user_do_not_count(
     (tmp_path / ".ssh").mkdir()
     (tmp_path / ".ssh/known_hosts").write_text(files.known_hosts.read_text())
     files.known_hosts.write_text("")
-    refused(Rejected, files)
+    refused(RejectedError, files)
 
 
 def test_a_closed_port_is_unreachable(files: Sshd) -> None:
     port, files.port = files.port, free_port()
     try:
-        assert refused(Unreachable, files) == (f"127.0.0.1 port {files.port}: Connection refused")
+        assert refused(UnreachableError, files) == (
+            f"127.0.0.1 port {files.port}: Connection refused"
+        )
     finally:
         files.port = port

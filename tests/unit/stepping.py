@@ -16,10 +16,13 @@ from typing import Any, NamedTuple
 import pytest
 from anycast_handlers import acting, count, deadline, endpoint, latch, notebook, outcome, routing
 from anycast_handlers.decision import Policy
-from anycast_handlers.errors import HandlerError, OutcomeUnknown, Unreachable
+from anycast_handlers.errors import HandlerError, OutcomeUnknownError, UnreachableError
 from anycast_handlers.fleet import Endpoint, Fleet, Paths, Ssh, Vip
 from anycast_handlers.outcome import Outcome, Request
 from anycast_handlers.shell import Result
+
+from anycast_checks.errors import RoutingUnreadableError
+from anycast_checks.routing.daemon import Adjacency, Advice, Ask, RoutingState, Weakness
 
 VTYSH = "vtysh"
 
@@ -77,9 +80,9 @@ class _Replay:
             raise _Suspended(effect)
         self.now = answer.now
         if answer.value is Fault.UNREACHABLE:
-            raise Unreachable(f"{effect.where}: no route")
+            raise UnreachableError(f"{effect.where}: no route")
         if answer.value is Fault.UNKNOWN:
-            raise OutcomeUnknown(effect.argv, "the connection was lost")
+            raise OutcomeUnknownError(effect.argv, "the connection was lost")
         return answer.value
 
 
@@ -137,18 +140,24 @@ def _lock(directory: str, vip: str, until: deadline.Deadline) -> Iterator[_Lock]
     yield _Lock()
 
 
-def _ask_ospf(shell: _Shell, vip: Vip) -> count.Announced:
-    """Read the model's view; what vtysh really says is read in other tests."""
-    ended = shell.run((VTYSH,))
-    if ended.status != 0:
-        raise count.Uncountable(ended.stderr)
-    asked, *by = ended.stdout.split()
-    return count.Announced(frozenset(by), asked)
+class _Daemon:
+    """Reads the model's view of the routing; what vtysh really says is read in other tests."""
 
+    protocol = "OSPF"
 
-def _is_in_ospf(shell: _Shell, vip: Vip) -> bool:
-    announced = _ask_ospf(shell, vip)
-    return announced.asked in announced.by
+    def advise(self, vip: str) -> Advice:
+        return Advice("", "", "", "")
+
+    def see(self, vip: str, ask: Ask) -> RoutingState:
+        status, said, why = ask((VTYSH,))
+        if status != 0:
+            raise RoutingUnreadableError(why)
+        asked, *by = said.split()
+        neighbor = Adjacency("router", "eth0", "Full", is_up=True, is_settled=True)
+        return RoutingState(self, asked, asked in by, frozenset(by), (neighbor,))
+
+    def weaknesses(self, vip: str, state: RoutingState, ask: Ask, own: str) -> Iterator[Weakness]:
+        return iter(())
 
 
 @contextmanager
@@ -159,9 +168,7 @@ def stepping() -> Iterator[None]:
             patch.setattr(module, "time", _Time)
         for opening in (acting, routing, count):
             patch.setattr(opening, "open_shell", _open_shell)
-        for asking in (routing, count):
-            patch.setattr(asking, "ask_ospf", _ask_ospf)
-        patch.setattr(routing, "is_in_ospf", _is_in_ospf)
+        patch.setattr(acting, "DAEMONS", (_Daemon(),))
         patch.setattr(acting, "lock", _lock)
         patch.setattr(notebook, "signature", lambda: "nagios@monitor")
         yield

@@ -69,8 +69,8 @@ class TestRoute:
     @pytest.mark.parametrize(
         ("situation", "more", "code", "says"),
         [
-            ({"router_id": VIP, "own": True}, (), 2, f"{VIP} is the OSPF router-id: configure"),
-            ({"configured": "!"}, (), 1, f"{VIP} may become the OSPF router-id: 192.0.2.1 is not"),
+            ({"router_id": VIP, "own": True}, (), 2, f"the OSPF router-id is the VIP {VIP}: configure"),
+            ({"configured": "!"}, (), 1, "the OSPF router-id 192.0.2.1 is not configured, and may become the VIP"),
             ({"configured": " ospf router-id 192.0.2.1"}, (), 0, "announced: on lo and in OSPF"),
             ({"neighbor": "Init/-"}, (), 2, "0 OSPF neighbors are Full, 1 have to be"),
             ({"neighbor": "ExStart/-"}, ("--min-neighbors", "0"), 1,
@@ -95,7 +95,8 @@ class TestRoute:
         host.ospf(own=False, neighbor="Init/-", configured="!")
         lines = ask(host, "route").output.splitlines()
         assert "on lo, but not announced in OSPF" in lines[0]
-        assert [line.split()[0] for line in lines[1:]] == [VIP, "0", "the"]
+        starts = ["the OSPF router-id", "0 OSPF neighbors", "the adjacency with"]
+        assert [" ".join(line.split()[:3]) for line in lines[1:]] == starts
 
     def test_the_transcript_shows_what_was_asked_and_said(self, host: Namespace) -> None:
         lines = ask(host, "route", "-vvv").output.splitlines()

@@ -10,21 +10,25 @@ from typing import Any
 
 import pytest
 from anycast_handlers.endpoint import Site
-from anycast_handlers.errors import OutcomeUnknown, Unreachable
+from anycast_handlers.errors import OutcomeUnknownError, UnreachableError
 from anycast_handlers.examination import EXAMINATIONS, NONLOCAL_BIND, SUDO_RULES, examine
 from anycast_handlers.examination_here import examine_here
-from anycast_handlers.examination_ospf import compare
+from anycast_handlers.examination_routing import compare
 from anycast_handlers.finding import Examined, Finding, Subject
 from anycast_handlers.flavour import VERSION
 from anycast_handlers.fleet import Endpoint, Fleet, Paths, Ssh, Vip
 from anycast_handlers.gate import files
 from anycast_handlers.gate.refusal import GatedShell
-from anycast_handlers.look import ADDRESSES, BOOT, notes_argv
+from anycast_handlers.look import BOOT, notes_argv
 from anycast_handlers.outcome import user
 from anycast_handlers.shell import Result
 
-from anycast_checks import ospf
-from anycast_checks.ospf import Area, Neighbor, View
+from anycast_checks.placement import ARGV as ADDRESSES
+from anycast_checks.routing import DAEMONS
+from anycast_checks.routing.daemon import RoutingState
+from anycast_checks.routing.ospf import judge
+from anycast_checks.routing.ospf_lsa import Area, Neighbor, View
+from anycast_checks.routing.ospf_vtysh import ROUTER_ID_ARGV, read
 from tests.handler import Monitor, unopened
 from tests.namespace import REMOTE, Namespace, namespace
 
@@ -63,7 +67,7 @@ def kind(argv: tuple[str, ...]) -> str:
     if argv[:3] == SUDO_RULES:
         return "sudo" if argv[3:] else "rules"
     known = {ADDRESSES: "addresses", BOOT: "boot", VERSION: "ifup", NONLOCAL_BIND: "bind"}
-    known |= {ospf.ROUTER_ID_ARGV: "router_id", ("/bin/cat", files.ALLOW): "gate"}
+    known |= {ROUTER_ID_ARGV: "router_id", ("/bin/cat", files.ALLOW): "gate"}
     known[notes_argv(RESOLVER)] = "notes"
     name = argv[0].rsplit("/", 1)[-1]
     return known.get(argv, {"test": "writable"}.get(name, name))
@@ -96,7 +100,7 @@ def subject(shell: Shell | None = None, vip: Vip = RESOLVER, endpoint: Endpoint 
 
 
 def examined(vip: Vip = RESOLVER, **answers: Result | Exception) -> Examined:
-    return examine(subject(Shell(**answers), vip))
+    return examine(subject(Shell(**answers), vip), DAEMONS)
 
 
 def lines(vip: Vip = RESOLVER, **answers: Result | Exception) -> list[str]:
@@ -108,8 +112,13 @@ def said(text: str) -> Result:
 
 
 def seen(**changes: Any) -> Subject:
-    view = ospf.read(VTYSH)._replace(**changes)
-    return replace(examined().subject or subject(), view=view)
+    view = read(VTYSH)._replace(**changes)
+    return replace(examined().subject or subject(), routing=state_of(view))
+
+
+def state_of(view: View) -> RoutingState:
+    """Say what a view means for the VIP."""
+    return judge(DAEMONS[0], view, VIP)
 
 
 def found_by(name: str, of: Subject) -> list[str]:
@@ -124,7 +133,7 @@ def test_a_healthy_endpoint_has_nothing() -> None:
 def test_it_only_asks() -> None:
     """No command of it writes, and none but `sudo -l` is a privileged one."""
     shell = Shell()
-    examine(subject(shell))
+    examine(subject(shell), DAEMONS)
     for argv in shell.asked:
         assert argv[:3] == SUDO_RULES or argv[0] != "/usr/bin/sudo"
         assert argv[0] not in ("/sbin/ifdown", "/bin/mv", "/bin/rm", "/usr/bin/install")
@@ -138,14 +147,14 @@ def test_each_line_names_the_endpoint_and_ends_with_the_remedy() -> None:
 
 class TestTroubles:
     def test_a_command_that_is_not_heard_of_is_a_finding_and_the_rest_is_examined(self) -> None:
-        lost = OutcomeUnknown(("/usr/bin/vtysh",), "it did not end within 3.0 s")
+        lost = OutcomeUnknownError(("/usr/bin/vtysh",), "it did not end within 3.0 s")
         found = lines(vtysh=lost, writable=Result(1, "", ""))
         assert found[0].startswith("ns1: /usr/bin/vtysh: sent, outcome unknown: it did not end ")
         assert found[0].endswith(": run it there as anycast to see why")
         assert "/var/lib/anycast is missing or not writable" in found[1]
 
     def test_a_lost_connection_keeps_what_was_found_until_then(self) -> None:
-        result = examined(addresses=said(on("eth0", ON_LO)), check=Unreachable("gone"))
+        result = examined(addresses=said(on("eth0", ON_LO)), check=UnreachableError("gone"))
         assert result.trouble == "gone"
         assert "is on eth0" in str(result.findings[0])
 
@@ -183,7 +192,7 @@ class TestSudo:
     def test_root_needs_none(self) -> None:
         shell = Shell(sudo=Result(1, "", ""))
         shell.is_root = True
-        assert examine(subject(shell)).findings == []
+        assert examine(subject(shell), DAEMONS).findings == []
         assert not any("sudo" in argv[0] for argv in shell.asked)
 
     @pytest.mark.parametrize(
@@ -261,22 +270,23 @@ class TestCompared:
     def pair(self, one: View, other: View, **changes: Any) -> list[str]:
         vip = RESOLVER._replace(**changes)
         here, there = (
-            replace(subject(vip=vip, endpoint=e), view=v) for e, v in ((NS1, one), (NS2, other))
+            replace(subject(vip=vip, endpoint=e), routing=state_of(v))
+            for e, v in ((NS1, one), (NS2, other))
         )
         return [str(finding) for finding in compare([here, there])]
 
     def test_router_ids_of_their_own_in_one_area(self) -> None:
-        view = ospf.read(VTYSH)
+        view = read(VTYSH)
         assert self.pair(view, view._replace(router_id="192.0.2.12")) == []
 
     def test_one_router_id_for_two_is_told_of_both(self) -> None:
-        view = ospf.read(VTYSH)
+        view = read(VTYSH)
         one, other = self.pair(view, view)
         assert one.startswith(f"ns1: its OSPF router-id {view.router_id} is that of ns2 too: ")
         assert other.startswith(f"ns2: its OSPF router-id {view.router_id} is that of ns1 too: ")
 
     def test_two_areas_matter_to_those_that_count_in_ospf(self) -> None:
-        view = ospf.read(VTYSH)
+        view = read(VTYSH)
         other = view._replace(router_id="192.0.2.12", areas=(Area("0.0.0.1", "NSSA", 1),))
         found = self.pair(view, other)
         assert len(found) == 2
@@ -284,13 +294,13 @@ class TestCompared:
         assert self.pair(view, other, count_by="peers") == []
 
     def test_one_host_that_carries_two_vips_is_not_its_own_rival(self) -> None:
-        view = ospf.read(VTYSH)
+        view = read(VTYSH)
         web = RESOLVER._replace(name="web", address="10.99.0.80", interface="lo:1")
-        subjects = [replace(subject(vip=vip), view=view) for vip in (RESOLVER, web)]
+        subjects = [replace(subject(vip=vip), routing=state_of(view)) for vip in (RESOLVER, web)]
         assert list(compare(subjects)) == []
 
     def test_one_that_could_not_be_asked_is_compared_with_nobody(self) -> None:
-        known = replace(subject(), view=ospf.read(VTYSH))
+        known = replace(subject(), routing=state_of(read(VTYSH)))
         assert list(compare([known, subject(endpoint=NS2)])) == []
 
 

@@ -9,7 +9,7 @@ import pytest
 from anycast_handlers.confirm import confirm
 from anycast_handlers.decision import State
 from anycast_handlers.endpoint import Site, confirmation
-from anycast_handlers.errors import CommandFailed, OutcomeUnknown
+from anycast_handlers.errors import CommandFailedError, OutcomeUnknownError
 from anycast_handlers.fleet import Vip
 from anycast_handlers.latch import UNREADABLE_HOLD, Hold, Latch
 from anycast_handlers.look import notes_argv
@@ -55,7 +55,7 @@ def test_a_look_sees_addresses_boot_and_uptime() -> None:
     look = Site(Answers(), RESOLVER).look()
     assert look.announced
     assert (look.boot_id, look.uptime) == (BOOT, 350.25)
-    assert look.others_of_lo == {"127.0.0.1/8", "::1/128"}
+    assert look.neighbors == {"127.0.0.1/8", "::1/128"}
     assert (look.elsewhere, look.latch, look.trouble) == ((), Latch(), "")
 
 
@@ -193,7 +193,7 @@ class DeafToNotes(Answers):
         if argv == notes_argv(RESOLVER):
             self.asked.append(timeout)
             if len(self.asked) <= self._times:
-                raise OutcomeUnknown(argv, "it did not end in time")
+                raise OutcomeUnknownError(argv, "it did not end in time")
         return super().run(argv, stdin, timeout)
 
 
@@ -240,13 +240,13 @@ def test_a_latch_that_pretends_to_be_other_files_changes_nothing() -> None:
     ],
 )
 def test_addresses_that_cannot_be_read_are_an_error_not_an_absence(shown: str) -> None:
-    with pytest.raises(CommandFailed, match="cannot be read"):
+    with pytest.raises(CommandFailedError, match="cannot be read"):
         Site(Answers(shown), RESOLVER).look()
 
 
 @pytest.mark.parametrize("shown", ["{}", "[]"])
 def test_a_host_without_a_loopback_is_an_error(shown: str) -> None:
-    with pytest.raises(CommandFailed, match="no loopback"):
+    with pytest.raises(CommandFailedError, match="no loopback"):
         Site(Answers(shown), RESOLVER).look()
 
 
@@ -255,7 +255,7 @@ def test_a_host_without_a_loopback_is_an_error(shown: str) -> None:
     ["", "==> /proc/uptime <==\n350.25 600.12\n", FILES.replace("350.25 600.12", "")],
 )
 def test_a_boot_or_uptime_that_cannot_be_read_is_an_error(files: str) -> None:
-    with pytest.raises(CommandFailed, match="cannot be read"):
+    with pytest.raises(CommandFailedError, match="cannot be read"):
         Site(Answers(files=files), RESOLVER).look()
 
 
@@ -350,7 +350,7 @@ def test_withdraw_and_restore_on_a_real_loopback(host: Namespace, site: Site) ->
     withdrawn, by = site.withdraw(site.flavour(), before)
     assert by == f"ip address del {VIP}/32 dev lo"
     assert not withdrawn.announced
-    assert withdrawn.others_of_lo == before.others_of_lo
+    assert withdrawn.neighbors == before.neighbors
     assert host.addresses() == {"127.0.0.1/8"}
     restored, by = site.restore(site.flavour(), withdrawn)
     assert by == f"ip address add {VIP}/32 dev lo label lo:0"
@@ -445,7 +445,7 @@ class Slow(NamespaceShell):
     def run(self, argv: Sequence[str], stdin: str = "", timeout: float = 3.0) -> Result:
         result = super().run(argv, stdin, timeout)
         if argv[0].endswith(self.deaf_to):
-            raise OutcomeUnknown(argv, "it did not end in time")
+            raise OutcomeUnknownError(argv, "it did not end in time")
         return result
 
 

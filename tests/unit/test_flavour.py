@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from anycast_handlers.endpoint import Site
-from anycast_handlers.errors import UnsupportedFlavour
+from anycast_handlers.errors import UnsupportedActivatorError
 from anycast_handlers.flavour import (
     IFUPDOWN,
     INSTALLED,
@@ -115,20 +115,26 @@ def test_any_other_program_is_refused_and_the_way_out_named(
     answer: Result, installed: str, flavour: str
 ) -> None:
     """No name is trusted: `ifdown lo:0` of ifupdown-ng empties the whole loopback."""
-    with pytest.raises(UnsupportedFlavour, match=r'set flavour = "ip" for vip\.resolver') as caught:
+    with pytest.raises(
+        UnsupportedActivatorError, match=r'set flavour = "ip" for vip\.resolver'
+    ) as caught:
         chosen(answer, flavour, installed)
     assert "\n" not in str(caught.value)
 
 
 def test_a_refusal_names_the_program_and_the_danger() -> None:
-    with pytest.raises(UnsupportedFlavour, match=r"is ifupdown-ng .* empty the whole loopback"):
+    with pytest.raises(
+        UnsupportedActivatorError, match=r"is ifupdown-ng .* empty the whole loopback"
+    ):
         chosen(NG)
 
 
 @pytest.mark.parametrize("flavour", ["auto", "network-scripts"])
 def test_network_scripts_are_refused_where_they_would_take_ipv6_along(flavour: str) -> None:
     """Their `ifdown lo:0` removes every global IPv6 address of lo."""
-    with pytest.raises(UnsupportedFlavour, match=r"2001:db8::53/128 off lo.* flavour = \"ip\""):
+    with pytest.raises(
+        UnsupportedActivatorError, match=r"2001:db8::53/128 off lo.* flavour = \"ip\""
+    ):
         chosen(RHEL, flavour, SCRIPTS, LO | {"2001:db8::53/128"})
 
 
@@ -234,7 +240,7 @@ def test_another_ifup_on_a_real_host_is_refused_before_anything_runs(
 ) -> None:
     other = write(tmp_path / "ifup", "#!/bin/sh\necho ifupdown-ng 0.12.1\n")
     host.run("mount", "--bind", other, "/sbin/ifup")
-    with pytest.raises(UnsupportedFlavour, match=r"ifupdown-ng 0\.12\.1"):
+    with pytest.raises(UnsupportedActivatorError, match=r"ifupdown-ng 0\.12\.1"):
         site.flavour()
     assert site.steps == []
     assert site.look().announced

@@ -23,6 +23,7 @@ from anycast_handlers.operation import operate
 from anycast_handlers.outcome import Outcome, Request
 from anycast_handlers.shell import Result, Shell
 
+from anycast_checks.routing import DAEMONS
 from tests.namespace import VIP, Namespace, NamespaceShell, namespace, write
 
 SHELLS = [["dash"], ["busybox", "sh"], ["bash", "--posix"]]
@@ -257,7 +258,7 @@ class Handler:
         """Do what `doctor` does to an endpoint."""
         with self._open() as shell:
             endpoint = self.vip.endpoints[0]
-            examine(Subject("ns1", SSH.user, self.vip, endpoint, Site(shell, self.vip)))
+            examine(Subject("ns1", SSH.user, self.vip, endpoint, Site(shell, self.vip)), DAEMONS)
 
     @contextmanager
     def _open(self, *arguments: object) -> Iterator[Shell]:

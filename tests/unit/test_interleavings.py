@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from anycast_handlers.decision import State
 from anycast_handlers.latch import Latch
-from anycast_handlers.routing import Routing
+from anycast_handlers.routing import Recount, Routing
 
 from tests.unit import world as model
 from tests.unit.search import (
@@ -309,7 +309,7 @@ def test_the_search_sees_a_recount_that_is_missing(
     size: Size, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A search that finds nothing proves something only if it can find something."""
-    monkeypatch.setattr(Routing, "recount", lambda *_: None)
+    monkeypatch.setattr(Routing, "recount", lambda *_, **__: Recount(None))
     model.program.cache_clear()
     world = race(World((BROKEN, BROKEN, OFF)), (0, FAILED), (1, FAILED))
     ends = explore(world, size)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from anycast_handlers import log
 from anycast_handlers.deadline import Deadline
-from anycast_handlers.errors import LockUnavailable
+from anycast_handlers.errors import LockUnavailableError
 from anycast_handlers.lock import lock
 from anycast_handlers.log import open_shared
 
@@ -55,7 +55,7 @@ def holder(directory: Path) -> Iterator[subprocess.Popen[str]]:
 
 def refused(directory: Path, seconds: float = 5.0) -> str:
     with (
-        pytest.raises(LockUnavailable) as caught,
+        pytest.raises(LockUnavailableError) as caught,
         lock(str(directory), "resolver", Deadline(seconds)),
     ):
         pytest.fail("the lock was to be had")

@@ -11,15 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anycast_checks import ospf
 from anycast_checks.errors import (
     CheckError,
     CountUnknownError,
-    NoOspfJsonError,
-    OspfUnreadableError,
+    OtherDaemonError,
+    RoutingUnreadableError,
 )
-from anycast_checks.ospf import View
-from anycast_checks.ospf_lsa import Area, Kind, Link, LinkKind, Lsa, Neighbor
+from anycast_checks.routing import ospf, ospf_vtysh, see
+from anycast_checks.routing.ospf_lsa import Area, Kind, Link, LinkKind, Lsa, Neighbor, View
 
 VIP = "10.99.0.53"
 CAPTURED = Path(__file__).with_name("captured")
@@ -97,7 +96,7 @@ COUNTED = [
 @pytest.fixture
 def view() -> View:
     """FRR's view on 1.1.1.2; all three announce by redistribution."""
-    return ospf.read(answer(FRR, "redistribute-3-announce", "json"))
+    return ospf_vtysh.read(answer(FRR, "redistribute-3-announce", "json"))
 
 
 @pytest.mark.parametrize("daemon", [FRR, QUAGGA])
@@ -107,7 +106,7 @@ def test_a_router_without_any_area(daemon: str) -> None:
     asked = ONE if daemon == QUAGGA else TWO
     process, sign, _ = captured(f"{style}-ospf.txt").partition("areas attached to this router: ")
     databases = "".join(empty(asked, kind, "txt") for kind in Kind)
-    view = ospf.read(f"{captured(f'{style}-neighbor.txt')}{databases}{process}{sign}0\n\n")
+    view = ospf_vtysh.read(f"{captured(f'{style}-neighbor.txt')}{databases}{process}{sign}0\n\n")
     assert view.areas == ()
     assert not ospf.announces(view, VIP)
 
@@ -115,7 +114,7 @@ def test_a_router_without_any_area(daemon: str) -> None:
 @pytest.fixture
 def stub_view() -> View:
     """FRR's view on 1.1.1.2; all three announce by a stub link."""
-    return ospf.read(answer(FRR, "network-3-announce", "json"))
+    return ospf_vtysh.read(answer(FRR, "network-3-announce", "json"))
 
 
 def change(view: View, change_one: Callable[[Lsa], Lsa | None]) -> View:
@@ -134,7 +133,7 @@ class TestCaptured:
     @pytest.mark.parametrize(("daemon", "form"), DAEMONS)
     @pytest.mark.parametrize("style", STYLES)
     def test_three_announce(self, daemon: str, form: str, style: str) -> None:
-        view = ospf.read(answer(daemon, f"{style}-3-announce", form))
+        view = ospf_vtysh.read(answer(daemon, f"{style}-3-announce", form))
         assert ospf.announcers(view, VIP) == {ONE, TWO, THREE}
         assert ospf.announces(view, VIP)
         assert view.router_id == (ONE if daemon == QUAGGA else TWO)
@@ -142,34 +141,36 @@ class TestCaptured:
     @pytest.mark.parametrize(("daemon", "form"), DAEMONS)
     @pytest.mark.parametrize("style", STYLES)
     def test_one_that_has_just_withdrawn_does_not(self, daemon: str, form: str, style: str) -> None:
-        view = ospf.read(answer(daemon, f"{style}-1-withdrawn-just-now", form))
+        view = ospf_vtysh.read(answer(daemon, f"{style}-1-withdrawn-just-now", form))
         assert ospf.announcers(view, VIP) == {TWO, THREE}
         assert ospf.announces(view, VIP) is (daemon != QUAGGA)
 
     @pytest.mark.parametrize(("daemon", "form"), DAEMONS)
     def test_nor_does_the_other(self, daemon: str, form: str) -> None:
-        view = ospf.read(answer(daemon, "redistribute-2-withdrawn-just-now", form))
+        view = ospf_vtysh.read(answer(daemon, "redistribute-2-withdrawn-just-now", form))
         assert ospf.announcers(view, VIP) == {ONE, THREE}
         assert ospf.announces(view, VIP) is (daemon == QUAGGA)
 
     @pytest.mark.parametrize("style", STYLES)
     def test_frr_says_the_same_in_json_and_in_text(self, style: str) -> None:
-        in_json = ospf.read(answer(FRR, f"{style}-3-announce", "json"))
-        in_text = ospf.read(answer(FRR, f"{style}-3-announce", "txt"))
+        in_json = ospf_vtysh.read(answer(FRR, f"{style}-3-announce", "json"))
+        in_text = ospf_vtysh.read(answer(FRR, f"{style}-3-announce", "txt"))
         assert same_but_ages(in_json, in_text)
 
     @pytest.mark.parametrize("scenario", [name.removeprefix(f"{FRR}-") for name in WHOLE])
     def test_so_it_does_for_the_whole_answer(self, scenario: str) -> None:
-        assert same_but_ages(ospf.read(whole(scenario)), ospf.read(whole(scenario, "txt")))
+        assert same_but_ages(
+            ospf_vtysh.read(whole(scenario)), ospf_vtysh.read(whole(scenario, "txt"))
+        )
 
     @pytest.mark.parametrize(("daemon", "form"), DAEMONS)
     def test_areas_and_neighbors_are_read(self, daemon: str, form: str) -> None:
-        view = ospf.read(answer(daemon, "redistribute-3-announce", form))
+        view = ospf_vtysh.read(answer(daemon, "redistribute-3-announce", form))
         assert ospf.areas(view) == (Area("0.0.0.0", "normal", 1),)
         assert view.neighbors == (Neighbor(ROUTER, "Full", "eth0"),)
 
     def test_an_nssa_is_told_from_a_normal_area(self) -> None:
-        view = ospf.read(whole("nssa-seen-from-abr"))
+        view = ospf_vtysh.read(whole("nssa-seen-from-abr"))
         assert [(area.id, area.kind) for area in ospf.areas(view)] == [
             ("0.0.0.0", "normal"),
             ("0.0.0.1", "NSSA"),
@@ -177,7 +178,7 @@ class TestCaptured:
 
     @pytest.mark.parametrize("form", ["json", "txt"])
     def test_a_router_without_neighbors(self, form: str) -> None:
-        view = ospf.read(whole("network-alone", form))
+        view = ospf_vtysh.read(whole("network-alone", form))
         assert view.neighbors == ()
         assert ospf.announces(view, VIP)
         assert ospf.announcers(view, VIP) == {NS3}
@@ -226,7 +227,7 @@ class TestWhatCounts:
 
     def test_as_external_lsas_mean_nothing_in_an_nssa(self) -> None:
         # They are not flooded there: what is left is of a time before.
-        view = ospf.read(answer(FRR, "nssa-1-withdrawn-just-now", "json"))
+        view = ospf_vtysh.read(answer(FRR, "nssa-1-withdrawn-just-now", "json"))
         left = Lsa(Kind.EXTERNAL, None, 10, VIP, ONE, prefix_length=32)
         assert ospf.announcers(add(view, left), VIP) == {TWO, THREE}
 
@@ -234,7 +235,7 @@ class TestWhatCounts:
 class TestWhoIsReached:
     @pytest.mark.parametrize("form", ["json", "txt"])
     def test_a_dead_host_is_not(self, form: str) -> None:
-        assert ospf.announcers(ospf.read(whole("network-one-dead", form)), VIP) == {MINE, NS2}
+        assert ospf.announcers(ospf_vtysh.read(whole("network-one-dead", form)), VIP) == {MINE, NS2}
 
     @pytest.mark.parametrize("style", STYLES)
     def test_two_that_were_powered_off_are_not_though_their_lsas_are_there(
@@ -244,33 +245,33 @@ class TestWhoIsReached:
             links = (link for link in lsa.links if link.to not in (ONE, THREE))
             return lsa._replace(links=tuple(links), age=lsa.age + 90)
 
-        view = change(ospf.read(answer(FRR, f"{style}-3-announce", "json")), unlink)
+        view = change(ospf_vtysh.read(answer(FRR, f"{style}-3-announce", "json")), unlink)
         assert {lsa.router for lsa in view.lsas} == {ONE, TWO, THREE, ROUTER}
         assert ospf.announcers(view, VIP) == {TWO}
 
     @pytest.mark.parametrize("form", ["json", "txt"])
     def test_a_broadcast_segment_is_a_way(self, form: str) -> None:
-        view = ospf.read(whole("network-broadcast", form))
+        view = ospf_vtysh.read(whole("network-broadcast", form))
         assert [lsa.attached for lsa in view.lsas if lsa.kind is Kind.NETWORK] == [(BORDER, MINE)]
         assert ospf.announcers(view, VIP) == {MINE, NS2, NS3}
 
     @pytest.mark.parametrize("form", ["json", "txt"])
     def test_a_segment_that_one_end_does_not_list_is_none(self, form: str) -> None:
-        view = ospf.read(whole("network-broadcast-one-sided", form))
+        view = ospf_vtysh.read(whole("network-broadcast-one-sided", form))
         assert ospf.announcers(view, VIP) == {NS2, NS3}
 
     def test_nor_is_one_whose_network_lsa_does_not_list_the_router(self) -> None:
-        view = ospf.read(whole("network-broadcast"))
+        view = ospf_vtysh.read(whole("network-broadcast"))
         without = change(view, lambda lsa: lsa._replace(attached=(BORDER,)))
         assert ospf.announcers(without, VIP) == {NS2, NS3}
 
     def test_nor_is_one_without_its_network_lsa(self) -> None:
-        view = ospf.read(whole("network-broadcast"))
+        view = ospf_vtysh.read(whole("network-broadcast"))
         without = change(view, lambda lsa: None if lsa.kind is Kind.NETWORK else lsa)
         assert ospf.announcers(without, VIP) == {NS2, NS3}
 
     def test_a_network_lsa_left_behind_adds_nobody(self) -> None:
-        view = ospf.read(whole("network-broadcast"))
+        view = ospf_vtysh.read(whole("network-broadcast"))
         without = change(view, lambda lsa: lsa._replace(attached=(BORDER,)))
         left = Lsa(Kind.NETWORK, "0.0.0.0", 900, MINE, "10.9.9.9", attached=(BORDER, MINE))
         assert ospf.announcers(add(without, left), VIP) == {NS2, NS3}
@@ -316,7 +317,7 @@ class TestSeveralAreas:
     )
     def test_the_count_is_unknown(self, scenario: str, reason: str, form: str) -> None:
         with pytest.raises(CountUnknownError, match=reason):
-            ospf.announcers(ospf.read(whole(scenario, form)), VIP)
+            ospf.announcers(ospf_vtysh.read(whole(scenario, form)), VIP)
 
     @pytest.mark.parametrize(
         ("scenario", "own"),
@@ -328,20 +329,20 @@ class TestSeveralAreas:
         ],
     )
     def test_whether_a_router_announces_it_itself_is_known(self, scenario: str, own: str) -> None:
-        assert ospf.announces(ospf.read(whole(scenario)), VIP) is (own == "announces")
+        assert ospf.announces(ospf_vtysh.read(whole(scenario)), VIP) is (own == "announces")
 
     def test_from_within_an_nssa_nobody_else_is_seen(self) -> None:
-        view = ospf.read(whole("nssa-seen-from-nssa"))
+        view = ospf_vtysh.read(whole("nssa-seen-from-nssa"))
         assert ospf.announcers(view, VIP) == {MINE}
 
     def test_what_somebody_left_behind_in_this_area_is_not_of_another_one(self) -> None:
-        view = ospf.read(whole("nssa-seen-from-backbone"))
+        view = ospf_vtysh.read(whole("nssa-seen-from-backbone"))
         untranslated = change(view, lambda lsa: None if is_of(lsa, BORDER, Kind.EXTERNAL) else lsa)
         assert any(is_of(lsa, MINE, Kind.EXTERNAL) for lsa in untranslated.lsas)
         assert ospf.announcers(untranslated, VIP) == {NS2, NS3}
 
     def test_a_router_that_is_reached_here_is_of_no_other_area(self) -> None:
-        view = ospf.read(whole("area1-seen-from-area1"))
+        view = ospf_vtysh.read(whole("area1-seen-from-area1"))
         here = change(view, lambda lsa: None if lsa.router in (NS2, NS3) else lsa)
         also_named = Lsa(Kind.ASBR_SUMMARY, "0.0.0.1", 10, MINE, BORDER)
         assert ospf.announcers(add(here, also_named), VIP) == {MINE}
@@ -390,18 +391,18 @@ class TestUnreadable:
         ],
     )
     def test_the_reason_is_said(self, stdout: str, stderr: str, reason: str) -> None:
-        with pytest.raises(OspfUnreadableError, match=reason) as raised:
-            ospf.read(stdout, stderr)
-        assert not isinstance(raised.value, NoOspfJsonError)
+        with pytest.raises(RoutingUnreadableError, match=reason) as raised:
+            ospf_vtysh.read(stdout, stderr)
+        assert not isinstance(raised.value, OtherDaemonError)
         assert "\n" not in str(raised.value)
 
     @pytest.mark.parametrize("stderr", ["", "sudo: unable to resolve host ns1\n"])
     @pytest.mark.parametrize("text", ANSWERS)
     def test_a_closed_configuration_directory_is_no_trouble(self, text: str, stderr: str) -> None:
         noise = "% Can't open configuration file /etc/frr/vtysh.conf due to 'Permission denied'.\n"
-        assert ospf.read(text, noise + stderr) == ospf.read(text)
-        assert ospf.read(noise + text) == ospf.read(text)
-        assert ospf.read(text + noise) == ospf.read(text)
+        assert ospf_vtysh.read(text, noise + stderr) == ospf_vtysh.read(text)
+        assert ospf_vtysh.read(noise + text) == ospf_vtysh.read(text)
+        assert ospf_vtysh.read(text + noise) == ospf_vtysh.read(text)
 
     @pytest.mark.parametrize("text", ANSWERS)
     def test_an_answer_that_was_cut_off_is_none(self, text: str) -> None:
@@ -410,24 +411,24 @@ class TestUnreadable:
         else:
             end = text.rindex("Number of opaque area LSA")
         for length in (*range(0, end, 997), end - 1):
-            with pytest.raises(OspfUnreadableError):
-                ospf.read(text[:length])
+            with pytest.raises(RoutingUnreadableError):
+                ospf_vtysh.read(text[:length])
 
     @pytest.mark.parametrize("text", ANSWERS)
     def test_an_answer_of_two_routers_is_none(self, text: str) -> None:
-        own = ospf.read(text).router_id
+        own = ospf_vtysh.read(text).router_id
         head, tail = text.rsplit(own, 1)
         for changed in (f"{head}10.9.9.9{tail}", text.replace(f"ID ({own})", "ID (10.9.9.9)", 1)):
             if changed != text and ("ID (" in text or '"routerId"' in head[-12:]):
-                with pytest.raises(OspfUnreadableError):
-                    ospf.read(changed)
+                with pytest.raises(RoutingUnreadableError):
+                    ospf_vtysh.read(changed)
 
     def test_an_area_without_router_lsas_is_half_an_answer(self) -> None:
         for form in ("json", "txt"):
             text = answer(FRR, "redistribute-3-announce", form)
             router = captured(f"{FRR}-redistribute-3-announce-database-router.{form}")
-            with pytest.raises(OspfUnreadableError, match=r"no router LSA of area 0\.0\.0\.0"):
-                ospf.read(text.replace(router, empty(TWO, Kind.ROUTER, form)))
+            with pytest.raises(RoutingUnreadableError, match=r"no router LSA of area 0\.0\.0\.0"):
+                ospf_vtysh.read(text.replace(router, empty(TWO, Kind.ROUTER, form)))
 
     @pytest.mark.parametrize(
         ("form", "part", "instead"),
@@ -449,18 +450,18 @@ class TestUnreadable:
     def test_a_missing_part_is_no_smaller_number(self, form: str, part: str, instead: str) -> None:
         text = answer(FRR, "network-3-announce", form)
         assert part in text
-        with pytest.raises(OspfUnreadableError, match="cannot be read"):
-            ospf.read(text.replace(part, instead, 1))
+        with pytest.raises(RoutingUnreadableError, match="cannot be read"):
+            ospf_vtysh.read(text.replace(part, instead, 1))
 
 
 class TestQuestions:
     def test_it_is_one_command_without_anything_but_the_address(self) -> None:
-        words = ospf.argv(VIP)
+        words = ospf_vtysh.argv(VIP)
         assert words[0] == "/usr/bin/vtysh"
         assert words[1::2] == ("-c",) * 8
         assert words[2] == "show ip ospf neighbor json"
         assert "show ip ospf database external 10.99.0.53 json" in words
-        assert ospf.argv(VIP, as_json=False) == tuple(w.removesuffix(" json") for w in words)
+        assert ospf_vtysh.argv(VIP, as_json=False) == tuple(w.removesuffix(" json") for w in words)
 
     @pytest.mark.parametrize(
         "said",
@@ -483,10 +484,10 @@ class TestQuestions:
                 return 1, said, ""
             return 0, answer(QUAGGA, "network-3-announce", "txt"), ""
 
-        with pytest.raises(NoOspfJsonError):
-            ospf.read(said)
-        assert ospf.announcers(ospf.look(VIP, run), VIP) == {ONE, TWO, THREE}
-        assert asked == [ospf.argv(VIP), ospf.argv(VIP, as_json=False)]
+        with pytest.raises(OtherDaemonError):
+            ospf_vtysh.read(said)
+        assert see(VIP, run).announcers == frozenset({ONE, TWO, THREE})
+        assert asked == [ospf_vtysh.argv(VIP), ospf_vtysh.argv(VIP, as_json=False)]
 
     def test_where_there_is_nothing_nothing_more_is_asked(self) -> None:
         asked = []
@@ -495,8 +496,8 @@ class TestQuestions:
             asked.append(argv)
             return 1, "\n", "ospfd is not running\n"
 
-        with pytest.raises(OspfUnreadableError):
-            ospf.look(VIP, run)
+        with pytest.raises(RoutingUnreadableError):
+            see(VIP, run)
         assert len(asked) == 1
 
     @pytest.mark.parametrize(
@@ -511,14 +512,14 @@ class TestQuestions:
         ],
     )
     def test_an_explicit_router_id_is_told(self, status: int, said: str, explicit: str) -> None:
-        found = ospf.router_id_is_explicit(lambda _argv: (status, said, ""))
+        found = ospf_vtysh.router_id_is_explicit(lambda _argv: (status, said, ""))
         assert found is {"yes": True, "no": False, "unknown": None}[explicit]
 
 
 def judge(text: str) -> frozenset[str]:
     """Count; nothing but a value or a CheckError may come of it, and none counts as nobody."""
     try:
-        view = ospf.read(text)
+        view = ospf_vtysh.read(text)
         ospf.announces(view, VIP)
         return ospf.announcers(view, VIP)
     except CheckError:
@@ -565,8 +566,8 @@ class TestMutated:
     @settings(deadline=None)
     @given(st.text(), st.text())
     def test_anything(self, stdout: str, stderr: str) -> None:
-        with pytest.raises(OspfUnreadableError):
-            ospf.read(stdout, stderr)
+        with pytest.raises(RoutingUnreadableError):
+            ospf_vtysh.read(stdout, stderr)
 
 
 def is_of(lsa: Lsa, router: str, kind: Kind) -> bool:

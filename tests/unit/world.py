@@ -16,10 +16,11 @@ from anycast_handlers.endpoint import CLOCK, _write, confirmation
 from anycast_handlers.flavour import IFDOWN, IFUP, IP, VERSION
 from anycast_handlers.fleet import Endpoint, Vip
 from anycast_handlers.latch import Hold
-from anycast_handlers.look import ADDRESSES, BOOT, notes_argv
+from anycast_handlers.look import BOOT, notes_argv
 from anycast_handlers.outcome import Request
 from anycast_handlers.shell import Result
 
+from anycast_checks.placement import ARGV as ADDRESSES
 from tests.handler import unopened
 from tests.unit.stepping import HOLD, LATCH, VTYSH, Answer, Effect, Fault, Kind, Node, Program
 

@@ -1,4 +1,4 @@
-"""OSPF as the routing daemon of this host has it, for the checks that ask it and nobody else."""
+"""What the routing daemon of this host says, for the checks that ask it."""
 
 import shlex
 import time
@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 import click
 
-from . import ospf, program
+from . import program
 from .address import is_ipv6
 from .dump import dump
 from .errors import CheckError
 from .options import Options
-from .ospf import View
+from .routing import see
+from .routing.daemon import RoutingState
 from .run import RUN
 
 # A database of 10,000 LSAs is 10 MB of JSON.
@@ -22,7 +23,7 @@ class ThisRouter:
     """The host that runs this, as its own programs tell; no question outlasts the deadline.
 
     Attributes:
-        seconds: which the last look at OSPF took.
+        seconds: which the last look at the routing took.
         transcript: for -vvv, what was run and what it said; empty below.
 
     Raises:
@@ -38,13 +39,13 @@ class ThisRouter:
         self._until = time.monotonic() + options.deadline
         self._noting = options.transcript
 
-    def look(self) -> View:
-        """Ask the routing daemon. Raises: CheckError, with what to do."""
+    def see(self) -> RoutingState:
+        """Ask the routing daemon about the VIP. Raises: CheckError, with what to do."""
         RUN.stage = "asking the routing daemon by vtysh"
         began = time.monotonic()
-        view = ospf.look(self._vip, self.run)
+        state = see(self._vip, self.run)
         self.seconds = time.monotonic() - began
-        return view
+        return state
 
     def run(self, argv: Sequence[str]) -> tuple[int, str, str]:
         """Run a program: its exit status, stdout and stderr. Raises: CheckError."""

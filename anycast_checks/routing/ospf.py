@@ -1,4 +1,4 @@
-"""Who announces a VIP in OSPF, from what vtysh prints on one router; nothing here asks.
+"""Who announces a VIP in OSPFv2, from the link-state database of one router; nothing here asks.
 
 The link-state database is the same on every router of an area, so one router knows them all. A
 router announces the VIP where a fresh LSA of it is for exactly VIP/32: a stub link in its router
@@ -6,121 +6,44 @@ LSA (`network`), an AS-external or an NSSA-external LSA (`redistribute connected
 dead host stay for up to an hour: only those count to which there is a way.
 """
 
-import re
-from collections.abc import Callable, Sequence
+from __future__ import annotations
 
-from . import ospf_json, ospf_text
-from .errors import CountUnknownError, NoOspfJsonError, OspfUnreadableError
+from ..errors import CountUnknownError
+from .daemon import Adjacency, RoutingDaemon, RoutingState, Unknown
 from .ospf_lsa import Area, Kind, LinkKind, Lsa, Neighbor, View
 
-__all__ = [
-    "Area",
-    "Neighbor",
-    "View",
-    "announcers",
-    "announces",
-    "areas",
-    "argv",
-    "look",
-    "read",
-    "router_id_is_explicit",
-    "unsettled",
-]
-
 FULL, TWO_WAY = "Full", "2-Way"
-
-VTYSH = "/usr/bin/vtysh"
-ROUTER_ID_ARGV = (VTYSH, "-c", "show running-config | include router-id")
 MAX_AGE = 3600
+FOR_ONE_ADDRESS = (Kind.SUMMARY, Kind.EXTERNAL, Kind.NSSA_EXTERNAL)
 _HOST_MASK, _HOST_LENGTH = "255.255.255.255", 32
-# `show ip ospf` comes last, because its end can be told in text: then nothing was cut off.
-_NEIGHBORS, _PROCESS = "show ip ospf neighbor", "show ip ospf"
-_FOR_ONE_ADDRESS = (Kind.SUMMARY, Kind.EXTERNAL, Kind.NSSA_EXTERNAL)
-_GROUPS = "its user must be in the group frrvty (Quagga: quaggavty)"
-# Not an answer, and not a failure: /etc/frr is closed to most users.
-_NOISE = "% Can't open configuration file"
-_NO_VTYSH = "there is no vtysh"
-_TROUBLES = {
-    "failed to connect to any daemons": f"vtysh reaches no routing daemon: none runs, or {_GROUPS}",
-    "ermission denied": f"vtysh is not permitted: {_GROUPS}",
-    "vtysh: No such file": _NO_VTYSH,
-    "vtysh: not found": _NO_VTYSH,
-    "vtysh: command not found": _NO_VTYSH,
-    "is not running": "ospfd is not running",
-    "not enabled": "OSPF is not enabled",
-    "instance not found": "OSPF is not enabled",
-}
-_UNKNOWN = ("% Unknown command", "% Ambiguous command", "% Command incomplete")
-# Of ospfd, or of zebra, which then has it from a person too.
-_CONFIGURED = re.compile(r"^ *(ospf |ip )?router-id \d", re.MULTILINE)
-
-Argv = Sequence[str]
-Run = Callable[[Argv], tuple[int, str, str]]
 
 
-def argv(vip: str, *, as_json: bool = True) -> tuple[str, ...]:
-    """Build the one command whose output `read` reads.
+def judge(daemon: RoutingDaemon, view: View, vip: str) -> RoutingState:
+    """Say what a view of the link-state database means for a VIP.
 
     Args:
+        daemon: which gave the view.
+        view: what was read of the answer for this very VIP.
         vip: a literal IPv4 address.
-        as_json: FRR's JSON; Quagga and older FRR have text only.
-    """
-    questions = [_NEIGHBORS]
-    for kind in Kind:
-        what = f" {vip}" if kind in _FOR_ONE_ADDRESS else ""
-        questions.append(f"show ip ospf database {kind.value}{what}")
-    questions.append(_PROCESS)
-    end = " json" if as_json else ""
-    return (VTYSH, *(word for question in questions for word in ("-c", question + end)))
-
-
-def look(vip: str, run: Run) -> View:
-    """Ask one router, in JSON, and in text where it has none.
-
-    Args:
-        vip: a literal IPv4 address.
-        run: runs a command on that router; returns exit status, stdout and stderr. What it
-            raises goes on.
-
-    Raises:
-        OspfUnreadableError: the answer, or a part of it, cannot be had.
     """
     try:
-        return read(*run(argv(vip))[1:])
-    except NoOspfJsonError:
-        return read(*run(argv(vip, as_json=False))[1:])
-
-
-def read(stdout: str, stderr: str = "") -> View:
-    """Read what the command of `argv` printed, JSON or text.
-
-    Raises:
-        NoOspfJsonError: there is no JSON about OSPF here; text is to be asked for.
-        OspfUnreadableError: anything is missing, or makes no sense; the text says what to do.
-    """
-    answer = _without_noise(stdout)
-    parse = ospf_json.read if answer.lstrip().startswith("{") else ospf_text.read
-    try:
-        view = parse(answer)
-    except NoOspfJsonError:
-        raise
-    except OspfUnreadableError as error:
-        # What vtysh says for itself is the better reason.
-        if trouble := _trouble(f"{answer}\n{_without_noise(stderr)}"):
-            raise trouble from error
-        raise
-    routers = {lsa.area for lsa in view.lsas if lsa.kind is Kind.ROUTER}
-    if missing := [area.id for area in areas(view) if area.id not in routers]:
-        raise OspfUnreadableError(f"there is no router LSA of area {missing[0]}")
-    return view
-
-
-def router_id_is_explicit(run: Run) -> bool | None:
-    """Ask whether a router-id is configured; None where that cannot be told, as with Quagga."""
-    status, said, _ = run(ROUTER_ID_ARGV)
-    if status != 0 or any(sign in said for sign in _UNKNOWN):
-        return None
-    return bool(_CONFIGURED.search(said))
+        found: frozenset[str] | Unknown = announcers(view, vip)
+    except CountUnknownError as error:
+        found = Unknown(str(error))
+    missing = unsettled(view)
+    return RoutingState(
+        daemon,
+        view.router_id,
+        announces(view, vip),
+        found,
+        tuple(
+            Adjacency(
+                one.router_id, one.interface, one.state, one.state == FULL, one not in missing
+            )
+            for one in view.neighbors
+        ),
+        " and ".join(sorted(area.id for area in areas(view))) or "none",
+    )
 
 
 def announcers(view: View, vip: str) -> frozenset[str]:
@@ -225,21 +148,8 @@ def _ends(lsas: list[Lsa]) -> dict[str, set[str]]:
 def _refuse_sums(lsas: list[Lsa], vip: str, reached: set[str], borders: set[str]) -> None:
     beyond = {lsa.id for lsa in lsas if lsa.kind is Kind.ASBR_SUMMARY and lsa.router in borders}
     for lsa in lsas:
-        if lsa.kind in _FOR_ONE_ADDRESS and _is_for(lsa, vip):
+        if lsa.kind in FOR_ONE_ADDRESS and _is_for(lsa, vip):
             from_border = lsa.router in borders
             if from_border or (lsa.router in beyond and lsa.router not in reached):
                 what = "sums up" if from_border else "announces"
                 raise CountUnknownError(f"{lsa.router} {what} {vip} from another area")
-
-
-def _without_noise(text: str) -> str:
-    return "".join(x for x in text.splitlines(keepends=True) if not x.startswith(_NOISE))
-
-
-def _trouble(text: str) -> OspfUnreadableError | None:
-    for sign, trouble in _TROUBLES.items():
-        if sign in text:
-            return OspfUnreadableError(trouble)
-    if any(sign in text for sign in _UNKNOWN):
-        return NoOspfJsonError("this routing daemon does not know the question")
-    return None

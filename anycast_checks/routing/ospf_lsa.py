@@ -4,7 +4,7 @@ import enum
 import re
 from typing import NamedTuple
 
-from .errors import OspfUnreadableError
+from ..errors import RoutingUnreadableError
 
 _ADDRESS = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}")
 _NUMBER = re.compile(r"[0-9]{1,10}")
@@ -102,14 +102,14 @@ class View(NamedTuple):
 
 
 def address(value: object) -> str:
-    """Accept an address or a router-id; raises OspfUnreadableError."""
+    """Accept an address or a router-id; raises RoutingUnreadableError."""
     if isinstance(value, str) and _ADDRESS.fullmatch(value):
         return value
     raise misplaced(value, "an address")
 
 
 def number(value: object) -> int:
-    """Accept a count or an age, as a number or in digits; raises OspfUnreadableError."""
+    """Accept a count or an age, as a number or in digits; raises RoutingUnreadableError."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
     if isinstance(value, str) and _NUMBER.fullmatch(value):
@@ -118,7 +118,7 @@ def number(value: object) -> int:
 
 
 def link_kind(value: object) -> LinkKind:
-    """Accept what ospfd calls a kind of link; raises OspfUnreadableError."""
+    """Accept what ospfd calls a kind of link; raises RoutingUnreadableError."""
     for kind in LinkKind:
         if value == kind.value:
             return kind
@@ -126,19 +126,19 @@ def link_kind(value: object) -> LinkKind:
 
 
 def one_router_id(found: set[str]) -> str:
-    """Accept the router-id that all answers must share; raises OspfUnreadableError."""
+    """Accept the router-id that all answers must share; raises RoutingUnreadableError."""
     if len(found) != 1:
         raise unreadable(f"{len(found)} router-ids")
     return found.pop()
 
 
-def misplaced(value: object, expected: str) -> OspfUnreadableError:
+def misplaced(value: object, expected: str) -> RoutingUnreadableError:
     """Build the exception for a value that is none of the expected ones."""
     # A deeply nested value cannot even be shown.
     shown = f"{value!r:.40}" if isinstance(value, str | int | float) else type(value).__name__
     return unreadable(f"{shown} where {expected} belongs")
 
 
-def unreadable(what: str) -> OspfUnreadableError:
+def unreadable(what: str) -> RoutingUnreadableError:
     """Build the exception for an answer that makes no sense."""
-    return OspfUnreadableError(f"vtysh's answer cannot be read: {what}")
+    return RoutingUnreadableError(f"vtysh's answer cannot be read: {what}")

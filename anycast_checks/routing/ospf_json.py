@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from .errors import NoOspfJsonError
+from ..errors import OtherDaemonError
 from .ospf_lsa import (
     Area,
     Kind,
@@ -47,7 +47,7 @@ def read(answer: str) -> View:
     """Read the answer to all of the questions.
 
     Raises:
-        OspfUnreadableError: any of it is missing or makes no sense.
+        RoutingUnreadableError: any of it is missing or makes no sense.
     """
     documents = _documents(answer)
     process = _one(documents, _PROCESS)
@@ -84,7 +84,7 @@ def _one(documents: list[dict[str, Any]], key: str) -> dict[str, Any]:
     if len(found) == 1:
         return found[0]
     if any(old in document for document in documents for old in _OLD_SECTIONS):
-        raise NoOspfJsonError("this version's JSON about OSPF leaves out what must be counted")
+        raise OtherDaemonError("this version's JSON about OSPF leaves out what must be counted")
     raise unreadable(f"{key} is there {len(found)} times")
 
 

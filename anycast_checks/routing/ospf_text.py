@@ -52,7 +52,7 @@ def read(answer: str) -> View:
     """Read the answer to all of the questions.
 
     Raises:
-        OspfUnreadableError: any of it is missing or makes no sense.
+        RoutingUnreadableError: any of it is missing or makes no sense.
     """
     process = _PROCESS.search(answer)
     neighbors = _NEIGHBORS.search(answer)

@@ -1,0 +1,113 @@
+"""Where a VIP belongs on a host, and where it is, from what `ip -json address show` prints."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+ARGV = ("/sbin/ip", "-json", "address", "show")
+LOOPBACK = "lo"
+_IPV4_HOST, _IPV6_HOST = 32, 128
+
+
+class Placement(NamedTuple):
+    """Where a VIP belongs.
+
+    Attributes:
+        interface: the kernel's name of it, such as "lo".
+        label: of the address there, such as "lo:0"; empty for none.
+        prefix_length: of the address.
+    """
+
+    interface: str = LOOPBACK
+    label: str = ""
+    prefix_length: int = _IPV4_HOST
+
+    @property
+    def name(self) -> str:
+        """Give the name that people and ifupdown use: the label, else the interface."""
+        return self.label or self.interface
+
+    def prefix(self, address: str) -> str:
+        """Write an address with this prefix length, as `ip` does."""
+        return f"{address}/{self.prefix_length}"
+
+
+def place(address: str, name: str) -> Placement:
+    """Say where a VIP belongs.
+
+    Args:
+        address: of the VIP, a literal.
+        name: of its interface, or of an alias of it such as "lo:0".
+    """
+    interface, colon, _ = name.partition(":")
+    length = _IPV6_HOST if ":" in address else _IPV4_HOST
+    return Placement(interface, name if colon else "", length)
+
+
+class Assigned(NamedTuple):
+    """An address on an interface of a host; ``label`` is empty where it has none."""
+
+    interface: str
+    address: str
+    prefix_length: int
+    label: str = ""
+
+    def __str__(self) -> str:
+        """Write it as `ip` does, with its prefix length."""
+        return f"{self.address}/{self.prefix_length}"
+
+
+class Addresses(frozenset[Assigned]):
+    """All addresses of a host."""
+
+    def interfaces_with(self, address: str) -> tuple[str, ...]:
+        """Name the interfaces that carry an address, in the order of their names."""
+        return tuple(sorted(one.interface for one in self if one.address == address))
+
+    def is_on(self, interface: str, address: str) -> bool:
+        """Tell whether an interface carries an address."""
+        return any((one.interface, one.address) == (interface, address) for one in self)
+
+    def others_on(self, interface: str, address: str) -> frozenset[str]:
+        """Give the other addresses of an interface, as address/length."""
+        return frozenset(
+            str(one) for one in self if one.interface == interface and one.address != address
+        )
+
+    def shares_label(self, placement: Placement, address: str) -> bool:
+        """Tell whether another address of the interface has the label of a VIP too."""
+        return any(
+            one.interface == placement.interface
+            and one.label == placement.name
+            and one.address != address
+            for one in self
+        )
+
+
+def read(shown: str) -> Addresses:
+    """Read what the command ARGV has printed.
+
+    Raises:
+        ValueError: it is not all the addresses of a host.
+    """
+    try:
+        interfaces = json.loads(shown)
+        if not any(interface["ifname"] == LOOPBACK for interface in interfaces):
+            raise ValueError("no loopback in it")
+        return Addresses(_assigned(interfaces))
+    except (LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(repr(error)) from error
+
+
+def _assigned(interfaces: Any) -> Iterable[Assigned]:
+    for interface in interfaces:
+        for entry in interface.get("addr_info", ()):
+            if "local" in entry:
+                yield Assigned(
+                    str(interface["ifname"]),
+                    str(entry["local"]),
+                    int(entry["prefixlen"]),
+                    str(entry.get("label", "")),
+                )

@@ -1,0 +1,136 @@
+"""OSPFv2 as vtysh of FRR and of Quagga prints it: the questions, and reading the answers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..errors import OtherDaemonError, RoutingUnreadableError
+from . import ospf_json, ospf_text
+from .daemon import Advice, Ask, RoutingState, Weakness
+from .ospf import FOR_ONE_ADDRESS, areas, judge
+from .ospf_lsa import Kind, View
+
+VTYSH = "/usr/bin/vtysh"
+ROUTER_ID_ARGV = (VTYSH, "-c", "show running-config | include router-id")
+# `show ip ospf` comes last, because its end can be told in text: then nothing was cut off.
+_NEIGHBORS, _PROCESS = "show ip ospf neighbor", "show ip ospf"
+_GROUPS = "its user must be in the group frrvty (Quagga: quaggavty)"
+# Not an answer, and not a failure: /etc/frr is closed to most users.
+_NOISE = "% Can't open configuration file"
+_NO_VTYSH = "there is no vtysh"
+_TROUBLES = {
+    "failed to connect to any daemons": f"vtysh reaches no routing daemon: none runs, or {_GROUPS}",
+    "ermission denied": f"vtysh is not permitted: {_GROUPS}",
+    "vtysh: No such file": _NO_VTYSH,
+    "vtysh: not found": _NO_VTYSH,
+    "vtysh: command not found": _NO_VTYSH,
+    "is not running": "ospfd is not running",
+    "not enabled": "OSPF is not enabled",
+    "instance not found": "OSPF is not enabled",
+}
+_UNKNOWN = ("% Unknown command", "% Ambiguous command", "% Command incomplete")
+# Of ospfd, or of zebra, which then has it from a person too.
+_CONFIGURED = re.compile(r"^ *(ospf |ip )?router-id \d", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class VtyshOspf:
+    """OSPFv2 of a daemon that is asked by vtysh, in JSON or in text.
+
+    Attributes:
+        as_json: FRR answers in JSON; Quagga and older FRR in text only.
+    """
+
+    as_json: bool
+    protocol: str = "OSPF"
+
+    def advise(self, vip: str) -> Advice:
+        """Say what a person does about trouble with ospfd; see RoutingDaemon."""
+        return Advice(
+            announce=f"add `network {vip}/32 area ...` to ospfd, "
+            "or let `redistribute connected` permit it",
+            retract="let ospfd announce what is connected, and no static route or other interface",
+            adjacency="compare hello and dead intervals, area, network type, MTU and password "
+            "of both ends",
+            router_id="configure `ospf router-id` with an address of its own",
+        )
+
+    def see(self, vip: str, ask: Ask) -> RoutingState:
+        """Ask ospfd for its link-state database and its neighbors; see RoutingDaemon."""
+        return judge(self, read(*ask(argv(vip, as_json=self.as_json))[1:]), vip)
+
+    def weaknesses(self, vip: str, state: RoutingState, ask: Ask, own: str) -> Iterator[Weakness]:
+        """Find a router-id that is, or may one day be, the VIP; see RoutingDaemon."""
+        remedy = self.advise(vip).router_id + (f", such as {own}" if own else "")
+        if state.router_id == vip:
+            text = f"the OSPF router-id is the VIP {vip}"
+            yield Weakness(text, remedy, hurts=True)
+        elif router_id_is_explicit(ask) is False:
+            text = (
+                f"the OSPF router-id {state.router_id} is not configured, "
+                "and may become the VIP when ospfd starts"
+            )
+            yield Weakness(text, remedy, hurts=False)
+
+
+def argv(vip: str, *, as_json: bool = True) -> tuple[str, ...]:
+    """Build the one command whose output `read` reads.
+
+    Args:
+        vip: a literal IPv4 address.
+        as_json: FRR's JSON; Quagga and older FRR have text only.
+    """
+    questions = [_NEIGHBORS]
+    for kind in Kind:
+        what = f" {vip}" if kind in FOR_ONE_ADDRESS else ""
+        questions.append(f"show ip ospf database {kind.value}{what}")
+    questions.append(_PROCESS)
+    end = " json" if as_json else ""
+    return (VTYSH, *(word for question in questions for word in ("-c", question + end)))
+
+
+def read(stdout: str, stderr: str = "") -> View:
+    """Read what the command of `argv` printed, JSON or text.
+
+    Raises:
+        OtherDaemonError: there is no JSON about OSPF here; text is to be asked for.
+        RoutingUnreadableError: anything is missing, or makes no sense; the text says what to do.
+    """
+    answer = _without_noise(stdout)
+    parse = ospf_json.read if answer.lstrip().startswith("{") else ospf_text.read
+    try:
+        view = parse(answer)
+    except OtherDaemonError:
+        raise
+    except RoutingUnreadableError as error:
+        # What vtysh says for itself is the better reason.
+        if trouble := _trouble(f"{answer}\n{_without_noise(stderr)}"):
+            raise trouble from error
+        raise
+    routers = {lsa.area for lsa in view.lsas if lsa.kind is Kind.ROUTER}
+    if missing := [area.id for area in areas(view) if area.id not in routers]:
+        raise RoutingUnreadableError(f"there is no router LSA of area {missing[0]}")
+    return view
+
+
+def router_id_is_explicit(ask: Ask) -> bool | None:
+    """Ask whether a router-id is configured; None where that cannot be told, as with Quagga."""
+    status, said, _ = ask(ROUTER_ID_ARGV)
+    if status != 0 or any(sign in said for sign in _UNKNOWN):
+        return None
+    return bool(_CONFIGURED.search(said))
+
+
+def _without_noise(text: str) -> str:
+    return "".join(x for x in text.splitlines(keepends=True) if not x.startswith(_NOISE))
+
+
+def _trouble(text: str) -> RoutingUnreadableError | None:
+    for sign, trouble in _TROUBLES.items():
+        if sign in text:
+            return RoutingUnreadableError(trouble)
+    if any(sign in text for sign in _UNKNOWN):
+        return OtherDaemonError("this routing daemon does not know the question")
+    return None

@@ -138,7 +138,7 @@ class TestLogin:
         other = "\n".join([f"10.0.1.2 {key}", *pinned[1:]]) + "\n"
         with text(ward.lab.mon, monitoring.KNOWN_HOSTS, other):
             code, lines = ward.doctor()
-        assert code == 1
+        assert code == 1, lines
         assert lines[0].startswith("ns1: 10.0.1.2 port 22: its host key is not the one in ")
         assert lines[0].endswith(": find out why before you pin the new one")
         assert lines[1:] == ["ns2: nothing found", "ns3: nothing found"]
@@ -147,7 +147,7 @@ class TestLogin:
         start = "/usr/sbin/sshd -E /var/log/sshd.log"
         with done(ward.ns3, "kill $(cat /run/sshd.pid)", start):
             code, lines = ward.doctor()
-        assert code == 2
+        assert code == 2, lines
         assert lines[:2] == ["ns1: nothing found", "ns2: nothing found"]
         assert lines[2] == "ns3: could not be asked: 10.0.3.2 port 22: Connection refused"
 
@@ -162,7 +162,7 @@ class TestRights:
         without = ward.ns1.read(sshd.SUDOERS_FILE).replace("/sbin/ifdown lo\\:0", "/bin/true")
         with text(ward.ns1, sshd.SUDOERS_FILE, without):
             code, line = ward.of("ns1")
-        assert code == 1
+        assert code == 1, line
         assert line == (
             "ns1: sudo does not allow `/sbin/ifdown lo:0`: "
             "allow it to anycast in sudoers, with NOPASSWD"
@@ -173,7 +173,7 @@ class TestRights:
         file = "/etc/sudoers.d/zz"
         with done(ward.ns1, f"echo 'anycast ALL=(ALL) ALL' > {file}", f"rm {file}"):
             code, line = ward.of("ns1")
-        assert code == 0
+        assert code == 0, line
         assert line.startswith("ns1: hint: sudo asks anycast for a password by (ALL) ALL: ")
 
     @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ class TestRights:
         directory = "/var/lib/anycast"
         with done(ward.ns1, do.format(directory), undo.format(directory)):
             code, line = ward.of("ns1")
-        assert code == 1
+        assert code == 1, line
         assert line == (
             "ns1: /var/lib/anycast is missing or not writable: no automatic restores, no holds: "
             "install -d -o anycast -m 755 /var/lib/anycast"
@@ -198,7 +198,7 @@ class TestRights:
         file = f"/var/lib/anycast/{VIP}.hold.json"
         with done(ward.ns1, f"echo ? > {file}", f"rm {file}"):
             code, line = ward.of("ns1")
-        assert code == 1
+        assert code == 1, line
         assert line.startswith(f"ns1: {file} cannot be read, which counts as a hold: ")
 
     def test_a_hold_whose_time_is_over(self, ward: Ward) -> None:
@@ -206,7 +206,7 @@ class TestRights:
         hold = {"since": 1, "until": 2, "by": "ops@mon", "reason": "rack move", "announced": True}
         with done(ward.ns1, f"echo '{json.dumps(hold)}' > {file}", f"rm {file}"):
             code, line = ward.of("ns1")
-        assert code == 1
+        assert code == 1, line
         assert line == (
             "ns1: the hold by ops@mon has expired (rack move): "
             "anycast-handler release resolver ns1, or hold it anew"
@@ -221,7 +221,7 @@ class TestGate:
         allow = without_block(ward.ns1.read(ALLOW), request.param)
         with text(ward.ns1, ALLOW, allow):
             code, line = ward.of("ns1")
-        assert code == 1
+        assert code == 1, line
         assert line.endswith(": install what `anycast-handler gate --only allow resolver` prints")
         return line
 
@@ -249,7 +249,7 @@ class TestAddress:
         wide = f"ip address add {VIP}/24 dev lo"
         with done(ward.ns1, wide, f"ip address del {VIP}/24 dev lo"):
             code, line = ward.of("ns1")
-        assert code == 1
+        assert code == 1, line
         assert line == (
             "ns1: 10.99.0.53/24 on lo is not 10.99.0.53/32: "
             "configure lo:0 with 10.99.0.53/32, a single address"
@@ -259,7 +259,7 @@ class TestAddress:
         add = f"ip address add {VIP}/32 dev eth0"
         with done(ward.ns1, add, f"ip address del {VIP}/32 dev eth0"):
             code, line = ward.of("ns1")
-        assert code == 1
+        assert code == 1, line
         assert line == f"ns1: {VIP} is also on eth0: take it off there: it belongs to lo:0 alone"
 
     def test_a_withdrawn_one_is_a_hint(self, ward: Ward) -> None:
@@ -267,14 +267,14 @@ class TestAddress:
             wait_until(lambda: len(ward.lab.routed()) == 2, "it has left OSPF")
             code, line = ward.of("ns1")
         settle(ward)
-        assert code == 0
+        assert code == 0, line
         assert line.startswith(f"ns1: hint: {VIP} is withdrawn, so ")
 
     def test_a_service_that_could_not_be_started_while_withdrawn(self, ward: Ward) -> None:
         sysctl = f"sysctl -qw {NONLOCAL_BIND}="
         with done(ward.ns1, f"{sysctl}0", f"{sysctl}1"):
             code, line = ward.of("ns1")
-        assert code == 0
+        assert code == 0, line
         assert line.startswith("ns1: hint: net.ipv4.ip_nonlocal_bind is 0: ")
         assert line.endswith(": if yours does, set it to 1 there")
 
@@ -283,7 +283,7 @@ class TestProgram:
     def test_an_ifup_that_must_not_be_used(self, ward: Ward) -> None:
         with program(ward.ns1, "/sbin/ifup", OTHER_IFUP):
             code, line = ward.of("ns1")
-        assert code == 1
+        assert code == 1, line
         assert line.startswith("ns1: /sbin/ifup there is ifupdown-ng")
         assert line.endswith(': set flavour = "ip" for vip.resolver in the fleet file')
 
@@ -295,7 +295,7 @@ class TestProgram:
         remove = f"ip address del {ours} dev lo; rm -r /etc/sysconfig"
         with program(ward.ns1, "/sbin/ifup", SILENT_IFUP), done(ward.ns1, add, remove):
             code, line = ward.of("ns1")
-        assert code == 1
+        assert code == 1, line
         assert ours in line
         assert line.endswith(': set flavour = "ip" for vip.resolver in the fleet file')
 
@@ -308,7 +308,7 @@ class TestCheck:
             code, line = ward.of("ns1")
         finally:
             resolver.start()
-        assert code == 1
+        assert code == 1, line
         assert line.startswith("ns1: its own check says CRITICAL (")
         assert "refused" in line
         assert f": run it there as anycast: {monitoring.PLUGINS}/check_anycast dns " in line
@@ -317,7 +317,7 @@ class TestCheck:
         file = f"{monitoring.PLUGINS}/check_anycast"
         with done(ward.ns1, f"mv {file} {file}.away", f"mv {file}.away {file}"):
             code, line = ward.of("ns1")
-        assert code == 1
+        assert code == 1, line
         assert line.startswith("ns1: its own check cannot be run, or cannot tell, ")
         assert "not found" in line
 
@@ -357,7 +357,7 @@ class TestOspf:
             code, lines = ward.doctor()
             for line in lines:
                 if expected in line:
-                    assert code in (1, 2)  # OSPF may not have led to every endpoint yet
+                    assert code in (1, 2)  # OSPF may not have led to every endpoint yet, lines
                     return line
             assert time.monotonic() < end, lines
 
@@ -367,7 +367,7 @@ class TestOspf:
             wait_until(lambda: len(ward.lab.routed()) == 2, "it has left OSPF")
             code, line = ward.of("ns1")
         settle(ward)
-        assert code == 1
+        assert code == 1, line
         assert line.startswith(f"ns1: {VIP}/32 is on lo, but not announced in OSPF: add `network ")
 
     def test_an_adjacency_that_is_not_full(self, ward: Ward) -> None:
@@ -382,7 +382,7 @@ class TestOspf:
             finally:
                 configure(*link, "ip ospf hello-interval 1")
             settle(ward)
-        assert code == 1
+        assert code == 1, lines
         assert any("OSPF neighbor" in line or "not Full" in line for line in lines), lines
         assert any("compare hello and dead intervals" in line for line in lines)
 
@@ -423,7 +423,7 @@ class TestOspf:
             by_peers = fleet.replace("hold_down", 'count_by = "peers"\nhold_down')
             with text(ward.lab.mon, monitoring.FLEET_FILE, by_peers):
                 code_by_peers, line_by_peers = ward.of("ns1")
-        assert code == 1
+        assert code == 1, line
         assert line.startswith(f"ns1: {trouble}")
         assert "nobody can be counted, so nothing is withdrawn, nor anything verified" in line
         assert 'count_by = "peers"' in line

@@ -185,7 +185,7 @@ def assert_refused(scene: Scene, program: str) -> None:
     assert "127.0.0.1/8" in before
     scene.ns1.resolver.kill()
     code, said = scene.event("CRITICAL")
-    assert code == 2
+    assert code == 2, said
     assert said.count("\n") == 1
     assert program in said
     assert 'set flavour = "ip" for vip.resolver' in said

@@ -76,10 +76,12 @@ class TestFloor:
     def test_a_person_needs_force_below_the_floor(self, scene: Scene) -> None:
         scene.set_fleet(scene.fleet.replace("hold_down = 0", "hold_down = 0\nmin_announcing = 3"))
         code, said = scene.by_hand("withdraw")
-        assert (code, scene.is_announced()) == (1, True)
+        assert code == 1, said
+        assert scene.is_announced(), said
         assert "refused: 2 of 3 would announce it and the floor is 3" in said
         code, said = scene.by_hand("withdraw", "--force", "--reason", "disk")
-        assert (code, scene.is_announced()) == (0, False)
+        assert code == 0, said
+        assert not scene.is_announced(), said
         assert "overriding: 2 of 3 would announce it" in said
 
     def test_without_vtysh_nothing_is_withdrawn_and_enforce_says_so_in_time(
@@ -87,11 +89,12 @@ class TestFloor:
     ) -> None:
         with replaced(scene.ns1.host, "/usr/bin/vtysh", "#!/bin/sh\nexit 1\n"):
             code, said = scene.enforce("OK")
-            assert code == 1
+            assert code == 1, said
             assert "cannot count" in said
             scene.ns1.resolver.kill()
             code, said = scene.enforce("CRITICAL")
-            assert (code, scene.is_announced()) == (2, True)
+            assert code == 2, said
+            assert scene.is_announced(), said
             assert "refused: cannot count" in said
 
     def test_peers_can_be_asked_instead(self, scene: Scene) -> None:
@@ -99,7 +102,8 @@ class TestFloor:
         scene.ns1.resolver.kill()
         with replaced(scene.ns1.host, "/usr/bin/vtysh", "#!/bin/sh\nexit 1\n"):
             code, said = scene.event("CRITICAL")
-        assert (code, scene.is_announced()) == (0, False), said
+        assert code == 0, said
+        assert not scene.is_announced(), said
         assert "not verified in OSPF" in said
 
     def test_peers_whose_notes_cannot_be_seen_are_counted(self, scene: Scene) -> None:
@@ -110,7 +114,8 @@ class TestFloor:
                 other = scene.lab.endpoint(name).host
                 stack.enter_context(replaced(other, "/usr/bin/head", "#!/bin/sh\nexit 1\n"))
             code, said = scene.event("CRITICAL")
-        assert (code, scene.is_announced()) == (0, False), said
+        assert code == 0, said
+        assert not scene.is_announced(), said
 
 
 class TestTwoMonitoringHosts:
@@ -276,13 +281,15 @@ class TestFaults:
         try:
             scene.ns1.resolver.kill()
             code, line = scene.event("CRITICAL")
-            assert (code, scene.is_announced()) == (0, False), line
+            assert code == 0, line
+            assert not scene.is_announced(), line
             assert said in line
         finally:
             end(ns1)
         scene.ns1.resolver.repair()
         code, line = scene.by_hand("restore")
-        assert (code, scene.is_announced()) == (0, True), line
+        assert code == 0, line
+        assert scene.is_announced(), line
 
 
 class TestHold:
@@ -291,7 +298,7 @@ class TestHold:
         assert ended.returncode == 0, ended.stdout
         scene.ns1.resolver.kill()
         for code, said in (scene.event("CRITICAL"), scene.by_hand("withdraw")):
-            assert code == 1
+            assert code == 1, said
             assert "held by nagios@mon (rack move)" in said
         assert scene.enforce("CRITICAL")[0] == 2
         assert scene.is_announced()
@@ -315,7 +322,8 @@ class TestHold:
 
         ns1.resolver.kill()
         code, said = scene.event("CRITICAL")
-        assert (code, scene.is_announced()) == (1, True)
+        assert code == 1, said
+        assert scene.is_announced(), said
         assert "held by nagios@mon (rack move)" in said
         assert ns1.host.read(HOLD) == before
 
@@ -358,7 +366,8 @@ class TestHold:
             assert scene.enforce("OK")[0] == 1
         assert not scene.is_announced()
         code, said = scene.by_hand("restore")
-        assert (code, scene.is_announced()) == (0, True), said
+        assert code == 0, said
+        assert scene.is_announced(), said
         assert scene.ns1.host.run(["ls", HOLD]).returncode != 0
 
     def test_a_withdrawn_endpoint_that_was_held_is_not_protected_once_announced(
@@ -368,7 +377,8 @@ class TestHold:
         scene.ns1.resolver.kill()
         scene.ns1.host.run(["ifup", "lo:0"], check=True)
         code, said = scene.event("CRITICAL")
-        assert (code, scene.is_announced()) == (0, False), said
+        assert code == 0, said
+        assert not scene.is_announced(), said
 
 
 class TestDrill:
@@ -409,7 +419,8 @@ class TestPowerOff:
         wait_until(announce_alone, "OSPF has noticed", 60)
         scene.ns1.resolver.kill()
         code, said = scene.event("CRITICAL")
-        assert (code, scene.is_announced()) == (1, True)
+        assert code == 1, said
+        assert scene.is_announced(), said
         assert "refused: 0 of 3 would announce it and the floor is 1" in said
 
 

@@ -59,18 +59,21 @@ class TestWithdraw:
     def test_nothing_happens_that_the_endpoint_does_not_confirm(self, scene: Scene) -> None:
         """An engine's CRITICAL HARD may be a hung transport or a state of last week."""
         code, said = scene.event("CRITICAL")
-        assert (code, scene.is_announced()) == (1, True)
+        assert code == 1, said
+        assert scene.is_announced(), said
         assert "not confirmed: the endpoint's own check says OK" in said
 
         code, said = scene.enforce("CRITICAL")
-        assert (code, scene.is_announced()) == (1, True)
+        assert code == 1, said
+        assert scene.is_announced(), said
         assert said.startswith("ANYCAST WARNING - ")
 
     def test_a_missing_plugin_withdraws_nothing(self, scene: Scene) -> None:
         scene.set_fleet(scene.fleet.replace("/check_anycast", "/check_missing"))
         scene.ns1.resolver.kill()
         code, said = scene.event("CRITICAL")
-        assert (code, scene.is_announced()) == (1, True)
+        assert code == 1, said
+        assert scene.is_announced(), said
         assert "says UNKNOWN" in said
 
     def test_a_hung_check_withdraws_nothing(self, scene: Scene) -> None:
@@ -85,7 +88,8 @@ class TestWithdraw:
         finally:
             scene.set_fleet(scene.fleet)
             scene.lab.install_gate()
-        assert (code, scene.is_announced()) == (1, True)
+        assert code == 1, said
+        assert scene.is_announced(), said
         assert "did not end" in said
 
     def test_acting_twice_is_acting_once(self, scene: Scene) -> None:
@@ -93,7 +97,7 @@ class TestWithdraw:
         assert scene.event("CRITICAL")[0] == 0
         latch = scene.latch()
         code, said = scene.event("CRITICAL")
-        assert code == 0
+        assert code == 0, said
         assert "nothing left to do" in said
         assert scene.latch() == latch
 
@@ -108,7 +112,7 @@ class TestWithdraw:
     def test_a_dry_run_changes_nothing_and_says_what_would(self, scene: Scene) -> None:
         scene.ns1.resolver.kill()
         code, said = scene.event("CRITICAL", "HARD", "--dry-run")
-        assert code == 0
+        assert code == 0, said
         assert "/sbin/ifdown lo:0" in said
         assert scene.is_announced()
         assert scene.ns1.host.run(["ls", LATCH]).returncode != 0
@@ -118,7 +122,8 @@ class TestWithdraw:
         try:
             scene.ns1.resolver.kill()
             code, said = scene.event("CRITICAL")
-            assert (code, scene.is_announced()) == (0, False)
+            assert code == 0, said
+            assert not scene.is_announced(), said
             assert "10.99.0.53.latch.json could not be written" in said
         finally:
             scene.ns1.host.run(["umount", "/var/lib/anycast"], check=True)
@@ -131,7 +136,8 @@ class TestWithdraw:
         )
         scene.ns1.resolver.kill()
         code, said = scene.event("CRITICAL")
-        assert (code, scene.is_announced()) == (1, True)
+        assert code == 1, said
+        assert scene.is_announced(), said
         assert "never_withdraw" in said
         assert scene.enforce("CRITICAL")[0] == 2
 
@@ -140,7 +146,7 @@ class TestWithdraw:
         scene.ns1.resolver.kill()
         assert scene.event("CRITICAL")[0] == 1
         code, said = scene.enforce("CRITICAL")
-        assert code == 2
+        assert code == 2, said
         assert "stop file" in said
         assert scene.is_announced()
 
@@ -151,7 +157,7 @@ class TestRestore:
         for _ in range(2):
             assert scene.event("OK")[0] == 0
             code, said = scene.enforce("OK")
-            assert code == 1
+            assert code == 1, said
             assert "restore by hand" in said
         assert not scene.is_announced()
 
@@ -163,16 +169,20 @@ class TestRestore:
         scene.ns1.resolver.kill()
         scene.event("CRITICAL")
         code, said = scene.event("OK")
-        assert (code, scene.is_announced()) == (1, False)
+        assert code == 1, said
+        assert not scene.is_announced(), said
         assert "not confirmed" in said
         code, said = scene.by_hand("restore")
-        assert (code, scene.is_announced()) == (1, False)
+        assert code == 1, said
+        assert not scene.is_announced(), said
         code, said = scene.by_hand("restore", "--force")
-        assert (code, scene.is_announced()) == (0, True), said
+        assert code == 0, said
+        assert scene.is_announced(), said
 
     def test_withdrawn_by_hand_stays_withdrawn(self, scene: Scene) -> None:
         code, said = scene.by_hand("withdraw", "--reason", "disk")
-        assert (code, scene.is_announced()) == (0, False), said
+        assert code == 0, said
+        assert not scene.is_announced(), said
         scene.event("OK")
         scene.enforce("OK")
         assert not scene.is_announced()
@@ -181,7 +191,8 @@ class TestRestore:
         """Debian's state file says that lo:0 is up, the kernel says that it is not."""
         scene.ns1.host.run(["ip", "address", "del", f"{VIP}/32", "dev", "lo"], check=True)
         code, said = scene.by_hand("restore")
-        assert (code, scene.is_announced()) == (0, True), said
+        assert code == 0, said
+        assert scene.is_announced(), said
         assert commands(scene.log()[-1])[:3] == [
             "/sbin/ifup lo",
             "/sbin/ifup lo:0",
@@ -196,7 +207,8 @@ class TestRestore:
         try:
             scene.ns1.resolver.kill()
             code, said = scene.event("CRITICAL")
-            assert (code, scene.is_announced()) == (0, False), said
+            assert code == 0, said
+            assert not scene.is_announced(), said
             tried = scene.log()[-1]["commands"][-2:]
             assert tried[0]["argv"][-2:] == ["/sbin/ifdown", "lo:0"]
             assert tried[0]["status"] != 0
@@ -214,7 +226,7 @@ class TestRestore:
         scene.event("CRITICAL")
         scene.ns1.resolver.repair()
         code, said = scene.enforce("OK")
-        assert code == 1
+        assert code == 1, said
         assert "restores in " in said
         assert not scene.is_announced()
 
@@ -245,7 +257,8 @@ class TestRestore:
                 wait_until(restored, "the hold-down is over", 30)
             else:
                 code, said = scene.enforce("OK")
-                assert (code, scene.is_announced()) == (1, False)
+                assert code == 1, said
+                assert not scene.is_announced(), said
                 assert "3 automatic restores within a day: restore by hand" in said
         acts = [entry for entry in scene.log() if entry["commands"]]
         assert [e["action"] for e in acts] == ["withdraw", "restore"] * 3 + ["withdraw"]
@@ -275,7 +288,8 @@ class TestRestore:
             ns1.run(["ifup", "lo:0"], check=True)
             assert scene.is_announced()
             code, said = scene.event("CRITICAL")
-            assert (code, scene.is_announced()) == (0, False), said
+            assert code == 0, said
+            assert not scene.is_announced(), said
             assert len(scene.latch()["withdrawals"]) == 2
         finally:
             ns1.run(["umount", boot_id], check=True)
@@ -321,7 +335,8 @@ class TestKilled:
         assert "since" in scene.latch()
 
         code, said = scene.enforce("CRITICAL")
-        assert (code, scene.is_announced()) == (1, False), said
+        assert code == 1, said
+        assert not scene.is_announced(), said
         assert len(scene.latch()["withdrawals"]) == 1
         scene.ns1.resolver.repair()
         assert scene.enforce("OK")[0] == 0
@@ -339,7 +354,8 @@ class TestKilled:
         assert scene.is_announced()
 
         code, said = scene.enforce("OK")
-        assert (code, scene.is_announced()) == (1, True)
+        assert code == 1, said
+        assert scene.is_announced(), said
         assert "held by nagios@mon (by hand) while it was withdrawn: withdraw it again" in said
         # As ifdown would have done, had it lived on.
         ns1.run(["ifdown", "lo:0"], check=True)

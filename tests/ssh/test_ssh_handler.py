@@ -68,7 +68,8 @@ def monitor(tmp_path: Path) -> Iterator[Far]:
 
 def test_a_failing_endpoint_is_withdrawn_and_restored(monitor: Far) -> None:
     code, output = monitor.event("CRITICAL")
-    assert (code, monitor.announced()) == (0, False)
+    assert code == 0, output
+    assert not monitor.announced(), output
     assert f"withdrawn by ip address del {VIP}/32 dev lo" in output
     (entry,) = monitor.log()
     assert [command["status"] for command in entry["commands"]] == [0, 0, 0]
@@ -139,7 +140,7 @@ def test_an_endpoint_that_cannot_be_reached_is_one_line_and_unchanged(
 def test_status_shows_the_others_where_one_cannot_be_asked(monitor: Far) -> None:
     closed_port(monitor)
     code, output = monitor.run("status")
-    assert code == 2
+    assert code == 2, output
     rows = {line.split()[1]: line.split() for line in output.splitlines() if "resolver" in line}
     assert rows["ns1"][3] == "?"
     assert rows["ns9"][3] == "yes"
@@ -158,7 +159,7 @@ def test_a_connection_that_dies_under_the_command_is_made_anew_to_look(monitor: 
     wrapper = write(monitor.directory / "ip", text)
     monitor.on_endpoint("mount", "--bind", wrapper, ip)
     code, output = monitor.event("CRITICAL")
-    assert code == 0
+    assert code == 0, output
     assert "outcome unknown" in output
     assert not monitor.announced()
 
@@ -200,5 +201,6 @@ def test_an_endpoint_that_falls_silent_in_any_phase_does_not_keep_the_handler(
     assert {phase: handler.returncode for phase, handler in running.items()} == dict.fromkeys(
         TARPITS, 2
     )
-    assert {phase: TARPITS[phase] in said[phase] for phase in said} == dict.fromkeys(TARPITS, True)
+    for phase, what in TARPITS.items():
+        assert what in said[phase], phase
     assert monitor.announced()

@@ -239,7 +239,7 @@ def test_an_identity_that_is_no_good_is_said_before_any_connection(
     BROKEN[what](file)
     said = without_connection(sshd, file)
     assert said.startswith(f"{file}: identity ")
-    assert ("passphrase" in said) == ("encrypted" in what)
+    assert ("passphrase" in said) == ("encrypted" in what), said
     assert "\n" not in said
 
 

@@ -242,7 +242,7 @@ def test_slow_answer(query: Query, thresholds: tuple[str, ...], code: int, words
 
     assert seen.code == code
     assert words in seen.text
-    assert ("(3 of 3 tries)" in seen.text) == (code == 2)
+    assert ("(3 of 3 tries)" in seen.text) == (code == 2), seen.text
     assert seen.perfdata["announced"] == "1"
 
 

@@ -82,7 +82,8 @@ def test_a_small_offset_is_a_warning_at_most(ask: Ask) -> None:
 )  # fmt: skip
 def test_a_server_without_good_time(ask: Ask, changes: dict[str, Any], says: str) -> None:
     seen = ntp(ask, answering(**changes), "--stratum-critical", 4)
-    assert (seen.code, says in seen.text) == (2, True), seen.text
+    assert seen.code == 2, seen.text
+    assert says in seen.text
 
 
 @pytest.mark.parametrize("code", ["RATE", "DENY", "RSTR"])
@@ -106,7 +107,8 @@ def test_a_server_that_refuses_us_has_failed_nobody_else(ask: Ask, code: str) ->
 )
 def test_what_is_no_answer_is_not_taken_for_one(ask: Ask, reply: Reply, says: str) -> None:
     seen = ntp(ask, reply)
-    assert (seen.code, says in seen.text) == (2, True), seen.text
+    assert seen.code == 2, seen.text
+    assert says in seen.text
 
 
 def test_the_right_answer_behind_a_wrong_one_counts(ask: Ask) -> None:

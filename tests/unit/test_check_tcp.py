@@ -62,7 +62,8 @@ def test_a_refusal_has_the_state_that_was_asked_for(ask: Ask, state: str, code: 
     with stream_server(hanging()) as port:
         pass
     seen = ask("tcp", "-H", "127.0.0.1", "-p", port, "--tries", 1, "--refuse-state", state)
-    assert (seen.code, "connection refused" in seen.text) == (code, True)
+    assert seen.code == code, seen.text
+    assert "connection refused" in seen.text
 
 
 def test_silence_is_no_refusal(ask: Ask) -> None:
@@ -101,7 +102,8 @@ class TestTls:
             other = ask("tcp", "-H", "127.0.0.1", *options, "--host", "mail.example.com")
         assert seen.code == 0, seen.output
         assert "< 220 mail" in seen.output
-        assert (other.code, "Hostname mismatch" in other.text) == (2, True)
+        assert other.code == 2, other.text
+        assert "Hostname mismatch" in other.text
 
     def test_a_certificate_that_expires(self, ask: Ask, tmp_path: Path) -> None:
         context, trusted = certificate(tmp_path, days=5.5)

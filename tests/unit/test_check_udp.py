@@ -43,14 +43,16 @@ def test_a_right_answer(ask: Ask, more: tuple[str, ...]) -> None:
 )
 def test_a_wrong_answer(ask: Ask, reply: Reply, says: str) -> None:
     seen = udp(ask, reply, "--send", "ping", "--expect", "pong")
-    assert (seen.code, says in seen.text) == (2, True), seen.text
+    assert seen.code == 2, seen.text
+    assert says in seen.text
 
 
 def test_a_refusal(ask: Ask) -> None:
     with datagram_server(echo) as port:
         pass
     seen = ask("udp", "-H", "127.0.0.1", "-p", port, "--send", "x", "--tries", 1)
-    assert (seen.code, "connection refused" in seen.text) == (2, True)
+    assert seen.code == 2, seen.text
+    assert "connection refused" in seen.text
 
 
 def test_the_transcript_shows_both_sides(ask: Ask) -> None:

@@ -212,7 +212,7 @@ def test_help_without_the_dependencies(module: str, option: str) -> None:
     )  # fmt: skip
 
     assert (done.returncode, done.stderr) == (3, "")
-    assert ("cannot import" in done.stdout) == (module == "click")
+    assert ("cannot import" in done.stdout) == (module == "click"), done.stdout
 
 
 @pytest.mark.parametrize("name", HEALTH)

@@ -372,7 +372,7 @@ class TestCommand:
     def test_hints_do_not_change_the_exit_code(self, host: Namespace, monitor: Monitor) -> None:
         host.run("sysctl", "-qw", "net.ipv4.ip_nonlocal_bind=0")
         code, said = monitor.run("doctor", "resolver", "ns1")
-        assert code == 0
+        assert code == 0, said
         assert said.startswith("ns1: hint: net.ipv4.ip_nonlocal_bind is 0: ")
         assert "\n" not in said
 
@@ -382,14 +382,14 @@ class TestCommand:
     def test_all_endpoints_are_compared(self, monitor: Monitor) -> None:
         """Here one host has two names, and of course one router-id."""
         code, said = monitor.run("doctor")
-        assert code == 1
+        assert code == 1, said
         for name, other in (("ns1", "ns9"), ("ns9", "ns1")):
             assert f"{name}: its OSPF router-id 192.0.2.1 is that of {other} too: " in said
 
     def test_a_finding_is_1_and_no_log(self, monitor: Monitor) -> None:
         monitor.check_says("CRITICAL", 2)
         code, said = monitor.run("doctor", "resolver", "ns1")
-        assert code == 1
+        assert code == 1, said
         assert "ns1: its own check says CRITICAL (" in said
         assert not (monitor.directory / "log/decisions.jsonl").exists()
 
@@ -400,7 +400,7 @@ class TestCommand:
         (monitor.directory / "known_hosts").touch()
         monitor.configure(endpoint=f'"{REMOTE}"')
         code, said = monitor.run("doctor", "resolver", "ns1")
-        assert code == 2
+        assert code == 2, said
         assert f"ns1: could not be asked: {REMOTE} port 22: " in said
 
     @pytest.mark.parametrize("names", [("none",), ("resolver", "none"), ("a", "b", "c")])

@@ -72,7 +72,7 @@ def monitor(tmp_path: Path) -> Monitor:
 def said(monitor: Monitor, *arguments: str) -> str:
     """Give the one line of a usage or configuration error."""
     code, output = monitor.run(*arguments)
-    assert code == 3
+    assert code == 3, output
     assert "\n" not in output
     return output
 
@@ -173,14 +173,14 @@ def test_the_fleet_file_may_come_from_the_environment(monitor: Monitor) -> None:
 @pytest.mark.parametrize("option", ["-h", "--help"])
 def test_help_is_0(monitor: Monitor, verb: str, option: str) -> None:
     code, output = monitor.run(*filter(None, (verb,)), option)
-    assert code == 0
+    assert code == 0, output
     assert output.startswith("Usage: anycast-handler")
 
 
 @pytest.mark.parametrize("option", ["-V", "--version"])
 def test_version_is_0(monitor: Monitor, option: str) -> None:
     code, output = monitor.run(option)
-    assert code == 0
+    assert code == 0, output
     assert output.startswith("anycast-handler ")
 
 
@@ -240,7 +240,7 @@ def test_soft_warning_and_unknown_open_no_connection_and_import_no_paramiko(
     shadow(monitor, "sitecustomize.py", WITNESS)
     monitor.environment["WITNESS"] = f"{monitor.directory}/witness"
     code, output = monitor.event(state, state_type)
-    assert code == 0
+    assert code == 0, output
     assert "nothing to act on" in output
     events = (monitor.directory / "witness").read_text().splitlines()
     assert [line for line in events if not line.startswith("modules")] == []
@@ -283,7 +283,7 @@ def test_the_stop_file_stops_an_event_before_any_connection(
 ) -> None:
     (monitor.directory / "stop").touch()
     code, output = monitor.event("CRITICAL")
-    assert code == 1
+    assert code == 1, output
     assert "refused: the stop file exists" in output
     assert monitor.event("OK")[0] == 0
     with pytest.raises(BlockingIOError):
@@ -295,14 +295,14 @@ def test_a_stop_file_nobody_can_see_is_a_configuration_error(monitor: Monitor, v
     """It might be there, so nothing may be done; root sees everything but a loop."""
     (monitor.directory / "stop").symlink_to("stop")
     code, output = monitor.run(verb, *place("CRITICAL", "HARD"))
-    assert code == 3
+    assert code == 3, output
     assert "cannot tell whether it exists" in output.splitlines()[0]
 
 
 def test_a_log_that_cannot_be_written_is_said(monitor: Monitor) -> None:
     (monitor.directory / "log").rmdir()
     code, output = monitor.event("WARNING")
-    assert code == 0
+    assert code == 0, output
     assert "not logged: " in output
 
 

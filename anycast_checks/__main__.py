@@ -5,27 +5,80 @@ dependency that cannot be imported is UNKNOWN like any other trouble.
 """
 
 import os
+import signal
 import sys
+import time
+from types import FrameType
 
 from .errors import CheckError
 from .line import LIMIT, clean
-from .run import RUN, Stopped
+from .run import DEADLINE, CheckRun
 
 UNKNOWN = 3
+_AGAIN = 0.1
+
+
+class Stopped(BaseException):
+    """The run was told to end; the text says by what, and at which stage."""
+
+
+class _BoundedRun(CheckRun):
+    """A run that its deadline, SIGTERM and Ctrl-C end, as an exception in the main thread."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._began = time.monotonic()
+        self._deadline = DEADLINE
+        self._settled = False
+        self._reason = ""
+
+    def watch(self) -> None:
+        """Turn the deadline and the signals into `Stopped` from now on."""
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
+            signal.signal(number, self._stop)
+        # Where our parent ignores it, the exit status of every program that we run reads as 0.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        self.limit(DEADLINE)
+
+    def limit(self, deadline: float) -> None:
+        self._deadline = deadline
+        left = self._began + deadline - time.monotonic()
+        signal.setitimer(signal.ITIMER_REAL, max(left, _AGAIN), _AGAIN)
+
+    def settle(self) -> None:
+        """Let nothing end the run early any more: its result is known."""
+        self._settled = True
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
+            signal.signal(number, signal.SIG_IGN)
+
+    def _stop(self, number: int, _frame: FrameType | None) -> None:
+        if self._settled:
+            return
+        # Raised in a destructor or a callback of the import system it would be lost: ring again.
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN, _AGAIN)
+        if not self._reason:
+            self._reason = (
+                f"deadline of {self._deadline:g} s reached"
+                if number == signal.SIGALRM
+                else f"ended by {signal.Signals(number).name}"
+            ) + f" while {self.stage}"
+        raise Stopped(self._reason)
 
 
 def main() -> None:
     """Run check_anycast with the arguments of this process and end it."""
+    run = _BoundedRun()
     try:
         try:
-            RUN.watch()
+            run.watch()
             heard = _occupy_standard_streams()
-            code, text = _check()
+            code, text = _check(run)
         finally:
-            RUN.settle()
+            run.settle()
     except BaseException as error:
         heard = sys.stdout is not None
-        code, text = UNKNOWN, _unknown(error)
+        code, text = UNKNOWN, _unknown(run, error)
     if not (heard and _written(text)):
         code = UNKNOWN
     # Not sys.exit: the interpreter's own end turns a stdout that cannot be flushed into exit 120.
@@ -45,21 +98,21 @@ def _occupy_standard_streams() -> bool:
     return sys.stdout is not None
 
 
-def _check() -> tuple[int, str]:
-    from .command import run
+def _check(run: CheckRun) -> tuple[int, str]:
+    from . import command
 
-    return run(sys.argv[1:])
+    return command.run(sys.argv[1:], run)
 
 
-def _unknown(error: BaseException) -> str:
+def _unknown(run: CheckRun, error: BaseException) -> str:
     if isinstance(error, CheckError | Stopped):
         reason = str(error)
     elif isinstance(error, ImportError):
         reason = f"cannot import what it needs: {error}"
     else:
         reason = f"unexpected {type(error).__name__}: {error} (-v shows where)"
-    perfdata = f" | {RUN.perfdata}" if RUN.perfdata else ""
-    line = clean(f"{RUN.name} UNKNOWN - {reason}", LIMIT - len(perfdata)) + perfdata
+    perfdata = f" | {run.perfdata}" if run.perfdata else ""
+    line = clean(f"{run.name} UNKNOWN - {reason}", LIMIT - len(perfdata)) + perfdata
     return "\n".join([line, *_traceback(error)]) + "\n"
 
 

@@ -9,6 +9,7 @@ from .errors import CountUnknownError
 from .observation import Metric
 from .options import Options
 from .routing.daemon import Unknown
+from .run import CheckRun
 from .this_router import ThisRouter
 from .verdict import CRITICAL, OK, WARNING, Verdict, is_outside, performance
 
@@ -45,14 +46,19 @@ check_anycast pool -H 192.0.2.53 --expect-router 192.0.2.1
     help="A router-id that should be among them, else WARNING; repeatable.",
 )
 def command(
-    options: Options, *, warning: str | None, critical: str, expected: tuple[str, ...]
+    options: Options,
+    run: CheckRun,
+    *,
+    warning: str | None,
+    critical: str,
+    expected: tuple[str, ...],
 ) -> Verdict:
     """Count the routers that announce the anycast address in OSPF, and that can be reached.
 
     Asks the routing daemon of this host, any router or endpoint of the area, by vtysh: the user
     must be in the group frrvty (Quagga: quaggavty). It is the count of the handler's floor.
     """  # fmt: skip
-    here = ThisRouter(options)
+    here = ThisRouter(options, run)
     seen = here.see()
     if isinstance(seen.announcers, Unknown):
         raise CountUnknownError(seen.announcers.why)

@@ -12,6 +12,7 @@ from .observation import Metric
 from .options import Options
 from .placement import LOOPBACK
 from .routing.daemon import RoutingState
+from .run import CheckRun
 from .this_router import ThisRouter
 from .verdict import CRITICAL, OK, WARNING, Verdict, performance
 
@@ -35,7 +36,7 @@ Problem = tuple[Any, str]  # one of verdict's states, and what is wrong
     show_default=True,
     help="CRITICAL where fewer OSPF neighbors are Full.",
 )
-def command(options: Options, *, min_neighbors: int) -> Verdict:
+def command(options: Options, run: CheckRun, *, min_neighbors: int) -> Verdict:
     """See that this endpoint announces the address in OSPF exactly when it is on its loopback.
 
     And that its OSPF neighbors are Full, and its router-id is configured and not the anycast
@@ -43,7 +44,7 @@ def command(options: Options, *, min_neighbors: int) -> Verdict:
     quaggavty).
     """  # fmt: skip
     vip = options.address
-    here = ThisRouter(options)
+    here = ThisRouter(options, run)
     places, seen = _settled(vip, here)
     protocol = seen.daemon.protocol
     up = sum(one.is_up for one in seen.adjacencies)

@@ -14,7 +14,7 @@ import click
 from . import __version__
 from .errors import CheckError
 from .options import Options
-from .run import ANYCAST, DEADLINE, RUN
+from .run import ANYCAST, DEADLINE, CheckRun
 
 if TYPE_CHECKING:
     from .verdict import Verdict
@@ -90,7 +90,8 @@ def check_command(
 ) -> Callable[[Callable[..., "Verdict"]], Check]:
     """Make a subcommand of a function that takes its options and returns a verdict.
 
-    The function is called as ``function(options: kind, **own_options)``; its docstring is the help.
+    The function is called as ``function(options: kind, run: CheckRun, **own_options)``; its
+    docstring is the help.
 
     Args:
         kind: the frozen value that hands on the shared options.
@@ -105,9 +106,10 @@ def check_command(
             values["verbose"] = min(values["verbose"], 3)
             names = [field.name for field in fields(kind) if field.name in values]
             shared = kind(**{name: values.pop(name) for name in names})
-            RUN.limit(shared.deadline)
-            verdict = check(shared, **values)
-            return verdict.code, verdict.render(RUN.name, shared.verbose)
+            run = click.get_current_context().ensure_object(CheckRun)
+            run.limit(shared.deadline)
+            verdict = check(shared, run, **values)
+            return verdict.code, verdict.render(run.name, shared.verbose)
 
         for option in (*reversed(tuple(options)), _shared):
             callback = option(callback)
@@ -138,11 +140,12 @@ class _Checks(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        run = ctx.ensure_object(CheckRun)
         if args and args[0] in self.list_commands(ctx):
-            RUN.name = args[0].upper()
+            run.name = args[0].upper()
         name, command, rest = super().resolve_command(ctx, args)
         if isinstance(command, Check):
-            RUN.perfdata = command.perfdata
+            run.perfdata = command.perfdata
         return name, command, rest
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -175,16 +178,20 @@ def checks() -> None:
     """
 
 
-def run(arguments: list[str]) -> tuple[int, str]:
+def run(arguments: list[str], state: CheckRun) -> tuple[int, str]:
     """Run one subcommand and return its exit code and output; help and version are printed.
+
+    Args:
+        arguments: the command line, without the name of the program.
+        state: is told what the run is doing, for whoever reports that it ended early.
 
     Raises:
         CheckError: the arguments cannot be used, or the check cannot tell.
     """
     try:
-        result = checks.main(arguments, prog_name=PROGRAM, standalone_mode=False)
+        result = checks.main(arguments, prog_name=PROGRAM, standalone_mode=False, obj=state)
     except click.ClickException as error:
-        path = PROGRAM if RUN.name == ANYCAST else f"{PROGRAM} {RUN.name.lower()}"
+        path = PROGRAM if state.name == ANYCAST else f"{PROGRAM} {state.name.lower()}"
         raise CheckError(f"{error.format_message()} (see {path} -h)") from error
     except SystemExit:
         # Shell completion ends so, with its answer printed; nothing else may.

@@ -13,7 +13,7 @@ from .command import Check, check_command, literal, seconds, threshold
 from .errors import CheckError, NotLocalError, PeerFailedError, PeerSilentError
 from .observation import Metric, Observation, Outcome, Sample
 from .options import LOOPBACK, NONE, HealthOptions
-from .run import RUN
+from .run import CheckRun
 from .verdict import Verdict, is_failing, judge, perfdata
 
 Probe = Callable[[Target], Observation]
@@ -79,12 +79,12 @@ def health_check(
 
     def decorate(prepare: Callable[..., Probe]) -> Check:
         @functools.wraps(prepare)
-        def check(options: HealthOptions, **own: object) -> Verdict:
+        def check(options: HealthOptions, run: CheckRun, **own: object) -> Verdict:
             if tls_port and own["tls"] and _is_default("port"):
                 options = dataclasses.replace(options, port=tls_port)
-            RUN.perfdata = perfdata(options, None, metrics)
+            run.perfdata = perfdata(options, None, metrics)
             _require_sense(options)
-            samples = examine(options, prepare(options, **own), metrics)
+            samples = examine(options, prepare(options, **own), run, metrics)
             return judge(options, samples, metrics)
 
         return check_command(HealthOptions, examples, every, unknown)(check)
@@ -112,13 +112,14 @@ def _require_sense(options: HealthOptions) -> None:
 
 
 def examine(
-    options: HealthOptions, probe: Probe, metrics: tuple[Metric, ...] = ()
+    options: HealthOptions, probe: Probe, run: CheckRun, metrics: tuple[Metric, ...] = ()
 ) -> tuple[Sample, ...]:
     """Try until a sample does not fail, or the tries are used up.
 
     Args:
         options: the shared ones.
         probe: asks once.
+        run: is told what is being asked, and where the VIP is.
         metrics: of the check, for a run that ends early.
 
     Raises:
@@ -128,16 +129,18 @@ def examine(
     for number in range(1, options.tries + 1):
         if samples:
             time.sleep(options.retry_delay)
-        sample = _try(options, probe, metrics, f"try {number} of {options.tries}")
+        sample = _try(options, probe, run, metrics, f"try {number} of {options.tries}")
         samples.append(sample)
         if sample.observation is None or not is_failing(options, sample.observation):
             break
     return tuple(samples)
 
 
-def _try(options: HealthOptions, probe: Probe, metrics: tuple[Metric, ...], which: str) -> Sample:
+def _try(
+    options: HealthOptions, probe: Probe, run: CheckRun, metrics: tuple[Metric, ...], which: str
+) -> Sample:
     """Ask the VIP where it is on this host, else the instance; the probe's sockets decide."""
-    ask = functools.partial(_ask, options, probe, which)
+    ask = functools.partial(_ask, options, probe, run, which)
     if options.client:
         return Sample(options.address, announced=None, observation=ask(options.address))
     try:
@@ -145,7 +148,7 @@ def _try(options: HealthOptions, probe: Probe, metrics: tuple[Metric, ...], whic
     except NotLocalError:
         instance = options.instance_address
         withdrawn = Sample(options.address, announced=False, observation=None)
-        RUN.perfdata = perfdata(options, withdrawn, metrics)
+        run.perfdata = perfdata(options, withdrawn, metrics)
     if instance is None:
         return withdrawn
     try:
@@ -156,9 +159,11 @@ def _try(options: HealthOptions, probe: Probe, metrics: tuple[Metric, ...], whic
         ) from error
 
 
-def _ask(options: HealthOptions, probe: Probe, which: str, address: str) -> Observation:
+def _ask(
+    options: HealthOptions, probe: Probe, run: CheckRun, which: str, address: str
+) -> Observation:
     port = f" port {options.port}" if options.port else ""
-    RUN.stage = f"asking {address}{port} ({which})"
+    run.stage = f"asking {address}{port} ({which})"
     until = time.monotonic() + options.timeout
     noted: list[str] | None = [] if options.transcript else None
     target = Target(address, options.port, options.timeout, until, not options.client, noted)

@@ -13,7 +13,7 @@ from .errors import CheckError
 from .options import Options
 from .routing import see
 from .routing.daemon import RoutingState
-from .run import RUN
+from .run import CheckRun
 
 # A database of 10,000 LSAs is 10 MB of JSON.
 _LIMIT = 256 * 1024 * 1024
@@ -30,18 +30,19 @@ class ThisRouter:
         click.UsageError: OSPFv2 does not route that address.
     """
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, run: CheckRun) -> None:
         if is_ipv6(options.address):
             raise click.UsageError(f"--address {options.address}: only IPv4 is looked for in OSPF")
         self.seconds = 0.0
         self.transcript: list[str] = []
         self._vip = options.address
+        self._run = run
         self._until = time.monotonic() + options.deadline
         self._noting = options.transcript
 
     def see(self) -> RoutingState:
         """Ask the routing daemon about the VIP. Raises: CheckError, with what to do."""
-        RUN.stage = "asking the routing daemon by vtysh"
+        self._run.stage = "asking the routing daemon by vtysh"
         began = time.monotonic()
         state = see(self._vip, self.run)
         self.seconds = time.monotonic() - began

@@ -2,13 +2,13 @@
 
 import re
 import shlex
-import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
 
 from anycast_checks.command import run
+from anycast_checks.run import CheckRun
 from tests.namespace import Namespace, namespace
 
 
@@ -37,16 +37,13 @@ Ask = Callable[..., Printed]
 
 
 @pytest.fixture
-def ask() -> Iterator[Ask]:
+def ask() -> Ask:
     """Run a subcommand with these arguments, without exit boundary and deadline."""
-    before = signal.signal(signal.SIGALRM, signal.SIG_IGN)
 
     def once(*arguments: object) -> Printed:
-        return Printed(*run([str(argument) for argument in arguments]))
+        return Printed(*run([str(argument) for argument in arguments], CheckRun()))
 
-    yield once
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, before)
+    return once
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from anycast_checks.run import RUN
+from anycast_checks import command
+from anycast_checks.run import CheckRun
 from tests.unit.conftest import Ask, Printed
 from tests.unit.peer import (
     Talk,
@@ -281,9 +282,11 @@ class TestTls:
         with pytest.raises(Exception, match=f"cannot use --ca-file {file}: "):
             http(ask, saying(PAGE), "--tls", "--ca-file", file)
 
-    def test_the_port_is_443(self, ask: Ask) -> None:
-        ask("http", "-H", "127.0.0.1", "--tls", "--no-verify", "--tries", 1, "-t", LIMIT)
-        assert "port 443 " in RUN.stage
+    def test_the_port_is_443(self) -> None:
+        run = CheckRun()
+        words = ("http", "-H", "127.0.0.1", "--tls", "--no-verify", "--tries", "1", "-t", LIMIT)
+        command.run([*words], run)
+        assert "port 443 " in run.stage
 
 
 @pytest.mark.parametrize(

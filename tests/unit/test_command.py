@@ -1,12 +1,16 @@
 """The frame: subcommands found by name, one file each, and the exit boundary around them."""
 
 import shutil
+import signal
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from anycast_checks import command
+from anycast_checks.run import CheckRun
 from tests.unit.program import ENVIRONMENT, ROOT, check_anycast, command_line, start
 
 STUCK = '''
@@ -38,7 +42,7 @@ from .verdict import Verdict
 
 
 @check_command(Options, "check_anycast plain-talk -H 192.0.2.53")
-def command(options):
+def command(options, run):
     """Say what it was told."""
     return Verdict(nagiosplugin.Warn, f"{options.address} {options.deadline:g}", "n=1")
 '''
@@ -51,7 +55,7 @@ from .options import Options
 
 
 @check_command(Options, "check_anycast crash -H 192.0.2.53")
-def command(options):
+def command(options, run):
     """Crash."""
     raise {error}
 '''
@@ -91,6 +95,25 @@ def test_only_the_check_that_runs_is_imported(source: Path) -> None:
     assert broken.output == (
         "BROKEN UNKNOWN - cannot import what it needs: No module named 'nonexistent_module'\n"
     )
+
+
+def test_one_process_can_run_many_checks_at_once() -> None:
+    """Each has its own state, none needs the main thread, and none sets a timer of the process."""
+    runs = [CheckRun(), CheckRun(), CheckRun()]
+    udp = ["udp", "-H", "127.0.0.1", "-p", "9", "--send", "x", "--tries", "1", "-t", "0.1"]
+    tcp = ["tcp", "-H", "198.51.100.53", "-p", "9", "--tries", "1", "--instance", "none"]
+    with ThreadPoolExecutor() as threads:
+        seen = list(threads.map(command.run, [udp, tcp], runs))
+
+    assert [text.partition(" - ")[0] for _, text in seen] == ["UDP CRITICAL", "TCP WARNING"]
+    assert [run.name for run in runs] == ["UDP", "TCP", "ANYCAST"]
+    assert [run.perfdata for run in runs] == [
+        "time=U;;;0;0.1 announced=U",
+        "time=U;;;0;2 announced=0 cert_days=U",
+        "",
+    ]
+    assert runs[2].stage == "starting"
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
 
 
 def test_deadline_is_unknown_and_names_the_stage(source: Path) -> None:

@@ -19,9 +19,10 @@ from .dns_answer import (
 )
 from .dnspython import dns
 from .errors import NotTheAnswerError, PeerFailedError, PeerSilentError
-from .health import Probe, health_check
+from .health import health_check
 from .observation import Observation, Outcome
 from .options import HealthOptions
+from .sampling import Probe
 
 _FLAGS = {dns.flags.to_text(flag).lower(): flag for flag in dns.flags.Flag if flag != dns.flags.QR}
 _EXAMPLES = """\

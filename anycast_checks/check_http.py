@@ -11,11 +11,12 @@ import click
 
 from . import __version__, http_request, payload, tls
 from .address import Connection, Target, connect, is_ipv6
-from .health import Probe, health_check
+from .health import health_check
 from .http_client import Request, Response, ask
 from .observation import Metric, Observation, Outcome
 from .options import HealthOptions
 from .payload import Expectation, missing, quoted
+from .sampling import Probe
 from .tls import Judgement, Tls
 
 _HTTP, _HTTPS = 80, 443

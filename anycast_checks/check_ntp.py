@@ -9,10 +9,11 @@ import click
 
 from .address import Target, connect
 from .command import threshold
-from .health import Probe, health_check
+from .health import health_check
 from .ntp_packet import Answer, make_query, parse
 from .observation import Metric, Observation, Outcome
 from .options import HealthOptions
+from .sampling import Probe
 from .verdict import is_outside
 
 _METRICS = (

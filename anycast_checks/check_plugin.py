@@ -11,11 +11,12 @@ import click
 from .address import Locality, Target, locality, require_local
 from .dump import dump
 from .errors import CheckError
-from .health import Probe, health_check
+from .health import health_check
 from .line import clean
 from .observation import Metric, Observation, Outcome
 from .options import HealthOptions
 from .program import Ended, run
+from .sampling import Probe
 
 _ADDRESS = "{address}"
 _LIMIT = 65536  # bytes of output that are looked at

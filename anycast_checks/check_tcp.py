@@ -12,10 +12,11 @@ import click
 from . import payload, tls
 from .address import Connection, Target, connect
 from .errors import PeerFailedError, PeerSilentError
-from .health import Probe, health_check
+from .health import health_check
 from .observation import Metric, Observation, Outcome
 from .options import HealthOptions
 from .payload import Expectation, missing, quoted
+from .sampling import Probe
 from .tls import Tls
 
 _LIMIT = 65536  # bytes of an answer in which to look

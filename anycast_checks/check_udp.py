@@ -9,10 +9,11 @@ import click
 
 from . import payload
 from .address import Target, connect
-from .health import Probe, health_check
+from .health import health_check
 from .observation import Observation, Outcome
 from .options import HealthOptions
 from .payload import Expectation, missing, quoted
+from .sampling import Probe
 
 _EXAMPLES = r"""
 check_anycast udp -H 192.0.2.69 -p 7 --send ping --expect ping

@@ -7,7 +7,7 @@ import math
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -18,6 +18,8 @@ from .run import ANYCAST, DEADLINE, CheckRun
 
 if TYPE_CHECKING:
     from .verdict import Verdict
+
+Shared = TypeVar("Shared", bound=Options)
 
 UNKNOWN = 3
 PROGRAM = "check_anycast"
@@ -82,11 +84,19 @@ def _shared(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def shared_options(kind: type[Shared], values: dict[str, Any]) -> Shared:
+    """Take the options that checks share out of all options, and return them as one value."""
+    names = [field.name for field in fields(kind) if field.name in values]
+    taken = {name: values.pop(name) for name in names}
+    return kind(**taken | {"verbose": min(taken["verbose"], 3)})
+
+
 def check_command(
     kind: type[Options],
     examples: str,
     options: Iterable[Callable[[Callable[..., Any]], Callable[..., Any]]] = (),
     perfdata: str = "",
+    cls: type[Check] = Check,
 ) -> Callable[[Callable[..., "Verdict"]], Check]:
     """Make a subcommand of a function that takes its options and returns a verdict.
 
@@ -98,14 +108,13 @@ def check_command(
         examples: lines for the end of the help.
         options: click options that are fields of ``kind`` beyond those of `Options`.
         perfdata: of a run that ends before any options are known.
+        cls: of the subcommand.
     """
 
     def decorate(check: Callable[..., "Verdict"]) -> Check:
         @functools.wraps(check)
         def callback(**values: Any) -> tuple[int, str]:
-            values["verbose"] = min(values["verbose"], 3)
-            names = [field.name for field in fields(kind) if field.name in values]
-            shared = kind(**{name: values.pop(name) for name in names})
+            shared = shared_options(kind, values)
             run = click.get_current_context().ensure_object(CheckRun)
             run.limit(shared.deadline)
             verdict = check(shared, run, **values)
@@ -115,7 +124,7 @@ def check_command(
             callback = option(callback)
         epilog = "\b\nExamples:\n" + "".join(f"  {line}\n" for line in examples.splitlines())
         name = check.__module__.rpartition(f".{_PREFIX}")[2].replace("_", "-")
-        made = click.command(name, cls=Check, epilog=epilog, context_settings=_SETTINGS)(callback)
+        made = click.command(name, cls=cls, epilog=epilog, context_settings=_SETTINGS)(callback)
         made.perfdata = perfdata
         return made
 

@@ -1,25 +1,43 @@
-"""What all health checks share: their options, and locality, tries, verdict in that order."""
+"""What all health checks share: their options, and the way from a command line to a verdict."""
 
 import dataclasses
 import functools
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 
-from .address import Target
-from .command import Check, check_command, literal, seconds, threshold
-from .errors import CheckError, NotLocalError, PeerFailedError, PeerSilentError
-from .observation import Metric, Observation, Outcome, Sample
+from .command import Check, check_command, literal, seconds, shared_options, threshold
+from .observation import Metric
 from .options import LOOPBACK, NONE, HealthOptions
 from .run import CheckRun
-from .verdict import Verdict, is_failing, judge, perfdata
+from .sampling import Prepared, Probe, examine
+from .verdict import Verdict, judge, perfdata
 
-Probe = Callable[[Target], Observation]
 _Decorator = Callable[[Callable[..., Verdict]], Callable[..., Verdict]]
 
 START_UP = 1.0  # seconds of the deadline that no try may plan with
+
+
+class HealthCheck(Check):
+    """A check of the service, which can also be prepared without being judged."""
+
+    prepared: Callable[..., Prepared]
+
+    def prepare(self, arguments: Sequence[str]) -> Prepared:
+        """Read a command line for a process that asks again and again, by `sampling.take_sample`.
+
+        Args:
+            arguments: the options of this check, without its name.
+
+        Raises:
+            click.UsageError: they cannot be used.
+            CheckError: what they name cannot be used, such as a file of certificates.
+        """
+        with self.make_context(self.name, list(arguments), obj=CheckRun()) as context:
+            own = dict(context.params)
+            options = shared_options(HealthOptions, own)
+            return self.prepared(options, context.obj, **own)
 
 
 def _instance(value: str) -> str:
@@ -60,7 +78,7 @@ def _options() -> tuple[_Decorator, ...]:
 
 def health_check(
     port: int | None, examples: str, tls_port: int = 0, metrics: tuple[Metric, ...] = ()
-) -> Callable[[Callable[..., Probe]], Check]:
+) -> Callable[[Callable[..., Probe]], HealthCheck]:
     """Make a health check of a function that takes its options and returns its probe.
 
     The function is called once, as ``function(options: HealthOptions, **own_options)``, and raises
@@ -77,17 +95,23 @@ def health_check(
     every = _options() if port is None else (_port_option(port, tls_port), *_options())
     unknown = " ".join(["time=U", "announced=U", *(f"{metric.label}=U" for metric in metrics)])
 
-    def decorate(prepare: Callable[..., Probe]) -> Check:
-        @functools.wraps(prepare)
-        def check(options: HealthOptions, run: CheckRun, **own: object) -> Verdict:
+    def decorate(make_probe: Callable[..., Probe]) -> HealthCheck:
+        def prepared(options: HealthOptions, run: CheckRun, **own: object) -> Prepared:
             if tls_port and own["tls"] and _is_default("port"):
                 options = dataclasses.replace(options, port=tls_port)
             run.perfdata = perfdata(options, None, metrics)
             _require_sense(options)
-            samples = examine(options, prepare(options, **own), run, metrics)
-            return judge(options, samples, metrics)
+            return Prepared(options, make_probe(options, **own), metrics)
 
-        return check_command(HealthOptions, examples, every, unknown)(check)
+        @functools.wraps(make_probe)
+        def check(options: HealthOptions, run: CheckRun, **own: object) -> Verdict:
+            ready = prepared(options, run, **own)
+            return judge(ready.options, examine(ready, run), metrics)
+
+        made = check_command(HealthOptions, examples, every, unknown, HealthCheck)(check)
+        assert isinstance(made, HealthCheck)
+        made.prepared = prepared
+        return made
 
     return decorate
 
@@ -109,68 +133,3 @@ def _require_sense(options: HealthOptions) -> None:
         raise click.UsageError("--client asks nothing but the address: --instance does not fit")
     if options.instance == options.address:
         raise click.UsageError("--instance is for another address than --address")
-
-
-def examine(
-    options: HealthOptions, probe: Probe, run: CheckRun, metrics: tuple[Metric, ...] = ()
-) -> tuple[Sample, ...]:
-    """Try until a sample does not fail, or the tries are used up.
-
-    Args:
-        options: the shared ones.
-        probe: asks once.
-        run: is told what is being asked, and where the VIP is.
-        metrics: of the check, for a run that ends early.
-
-    Raises:
-        CheckError: it cannot tell whether an address is local, or the probe itself is in trouble.
-    """
-    samples: list[Sample] = []
-    for number in range(1, options.tries + 1):
-        if samples:
-            time.sleep(options.retry_delay)
-        sample = _try(options, probe, run, metrics, f"try {number} of {options.tries}")
-        samples.append(sample)
-        if sample.observation is None or not is_failing(options, sample.observation):
-            break
-    return tuple(samples)
-
-
-def _try(
-    options: HealthOptions, probe: Probe, run: CheckRun, metrics: tuple[Metric, ...], which: str
-) -> Sample:
-    """Ask the VIP where it is on this host, else the instance; the probe's sockets decide."""
-    ask = functools.partial(_ask, options, probe, run, which)
-    if options.client:
-        return Sample(options.address, announced=None, observation=ask(options.address))
-    try:
-        return Sample(options.address, announced=True, observation=ask(options.address))
-    except NotLocalError:
-        instance = options.instance_address
-        withdrawn = Sample(options.address, announced=False, observation=None)
-        run.perfdata = perfdata(options, withdrawn, metrics)
-    if instance is None:
-        return withdrawn
-    try:
-        return Sample(instance, announced=False, observation=ask(instance))
-    except NotLocalError as error:
-        raise CheckError(
-            f"{options.address} withdrawn, and the instance address {instance} is not on this host"
-        ) from error
-
-
-def _ask(
-    options: HealthOptions, probe: Probe, run: CheckRun, which: str, address: str
-) -> Observation:
-    port = f" port {options.port}" if options.port else ""
-    run.stage = f"asking {address}{port} ({which})"
-    until = time.monotonic() + options.timeout
-    noted: list[str] | None = [] if options.transcript else None
-    target = Target(address, options.port, options.timeout, until, not options.client, noted)
-    try:
-        seen = probe(target)
-    except PeerSilentError as error:
-        seen = Observation(Outcome.SILENT, str(error))
-    except PeerFailedError as error:
-        seen = Observation(Outcome.WRONG, str(error))
-    return seen._replace(transcript=seen.transcript or tuple(noted or ()))

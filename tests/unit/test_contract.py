@@ -21,6 +21,10 @@ import click
 import pytest
 
 from anycast_checks.command import Check, checks
+from anycast_checks.health import HealthCheck
+from anycast_checks.run import CheckRun
+from anycast_checks.sampling import take_sample
+from anycast_checks.verdict import is_failing
 from tests.unit.conftest import Printed
 from tests.unit.peer import bound_pair
 from tests.unit.program import ENVIRONMENT, ROOT, check_anycast, command_line, start
@@ -249,6 +253,19 @@ def test_same_labels_in_every_state(name: str, peer: Peer, closed_port: str) -> 
     assert "still announced" in seen["announced and failing"].text
     assert "withdrawn, instance still failing" in seen["withdrawn and failing"].text
     assert "withdrawn, instance cannot be tested" in seen["withdrawn, untestable"].text
+
+
+@pytest.mark.parametrize("name", HEALTH)
+def test_it_can_be_prepared_and_asked_without_a_verdict(name: str, closed_port: str) -> None:
+    """As a process does that goes on asking; its questions are those of the check."""
+    check = subcommand(name)
+    assert isinstance(check, HealthCheck)
+    ready = check.prepare(arguments(name, closed_port)[1:])
+    for _ in range(2):
+        seen = take_sample(ready, CheckRun()).observation
+        assert seen
+        assert is_failing(ready.options, seen), seen
+        assert "refused" in seen.text
 
 
 @pytest.mark.parametrize("name", HEALTH)

@@ -1,0 +1,98 @@
+"""Samples of a health check: where to ask, how often, and what a failing conversation comes to."""
+
+import functools
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from .address import Target
+from .errors import CheckError, NotLocalError, PeerFailedError, PeerSilentError
+from .observation import Metric, Observation, Outcome, Sample
+from .options import HealthOptions
+from .run import CheckRun
+from .verdict import is_failing, perfdata
+
+Probe = Callable[[Target], Observation]
+
+
+class Prepared(NamedTuple):
+    """A health check whose command line was read: it can ask at once, and as often as is wanted.
+
+    Attributes:
+        options: the options that all health checks share.
+        probe: asks once, on sockets that it opens with `address.connect`.
+        metrics: what the check measures besides the time, without values.
+    """
+
+    options: HealthOptions
+    probe: Probe
+    metrics: tuple[Metric, ...] = ()
+
+
+def examine(check: Prepared, run: CheckRun) -> tuple[Sample, ...]:
+    """Take samples until one does not fail, or the tries are used up.
+
+    Args:
+        check: what to ask.
+        run: is told what is being asked, and whether the VIP is on this host.
+
+    Raises:
+        CheckError: it cannot tell whether an address is local, or the probe itself is in trouble.
+    """
+    options = check.options
+    samples: list[Sample] = []
+    for number in range(1, options.tries + 1):
+        if samples:
+            time.sleep(options.retry_delay)
+        sample = take_sample(check, run, f" (try {number} of {options.tries})")
+        samples.append(sample)
+        if sample.observation is None or not is_failing(options, sample.observation):
+            break
+    return tuple(samples)
+
+
+def take_sample(check: Prepared, run: CheckRun, which: str = "") -> Sample:
+    """Ask the VIP once where it is on this host, else the instance; the probe's sockets decide.
+
+    Args:
+        check: what to ask.
+        run: is told what is being asked, and whether the VIP is on this host.
+        which: the number of the try, as it is appended to the stage of the run.
+
+    Raises:
+        CheckError: it cannot tell whether an address is local, or the probe itself is in trouble.
+    """
+    options = check.options
+    ask = functools.partial(_ask, check, run, which)
+    if options.client:
+        return Sample(options.address, announced=None, observation=ask(options.address))
+    try:
+        return Sample(options.address, announced=True, observation=ask(options.address))
+    except NotLocalError:
+        instance = options.instance_address
+        withdrawn = Sample(options.address, announced=False, observation=None)
+        run.perfdata = perfdata(options, withdrawn, check.metrics)
+    if instance is None:
+        return withdrawn
+    try:
+        return Sample(instance, announced=False, observation=ask(instance))
+    except NotLocalError as error:
+        raise CheckError(
+            f"{options.address} withdrawn, and the instance address {instance} is not on this host"
+        ) from error
+
+
+def _ask(check: Prepared, run: CheckRun, which: str, address: str) -> Observation:
+    options = check.options
+    port = f" port {options.port}" if options.port else ""
+    run.stage = f"asking {address}{port}{which}"
+    until = time.monotonic() + options.timeout
+    noted: list[str] | None = [] if options.transcript else None
+    target = Target(address, options.port, options.timeout, until, not options.client, noted)
+    try:
+        seen = check.probe(target)
+    except PeerSilentError as error:
+        seen = Observation(Outcome.SILENT, str(error))
+    except PeerFailedError as error:
+        seen = Observation(Outcome.WRONG, str(error))
+    return seen._replace(transcript=seen.transcript or tuple(noted or ()))

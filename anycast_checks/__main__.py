@@ -99,9 +99,9 @@ def _occupy_standard_streams() -> bool:
 
 
 def _check(run: CheckRun) -> tuple[int, str]:
-    from . import command
+    from .command import run_check
 
-    return command.run(sys.argv[1:], run)
+    return run_check(sys.argv[1:], run)
 
 
 def _unknown(run: CheckRun, error: BaseException) -> str:

@@ -20,7 +20,7 @@ from .dns_answer import (
 from .dnspython import dns
 from .errors import NotTheAnswerError, PeerFailedError, PeerSilentError
 from .health import health_check
-from .observation import Observation, Outcome
+from .observation import Grade, Observation
 from .options import HealthOptions
 from .sampling import Probe
 
@@ -164,7 +164,7 @@ def _ask(question: Question, target: Target, *, tcp: bool, transcript: bool) -> 
             reply = _over_udp(query, target, began) or _after_truncation(query, target, began)
     except MalformedError as error:
         seconds = time.monotonic() - began
-        return Observation(Outcome.WRONG, f"{question}: {error}", seconds, (error.wire.hex(),))
+        return Observation(Grade.WRONG, f"{question}: {error}", seconds, (error.wire.hex(),))
     seen = judge(question, reply.response, reply.seconds)
     both = f"{query}\n{reply.response}".splitlines() if transcript else ()
     return seen._replace(details=(reply.transport, *seen.details), transcript=tuple(both))

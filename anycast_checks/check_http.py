@@ -13,7 +13,7 @@ from . import __version__, http_request, payload, tls
 from .address import Connection, Target, connect, is_ipv6
 from .health import health_check
 from .http_client import Request, Response, ask
-from .observation import Metric, Observation, Outcome
+from .observation import Grade, Metric, Observation
 from .options import HealthOptions
 from .payload import Expectation, missing, quoted
 from .sampling import Probe
@@ -163,7 +163,7 @@ def _ask(question: _Question, target: Target) -> Observation:
             return seen._replace(details=(*details, *seen.details))
         details.append(f"{response.status}, followed to {follow.url}")
         request = follow
-    return Observation(Outcome.WRONG, f"more than {_REDIRECTS} redirects", details=tuple(details))
+    return Observation(Grade.WRONG, f"more than {_REDIRECTS} redirects", details=tuple(details))
 
 
 def _following(question: _Question, request: Request, response: Response) -> Request | None:
@@ -204,9 +204,9 @@ def _judge(
     wrong = _wrong(question, response) or judged.wrong
     if wrong or judged.poor:
         text = f"{text}: {wrong or judged.poor}"
-    outcome = Outcome.WRONG if wrong else Outcome.POOR if judged.poor else Outcome.RIGHT
+    grade = Grade.WRONG if wrong else Grade.POOR if judged.poor else Grade.RIGHT
     return Observation(
-        outcome,
+        grade,
         text,
         seconds,
         (*judged.details, *(f"{name}: {value}" for name, value in response.headers.items())),

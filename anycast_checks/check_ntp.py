@@ -11,7 +11,7 @@ from .address import Target, connect
 from .command import threshold
 from .health import health_check
 from .ntp_packet import Answer, make_query, parse
-from .observation import Metric, Observation, Outcome
+from .observation import Grade, Metric, Observation
 from .options import HealthOptions
 from .sampling import Probe
 from .verdict import is_outside
@@ -88,28 +88,26 @@ def _ask(limits: _Limits, target: Target) -> Observation:
 
 def _judge(limits: _Limits, answer: Answer, seconds: float) -> Observation:
     if answer.refusal:
-        return Observation(
-            Outcome.UNCLEAR, answer.refusal, seconds, metrics=_metrics(limits, answer)
-        )
+        return Observation(Grade.UNCLEAR, answer.refusal, seconds, metrics=_metrics(limits, answer))
     offset = abs(answer.offset)
     text = f"stratum {answer.stratum}, offset {answer.offset * 1000:+.3f} ms"
-    outcome = Outcome.RIGHT
+    grade = Grade.RIGHT
     if answer.trouble:
-        outcome, text = Outcome.WRONG, answer.trouble
+        grade, text = Grade.WRONG, answer.trouble
     elif is_outside(limits.stratum_critical, answer.stratum):
-        outcome = Outcome.WRONG
+        grade = Grade.WRONG
         text = f"stratum {answer.stratum} is outside of {limits.stratum_critical}"
     elif is_outside(limits.offset_critical, offset):
-        outcome = Outcome.WRONG
+        grade = Grade.WRONG
         text = f"offset {answer.offset:+.3f} s is outside of {limits.offset_critical}"
     elif is_outside(limits.offset_warning, offset):
-        outcome = Outcome.POOR
+        grade = Grade.POOR
         text = f"offset {answer.offset:+.3f} s is outside of {limits.offset_warning}"
     details = (
         f"reference {answer.reference or 'none'}, leap indicator {answer.leap}",
         f"root delay {answer.root_delay:.6f} s, dispersion {answer.root_dispersion:.6f} s",
     )
-    return Observation(outcome, text, seconds, details, metrics=_metrics(limits, answer))
+    return Observation(grade, text, seconds, details, metrics=_metrics(limits, answer))
 
 
 def _metrics(limits: _Limits, answer: Answer) -> tuple[Metric, ...]:

@@ -13,14 +13,14 @@ from .dump import dump
 from .errors import CheckError
 from .health import health_check
 from .line import clean
-from .observation import Metric, Observation, Outcome
+from .observation import Grade, Metric, Observation
 from .options import HealthOptions
-from .program import Ended, run
+from .program import Ended, run_program
 from .sampling import Probe
 
 _ADDRESS = "{address}"
 _LIMIT = 65536  # bytes of output that are looked at
-_OUTCOMES = {0: Outcome.RIGHT, 1: Outcome.POOR, 2: Outcome.WRONG}
+_GRADES = {0: Grade.RIGHT, 1: Grade.POOR, 2: Grade.WRONG}
 _UNKNOWN = 3
 _ROOM = 90  # characters of the first line for the performance data of the plugin
 _NUMBER = r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?"
@@ -32,7 +32,7 @@ _FIGURE = re.compile(
     re.ASCII,
 )
 _LARGEST = 1e15
-_OURS = ("time", "announced")
+_OURS = ("time", "present")
 _EXAMPLES = """\
 check_anycast plugin -H 192.0.2.53 -- \\
     /usr/lib/nagios/plugins/check_ldap -H {address} -b dc=example,dc=org
@@ -62,9 +62,9 @@ def _ask(words: tuple[str, ...], target: Target) -> Observation:
         require_local(target.address)
     began = time.monotonic()
     try:
-        ended = run(argv, target.until, _LIMIT)
+        ended = run_program(argv, target.until, _LIMIT)
     except CheckError as error:
-        return Observation(Outcome.UNCLEAR, str(error))
+        return Observation(Grade.UNCLEAR, str(error))
     seconds = time.monotonic() - began
     if target.noted is not None:
         target.noted.append(f"> {shlex.join(argv)}")
@@ -80,16 +80,16 @@ def _judge(program: str, ended: Ended, seconds: float) -> Observation:
     text, _, figures = lines[0].partition("|")
     said = clean(text)
     # An interpreter that does not find its script ends with 2 as well: a plugin says something.
-    if ended.status not in _OUTCOMES or not said:
+    if ended.status not in _GRADES or not said:
         why = said or clean(ended.stderr.decode("utf-8", "replace")) or "it said nothing"
-        return Observation(Outcome.UNCLEAR, f"{program} {_how(ended.status)}: {why}", seconds)
+        return Observation(Grade.UNCLEAR, f"{program} {_how(ended.status)}: {why}", seconds)
     metrics = _metrics(figures)
     details = (*lines[1:], *(("(cut off here)",) if ended.cut else ()))
-    return Observation(_OUTCOMES[ended.status], said, seconds, details, metrics=metrics)
+    return Observation(_GRADES[ended.status], said, seconds, details, metrics=metrics)
 
 
 def _how(status: int) -> str:
-    if status in _OUTCOMES:
+    if status in _GRADES:
         return f"ended with {status}, and printed no line"
     if status == _UNKNOWN:
         return "says UNKNOWN"

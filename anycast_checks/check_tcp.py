@@ -13,14 +13,14 @@ from . import payload, tls
 from .address import Connection, Target, connect
 from .errors import PeerFailedError, PeerSilentError
 from .health import health_check
-from .observation import Metric, Observation, Outcome
+from .observation import Grade, Metric, Observation
 from .options import HealthOptions
 from .payload import Expectation, missing, quoted
 from .sampling import Probe
 from .tls import Tls
 
 _LIMIT = 65536  # bytes of an answer in which to look
-_REFUSED = {"critical": Outcome.WRONG, "warning": Outcome.POOR, "ok": Outcome.RIGHT}
+_REFUSED = {"critical": Grade.WRONG, "warning": Grade.POOR, "ok": Grade.RIGHT}
 _EXAMPLES = r"""
 check_anycast tcp -H 192.0.2.25 -p 25 --expect '220 ' --quit 'QUIT\r\n'
 check_anycast tcp -H 192.0.2.25 -p 7 --send 'ping\n' --expect-regex '^ping$'
@@ -35,7 +35,7 @@ class _Talk(NamedTuple):
     send: bytes
     expected: tuple[Expectation, ...]
     quit: bytes
-    refused: Outcome
+    refused: Grade
     tls: Tls | None
     make: Callable[[socket.socket, Target], Connection]
 
@@ -88,14 +88,14 @@ def _ask(talk: _Talk, target: Target) -> Observation:
                 with contextlib.suppress(PeerFailedError, PeerSilentError):
                     connection.send(talk.quit)
     except PeerFailedError as error:
-        if talk.refused is Outcome.WRONG or not isinstance(error.__cause__, ConnectionRefusedError):
+        if talk.refused is Grade.WRONG or not isinstance(error.__cause__, ConnectionRefusedError):
             raise
         return Observation(talk.refused, f"port {target.port}: {error}")
     text = f"port {target.port}: {quoted(data) if data else 'connected'}"
     if trouble := judged.wrong or judged.poor:
         text = f"{trouble}, {text}"
-    outcome = Outcome.WRONG if judged.wrong else Outcome.POOR if judged.poor else Outcome.RIGHT
-    return Observation(outcome, text, seconds, judged.details, metrics=judged.metrics)
+    grade = Grade.WRONG if judged.wrong else Grade.POOR if judged.poor else Grade.RIGHT
+    return Observation(grade, text, seconds, judged.details, metrics=judged.metrics)
 
 
 def _converse(talk: _Talk, connection: Connection) -> bytes:

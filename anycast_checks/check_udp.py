@@ -10,7 +10,7 @@ import click
 from . import payload
 from .address import Target, connect
 from .health import health_check
-from .observation import Observation, Outcome
+from .observation import Grade, Observation
 from .options import HealthOptions
 from .payload import Expectation, missing, quoted
 from .sampling import Probe
@@ -64,5 +64,5 @@ def _ask(talk: _Talk, target: Target) -> Observation:
     seconds = time.monotonic() - began
     answer = f"port {target.port}: {quoted(data)}"
     if lacks := missing(talk.expected, data):
-        return Observation(Outcome.WRONG, f"{answer} has no {quoted(lacks.text)}", seconds)
-    return Observation(Outcome.RIGHT, answer, seconds, (f"{len(data)} bytes",))
+        return Observation(Grade.WRONG, f"{answer} has no {quoted(lacks.text)}", seconds)
+    return Observation(Grade.RIGHT, answer, seconds, (f"{len(data)} bytes",))

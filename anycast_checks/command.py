@@ -187,20 +187,20 @@ def checks() -> None:
     """
 
 
-def run(arguments: list[str], state: CheckRun) -> tuple[int, str]:
+def run_check(arguments: list[str], run: CheckRun) -> tuple[int, str]:
     """Run one subcommand and return its exit code and output; help and version are printed.
 
     Args:
         arguments: the command line, without the name of the program.
-        state: is told what the run is doing, for whoever reports that it ended early.
+        run: is told what the run is doing, for whoever reports that it ended early.
 
     Raises:
         CheckError: the arguments cannot be used, or the check cannot tell.
     """
     try:
-        result = checks.main(arguments, prog_name=PROGRAM, standalone_mode=False, obj=state)
+        result = checks.main(arguments, prog_name=PROGRAM, standalone_mode=False, obj=run)
     except click.ClickException as error:
-        path = PROGRAM if state.name == ANYCAST else f"{PROGRAM} {state.name.lower()}"
+        path = PROGRAM if run.name == ANYCAST else f"{PROGRAM} {run.name.lower()}"
         raise CheckError(f"{error.format_message()} (see {path} -h)") from error
     except SystemExit:
         # Shell completion ends so, with its answer printed; nothing else may.

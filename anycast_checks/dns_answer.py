@@ -5,7 +5,7 @@ from typing import NamedTuple
 from .dnspython import dns
 from .errors import NotTheAnswerError
 from .line import clean
-from .observation import Observation, Outcome
+from .observation import Grade, Observation
 
 _HEADER = 12
 _PAYLOAD = 1232  # bytes of UDP that survive any path, the size agreed on at DNS flag day 2020
@@ -126,8 +126,8 @@ def judge(question: Question, response: dns.message.QueryMessage, seconds: float
         f"rcode {rcode}, flags {flags or 'none'}, nsid {nsid or 'none'}",
         *(line for rrset in response.answer for line in rrset.to_text().splitlines()),
     )
-    outcome = Outcome.WRONG if failure else Outcome.RIGHT
-    return Observation(outcome, f"{asked}: {failure or text}", seconds, details)
+    grade = Grade.WRONG if failure else Grade.RIGHT
+    return Observation(grade, f"{asked}: {failure or text}", seconds, details)
 
 
 def _compare(question: Question, response: dns.message.QueryMessage) -> tuple[str, str]:

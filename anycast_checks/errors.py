@@ -9,6 +9,10 @@ class NotStartedError(CheckError):
     """A program cannot be run here."""
 
 
+class ProgramTimeoutError(CheckError):
+    """A program did not end in its time; it may have had its effect all the same."""
+
+
 class RoutingUnreadableError(CheckError):
     """The routing daemon gave no answer, or not all of one."""
 

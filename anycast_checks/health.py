@@ -93,7 +93,7 @@ def health_check(
         metrics: what the check measures besides the time, without values.
     """
     every = _options() if port is None else (_port_option(port, tls_port), *_options())
-    unknown = " ".join(["time=U", "announced=U", *(f"{metric.label}=U" for metric in metrics)])
+    unknown = " ".join(["time=U", "present=U", *(f"{metric.label}=U" for metric in metrics)])
 
     def decorate(make_probe: Callable[..., Probe]) -> HealthCheck:
         def prepared(options: HealthOptions, run: CheckRun, **own: object) -> Prepared:

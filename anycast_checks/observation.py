@@ -4,7 +4,7 @@ import enum
 from typing import NamedTuple
 
 
-class Outcome(enum.Enum):
+class Grade(enum.Enum):
     """How the peer did."""
 
     RIGHT = "answered rightly"
@@ -40,7 +40,7 @@ class Observation(NamedTuple):
     """What one try saw of the peer.
 
     Attributes:
-        outcome: how the peer did.
+        grade: how the peer did.
         text: for the status line: what answered, or what failed.
         seconds: from the first packet to the whole answer; None where none came.
         details: lines for -v.
@@ -48,7 +48,7 @@ class Observation(NamedTuple):
         metrics: what the check measured besides the time.
     """
 
-    outcome: Outcome
+    grade: Grade
     text: str
     seconds: float | None = None
     details: tuple[str, ...] = ()
@@ -61,10 +61,10 @@ class Sample(NamedTuple):
 
     Attributes:
         address: which was asked: the VIP, or the instance while it is withdrawn.
-        announced: proven for the VIP by this very try; None where no proof was asked for.
+        present: proven for the VIP by this very try; None where no proof was asked for.
         observation: None where the VIP is withdrawn and nothing else can be asked.
     """
 
     address: str
-    announced: bool | None
+    present: bool | None
     observation: Observation | None

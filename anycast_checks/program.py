@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from .errors import CheckError, NotStartedError
+from .errors import NotStartedError, ProgramTimeoutError
 
 _CHUNK = 65536
 _GLANCE = 0.05
@@ -33,7 +33,7 @@ class Ended(NamedTuple):
     cut: bool
 
 
-def run(
+def run_program(
     argv: Sequence[str],
     until: float,
     limit: int,
@@ -56,7 +56,7 @@ def run(
 
     Raises:
         NotStartedError: it could not be started.
-        CheckError: it did not end in time.
+        ProgramTimeoutError: it did not end in time.
     """
     with _started(argv, stdin, cwd, env) as process:
         assert process.stdout is not None
@@ -74,7 +74,7 @@ def run(
             if process.returncode is None:
                 # Whenever it ends, it must not stay as a zombie.
                 threading.Thread(target=process.wait, daemon=True).start()
-            raise CheckError(f"{os.path.basename(argv[0])} did not end in time")
+            raise ProgramTimeoutError(f"{os.path.basename(argv[0])} did not end in time")
         stdout, stderr = kept.values()
         return Ended(status, bytes(stdout), bytes(stderr), cut)
 

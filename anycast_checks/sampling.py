@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from .address import Target
 from .errors import CheckError, NotLocalError, PeerFailedError, PeerSilentError
-from .observation import Metric, Observation, Outcome, Sample
+from .observation import Grade, Metric, Observation, Sample
 from .options import HealthOptions
 from .run import CheckRun
 from .verdict import is_failing, perfdata
@@ -65,17 +65,17 @@ def take_sample(check: Prepared, run: CheckRun, which: str = "") -> Sample:
     options = check.options
     ask = functools.partial(_ask, check, run, which)
     if options.client:
-        return Sample(options.address, announced=None, observation=ask(options.address))
+        return Sample(options.address, present=None, observation=ask(options.address))
     try:
-        return Sample(options.address, announced=True, observation=ask(options.address))
+        return Sample(options.address, present=True, observation=ask(options.address))
     except NotLocalError:
         instance = options.instance_address
-        withdrawn = Sample(options.address, announced=False, observation=None)
+        withdrawn = Sample(options.address, present=False, observation=None)
         run.perfdata = perfdata(options, withdrawn, check.metrics)
     if instance is None:
         return withdrawn
     try:
-        return Sample(instance, announced=False, observation=ask(instance))
+        return Sample(instance, present=False, observation=ask(instance))
     except NotLocalError as error:
         raise CheckError(
             f"{options.address} withdrawn, and the instance address {instance} is not on this host"
@@ -92,7 +92,7 @@ def _ask(check: Prepared, run: CheckRun, which: str, address: str) -> Observatio
     try:
         seen = check.probe(target)
     except PeerSilentError as error:
-        seen = Observation(Outcome.SILENT, str(error))
+        seen = Observation(Grade.SILENT, str(error))
     except PeerFailedError as error:
-        seen = Observation(Outcome.WRONG, str(error))
+        seen = Observation(Grade.WRONG, str(error))
     return seen._replace(transcript=seen.transcript or tuple(noted or ()))

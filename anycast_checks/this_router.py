@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import click
 
-from . import program
 from .address import is_ipv6
 from .dump import dump
 from .errors import CheckError
 from .options import Options
+from .program import run_program
 from .routing import see
 from .routing.daemon import RoutingState
 from .run import CheckRun
@@ -50,7 +50,7 @@ class ThisRouter:
 
     def run(self, argv: Sequence[str]) -> tuple[int, str, str]:
         """Run a program: its exit status, stdout and stderr. Raises: CheckError."""
-        ended = program.run(argv, self._until, _LIMIT)
+        ended = run_program(argv, self._until, _LIMIT)
         if ended.cut:
             raise CheckError(f"{argv[0]} printed more than {_LIMIT} bytes")
         if self._noting:

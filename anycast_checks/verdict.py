@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from .imports import lean
 from .line import LIMIT, clean
-from .observation import Metric, Observation, Outcome, Sample
+from .observation import Grade, Metric, Observation, Sample
 from .options import HealthOptions
 
 # For its Cookie, of which there is no use here.
@@ -77,7 +77,7 @@ def is_outside(threshold: str | None, value: float) -> bool:
 
 def is_failing(options: HealthOptions, seen: Observation) -> bool:
     """Tell whether the sample is a failing one: wrong, silent, or slower than -c."""
-    return seen.outcome in (Outcome.WRONG, Outcome.SILENT) or _is_slow(seen, options.critical)
+    return seen.grade in (Grade.WRONG, Grade.SILENT) or _is_slow(seen, options.critical)
 
 
 def perfdata(
@@ -102,10 +102,10 @@ def perfdata(
         0,
         _plain(options.timeout),
     )
-    known = sample is not None and sample.announced is not None
-    value = int(bool(sample and sample.announced)) if known else "U"
+    known = sample is not None and sample.present is not None
+    value = int(bool(sample and sample.present)) if known else "U"
     measured = {metric.label: metric for metric in (*metrics, *(seen.metrics if seen else ()))}
-    own = (str(time), str(nagiosplugin.Performance("announced", value)))
+    own = (str(time), str(nagiosplugin.Performance("present", value)))
     return " ".join((*own, *map(performance, measured.values())))
 
 
@@ -139,13 +139,13 @@ def judge(
     if seen is None:
         state = nagiosplugin.Warn
         text = f"{options.address} withdrawn, instance cannot be tested: restore by hand"
-    elif seen.outcome is Outcome.UNCLEAR:
-        place = {True: " announced", False: " withdrawn", None: ""}[last.announced]
+    elif seen.grade is Grade.UNCLEAR:
+        place = {True: " announced", False: " withdrawn", None: ""}[last.present]
         state, text = nagiosplugin.Unknown, f"{options.address}{place}, cannot tell: {seen.text}"
-    elif last.announced is False:
+    elif last.present is False:
         state, text = _judge_withdrawn(options, last.address, seen)
     else:
-        state, text = _judge_announced(options, samples, seen)
+        state, text = _judge_present(options, samples, seen)
     if seen and (len(samples) > 1 or is_failing(options, seen)):
         count = f"{len(samples)} of {options.tries}"
         remark = f" ({count} tries)" if is_failing(options, seen) else f" (try {count})"
@@ -162,31 +162,31 @@ def _judge_withdrawn(
     options: HealthOptions, instance: str, seen: Observation
 ) -> tuple[nagiosplugin.state.ServiceState, str]:
     slow = _is_slow(seen, options.warning) or _is_slow(seen, options.critical)
-    if seen.outcome is not Outcome.RIGHT or slow:
+    if seen.grade is not Grade.RIGHT or slow:
         text = f"{options.address} withdrawn, instance still failing: {instance}: {_told(seen)}"
         return nagiosplugin.Warn, text
     return nagiosplugin.Ok, f"{options.address} healthy, withdrawn: {instance}: {_told(seen)}"
 
 
-def _judge_announced(
+def _judge_present(
     options: HealthOptions, samples: tuple[Sample, ...], seen: Observation
 ) -> tuple[nagiosplugin.state.ServiceState, str]:
     vip = options.address if options.client else f"{options.address} announced"
     if not is_failing(options, seen):
         if _is_slow(seen, options.warning):
             return nagiosplugin.Warn, f"{vip}, slower than {options.warning} s: {_told(seen)}"
-        if seen.outcome is Outcome.POOR:
+        if seen.grade is Grade.POOR:
             return nagiosplugin.Warn, f"{vip}, {_told(seen)}"
         return nagiosplugin.Ok, f"{vip}: {_told(seen)}"
-    if any(sample.announced != samples[-1].announced for sample in samples):
+    if any(sample.present != samples[-1].present for sample in samples):
         return nagiosplugin.Unknown, f"{vip} only during the test: {_told(seen)}"
     silent = any(
-        sample.observation and sample.observation.outcome is Outcome.SILENT for sample in samples
+        sample.observation and sample.observation.grade is Grade.SILENT for sample in samples
     )
     if silent and options.timeout_state == "unknown":
         return nagiosplugin.Unknown, f"{vip}, cannot tell: {_told(seen)}"
     vip = options.address if options.client else f"{options.address} still announced"
-    answered = seen.outcome in (Outcome.RIGHT, Outcome.POOR)
+    answered = seen.grade in (Grade.RIGHT, Grade.POOR)
     slow = f"slower than {options.critical} s: " if answered else ""
     return nagiosplugin.Critical, f"{vip}: {slow}{_told(seen)}"
 

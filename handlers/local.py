@@ -6,8 +6,8 @@ import os
 import time
 from collections.abc import Sequence
 
-from anycast_checks import program
-from anycast_checks.errors import CheckError, NotStartedError
+from anycast_checks.errors import NotStartedError, ProgramTimeoutError
+from anycast_checks.program import run_program
 
 from .channel import LARGEST_OUTPUT
 from .deadline import Deadline
@@ -29,7 +29,7 @@ class LocalShell:
         """Run one command to its end; see Shell.run."""
         seconds = self._deadline.left(timeout)
         try:
-            ended = program.run(
+            ended = run_program(
                 argv,
                 time.monotonic() + seconds,
                 LARGEST_OUTPUT,
@@ -40,7 +40,7 @@ class LocalShell:
             )
         except NotStartedError as error:
             return Result(NOT_FOUND, "", str(error))
-        except CheckError as error:
+        except ProgramTimeoutError as error:
             raise OutcomeUnknownError(argv, f"it did not end within {seconds:.1f} s") from error
         if ended.status < 0:
             raise OutcomeUnknownError(argv, f"signal {-ended.status} ended it")

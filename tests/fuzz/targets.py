@@ -35,7 +35,7 @@ from anycast_checks.dns_answer import (
 )
 from anycast_checks.errors import CheckError, NotTheAnswerError, PeerFailedError
 from anycast_checks.ntp_packet import parse as parse_ntp
-from anycast_checks.observation import Metric, Observation, Outcome, Sample
+from anycast_checks.observation import Grade, Metric, Observation, Sample
 from anycast_checks.options import HealthOptions
 from anycast_checks.payload import expected_regex, expected_text
 from anycast_checks.program import Ended
@@ -78,8 +78,8 @@ class Fed(Connection):
 
 def judge_all(seen: Observation) -> None:
     """Follow an observation to the output, in all places where it can be made."""
-    for address, announced in ((VIP, True), ("127.0.0.1", False), (VIP, None)):
-        sample = Sample(address, announced=announced, observation=seen)
+    for address, present in ((VIP, True), ("127.0.0.1", False), (VIP, None)):
+        sample = Sample(address, present=present, observation=seen)
         result = verdict.judge(OPTIONS, (sample,), (Metric("declared"),))
         assert 0 <= result.code <= 3
         assert result.code != 2 or verdict.is_failing(OPTIONS, seen)
@@ -97,7 +97,7 @@ def observed(probe: Callable[[], Observation]) -> None:
     try:
         seen = probe()
     except PeerFailedError as error:
-        seen = Observation(Outcome.WRONG, str(error))
+        seen = Observation(Grade.WRONG, str(error))
     judge_all(seen)
 
 
@@ -127,8 +127,8 @@ def of_http(data: bytes) -> None:
 def of_tcp(data: bytes) -> None:
     """What a TCP service says."""
     expected = (expected_text("220 "), expected_regex("^[a-z]+$"))
-    talk = check_tcp._Talk(b"", expected, b"", Outcome.WRONG, None, Connection)
-    observed(lambda: Observation(Outcome.RIGHT, repr(check_tcp._converse(talk, Fed(data)))))
+    talk = check_tcp._Talk(b"", expected, b"", Grade.WRONG, None, Connection)
+    observed(lambda: Observation(Grade.RIGHT, repr(check_tcp._converse(talk, Fed(data)))))
 
 
 def of_ntp(data: bytes) -> None:
@@ -157,7 +157,7 @@ def of_ospf(data: bytes) -> None:
         ospf.announces(view, VIP)
         ospf.unsettled(view)
     except CheckError as error:
-        judge_all(Observation(Outcome.UNCLEAR, str(error)))
+        judge_all(Observation(Grade.UNCLEAR, str(error)))
         return
     assert all(re.fullmatch(r"[\d.]+", router) for router in routers)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from anycast_checks.command import run
+from anycast_checks.command import run_check
 from anycast_checks.run import CheckRun
 from tests.namespace import Namespace, namespace
 
@@ -41,7 +41,7 @@ def ask() -> Ask:
     """Run a subcommand with these arguments, without exit boundary and deadline."""
 
     def once(*arguments: object) -> Printed:
-        return Printed(*run([str(argument) for argument in arguments], CheckRun()))
+        return Printed(*run_check([str(argument) for argument in arguments], CheckRun()))
 
     return once
 

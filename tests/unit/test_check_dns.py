@@ -49,7 +49,7 @@ def test_right_answer_is_ok(query: Query) -> None:
     assert seen.text.startswith(
         "DNS OK - 127.0.0.1 announced: www.example.org A (nsid ns1): 192.0.2.80 in "
     )
-    assert seen.perfdata["announced"] == "1"
+    assert seen.perfdata["present"] == "1"
     assert 0 < float(seen.perfdata["time"].split("s;")[0]) < 2
 
 
@@ -69,7 +69,7 @@ def test_refused_is_critical(query: Query, extra: tuple[str, ...]) -> None:
     assert seen.text == (
         "DNS CRITICAL - 127.0.0.1 still announced: connection refused (3 of 3 tries)"
     )
-    assert seen.perfdata == {"time": "U;;;0;2", "announced": "1"}
+    assert seen.perfdata == {"time": "U;;;0;2", "present": "1"}
 
 
 def test_silence_is_critical(query: Query) -> None:
@@ -86,7 +86,7 @@ def test_silence_can_be_unknown(query: Query) -> None:
         seen = query("-p", port, "--timeout-state", "unknown", *BRIEF)
 
     assert seen.code == 3
-    assert seen.perfdata["announced"] == "1"
+    assert seen.perfdata["present"] == "1"
 
 
 def test_silence_over_tcp_is_critical(query: Query) -> None:
@@ -129,7 +129,7 @@ def test_wrong_answer_is_critical(
     assert failure in seen.text
     assert "still announced" in seen.text
     assert "(3 of 3 tries)" in seen.text
-    assert seen.perfdata["announced"] == "1"
+    assert seen.perfdata["present"] == "1"
 
 
 def with_another_id(wire: bytes) -> bytes:
@@ -243,7 +243,7 @@ def test_slow_answer(query: Query, thresholds: tuple[str, ...], code: int, words
     assert seen.code == code
     assert words in seen.text
     assert ("(3 of 3 tries)" in seen.text) == (code == 2), seen.text
-    assert seen.perfdata["announced"] == "1"
+    assert seen.perfdata["present"] == "1"
 
 
 def test_one_lost_datagram_does_not_matter(query: Query) -> None:
@@ -268,7 +268,7 @@ def test_withdrawn_and_healthy_is_ok(query: Query) -> None:
 
     assert seen.code == 0
     assert f"{WITHDRAWN} healthy, withdrawn: 127.0.0.1: www.example.org A: " in seen.text
-    assert seen.perfdata["announced"] == "0"
+    assert seen.perfdata["present"] == "0"
 
 
 @pytest.mark.parametrize("server", [None, silent, answering("A 192.0.2.66")])
@@ -281,7 +281,7 @@ def test_withdrawn_and_failing_is_warning(
 
     assert seen.code == 1
     assert f"{WITHDRAWN} withdrawn, instance still failing: 127.0.0.1: " in seen.text
-    assert seen.perfdata["announced"] == "0"
+    assert seen.perfdata["present"] == "0"
 
 
 @pytest.mark.parametrize("threshold", ["-w", "-c"])
@@ -324,7 +324,7 @@ def test_client_takes_any_answer(query: Query) -> None:
 
     assert seen.code == 0
     assert seen.text.startswith("DNS OK - 127.0.0.1: www.example.org A: 192.0.2.80 in ")
-    assert seen.perfdata["announced"] == "U"
+    assert seen.perfdata["present"] == "U"
 
 
 def test_client_hears_a_failure(query: Query) -> None:
@@ -462,7 +462,7 @@ def test_hostile_text_stays_in_its_place(query: Query) -> None:
         seen = query("-p", port, "--type", "TXT", "-v", "--query", "x" * 63 + ".example.org")
 
     assert seen.code == 0
-    assert set(seen.perfdata) == {"time", "announced"}
+    assert set(seen.perfdata) == {"time", "present"}
     assert "99" not in seen.perfdata["time"].split(".")[0]
     assert all("|" not in line for line in seen.output.splitlines()[1:])
 

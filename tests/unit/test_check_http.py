@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from anycast_checks import command
+from anycast_checks.command import run_check
 from anycast_checks.run import CheckRun
 from tests.unit.conftest import Ask, Printed
 from tests.unit.peer import (
@@ -285,7 +285,7 @@ class TestTls:
     def test_the_port_is_443(self) -> None:
         run = CheckRun()
         words = ("http", "-H", "127.0.0.1", "--tls", "--no-verify", "--tries", "1", "-t", LIMIT)
-        command.run([*words], run)
+        run_check([*words], run)
         assert "port 443 " in run.stage
 
 

@@ -91,7 +91,7 @@ def test_a_server_that_refuses_us_has_failed_nobody_else(ask: Ask, code: str) ->
     seen = ntp(ask, answering(stratum=0, leap=3, reference=code.encode()))
     assert seen.code == 3
     assert f"127.0.0.1 announced, cannot tell: kiss code {code}: it " in seen.text
-    assert seen.perfdata["announced"] == "1"
+    assert seen.perfdata["present"] == "1"
 
 
 @pytest.mark.parametrize(

@@ -69,8 +69,8 @@ class TestRoute:
     @pytest.mark.parametrize(
         ("situation", "more", "code", "says"),
         [
-            ({"router_id": VIP, "own": True}, (), 2, f"the OSPF router-id is the VIP {VIP}: configure"),
-            ({"configured": "!"}, (), 1, "the OSPF router-id 192.0.2.1 is not configured, and may become the VIP"),
+            ({"router_id": VIP, "own": True}, (), 2, f"OSPF router-id is the VIP {VIP}: configure"),
+            ({"configured": "!"}, (), 1, "192.0.2.1 is not configured, and may become the VIP"),
             ({"configured": " ospf router-id 192.0.2.1"}, (), 0, "announced: on lo and in OSPF"),
             ({"neighbor": "Init/-"}, (), 2, "0 OSPF neighbors are Full, 1 have to be"),
             ({"neighbor": "ExStart/-"}, ("--min-neighbors", "0"), 1,

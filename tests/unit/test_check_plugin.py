@@ -47,7 +47,7 @@ def test_while_withdrawn_the_instance_is_asked(ask: Ask, status: int, code: int)
     assert seen.code == code
     assert f"{ELSEWHERE} " in seen.text
     assert "asked 127.0.0.7" in seen.text
-    assert seen.perfdata["announced"] == "0"
+    assert seen.perfdata["present"] == "0"
 
 
 def test_as_a_client_nothing_is_proven(ask: Ask) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from anycast_checks import command
+from anycast_checks.command import run_check
 from anycast_checks.run import CheckRun
 from tests.unit.program import ENVIRONMENT, ROOT, check_anycast, command_line, start
 
@@ -103,13 +103,13 @@ def test_one_process_can_run_many_checks_at_once() -> None:
     udp = ["udp", "-H", "127.0.0.1", "-p", "9", "--send", "x", "--tries", "1", "-t", "0.1"]
     tcp = ["tcp", "-H", "198.51.100.53", "-p", "9", "--tries", "1", "--instance", "none"]
     with ThreadPoolExecutor() as threads:
-        seen = list(threads.map(command.run, [udp, tcp], runs))
+        seen = list(threads.map(run_check, [udp, tcp], runs))
 
     assert [text.partition(" - ")[0] for _, text in seen] == ["UDP CRITICAL", "TCP WARNING"]
     assert [run.name for run in runs] == ["UDP", "TCP", "ANYCAST"]
     assert [run.perfdata for run in runs] == [
-        "time=U;;;0;0.1 announced=U",
-        "time=U;;;0;2 announced=0 cert_days=U",
+        "time=U;;;0;0.1 present=U",
+        "time=U;;;0;2 present=0 cert_days=U",
         "",
     ]
     assert runs[2].stage == "starting"
@@ -127,7 +127,7 @@ def test_deadline_is_unknown_and_names_the_stage(source: Path) -> None:
     assert seen.code == 3
     assert seen.line == (
         "STUCK UNKNOWN - deadline of 3 s reached while asking 127.0.0.1 port 7 (try 1 of 1)"
-        " | time=U;;;0;0.1 announced=U"
+        " | time=U;;;0;0.1 present=U"
     )
 
 

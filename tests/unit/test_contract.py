@@ -239,7 +239,7 @@ def test_same_labels_in_every_state(name: str, peer: Peer, closed_port: str) -> 
         "usage error": check_anycast(*arguments(name, closed_port, "--mispelt")),
     }  # fmt: skip
 
-    assert {key: (one.code, one.perfdata["announced"]) for key, one in seen.items()} == {
+    assert {key: (one.code, one.perfdata["present"]) for key, one in seen.items()} == {
         "announced and failing": (2, "1"),
         "withdrawn and failing": (1, "0"),
         "withdrawn, untestable": (1, "0"),

@@ -21,7 +21,7 @@ from anycast_checks import (
     health,
     sampling,
 )
-from anycast_checks.observation import Outcome, Sample
+from anycast_checks.observation import Grade, Sample
 from anycast_checks.run import CheckRun
 from tests.unit import dns_server, test_check_ntp
 from tests.unit.peer import certificate, datagram_server, saying, stream_server
@@ -76,12 +76,12 @@ def test_what_is_prepared_once_asks_again_and_again(
     assert ready.options.port == (0 if check is check_plugin.command else port)
     for sample in answered:
         assert sample.address == "127.0.0.1"
-        assert sample.announced is True
+        assert sample.present is True
         assert sample.observation
-        assert sample.observation.outcome is Outcome.RIGHT, sample
+        assert sample.observation.grade is Grade.RIGHT, sample
         assert says in sample.observation.text
     assert afterwards.observation
-    assert afterwards.observation.outcome is Outcome.WRONG, afterwards
+    assert afterwards.observation.grade is Grade.WRONG, afterwards
 
 
 def test_tls_is_prepared_once_and_spoken_each_time(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_tls_is_prepared_once_and_spoken_each_time(tmp_path: Path) -> None:
 
     for sample in samples:
         assert sample.observation
-        assert sample.observation.outcome is Outcome.RIGHT, sample
+        assert sample.observation.grade is Grade.RIGHT, sample
         assert "TLSv1.3" in sample.observation.details[0]
 
 
@@ -102,8 +102,8 @@ def test_many_threads_may_ask_with_one_that_is_prepared() -> None:
         with ThreadPoolExecutor(8) as threads:
             samples = list(threads.map(take, [ready] * 40))
 
-    grades = [sample.observation and sample.observation.outcome for sample in samples]
-    assert grades == [Outcome.RIGHT] * 40
+    grades = [sample.observation and sample.observation.grade for sample in samples]
+    assert grades == [Grade.RIGHT] * 40
 
 
 def test_a_withdrawn_address_is_found_out_by_the_sample() -> None:
@@ -113,10 +113,10 @@ def test_a_withdrawn_address_is_found_out_by_the_sample() -> None:
         ready = prepare(check_udp.command, port, "--send", "x", "-H", "198.51.100.53")
         sample = sampling.take_sample(ready, run)
 
-    assert (sample.address, sample.announced) == ("127.0.0.1", False)
+    assert (sample.address, sample.present) == ("127.0.0.1", False)
     assert sample.observation
-    assert sample.observation.outcome is Outcome.RIGHT
-    assert run.perfdata == "time=U;;;0;5 announced=0"
+    assert sample.observation.grade is Grade.RIGHT
+    assert run.perfdata == "time=U;;;0;5 present=0"
     assert run.stage == f"asking 127.0.0.1 port {port}"
 
 

@@ -8,15 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anycast_checks.line import clean
-from anycast_checks.observation import Metric, Observation, Outcome, Sample
+from anycast_checks.observation import Grade, Metric, Observation, Sample
 from anycast_checks.options import HealthOptions
 from anycast_checks.verdict import Verdict, checked_range, judge
 
 VIP = "192.0.2.53"
-RIGHT = Observation(Outcome.RIGHT, "all fine", 0.1)
-POOR = Observation(Outcome.POOR, "5 days left", 0.1)
-WRONG = Observation(Outcome.WRONG, "connection refused")
-SILENT = Observation(Outcome.SILENT, "no answer within 2 s")
+RIGHT = Observation(Grade.RIGHT, "all fine", 0.1)
+POOR = Observation(Grade.POOR, "5 days left", 0.1)
+WRONG = Observation(Grade.WRONG, "connection refused")
+SILENT = Observation(Grade.SILENT, "no answer within 2 s")
 
 
 def options(**changes: object) -> HealthOptions:
@@ -29,15 +29,15 @@ def options(**changes: object) -> HealthOptions:
 
 
 def at_vip(*seen: Observation) -> tuple[Sample, ...]:
-    return tuple(Sample(VIP, announced=True, observation=one) for one in seen)
+    return tuple(Sample(VIP, present=True, observation=one) for one in seen)
 
 
 def at_instance(*seen: Observation | None) -> tuple[Sample, ...]:
-    return tuple(Sample("127.0.0.1", announced=False, observation=one) for one in seen)
+    return tuple(Sample("127.0.0.1", present=False, observation=one) for one in seen)
 
 
 def as_client(*seen: Observation) -> tuple[Sample, ...]:
-    return tuple(Sample(VIP, announced=None, observation=one) for one in seen)
+    return tuple(Sample(VIP, present=None, observation=one) for one in seen)
 
 
 @pytest.mark.parametrize(
@@ -79,15 +79,15 @@ def test_table_of_states(
 
     assert line.startswith(f"DNS {state} - ")
     assert words in line
-    assert re.search(r" \| time=\S+ announced=[01U]\n$", line)
+    assert re.search(r" \| time=\S+ present=[01U]\n$", line)
 
 
 def test_perfdata_carries_thresholds_as_typed() -> None:
     """nagiosplugin would print 0: as nothing and 1e-05 with an exponent."""
-    quick = Observation(Outcome.RIGHT, "ok", 0.00001)
+    quick = Observation(Grade.RIGHT, "ok", 0.00001)
     verdict = judge(options(warning="0:", critical="@5:6", timeout=0.5), at_vip(quick))
 
-    assert verdict.perfdata == "time=0.000010s;0:;@5:6;0;0.5 announced=1"
+    assert verdict.perfdata == "time=0.000010s;0:;@5:6;0;0.5 present=1"
 
 
 @pytest.mark.parametrize("timeout", [2.0, 10.0, 0.001, 3600.0])
@@ -135,7 +135,7 @@ def test_zero_is_a_threshold() -> None:
 
 
 def test_long_output_grows_with_verbosity() -> None:
-    seen = Observation(Outcome.WRONG, "bad", 0.1, ("detail",), ("transcript",))
+    seen = Observation(Grade.WRONG, "bad", 0.1, ("detail",), ("transcript",))
     lines = [
         judge(options(verbose=verbose), at_vip(seen, seen)).render("DNS", verbose).splitlines()[1:]
         for verbose in range(4)
@@ -155,22 +155,22 @@ def test_long_output_is_bounded() -> None:
 
 def test_remark_survives_a_long_text() -> None:
     """How many tries failed is said, however much the peer talks."""
-    talk = Observation(Outcome.WRONG, "x" * 500)
+    talk = Observation(Grade.WRONG, "x" * 500)
     line = judge(options(), at_vip(talk, talk, talk)).render("DNS", 0)
 
     assert "still announced: xxx" in line
-    assert "... (3 of 3 tries) | time=U;;;0;2 announced=1\n" in line
+    assert "... (3 of 3 tries) | time=U;;;0;2 present=1\n" in line
 
 
 @given(st.text(max_size=400), st.text(max_size=400))
 def test_whatever_was_seen_makes_one_safe_line(text: str, detail: str) -> None:
-    seen = Observation(Outcome.WRONG, text, 0.1, (detail,))
+    seen = Observation(Grade.WRONG, text, 0.1, (detail,))
     longest = "@999999999.999999:999999999.999999"
     verdict = judge(options(verbose=3, warning=longest, address="2001:db8:" * 4 + "1:2:3:4"),
                     at_vip(seen, seen, seen))  # fmt: skip
     line, *rest = verdict.render("DNS", 3).splitlines()
 
-    assert re.fullmatch(r"DNS CRITICAL - [ -{}~]* \| time=\S+ announced=1", line)
+    assert re.fullmatch(r"DNS CRITICAL - [ -{}~]* \| time=\S+ present=1", line)
     assert len(line) <= 200
     assert all(re.fullmatch(r"[ -{}~]*", one) for one in rest)
 
@@ -191,11 +191,11 @@ MEASURED = Metric("offset", -0.0000012, "s", "0.5")
 @pytest.mark.parametrize(
     ("seen", "last"),
     [
-        (Observation(Outcome.RIGHT, "fine", 0.1, metrics=(MEASURED,)), "offset=-0.000001s;0.5"),
+        (Observation(Grade.RIGHT, "fine", 0.1, metrics=(MEASURED,)), "offset=-0.000001s;0.5"),
         (WRONG, "offset=U;0.5"),
-        (Observation(Outcome.RIGHT, "x", metrics=(Metric("offset", 12.0),)), "offset=12"),
-        (Observation(Outcome.RIGHT, "x", metrics=(Metric("offset", 1e15),)), f"offset={10**15}"),
-        (Observation(Outcome.RIGHT, "x", metrics=(Metric("offset", 0.0),)), "offset=0"),
+        (Observation(Grade.RIGHT, "x", metrics=(Metric("offset", 12.0),)), "offset=12"),
+        (Observation(Grade.RIGHT, "x", metrics=(Metric("offset", 1e15),)), f"offset={10**15}"),
+        (Observation(Grade.RIGHT, "x", metrics=(Metric("offset", 0.0),)), "offset=0"),
     ],
 )
 def test_a_metric_of_the_check_is_there_in_every_state(seen: Observation, last: str) -> None:

@@ -1,6 +1,8 @@
-"""What long tests ask for."""
+"""What long tests ask for, and what makes the helpers' assertions show what they saw."""
 
 import pytest
+
+pytest.register_assert_rewrite("tests.support", "tests.ssh", "tests.lab")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.handler import Monitor, place
-from tests.namespace import REMOTE, VIP, Namespace, namespace, write
 from tests.ssh.server import Sshd, free_port, key, public
+from tests.support.handler import Monitor, place
+from tests.support.namespace import REMOTE, VIP, Namespace, namespace, write
 
 ROOT = Path(__file__).parents[2]
 # A phase of a session, and what is said where the endpoint falls silent in it.

@@ -1,39 +1,13 @@
-"""Run a check in this process, and read what it printed as an engine would."""
+"""Run a check in this process."""
 
-import re
-import shlex
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 
 import pytest
 
 from anycast_checks.command import run_check
 from anycast_checks.run import CheckRun
-from tests.namespace import Namespace, namespace
-
-
-@dataclass(frozen=True)
-class Printed:
-    """The output of a check, taken apart."""
-
-    code: int
-    output: str
-    line: str = field(init=False)
-    text: str = field(init=False)
-    perfdata: dict[str, str] = field(init=False)
-
-    def __post_init__(self) -> None:
-        line = self.output.split("\n")[0]
-        text, _, perfdata = line.partition(" | ")
-        object.__setattr__(self, "line", line)
-        object.__setattr__(self, "text", text)
-        object.__setattr__(self, "perfdata", dict(x.split("=", 1) for x in shlex.split(perfdata)))
-        assert len(line) <= 200
-        assert re.fullmatch(r"[ -~]*", line)
-        assert line.count("|") <= 1
-
-
-Ask = Callable[..., Printed]
+from tests.support.namespace import Namespace, namespace
+from tests.support.printed import Ask, Printed
 
 
 @pytest.fixture

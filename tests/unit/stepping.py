@@ -23,6 +23,7 @@ from anycast_handlers.shell import Result
 
 from anycast_checks.errors import RoutingUnreadableError
 from anycast_checks.routing.daemon import Adjacency, Advice, Ask, RoutingState, Weakness
+from tests.support.shell import Asked, FakeShell
 
 VTYSH = "vtysh"
 
@@ -104,16 +105,13 @@ class _Time:
             _replay.ask(Effect(Kind.SLEEP, seconds=seconds))
 
 
-class _Shell:
-    is_root = True
-
-    def __init__(self, where: str) -> None:
-        self._where = where
-
-    def run(self, argv: Sequence[str], stdin: str = "", timeout: float = 3.0) -> Result:
-        said = _replay.ask(Effect(Kind.RUN, self._where, tuple(argv), stdin))
+def _shell(where: str) -> FakeShell:
+    def answer(asked: Asked) -> Result:
+        said = _replay.ask(Effect(Kind.RUN, where, asked.argv, asked.stdin))
         assert isinstance(said, Result)
         return said
+
+    return FakeShell(answer)
 
 
 class _Lock:
@@ -129,9 +127,9 @@ class _Lock:
 @contextmanager
 def _open_shell(
     member: Endpoint, ssh: Ssh, until: deadline.Deadline, soon: deadline.Deadline | None = None
-) -> Iterator[_Shell]:
+) -> Iterator[FakeShell]:
     _replay.ask(Effect(Kind.CONNECT, member.name))
-    yield _Shell(member.name)
+    yield _shell(member.name)
 
 
 @contextmanager

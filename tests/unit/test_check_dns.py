@@ -24,8 +24,8 @@ from anycast_checks.dns_answer import (
 )
 from anycast_checks.errors import CheckError, NotTheAnswerError
 from anycast_checks.line import clean
-from tests.unit.conftest import Ask, Printed
-from tests.unit.dns_server import answering, name_server, over_tcp, reply, silent
+from tests.support.dns_server import answering, name_server, over_tcp, reply, silent
+from tests.support.printed import Ask, Printed
 
 RIGHT = answering("A 192.0.2.80")
 WITHDRAWN = "198.51.100.53"

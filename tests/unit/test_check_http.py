@@ -9,8 +9,7 @@ import pytest
 
 from anycast_checks.command import run_check
 from anycast_checks.run import CheckRun
-from tests.unit.conftest import Ask, Printed
-from tests.unit.peer import (
+from tests.support.peer import (
     Talk,
     certificate,
     hanging,
@@ -18,6 +17,7 @@ from tests.unit.peer import (
     saying_for_ever,
     stream_server,
 )
+from tests.support.printed import Ask, Printed
 
 PAGE = b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\nContent-Type: text/html\r\n\r\nWelcome home"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.conftest import Ask, Printed
-from tests.unit.peer import Reply, datagram_server
+from tests.support.peer import Reply, datagram_server
+from tests.support.printed import Ask, Printed
 
 EPOCH = 2208988800
 

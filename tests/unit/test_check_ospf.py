@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.namespace import VIP, Namespace
-from tests.unit.conftest import Printed
-from tests.unit.program import check_anycast
+from tests.support.namespace import VIP, Namespace
+from tests.support.printed import Printed
+from tests.support.program import check_anycast
 
 CLOSED = "Exiting: failed to connect to any daemons."
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.namespace import VIP, Namespace
-from tests.unit.conftest import Ask, Printed
-from tests.unit.program import check_anycast
+from tests.support.namespace import VIP, Namespace
+from tests.support.printed import Ask, Printed
+from tests.support.program import check_anycast
 
 ELSEWHERE = "198.51.100.53"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.conftest import Ask, Printed
-from tests.unit.peer import Talk, certificate, hanging, saying, saying_for_ever, stream_server
+from tests.support.peer import Talk, certificate, hanging, saying, saying_for_ever, stream_server
+from tests.support.printed import Ask, Printed
 
 BANNER = b"220 mail.example.org ESMTP\r\n"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.conftest import Ask, Printed
-from tests.unit.peer import Reply, datagram_server
+from tests.support.peer import Reply, datagram_server
+from tests.support.printed import Ask, Printed
 
 
 def echo(data: bytes) -> list[bytes]:

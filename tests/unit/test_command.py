@@ -11,7 +11,7 @@ import pytest
 
 from anycast_checks.command import run_check
 from anycast_checks.run import CheckRun
-from tests.unit.program import ENVIRONMENT, ROOT, check_anycast, command_line, start
+from tests.support.program import ENVIRONMENT, ROOT, check_anycast, command_line, start
 
 STUCK = '''
 """Wait for ever."""

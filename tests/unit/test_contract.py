@@ -25,9 +25,9 @@ from anycast_checks.health import HealthCheck
 from anycast_checks.run import CheckRun
 from anycast_checks.sampling import take_sample
 from anycast_checks.verdict import is_failing
-from tests.unit.conftest import Printed
-from tests.unit.peer import bound_pair
-from tests.unit.program import ENVIRONMENT, ROOT, check_anycast, command_line, start
+from tests.support.peer import bound_pair
+from tests.support.printed import Printed
+from tests.support.program import ENVIRONMENT, ROOT, check_anycast, command_line, start
 
 CONTEXT = click.Context(checks)
 NAMES = checks.list_commands(CONTEXT)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,9 @@ from anycast_checks.routing.daemon import RoutingState
 from anycast_checks.routing.ospf import judge
 from anycast_checks.routing.ospf_lsa import Area, Neighbor, View
 from anycast_checks.routing.ospf_vtysh import ROUTER_ID_ARGV, read
-from tests.handler import Monitor, unopened
-from tests.namespace import REMOTE, Namespace, namespace
+from tests.support.handler import Monitor, unopened
+from tests.support.namespace import REMOTE, Namespace, namespace
+from tests.support.shell import Asked, FakeShell, Said
 
 VIP = "10.99.0.53"
 NS1, NS2, NS3 = (Endpoint(f"ns{n}", f"192.0.2.1{n}") for n in (1, 2, 3))
@@ -43,23 +44,14 @@ NOPASSWD = "User anycast may run the following:\n    (root) NOPASSWD: /sbin/ifup
 ROUTER_ID = "router ospf\n ospf router-id 10.0.1.2\n"
 
 
-class Shell:
-    """A healthy endpoint, but for the answers that a test gives; keeps what it was asked."""
+def healthy(**answers: Said) -> FakeShell:
+    """A healthy endpoint, but for the answers that a test gives."""
 
-    is_root = False
+    def answer(asked: Asked) -> Said:
+        assert asked.stdin == ""
+        return answers.get(kind(asked.argv)) or usual(asked.argv)
 
-    def __init__(self, **answers: Result | Exception) -> None:
-        self.asked: list[tuple[str, ...]] = []
-        self._answers = answers
-
-    def run(self, argv: Sequence[str], stdin: str = "", timeout: float = 3.0) -> Result:
-        assert stdin == ""
-        asked = tuple(argv)
-        self.asked.append(asked)
-        answer = self._answers.get(kind(asked)) or usual(asked)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+    return FakeShell(answer, is_root=False)
 
 
 def kind(argv: tuple[str, ...]) -> str:
@@ -94,16 +86,18 @@ def on(interface: str, *entries: dict[str, object]) -> str:
     return json.dumps([{"ifname": name, "addr_info": has} for name, has in shown.items()])
 
 
-def subject(shell: Shell | None = None, vip: Vip = RESOLVER, endpoint: Endpoint = NS1) -> Subject:
-    site = Site(GatedShell(shell or Shell()), vip)
+def subject(
+    shell: FakeShell | None = None, vip: Vip = RESOLVER, endpoint: Endpoint = NS1
+) -> Subject:
+    site = Site(GatedShell(shell or healthy()), vip)
     return Subject(endpoint.name, "anycast", vip, endpoint, site)
 
 
-def examined(vip: Vip = RESOLVER, **answers: Result | Exception) -> Examined:
-    return examine(subject(Shell(**answers), vip), DAEMONS)
+def examined(vip: Vip = RESOLVER, **answers: Said) -> Examined:
+    return examine(subject(healthy(**answers), vip), DAEMONS)
 
 
-def lines(vip: Vip = RESOLVER, **answers: Result | Exception) -> list[str]:
+def lines(vip: Vip = RESOLVER, **answers: Said) -> list[str]:
     return [str(finding) for finding in examined(vip, **answers).findings]
 
 
@@ -132,9 +126,9 @@ def test_a_healthy_endpoint_has_nothing() -> None:
 
 def test_it_only_asks() -> None:
     """No command of it writes, and none but `sudo -l` is a privileged one."""
-    shell = Shell()
+    shell = healthy()
     examine(subject(shell), DAEMONS)
-    for argv in shell.asked:
+    for argv, _, _ in shell.asked:
         assert argv[:3] == SUDO_RULES or argv[0] != "/usr/bin/sudo"
         assert argv[0] not in ("/sbin/ifdown", "/bin/mv", "/bin/rm", "/usr/bin/install")
         assert argv[0] != "/sbin/ifup" or argv == VERSION
@@ -190,10 +184,10 @@ class TestSudo:
         assert lines(sudo=missing) == ["ns1: there is no /usr/bin/sudo: install sudo"]
 
     def test_root_needs_none(self) -> None:
-        shell = Shell(sudo=Result(1, "", ""))
+        shell = healthy(sudo=Result(1, "", ""))
         shell.is_root = True
         assert examine(subject(shell), DAEMONS).findings == []
-        assert not any("sudo" in argv[0] for argv in shell.asked)
+        assert not any("sudo" in asked.argv[0] for asked in shell.asked)
 
     @pytest.mark.parametrize(
         ("rules", "asks"),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from itertools import repeat
 
 import pytest
 from anycast_handlers.confirm import confirm
@@ -15,8 +16,10 @@ from anycast_handlers.latch import UNREADABLE_HOLD, Hold, Latch
 from anycast_handlers.look import notes_argv
 from anycast_handlers.shell import Result
 
-from tests.handler import unopened
-from tests.namespace import VIP, Namespace, NamespaceShell
+from anycast_checks.placement import ARGV as ADDRESSES
+from tests.support.handler import unopened
+from tests.support.namespace import VIP, Namespace
+from tests.support.shell import Asked, FakeShell, Said
 
 BOOT = "9b3c1f0e-2a51-4a80-9f0c-6a3d9a3a7f11"
 LATCH_FILE = f"/var/lib/anycast/{VIP}.latch.json"
@@ -29,22 +32,36 @@ LO = [
 ]
 SHOWN = json.dumps([{"ifname": "lo", "addr_info": LO}, {"ifname": "eth0", "addr_info": []}])
 FILES = f"==> /proc/sys/kernel/random/boot_id <==\n{BOOT}\n\n==> /proc/uptime <==\n350.25 600.12\n"
+NOTES = notes_argv(RESOLVER)
 
 
-class Answers:
-    """An endpoint that answers what no endpoint at hand does."""
+def endpoint(
+    shown: str = SHOWN, files: str = FILES, stderr: str | None = None, notes: Iterable[Said] = ()
+) -> FakeShell:
+    """An endpoint that answers what no endpoint at hand does.
 
-    is_root = True
+    Args:
+        shown: what ip says.
+        files: what head says of files.
+        stderr: what head says of the files that it does not show.
+        notes: what the first questions for the notes are answered.
+    """
+    missing = "".join(unopened(note) for note in (LATCH_FILE, HOLD_FILE) if note not in files)
+    stderr = missing if stderr is None else stderr
+    read = Result(1 if stderr else 0, files, stderr)
+    first = iter(notes)
 
-    def __init__(self, shown: str = SHOWN, files: str = FILES, stderr: str | None = None) -> None:
-        missing = "".join(unopened(note) for note in (LATCH_FILE, HOLD_FILE) if note not in files)
-        self._shown, self._files = shown, files
-        self._stderr = missing if stderr is None else stderr
+    def answer(asked: Asked) -> Said:
+        if asked.argv == ADDRESSES:
+            return Result(0, shown, "")
+        return next(first, read) if asked.argv == NOTES else read
 
-    def run(self, argv: Sequence[str], stdin: str = "", timeout: float = 3.0) -> Result:
-        if argv[0].endswith("ip"):
-            return Result(0, self._shown, "")
-        return Result(1 if self._stderr else 0, self._files, self._stderr)
+    return FakeShell(answer)
+
+
+def patience_with_notes(shell: FakeShell) -> list[float]:
+    """List the seconds that each question for the notes was given."""
+    return [asked.timeout for asked in shell.asked if asked.argv == NOTES]
 
 
 def latched(text: str) -> str:
@@ -52,7 +69,7 @@ def latched(text: str) -> str:
 
 
 def test_a_look_sees_addresses_boot_and_uptime() -> None:
-    look = Site(Answers(), RESOLVER).look()
+    look = Site(endpoint(), RESOLVER).look()
     assert look.announced
     assert (look.boot_id, look.uptime) == (BOOT, 350.25)
     assert look.neighbors == {"127.0.0.1/8", "::1/128"}
@@ -61,7 +78,7 @@ def test_a_look_sees_addresses_boot_and_uptime() -> None:
 
 def test_an_address_on_another_interface_is_not_announced_but_seen() -> None:
     shown = json.dumps([{"ifname": "lo"}, {"ifname": "eth0", "addr_info": LO[1:2]}])
-    look = Site(Answers(shown), RESOLVER).look()
+    look = Site(endpoint(shown), RESOLVER).look()
     assert not look.announced
     assert look.elsewhere == ("eth0",)
 
@@ -69,30 +86,30 @@ def test_an_address_on_another_interface_is_not_announced_but_seen() -> None:
 @pytest.mark.parametrize("text", ["10.99.0.5", "10.99.0.531", "110.99.0.53"])
 def test_a_similar_address_is_another_address(text: str) -> None:
     shown = json.dumps([{"ifname": "lo", "addr_info": [{"local": text, "prefixlen": 32}]}])
-    assert not Site(Answers(shown), RESOLVER).look().announced
+    assert not Site(endpoint(shown), RESOLVER).look().announced
 
 
 def test_the_age_of_a_latch_is_measured_in_uptime() -> None:
     latch = Latch(since=300.0, boot_id=BOOT, by="x", reason="y", withdrawals=(1,))
-    assert Site(Answers(files=latched(latch.render())), RESOLVER).look().latch_age == 50.25
+    assert Site(endpoint(files=latched(latch.render())), RESOLVER).look().latch_age == 50.25
 
 
 def test_a_latch_of_another_boot_has_no_age() -> None:
     latch = Latch(since=300.0, boot_id="another", withdrawals=(1, 2))
-    look = Site(Answers(files=latched(latch.render())), RESOLVER).look()
+    look = Site(endpoint(files=latched(latch.render())), RESOLVER).look()
     assert look.latch_age is None
     assert look.latch.withdrawals == (1, 2)
 
 
 def test_a_latch_that_cannot_be_parsed_counts_as_none_and_is_unopened() -> None:
-    look = Site(Answers(files=latched("{")), RESOLVER).look()
+    look = Site(endpoint(files=latched("{")), RESOLVER).look()
     assert look.latch == Latch()
     assert look.trouble.startswith(f"{LATCH_FILE} cannot be read: ")
 
 
 def test_a_latch_that_cannot_be_opened_is_unopened() -> None:
     stderr = unopened(LATCH_FILE, "Permission denied") + unopened(HOLD_FILE)
-    look = Site(Answers(stderr=stderr), RESOLVER).look()
+    look = Site(endpoint(stderr=stderr), RESOLVER).look()
     assert (look.latch, look.hold) == (Latch(), None)
     assert look.trouble == f"{LATCH_FILE} cannot be read: Permission denied"
 
@@ -108,12 +125,12 @@ def test_a_latch_that_cannot_be_opened_is_unopened() -> None:
 )
 def test_a_hold_that_may_be_there_counts(stderr: str) -> None:
     """Only where the endpoint says that there is none, a person has given no order."""
-    assert Site(Answers(stderr=stderr), RESOLVER).look().hold == UNREADABLE_HOLD
+    assert Site(endpoint(stderr=stderr), RESOLVER).look().hold == UNREADABLE_HOLD
 
 
 def test_why_a_hold_cannot_be_read_is_said() -> None:
     stderr = unopened(LATCH_FILE) + unopened(HOLD_FILE, "Permission denied")
-    look = Site(Answers(stderr=stderr), RESOLVER).look()
+    look = Site(endpoint(stderr=stderr), RESOLVER).look()
     assert look.trouble == f"{HOLD_FILE} cannot be read: Permission denied"
 
 
@@ -131,7 +148,7 @@ def test_why_a_hold_cannot_be_read_is_said() -> None:
 )
 def test_a_disk_that_fails_is_no_hold(why: str) -> None:
     stderr = unopened(LATCH_FILE, why) + unopened(HOLD_FILE, why)
-    look = Site(Answers(stderr=stderr), RESOLVER).look()
+    look = Site(endpoint(stderr=stderr), RESOLVER).look()
     assert (look.hold, look.hold_unknown) == (None, True)
     assert look.trouble.count(why) == 2
 
@@ -139,29 +156,20 @@ def test_a_disk_that_fails_is_no_hold(why: str) -> None:
 def test_a_hold_that_could_be_opened_and_not_read_is_a_disk_that_fails() -> None:
     """The heading is there, and nothing below it."""
     stderr = unopened(LATCH_FILE) + f"head: error reading '{HOLD_FILE}': Input/output error\n"
-    look = Site(Answers(files=f"{FILES}\n==> {HOLD_FILE} <==\n", stderr=stderr), RESOLVER).look()
+    look = Site(endpoint(files=f"{FILES}\n==> {HOLD_FILE} <==\n", stderr=stderr), RESOLVER).look()
     assert (look.hold, look.hold_unknown) == (None, True)
     assert look.trouble == f"{HOLD_FILE} cannot be read: Input/output error"
 
 
-class Refusing(Answers):
-    """Says no to the question for the notes, in this way."""
-
-    def __init__(self, status: int, stderr: str) -> None:
-        super().__init__()
-        self.asked = 0
-        self._no = Result(status, "", stderr)
-
-    def run(self, argv: Sequence[str], stdin: str = "", timeout: float = 3.0) -> Result:
-        if argv == notes_argv(RESOLVER):
-            self.asked += 1
-            return self._no
-        return super().run(argv, stdin, timeout)
+def refusal(status: int, stderr: str) -> Iterator[Said]:
+    """Say no to each question for the notes, in this way."""
+    return repeat(Result(status, "", stderr))
 
 
 def test_what_the_gate_does_not_show_counts_as_a_hold_and_is_told() -> None:
     """A list from before an upgrade; a person can still act, with --force."""
-    look = Site(Refusing(126, "anycast-gate: refused: /usr/bin/env ...\n"), RESOLVER).look()
+    shell = endpoint(notes=refusal(126, "anycast-gate: refused: /usr/bin/env ...\n"))
+    look = Site(shell, RESOLVER).look()
     assert (look.hold, look.hold_unknown) == (UNREADABLE_HOLD, False)
     remedy = "install anew what `anycast-handler gate` prints: the forced command there refuses"
     assert look.trouble.startswith(f"{remedy} `/usr/bin/env LC_ALL=C ")
@@ -175,51 +183,40 @@ def test_what_the_gate_does_not_show_counts_as_a_hold_and_is_told() -> None:
 def test_a_question_for_the_notes_that_does_not_run_is_asked_again_and_is_no_hold(
     no: tuple[int, str],
 ) -> None:
-    shell = Refusing(*no)
+    shell = endpoint(notes=refusal(*no))
     look = Site(shell, RESOLVER).look()
-    assert (look.hold, look.hold_unknown, shell.asked) == (None, True, 2)
+    assert (look.hold, look.hold_unknown) == (None, True)
+    assert len(patience_with_notes(shell)) == 2
     assert f"exit status {no[0]}" in look.trouble
 
 
-class DeafToNotes(Answers):
-    """Does not say what is in the notes so many times."""
-
-    def __init__(self, times: int, files: str = FILES) -> None:
-        super().__init__(files=files)
-        self.asked: list[float] = []
-        self._times = times
-
-    def run(self, argv: Sequence[str], stdin: str = "", timeout: float = 3.0) -> Result:
-        if argv == notes_argv(RESOLVER):
-            self.asked.append(timeout)
-            if len(self.asked) <= self._times:
-                raise OutcomeUnknownError(argv, "it did not end in time")
-        return super().run(argv, stdin, timeout)
+UNHEARD = OutcomeUnknownError(NOTES, "it did not end in time")
 
 
 def test_notes_that_are_slow_are_asked_for_once_more() -> None:
     """A person's order must not depend on a second of patience."""
     hold = Hold(1, None, "anna", "mine", announced=True)
-    shell = DeafToNotes(1, f"{FILES}\n==> {HOLD_FILE} <==\n{hold.render()}")
+    files = f"{FILES}\n==> {HOLD_FILE} <==\n{hold.render()}"
+    shell = endpoint(files=files, notes=[UNHEARD])
     look = Site(shell, RESOLVER).look()
     assert (look.hold, look.hold_unknown, look.trouble) == (hold, False, "")
-    assert shell.asked == [1.0, 3.0]
+    assert patience_with_notes(shell) == [1.0, 3.0]
 
 
 def test_notes_that_hang_cost_their_time_once() -> None:
-    shell = DeafToNotes(10)
+    shell = endpoint(notes=repeat(UNHEARD))
     site = Site(shell, RESOLVER)
     for _ in range(2):
         look = site.look()
         assert (look.hold, look.hold_unknown) == (None, True)
         assert "outcome unknown" in look.trouble
-    assert shell.asked == [1.0, 3.0, 1.0]
+    assert patience_with_notes(shell) == [1.0, 3.0, 1.0]
 
 
 def test_a_latch_that_pretends_to_be_other_files_changes_nothing() -> None:
     """What the SSH user can write must not reset the boot or the uptime."""
     evil = "x\n==> /proc/uptime <==\n0.0 0.0\n==> /proc/sys/kernel/random/boot_id <==\nforged\n"
-    look = Site(Answers(files=latched(evil)), RESOLVER).look()
+    look = Site(endpoint(files=latched(evil)), RESOLVER).look()
     assert (look.boot_id, look.uptime) == (BOOT, 350.25)
 
 
@@ -241,13 +238,13 @@ def test_a_latch_that_pretends_to_be_other_files_changes_nothing() -> None:
 )
 def test_addresses_that_cannot_be_read_are_an_error_not_an_absence(shown: str) -> None:
     with pytest.raises(CommandFailedError, match="cannot be read"):
-        Site(Answers(shown), RESOLVER).look()
+        Site(endpoint(shown), RESOLVER).look()
 
 
 @pytest.mark.parametrize("shown", ["{}", "[]"])
 def test_a_host_without_a_loopback_is_an_error(shown: str) -> None:
     with pytest.raises(CommandFailedError, match="no loopback"):
-        Site(Answers(shown), RESOLVER).look()
+        Site(endpoint(shown), RESOLVER).look()
 
 
 @pytest.mark.parametrize(
@@ -256,7 +253,7 @@ def test_a_host_without_a_loopback_is_an_error(shown: str) -> None:
 )
 def test_a_boot_or_uptime_that_cannot_be_read_is_an_error(files: str) -> None:
     with pytest.raises(CommandFailedError, match="cannot be read"):
-        Site(Answers(files=files), RESOLVER).look()
+        Site(endpoint(files=files), RESOLVER).look()
 
 
 def confirmed(*check: str) -> tuple[str, ...]:
@@ -275,19 +272,6 @@ def test_the_options_of_another_plugin_stay_behind_its_dashes() -> None:
     )
 
 
-class Patience:
-    """Notes how long each program may take."""
-
-    is_root = True
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    def run(self, argv: Sequence[str], stdin: str = "", timeout: float = 3.0) -> Result:
-        self.seconds[argv[0]] = timeout
-        return Result(0, "", "")
-
-
 @pytest.mark.parametrize(
     ("check", "seconds"),
     [
@@ -304,39 +288,38 @@ class Patience:
 def test_a_confirmation_is_bounded_by_the_deadline_of_the_check(
     check: tuple[str, ...], seconds: float
 ) -> None:
-    shell = Patience()
+    shell = FakeShell(lambda _: Result(0, "", ""))
     Site(shell, RESOLVER._replace(check=check)).confirm()
-    assert shell.seconds[check[0]] == seconds
+    (asked,) = (asked for asked in shell.asked if asked.argv[0] == check[0])
+    assert asked.timeout == seconds
 
 
-class Recording(Answers):
-    """An endpoint with ifupdown that keeps what it was asked."""
+WITH_IFUPDOWN = {
+    confirmation(RESOLVER): Result(0, "CRITICAL", ""),
+    ("/sbin/ifup", "--version"): Result(0, "ifup version 0.8.41", ""),
+    ("/bin/date", "+%s"): Result(0, "1700000000", ""),
+}
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.asked: list[str] = []
 
-    def run(self, argv: Sequence[str], stdin: str = "", timeout: float = 3.0) -> Result:
-        self.asked.append(" ".join(argv))
-        said = {"/sbin/ifup": "ifup version 0.8.41", "/bin/date": "1700000000"}
-        return Result(0, said.get(argv[0], "CRITICAL"), "")
+def lines(shell: FakeShell) -> list[str]:
+    return [" ".join(asked.argv) for asked in shell.asked]
 
 
 @pytest.mark.parametrize("flavour", ["auto", "ip"])
 def test_what_an_act_needs_next_is_asked_while_the_check_runs(flavour: str) -> None:
     """Once: what is asked later is asked anew, and a gate's list may lack what nobody asks."""
-    shell = Recording()
+    shell = FakeShell(WITH_IFUPDOWN)
     site = Site(shell, RESOLVER._replace(flavour=flavour))
     site.confirm()
     ahead = ["/bin/date +%s", *(["/sbin/ifup --version"] if flavour == "auto" else [])]
-    assert shell.asked[1:] == ahead
+    assert lines(shell)[1:] == ahead
     assert (site.flavour().name, site.clock()) == (
         "ifupdown" if flavour == "auto" else "ip",
         1_700_000_000,
     )
-    assert shell.asked[1:] == ahead
+    assert lines(shell)[1:] == ahead
     site.clock()
-    assert shell.asked[1:] == [*ahead, "/bin/date +%s"]
+    assert lines(shell)[1:] == [*ahead, "/bin/date +%s"]
 
 
 @pytest.fixture
@@ -437,50 +420,50 @@ def test_a_pipe_in_place_of_the_latch_does_not_stop_a_look(host: Namespace, site
     assert site.look().trouble == ""
 
 
-class Slow(NamespaceShell):
-    """Does not hear the end of some commands."""
+def deaf_to(program: str, host: Namespace) -> FakeShell:
+    """A shell of this host that does not hear the end of a program."""
+    shell = host.shell()
 
-    deaf_to = ""
-
-    def run(self, argv: Sequence[str], stdin: str = "", timeout: float = 3.0) -> Result:
-        result = super().run(argv, stdin, timeout)
-        if argv[0].endswith(self.deaf_to):
-            raise OutcomeUnknownError(argv, "it did not end in time")
+    def answer(asked: Asked) -> Said:
+        result = shell.run(*asked)
+        if asked.argv[0].endswith(program):
+            return OutcomeUnknownError(asked.argv, "it did not end in time")
         return result
+
+    return FakeShell(answer)
 
 
 @pytest.mark.parametrize("program", ["install", "mv"])
 def test_a_latch_that_hangs_is_said_and_raises_nothing(host: Namespace, program: str) -> None:
-    shell = Slow(host, 60.0)
-    shell.deaf_to = program
-    trouble = Site(shell, RESOLVER).write_note(LATCH_FILE, "{}")
+    trouble = Site(deaf_to(program, host), RESOLVER).write_note(LATCH_FILE, "{}")
     assert "outcome unknown" in trouble
 
 
-class Overtaken(NamespaceShell):
+def overtaken(host: Namespace) -> FakeShell:
     """Another monitoring host writes the same note between the two commands of this one, once."""
+    shell = host.shell()
+    theirs = iter(["theirs"])
 
-    overtaken = False
-
-    def run(self, argv: Sequence[str], stdin: str = "", timeout: float = 3.0) -> Result:
-        result = super().run(argv, stdin, timeout)
-        if argv[0].endswith("install") and not self.overtaken:
-            self.overtaken = True
-            self.run(argv, "theirs", timeout)
-            self.run(("/bin/mv", "-fT", argv[-1], argv[-1].removesuffix(".new")), "", timeout)
+    def answer(asked: Asked) -> Said:
+        result = shell.run(*asked)
+        if asked.argv[0].endswith("install") and (text := next(theirs, "")):
+            new = asked.argv[-1]
+            shell.run(asked.argv, text, asked.timeout)
+            shell.run(("/bin/mv", "-fT", new, new.removesuffix(".new")), "", asked.timeout)
         return result
+
+    return FakeShell(answer)
 
 
 def test_two_that_write_a_note_at_once_leave_one_that_is_whole(host: Namespace) -> None:
-    assert Site(Overtaken(host, 60.0), RESOLVER).write_note(LATCH_FILE, "ours") == ""
+    assert Site(overtaken(host), RESOLVER).write_note(LATCH_FILE, "ours") == ""
     assert host.run("cat", LATCH_FILE) == "ours"
     assert host.run("ls", "/var/lib/anycast").split() == [f"{VIP}.latch.json"]
 
 
 def test_a_confirmation_that_hangs_says_no_argument(host: Namespace) -> None:
     """One may be a secret, and the engine shows what is said to everybody."""
-    shell = Slow(host, 60.0)
-    shell.deaf_to = "true"
+    shell = deaf_to("true", host)
     vip = RESOLVER._replace(check=("/bin/true", "--header", "Authorization: Bearer abc"))
     assert confirm(Site(shell, vip)) == (State.UNKNOWN, "/bin/true: it did not end in time")
 

@@ -20,7 +20,7 @@ from anycast_handlers.flavour import (
 from anycast_handlers.fleet import Vip
 from anycast_handlers.shell import Result
 
-from tests.namespace import VIP, Namespace, write
+from tests.support.namespace import VIP, Namespace, write
 
 RESOLVER = Vip("resolver", VIP, "lo:0", ("/bin/check", "dns"), (), flavour="auto")
 WEB = Vip("web", "10.99.0.80", "lo:1", ("/bin/check", "http"), (), flavour="auto")

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -24,7 +25,8 @@ from anycast_handlers.outcome import Outcome, Request
 from anycast_handlers.shell import Result, Shell
 
 from anycast_checks.routing import DAEMONS
-from tests.namespace import VIP, Namespace, NamespaceShell, namespace, write
+from tests.support.namespace import VIP, Namespace, NamespaceShell, namespace, write
+from tests.support.shell import Asked, FakeShell
 
 SHELLS = [["dash"], ["busybox", "sh"], ["bash", "--posix"]]
 NONE: Mapping[str, str] = MappingProxyType({})
@@ -200,38 +202,12 @@ class TestForcedCommand:
         assert gate.ask("/bin/echo so") == (0, "so\n")
 
 
-class Recorder:
-    """A shell as of an account that is not root, in a namespace; keeps what it was asked for.
-
-    Args:
-        inert: whether what is to be run by sudo is not run.
-        says: exit status and output of a program, instead of its own.
-    """
-
-    is_root = False
-
-    def __init__(
-        self,
-        inner: NamespaceShell,
-        seen: set[tuple[tuple[str, ...], bool]],
-        says: dict[str, Result],
-        *,
-        inert: bool,
-    ) -> None:
-        self._inner, self._seen, self._inert, self._says = inner, seen, inert, says
-
-    def run(self, argv: Sequence[str], stdin: str = "", timeout: float = 3.0) -> Result:
-        self._seen.add((tuple(argv), bool(stdin)))
-        if argv[0] in self._says:
-            return self._says[argv[0]]
-        if argv[0] != "/usr/bin/sudo":
-            return self._inner.run(argv, stdin, timeout)
-        inert = self._inert or argv[2] == "-l"
-        return Result(0, "", "") if inert else self._inner.run(argv[2:], stdin, timeout)
-
-
 class Handler:
-    """The handler's own verbs, with an endpoint that records what they ask of it."""
+    """The handler's own verbs, as an account that is not root, and what they ask of an endpoint.
+
+    ``seen`` has each command, and whether it was fed; ``inert`` is whether what is to be run by
+    sudo is not run; ``says`` has what comes of a program instead of what it does.
+    """
 
     def __init__(self, directory: Path, host: Namespace, patch: pytest.MonkeyPatch) -> None:
         self.seen: set[tuple[tuple[str, ...], bool]] = set()
@@ -262,7 +238,18 @@ class Handler:
 
     @contextmanager
     def _open(self, *arguments: object) -> Iterator[Shell]:
-        yield Recorder(self._host.shell(), self.seen, self.says, inert=self.inert)
+        inner = self._host.shell()
+        yield FakeShell(partial(self._answer, inner), is_root=False)
+
+    def _answer(self, inner: NamespaceShell, asked: Asked) -> Result:
+        argv = asked.argv
+        self.seen.add((argv, bool(asked.stdin)))
+        if argv[0] in self.says:
+            return self.says[argv[0]]
+        if argv[0] != "/usr/bin/sudo":
+            return inner.run(*asked)
+        inert = self.inert or argv[2] == "-l"
+        return Result(0, "", "") if inert else inner.run(argv[2:], asked.stdin, asked.timeout)
 
 
 class TestClosedList:

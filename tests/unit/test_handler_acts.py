@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.handler import Monitor
-from tests.namespace import VIP, Namespace, write
+from tests.support.handler import Monitor
+from tests.support.namespace import VIP, Namespace, write
 
 LATCH = f"/var/lib/anycast/{VIP}.latch.json"
 

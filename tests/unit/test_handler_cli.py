@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.handler import PROGRAM, Monitor, place
-from tests.namespace import REMOTE, namespace
+from tests.support.handler import PROGRAM, Monitor, place
+from tests.support.namespace import REMOTE, namespace
 
 FIELDS = {
     "time",

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.handler import Monitor, place
-from tests.namespace import VIP, Namespace
+from tests.support.handler import Monitor, place
+from tests.support.namespace import VIP, Namespace
 
 LATCH = f"/var/lib/anycast/{VIP}.latch.json"
 HOLD = f"/var/lib/anycast/{VIP}.hold.json"

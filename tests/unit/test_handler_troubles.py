@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.handler import Monitor, place
-from tests.namespace import VIP, Namespace, write
+from tests.support.handler import Monitor, place
+from tests.support.namespace import VIP, Namespace, write
 
 LATCH = f"/var/lib/anycast/{VIP}.latch.json"
 WAIT_SECONDS = 30.0

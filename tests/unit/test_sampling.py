@@ -23,8 +23,9 @@ from anycast_checks import (
 )
 from anycast_checks.observation import Grade, Sample
 from anycast_checks.run import CheckRun
-from tests.unit import dns_server, test_check_ntp
-from tests.unit.peer import certificate, datagram_server, saying, stream_server
+from tests.support import dns_server
+from tests.support.peer import certificate, datagram_server, saying, stream_server
+from tests.unit import test_check_ntp
 
 PAGE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 CONNECT = """

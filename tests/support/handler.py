@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.namespace import VIP, Namespace, write
+from tests.support.namespace import VIP, Namespace, write
 
 FLEET = """
 [ssh]

@@ -18,7 +18,7 @@ from anycast_handlers.shell import Result
 
 VIP = "10.99.0.53"
 REMOTE = "192.0.2.11"  # reaches this host, but is not an address of it
-VTYSH = Path(__file__).parent / "unit/vtysh.py"
+VTYSH = Path(__file__).with_name("vtysh.py")
 
 SETUP = rf"""
 set -e
@@ -66,7 +66,7 @@ class Namespace:
         return {line.split()[3] for line in shown}
 
     def ospf(self, **situation: Any) -> None:
-        """Change what vtysh says there; see tests/unit/vtysh.py."""
+        """Change what vtysh says there; see vtysh.py."""
         self.run("sh", "-c", "cat >/run/vtysh.json", input=json.dumps(situation))
 
     def shell(self, seconds: float = 60.0) -> NamespaceShell:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.unit.conftest import Printed
+from tests.support.printed import Printed
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {"LC_ALL": "C", "PYTHONDONTWRITEBYTECODE": "1"}

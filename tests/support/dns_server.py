@@ -13,7 +13,7 @@ import dns.message
 import dns.rcode
 import dns.rrset
 
-from tests.unit.peer import bound_pair
+from tests.support.peer import bound_pair
 
 Udp = Callable[[bytes], list[bytes]]
 Tcp = Callable[[bytes], bytes]

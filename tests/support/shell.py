@@ -1,0 +1,59 @@
+"""A shell of an endpoint that exists only in a test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from anycast_handlers.errors import OutcomeUnknownError
+from anycast_handlers.shell import COMMAND_SECONDS, Answer, Query, Result
+
+
+class Asked(NamedTuple):
+    """One command as the endpoint was asked to run it."""
+
+    argv: tuple[str, ...]
+    stdin: str
+    timeout: float
+
+
+# How the command ends, or the error that is raised instead.
+Said = Result | Exception
+Table = Mapping[tuple[str, ...], Said]
+
+
+class FakeShell:
+    """Gives the answers of a test, and keeps all that it was asked in ``asked``.
+
+    Args:
+        answers: what is said to each argv, or a function that says it.
+        is_root: whether commands run as root there, so that none needs sudo.
+    """
+
+    def __init__(self, answers: Table | Callable[[Asked], Said], *, is_root: bool = True) -> None:
+        self.is_root = is_root
+        self.asked: list[Asked] = []
+        self._answers = answers
+
+    def run(self, argv: Sequence[str], stdin: str = "", timeout: float = COMMAND_SECONDS) -> Result:
+        """Give the answer to one command; a command without an answer fails the test."""
+        asked = Asked(tuple(argv), stdin, timeout)
+        self.asked.append(asked)
+        if callable(self._answers):
+            said = self._answers(asked)
+        else:
+            assert asked.argv in self._answers, f"the test has no answer to {asked.argv}"
+            said = self._answers[asked.argv]
+        if isinstance(said, Exception):
+            raise said
+        return said
+
+    def ask_all(self, queries: Sequence[Query]) -> list[Answer]:
+        """Give the answers to several commands, one after the other."""
+        return [self._ask(query) for query in queries]
+
+    def _ask(self, query: Query) -> Answer:
+        try:
+            return self.run(query.argv, timeout=query.timeout)
+        except OutcomeUnknownError as error:
+            return error

@@ -1,0 +1,220 @@
+"""The pages of the documentation say what is so: here, that they have all keys, pages and words."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from anycast_handlers.errors import ConfigurationError
+from anycast_handlers.fleet import load
+from anycast_handlers.table import Table
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).parents[2]
+FLEET_FILE = (ROOT / "docs/fleet-file.rst").read_text()
+# What the page calls a kind of value that the loader asks for.
+TYPES = {
+    str: "text",
+    int: "whole number",
+    float: "number",
+    bool: "true or false",
+    list: "list",
+    object: "",  # several kinds are accepted
+}
+NAMES = {"resolver", "ns1", "ns2", "ns3"}
+CODE = re.compile(r"^\.\. code-block:: toml\n\n((?:    .*\n|\n)+)", re.MULTILINE)
+TITLE = re.compile(r"^(.+)\n(?:-+|=+)\n", re.MULTILINE)
+
+
+class Key(NamedTuple):
+    """A key of the fleet file as the page has it."""
+
+    name: str
+    kind: str
+    default: str
+    example: dict[str, Any]
+
+
+def examples(text: str) -> list[dict[str, Any]]:
+    return [tomllib.loads(re.sub("^    ", "", block, flags=re.M)) for block in CODE.findall(text)]
+
+
+def documented() -> Iterator[Key]:
+    _, *sections = TITLE.split(FLEET_FILE)
+    for title, text in zip(sections[::2], sections[1::2], strict=True):
+        if not re.fullmatch(r"``\w+(\.\w+)+``", title):
+            continue
+        name = title.strip("`")
+        kind, default = (re.search(rf"^:{f}: (.*)", text, re.M) for f in ("Type", "Default"))
+        assert kind, f"{name} has no :Type:"
+        assert default, f"{name} has no :Default:"
+        (example,) = examples(text)
+        yield Key(name, kind[1], default[1], example)
+
+
+SMALLEST, EVERY_DEFAULT, *_ = examples(FLEET_FILE)
+KEYS = {key.name: key for key in documented()}
+
+
+def with_names(dotted: str) -> str:
+    """Write NAME where the name of a VIP or of an endpoint stands."""
+    return ".".join("NAME" if word in NAMES else word for word in dotted.split("."))
+
+
+def leaves(document: dict[str, Any], above: str = "") -> Iterator[str]:
+    """List the keys of a document, those of tables too."""
+    for key, value in document.items():
+        name = f"{above}.{key}" if above else key
+        yield with_names(name)
+        if isinstance(value, dict):
+            yield from leaves(value, name)
+
+
+def merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Put the keys of one document into another."""
+    both = dict(below)
+    for key, value in above.items():
+        old = both.get(key)
+        tables = isinstance(old, dict) and isinstance(value, dict)
+        both[key] = merged(old, value) if tables else value  # type: ignore[arg-type]
+    return both
+
+
+def toml(value: object) -> str:
+    """Write a value, a table in one line; all else is in TOML what it is in JSON."""
+    if not isinstance(value, dict):
+        return json.dumps(value)
+    return "{ " + ", ".join(f"{key} = {toml(one)}" for key, one in value.items()) + " }"
+
+
+def written(directory: Path, document: dict[str, Any]) -> str:
+    """Write a fleet file, and return its name."""
+    file = directory / "fleet.toml"
+    file.write_text("".join(f"{key} = {toml(value)}\n" for key, value in document.items()))
+    return str(file)
+
+
+@pytest.fixture
+def taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[type, object]]:
+    """Load a fleet file with tables for endpoints; note each key asked for, its kind, its default.
+
+    None is the default of a key that must be there.
+    """
+    asked: dict[str, tuple[type, object]] = {}
+    take = Table.take
+
+    def noted(self: Table, key: str, kind: type, default: object = None) -> object:
+        name = str(self.wrong(key, "")).split(": ")[1]
+        asked[with_names(name)] = kind, default
+        return take(self, key, kind, default)
+
+    monkeypatch.setattr(Table, "take", noted)
+    load(written(tmp_path, EVERY_DEFAULT))
+    return asked
+
+
+def test_every_key_of_the_fleet_file_is_documented(taken: dict[str, tuple[type, object]]) -> None:
+    assert sorted(KEYS) == sorted(taken)
+
+
+def test_documented_types_are_what_is_asked_for(taken: dict[str, tuple[type, object]]) -> None:
+    wrong = {name: KEYS[name].kind for name in KEYS if not is_called(taken[name][0], name)}
+
+    assert not wrong
+
+
+def is_called(kind: type, name: str) -> bool:
+    return KEYS[name].kind.startswith(TYPES[kind])
+
+
+def test_documented_defaults_are_the_ones_in_force(taken: dict[str, tuple[type, object]]) -> None:
+    said = {key.name: read_default(key.default) for key in KEYS.values()}
+
+    assert said == {name: default for name, (_, default) in taken.items()}
+
+
+def read_default(text: str) -> object:
+    found = re.fullmatch("``(.*)``", text)
+    if found:
+        return tomllib.loads(f"default = {found[1]}")["default"]
+    assert text == "none, the key is required"
+    return None
+
+
+def test_the_example_with_every_default_is_the_smallest_one(tmp_path: Path) -> None:
+    smallest = load(written(tmp_path, SMALLEST))
+
+    assert load(written(tmp_path, EVERY_DEFAULT)) == smallest
+    assert set(KEYS) <= set(leaves(EVERY_DEFAULT))
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_the_example_of_a_key_has_it_and_loads(name: str, tmp_path: Path) -> None:
+    example = KEYS[name].example
+
+    assert name in list(leaves(example))
+    assert load(written(tmp_path, merged(SMALLEST, example)))
+
+
+def vip(**keys: object) -> dict[str, Any]:
+    return {"vip": {"resolver": keys}}
+
+
+MISTAKES: dict[str, dict[str, Any]] = {
+    "holddown": vip(holddown=60),
+    "hold_down": vip(hold_down="60"),
+    "restore": vip(restore="never"),
+    "interface": vip(interface="eth0"),
+    "check": vip(check=["check_anycast", "dns"]),
+    "address": vip(address="2001:db8::53"),
+    "min_announcing": vip(min_announcing=0),
+    "a VIP as management address": vip(endpoints={"ns1": "10.99.0.53"}),
+    "one host twice": vip(endpoints={"ns2": "192.0.2.11"}),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES.values(), ids=MISTAKES)
+def test_what_is_said_of_a_mistake_is_documented(mistake: dict[str, Any], tmp_path: Path) -> None:
+    assert_refused_as_documented(written(tmp_path, merged(SMALLEST, mistake)))
+
+
+def test_what_is_said_of_a_missing_key_is_documented(tmp_path: Path) -> None:
+    document = merged(SMALLEST, {})
+    document["ssh"] = {key: document["ssh"][key] for key in ("identity", "known_hosts")}
+
+    assert_refused_as_documented(written(tmp_path, document))
+
+
+def assert_refused_as_documented(file: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load(file)
+    assert f"    {str(caught.value).removeprefix(f'{file}: ')}\n" in FLEET_FILE
+
+
+def test_every_page_is_in_the_index() -> None:
+    index = (ROOT / "docs/index.rst").read_text()
+    pages = {f"docs/{page.name}" for page in (ROOT / "docs").glob("*.rst")} - {"docs/index.rst"}
+
+    assert [page for page in pages if f"``{page}``" not in index] == []
+
+
+def test_words_in_italics_have_an_entry_in_the_glossary() -> None:
+    glossary = (ROOT / "docs/glossary.rst").read_text()
+    entries = {
+        word.lower()
+        for line in glossary.splitlines()
+        if line[:1] not in ("", " ", "=")
+        for word in line.split(", ")
+    }
+    used = {" ".join(word.split()).lower() for word in re.findall(r"(?<!\*)\*([^*]+)\*", glossary)}
+
+    assert [w for w in used if not {w, w.removesuffix("s"), w.removesuffix("'s")} & entries] == []

@@ -1,0 +1,142 @@
+"""The table of decisions in docs/architecture.rst says what the automation really decides."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from typing import NamedTuple
+
+from anycast_handlers.decision import (
+    Action,
+    Counted,
+    Decision,
+    Held,
+    Policy,
+    Seen,
+    State,
+    StateType,
+    decide,
+)
+
+PAGE = (Path(__file__).parents[2] / "docs/architecture.rst").read_text()
+ANY, FAILED, RECOVERED = "Whatever the state of the health service is", "CRITICAL HARD", "OK"
+WORDS = {
+    Action.NOTHING: "nothing",
+    Action.UNLATCH: "nothing",
+    Action.REFUSE: "refuses",
+    Action.WITHDRAW: "withdraws",
+    Action.RESTORE: "restores",
+}
+QUESTIONS = (Action.LOOK, Action.COUNT, Action.CONFIRM)
+HOLD_DOWN, MAX_RESTORES = 60.0, 3
+
+STATES = (
+    (State.OK, StateType.HARD),
+    (State.WARNING, StateType.HARD),
+    (State.CRITICAL, StateType.SOFT),
+    (State.CRITICAL, StateType.HARD),
+    (State.UNKNOWN, StateType.HARD),
+)
+USUAL = Policy(hold_down=HOLD_DOWN, max_restores=MAX_RESTORES)
+POLICIES = (
+    USUAL,
+    USUAL._replace(stopped=True),
+    USUAL._replace(never_withdraw=True),
+    USUAL._replace(downtime=True),
+    USUAL._replace(restore="manual"),
+    USUAL._replace(unwatched="the health service was never checked"),
+)
+# By whom and why, whether the VIP was present then, has it expired, is it unreadable.
+HOLDS = (
+    None,
+    Held("somebody", "why", True, False, False),  # noqa: FBT003 - named above
+    Held("somebody", "why", False, False, False),  # noqa: FBT003 - named above
+    Held("somebody", "why", True, True, False),  # noqa: FBT003 - named above
+    Held("somebody", "why", True, False, True),  # noqa: FBT003 - named above
+)
+COUNTS = (
+    Counted(None, floor=2, endpoints=3, trouble="there is no vtysh"),
+    Counted(1, floor=2, endpoints=3),
+    Counted(2, floor=2, endpoints=3),
+    Counted(2, floor=2, endpoints=3, spacing_left=1.0),
+)
+
+
+class Told(NamedTuple):
+    """What follows where a rule applies: what is done, and the states that are reported."""
+
+    does: frozenset[str]
+    reports: frozenset[str]
+
+
+Rules = dict[tuple[str, str], Told]
+
+
+def looks() -> Iterator[Seen]:
+    """List what may be seen of an endpoint."""
+    latches = (None, 1.0, 2 * HOLD_DOWN)
+    for present, latch, restores, held, elsewhere, unknown in product(
+        (True, False), latches, (0, MAX_RESTORES), HOLDS, ("", "eth0"), (True, False)
+    ):
+        yield Seen(present, latch, 1, restores, held, elsewhere, hold_unknown=unknown)
+
+
+def decisions() -> Iterator[tuple[str, Decision]]:
+    """List every decision there is, each with the part of the page that it belongs to."""
+    for (state, kind), policy, seen, counted, confirmed in product(
+        STATES, POLICIES, looks(), COUNTS, (None, State.OK, State.CRITICAL)
+    ):
+        decision = decide(state, kind, policy, seen, counted, confirmed)
+        if decision.action not in QUESTIONS:
+            hard = kind is StateType.HARD
+            part = {State.OK: RECOVERED, State.CRITICAL: FAILED}.get(
+                state if hard else state.UNKNOWN
+            )
+            anyway = decision.rule in ("stopped", "too-few", "not-actionable")
+            yield ANY if anyway or part is None else part, decision
+
+
+def decided() -> Rules:
+    found: dict[tuple[str, str], list[Decision]] = defaultdict(list)
+    for part, decision in decisions():
+        found[part, decision.rule].append(decision)
+    return {
+        key: Told(
+            frozenset(WORDS[one.action] for one in ones),
+            frozenset(one.severity.name for one in ones),
+        )
+        for key, ones in found.items()
+    }
+
+
+def documented() -> Rules:
+    told: Rules = {}
+    for part in (ANY, FAILED, RECOVERED):
+        for rule, does, reports in rows(part):
+            before = told.get((part, rule), Told(frozenset(), frozenset()))
+            told[part, rule] = Told(
+                before.does | set(re.findall("[a-z]+s|nothing", does)),
+                before.reports | set(re.findall("[A-Z]{2,}", reports)),
+            )
+    return told
+
+
+def rows(part: str) -> Iterator[tuple[str, str, str]]:
+    """Read a table of the page: the columns rule, does and reports."""
+    bar, text = re.split(f"\n\n{part}:\n\n(=[= ]+)\n", PAGE)[1:]
+    columns = [slice(*found.span()) for found in re.finditer("=+", bar)]
+    row: list[str] = []
+    for line in text.split(bar)[1].strip("\n").splitlines():
+        cells = [line[column].strip() for column in columns]
+        if cells[0] and row:
+            yield row[0], row[2], row[3]
+            row = []
+        row = [f"{a} {b}".strip() for a, b in zip(row or [""] * len(cells), cells, strict=True)]
+    yield row[0], row[2], row[3]
+
+
+def test_the_documented_decisions_are_the_ones_that_are_made() -> None:
+    assert documented() == decided()

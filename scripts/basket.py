@@ -7,6 +7,7 @@ only: ``scripts/basket.py`` writes it anew.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from pathlib import Path
@@ -26,7 +27,7 @@ TEMPLATE = re.compile(r'^template Service "([\w-]+)" \{\n(.*?)^\}', re.MULTILINE
 ENTRY = re.compile(r'^(\t+)"([^"]+)" = \{\n(.*?)^\1\}', re.MULTILINE | re.DOTALL)
 SETTING = re.compile(r"^\t+(\w+) = (\{\{.*?\}\}|.*?)$", re.MULTILINE | re.DOTALL)
 MACRO = re.compile(r"\$(anycast_\w+)\$")
-HEALTH = "get_service(service.host_name, service.vars.anycast_health)"
+FUNCTION = re.compile(r"^globals\.(anycast_\w+) = (function\(.*?^\})", re.MULTILINE | re.DOTALL)
 # What a variable is, where it is not one option.
 DESCRIPTIONS = {
     "anycast_check": "What the endpoint is asked: a check of check_anycast, such as dns.",
@@ -160,10 +161,21 @@ def _repeated(shared: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _value(text: str) -> Any:
     if text.startswith("{{"):
-        body = "\n".join(line.strip() for line in text[2:-2].strip().splitlines())
-        # A function of the files, which are not there.
-        return {"type": "Function", "body": body.replace("anycast_health_of(service)", HEALTH)}
+        return {"type": "Function", "body": _with_functions(text[2:-2].strip())}
     return _word(text) if text.startswith('"') else text
+
+
+def _with_functions(body: str) -> str:
+    """Put the functions of the library that a body calls before it: the Director has no files."""
+    called = {name: text for name, text in _library().items() if f"{name}(" in body}
+    whole = "\n".join([*(f"var {name} = {text}" for name, text in called.items()), body])
+    return "\n".join(line.strip() for line in whole.splitlines())
+
+
+@functools.cache
+def _library() -> dict[str, str]:
+    text = (TEMPLATES / "anycast-library.conf").read_text(encoding="utf-8")
+    return dict(FUNCTION.findall(text))
 
 
 def _word(text: str) -> str:

@@ -26,6 +26,27 @@ def test_templates_alone_are_valid_and_add_no_host(icinga: Icinga) -> None:
         assert icinga.services() == {}
 
 
+def test_an_agent_needs_the_commands_alone(icinga: Icinga) -> None:
+    """Icinga reads that file without any other, and has the commands in it."""
+    for file in (icinga.home / "templates").glob("*.conf"):
+        if file.name != "anycast-commands.conf":
+            file.unlink()
+    result = icinga.validate('object Host "ns1" { check_command = "anycast_dns" }')
+
+    assert result.returncode == 0, result.stdout
+
+
+def test_the_files_may_be_included_in_any_order(icinga: Icinga) -> None:
+    """Icinga includes those of a directory by their names, but a user may name them one by one."""
+    names = sorted((icinga.home / "templates").glob("*.conf"), reverse=True)
+    for place, file in enumerate(names):
+        file.rename(file.with_name(f"{place}.conf"))
+    result = icinga.validate(example())
+
+    assert result.returncode == 0, result.stdout
+    assert "ns1!anycast-health-resolver" in icinga.services()
+
+
 def test_example_gives_a_health_and_a_control_service_for_each_endpoint(icinga: Icinga) -> None:
     """The example is valid once it is uncommented, and makes these services."""
     result = icinga.validate(example())

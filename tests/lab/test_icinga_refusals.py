@@ -19,7 +19,9 @@ def refusal(icinga: Icinga, hosts: str) -> str:
     return next(line for line in result.stdout.splitlines() if "Error: Host 'ns1'" in line)
 
 
-@pytest.mark.parametrize("missing", ["anycast-commands.conf", "anycast-validate.conf"])
+@pytest.mark.parametrize(
+    "missing", ["anycast-commands.conf", "anycast-library.conf", "anycast-validate.conf"]
+)
 @pytest.mark.parametrize("of", ["host", "plain", "pool"])
 def test_a_file_that_was_forgotten_is_named(icinga: Icinga, missing: str, of: str) -> None:
     """And nothing else is: no check is unknown because the commands are."""

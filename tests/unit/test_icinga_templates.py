@@ -13,6 +13,7 @@ import pytest
 
 TEMPLATES = Path(__file__).parents[2] / "icinga2-templates"
 COMMANDS = (TEMPLATES / "anycast-commands.conf").read_text(encoding="utf-8")
+LIBRARY = (TEMPLATES / "anycast-library.conf").read_text(encoding="utf-8")
 TABLE = re.compile(r"^AnycastOptions\.(\w+) = \{(\}|\n.*?^\})", re.M | re.S)
 TABLES = dict(TABLE.findall(COMMANDS))
 OBJECTS = dict(re.findall(r'^object (\w+ "\w+") \{\n(.*?)^\}', COMMANDS, re.M | re.S))
@@ -76,6 +77,15 @@ def test_check_command_has_each_option_of_its_subcommand(name: str) -> None:
     assert set(arguments(f'CheckCommand "anycast_{name}"')) == expected
 
 
+@pytest.mark.parametrize("name", checks())
+def test_what_an_agent_runs_calls_no_function_of_the_library(name: str) -> None:
+    """An endpoint with Icinga's agent has anycast-commands.conf alone."""
+    text = "".join(arguments(f'CheckCommand "anycast_{name}"').values())
+
+    assert "--address" in arguments(f'CheckCommand "anycast_{name}"')
+    assert re.findall(r"\banycast_\w+\(", text) == []
+
+
 def test_each_subcommand_has_its_check_command() -> None:
     """Nothing that check_anycast can ask is missing from the templates."""
     commands = group("anycast_checks.command")
@@ -98,7 +108,7 @@ def test_handler_command_has_each_option_of_its_verb(name: str, verb: str) -> No
 @pytest.mark.parametrize("name", ['EventCommand "anycast_event"', 'CheckCommand "anycast_enforce"'])
 def test_only_names_and_enumerations_reach_the_handler(name: str) -> None:
     """No output, comment or other text of the monitored side is on the handler's command line."""
-    text = "".join(arguments(name).values())
+    text = "".join([*arguments(name).values(), LIBRARY])
     read = set(re.findall(r"\$(\S+)\$", text)) | set(re.findall(r"\.((?:last_)?\w+)", text))
 
     assert not {word for word in read if re.search("output|perfdata|comment|notes", word)}
@@ -158,6 +168,18 @@ def test_a_repeatable_option_is_repeated_and_no_other() -> None:
         assert {option for option in passed if "repeat_key = true" in passed[option]} == multiple
 
 
+@pytest.mark.parametrize(
+    ("name", "functions"),
+    [("commands", []), ("services", ["anycast_vips"]), ("example", [])],
+)
+def test_functions_stand_apart_from_what_a_user_reads(name: str, functions: list[str]) -> None:
+    """Only the function that names a forgotten file cannot stand in one that may be forgotten."""
+    text = (TEMPLATES / f"anycast-{name}.conf").read_text(encoding="utf-8")
+
+    assert re.findall(r"(\S+) = function\(", text) == [f"globals.{x}" for x in functions]
+    assert text.count("function(") == len(functions)
+
+
 def test_the_example_is_all_comments() -> None:
     """Whoever includes the whole directory gets no host of the example."""
     text = (TEMPLATES / "anycast-example.conf").read_text(encoding="utf-8")
@@ -181,6 +203,32 @@ def test_the_directors_basket_is_up_to_date() -> None:
     for command in basket["Command"].values():
         used = set(re.findall(r"\$(anycast_\w+)\$", json.dumps(command["arguments"])))
         assert used <= fields
+
+
+def bodies(part: object) -> list[str]:
+    """The functions in a part of the basket."""
+    if not isinstance(part, dict):
+        return []
+    own = [part["body"]] if part.get("type") == "Function" else []
+    return own + [body for value in part.values() for body in bodies(value)]
+
+
+def test_a_function_of_the_basket_needs_no_file() -> None:
+    """It brings what it calls; one function that it brings could not see another one."""
+    basket = json.loads((TEMPLATES / "director-basket.json").read_text())
+    of_library = {
+        body: [*re.findall(r"^var (anycast_\w+) = function", body, re.M)]
+        for body in bodies(basket)
+        if re.search(r"\banycast_\w+\(", body)
+    }
+
+    assert of_library
+    for body, brought in of_library.items():
+        *definitions, call = re.split(r"^var anycast_\w+ = ", body, flags=re.M)
+        end = call.rindex("\n}\n")
+        assert set(re.findall(r"\b(anycast_\w+)\(", call[end:])) == set(brought), body
+        for definition in [*definitions, call[:end]]:
+            assert not re.search(r"\banycast_\w+\(", definition), body
 
 
 def test_the_director_has_a_fitting_field_for_each_variable() -> None:

@@ -21,8 +21,8 @@ from anycast_handlers.outcome import Request
 from anycast_handlers.shell import Result
 
 from anycast_checks.placement import ARGV as ADDRESSES
+from tests.model.stepping import HOLD, LATCH, VTYSH, Answer, Effect, Fault, Kind, Node, Program
 from tests.support.handler import unopened
-from tests.unit.stepping import HOLD, LATCH, VTYSH, Answer, Effect, Fault, Kind, Node, Program
 
 NAMES = ("ns1", "ns2", "ns3")
 VIP = Vip(

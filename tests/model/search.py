@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from anycast_handlers import latch as notes
 
-from tests.unit import world as model
-from tests.unit.stepping import Kind
-from tests.unit.world import CHECK, EPOCH, LONG_AGO, TICK, UPTIME, Member, World
+from tests.model import world as model
+from tests.model.stepping import Kind
+from tests.model.world import CHECK, EPOCH, LONG_AGO, TICK, UPTIME, Member, World
 
 FLOOR = model.VIP.floor
 # Enough for what is quick, and then for two of the longest hold-downs.

@@ -15,8 +15,8 @@ from anycast_handlers.decision import State
 from anycast_handlers.latch import Latch
 from anycast_handlers.routing import Recount, Routing
 
-from tests.unit import world as model
-from tests.unit.search import (
+from tests.model import world as model
+from tests.model.search import (
     End,
     Hole,
     Moves,
@@ -31,8 +31,8 @@ from tests.unit.search import (
     settle,
     skip,
 )
-from tests.unit.stepping import Fault, Node, stepping
-from tests.unit.world import EPOCH, UPTIME, Member, World
+from tests.model.stepping import Fault, Node, stepping
+from tests.model.world import EPOCH, UPTIME, Member, World
 
 OK, WARNING, CRITICAL = State.OK, State.WARNING, State.CRITICAL
 Engine = tuple[str, State]
@@ -56,6 +56,12 @@ BY_PERSON = Member(announced=False, flooded=False, owner="person")
 def steps() -> Iterator[None]:
     with stepping():
         yield
+
+
+@pytest.fixture
+def times(request: pytest.FixtureRequest) -> int:
+    """How many times as much is searched where a search has no end of its own."""
+    return 10 if request.config.getoption("--all") else 1
 
 
 @pytest.fixture
@@ -201,13 +207,15 @@ def runs(world: World) -> Iterator[World]:
             yield model.start(world, 0, verb, place, None)
 
 
-def test_whatever_comes_one_after_the_other_with_a_run_killed_at_each_step(size: Size) -> None:
+def test_whatever_comes_one_after_the_other_with_a_run_killed_at_each_step(
+    size: Size, times: int
+) -> None:
     """Breadth first from a healthy fleet, in every order, until the bound is reached."""
     judge = Judge(size)
     start = settle(World())
     known, queue = {start}, [start]
     for world in queue:
-        if size.states > 50_000:
+        if size.states > 50_000 * times:
             break
         following = [settle(after) for after in between_runs(world)]
         for begun in runs(world):
@@ -293,8 +301,8 @@ class Walk:
                 self.world = model.ifup(world, place)
 
 
-def test_long_random_walks_end_where_everything_belongs(size: Size) -> None:
-    for seed in range(100):
+def test_long_random_walks_end_where_everything_belongs(size: Size, times: int) -> None:
+    for seed in range(100 * times):
         walk = Walk(seed, size)
         try:
             walk.walk(400)

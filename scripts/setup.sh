@@ -3,18 +3,25 @@
 #
 #   need_root WHY            ends the script with one line where it is not root's
 #   need_packages NAME...    installs the Debian packages that are missing, without their services
-#   make_venv DIR EXTRAS     a virtual environment with this checkout, as it is now
+#   make_venv DIR EXTRAS     a virtual environment with a copy of this checkout, as it is now
+#   make_develop DIR EXTRAS  one that runs the files of this checkout, so that an edit counts at once
 #   make_peers DIR FILE      one with what that file of requirements names
+#
+# ANYCAST_CACHE in the environment names another directory for them, for a second checkout.
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-# Where the users of the lab's hosts can read it, which a checkout in a home may not be.
 if [ "$(id -u)" = 0 ]; then
-    CACHE=/var/cache/anycast-lab
+    CACHE=/var/cache
 else
-    CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/anycast-lab
+    CACHE=${XDG_CACHE_HOME:-$HOME/.cache}
 fi
+CACHE=$(realpath -m "${ANYCAST_CACHE:-$CACHE/anycast-lab}")
+# The lab runs a copy, because its hosts' users may not be able to read a checkout in a home.
 # shellcheck disable=SC2034
 VENV=$CACHE/venv
+# The tests and lint run the checkout itself.
+# shellcheck disable=SC2034
+DEVELOP=$CACHE/develop
 # shellcheck disable=SC2034
 LAB_PACKAGES=(
     frr ifupdown unbound openssh-server openssh-client sudo
@@ -99,6 +106,26 @@ _disable_units() {
 }
 
 make_venv() (
+    _open_venv "$@"
+    sources=$(cd "$copy" && find . -type f -print0 | LC_ALL=C sort -z | xargs -0 cat | _digest)
+    # What was made with extras has all that is needed without.
+    [ -n "$extras" ] || for noted in "$dir"/.anycast-needs-*; do
+        _noted "${noted##*/.anycast-}" "$needs" && extras=${noted##*needs-}
+    done
+    _noted "needs-$extras" "$needs" && _noted sources "$sources" && return
+    _install_needs
+    "${pip[@]}" --no-deps --force-reinstall "$copy"
+    echo "$sources" >"$dir/.anycast-sources"
+)
+
+make_develop() (
+    _open_venv "$@"
+    _install_needs
+    _link_checkout "$dir"
+)
+
+# Called in a subshell: sets dir, extras, copy (of the checkout), needs (their digest) and pip.
+_open_venv() {
     set -euo pipefail
     dir=$1 extras=${2:-}
     unset PYTHONPATH PYTHONHOME
@@ -124,20 +151,26 @@ make_venv() (
         "$dir/bin/pip" install -q 'setuptools >= 68' wheel
     fi
     needs=$(_digest "$copy"/setup.cfg "$copy"/pyproject.toml)
-    sources=$(cd "$copy" && find . -type f -print0 | LC_ALL=C sort -z | xargs -0 cat | _digest)
-    # What was made with extras has all that is needed without.
-    [ -n "$extras" ] || for noted in "$dir"/.anycast-needs-*; do
-        _noted "${noted##*/.anycast-}" "$needs" && extras=${noted##*needs-}
-    done
-    _noted "needs-$extras" "$needs" && _noted sources "$sources" && return
     pip=("$dir/bin/pip" install -q --no-build-isolation)
-    if ! _noted "needs-$extras" "$needs"; then
-        "${pip[@]}" "$copy${extras:+[$extras]}"
-        echo "$needs" >"$dir/.anycast-needs-$extras"
-    fi
-    "${pip[@]}" --no-deps --force-reinstall "$copy"
-    echo "$sources" >"$dir/.anycast-sources"
-)
+}
+
+_install_needs() {
+    _noted "needs-$extras" "$needs" && return
+    "${pip[@]}" "$copy${extras:+[$extras]}"
+    echo "$needs" >"$dir/.anycast-needs-$extras"
+}
+
+# The links are not in site-packages: pip writes and deletes there, through a link too.
+_link_checkout() {
+    local links=$1/checkout site
+    site=$("$1/bin/python3" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+    mkdir -p "$links"
+    ln -sfn "$ROOT/anycast_checks" "$links/anycast_checks"
+    ln -sfn "$ROOT/handlers" "$links/anycast_handlers"
+    # Written once, since a test that runs meanwhile reads it.
+    [ -s "$site/anycast-checkout.pth" ] || echo "$links" >"$site/anycast-checkout.pth"
+    rm -rf "$site/anycast_checks" "$site/anycast_handlers"
+}
 
 make_peers() (
     umask 022

@@ -46,9 +46,10 @@ def lab_is_possible() -> None:
 
 @pytest.fixture(scope="session")
 def venv(lab_is_possible: None) -> Path:
-    """A virtual environment with this checkout as it is now, readable by the lab's users."""
+    """A virtual environment with a copy of this checkout, readable by the lab's users."""
+    make = '. "$0"; dir=${ANYCAST_LAB_VENV:-$VENV}; make_venv "$dir" "" >&2; echo "$dir"'
     made = subprocess.run(
-        ["bash", "-euc", '. "$0"; make_venv "$1" "" >&2; echo "$1"', str(SETUP), _place()],
+        ["bash", "-euc", make, str(SETUP)],
         capture_output=True,
         text=True,
         check=False,
@@ -62,10 +63,6 @@ def lab(venv: Path) -> Iterator[Lab]:
     """One lab for all tests of a module."""
     with Lab(venv=venv) as lab:
         yield lab
-
-
-def _place() -> str:
-    return os.environ.get("ANYCAST_LAB_VENV", "/var/cache/anycast-lab/venv")
 
 
 @pytest.fixture

@@ -7,10 +7,11 @@ from contextlib import ExitStack
 
 from anycast_checks.routing import DAEMONS
 
-from .by_hand import decide_drill, decide_restore, decide_withdraw
 from .confirm import confirm
 from .deadline import RUN_SECONDS, Deadline
-from .decision import Action, Counted, Decision, Policy, Seen, State, decide
+from .decision.automation import decide
+from .decision.facts import Action, Counted, Decision, Policy, Seen, State
+from .decision.person import decide_drill, decide_restore, decide_withdraw
 from .endpoint import Site, Step
 from .errors import HandlerError, TooLateError, UncountableError
 from .flavour import Flavour

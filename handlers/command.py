@@ -12,7 +12,7 @@ import click
 from anycast_checks import __version__
 from anycast_checks.line import clean
 
-from .decision import State, StateType
+from .decision.facts import State, StateType
 from .fleet import Endpoint, Fleet, load
 from .outcome import Outcome, Request
 

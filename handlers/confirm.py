@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from anycast_checks.line import clean
 
-from .decision import State
+from .decision.facts import State
 from .endpoint import Site
 from .errors import OutcomeUnknownError
 from .shell import Result

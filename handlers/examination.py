@@ -12,7 +12,7 @@ from typing import TypeVar
 from anycast_checks.routing.daemon import RoutingDaemon
 
 from .confirm import confirm
-from .decision import State
+from .decision.facts import State
 from .endpoint import confirmation
 from .errors import GateRefusedError, HandlerError, UnreachableError
 from .examination_routing import ROUTING_EXAMINATIONS, see_routing

@@ -9,7 +9,7 @@ import click
 from anycast_checks.line import clean
 
 from .deadline import RUN_SECONDS, Deadline
-from .decision import Action, Decision, State
+from .decision.facts import Action, Decision, State
 from .each import Turns, at_once
 from .endpoint import Site
 from .errors import HandlerError

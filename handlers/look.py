@@ -8,7 +8,7 @@ from anycast_checks import placement
 from anycast_checks.placement import Addresses
 
 from . import latch as notes
-from .decision import Held, Seen
+from .decision.facts import Held, Seen
 from .errors import CommandFailedError, GateRefusedError, OutcomeUnknownError
 from .flavour import Argv
 from .fleet import Vip

@@ -6,7 +6,8 @@ import os
 
 from . import log
 from .deadline import RUN_SECONDS, Deadline
-from .decision import Action, Policy, decide
+from .decision.automation import decide
+from .decision.facts import Action, Policy
 from .errors import ConfigurationError, HandlerError
 from .fleet import Fleet
 from .outcome import Outcome, Request

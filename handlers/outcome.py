@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from anycast_checks.line import clean
 
-from .decision import Action, Counted, Decision, State, StateType
+from .decision.facts import Action, Counted, Decision, State, StateType
 from .errors import DONE, REFUSED, TRIED_AND_FAILED, HandlerError
 from .fleet import Endpoint, Vip
 

@@ -10,7 +10,7 @@ import click
 from anycast_checks.line import clean
 
 from .command import acting_options, engine_options, engine_request, place
-from .decision import State, StateType
+from .decision.facts import State, StateType
 from .errors import ConfigurationError
 from .fleet import Fleet
 from .operation import operate

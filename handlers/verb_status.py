@@ -17,13 +17,7 @@ from .count import see_routing
 from .deadline import Deadline
 from .each import Turns, at_once
 from .endpoint import Site
-from .errors import (
-    DONE,
-    TRIED_AND_FAILED,
-    ConfigurationError,
-    HandlerError,
-    UncountableError,
-)
+from .errors import DONE, TRIED_AND_FAILED, ConfigurationError, HandlerError, UncountableError
 from .fleet import Endpoint, Fleet, Vip, load
 from .look import Look
 from .outcome import age

@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable, Iterator
 
 import pytest
-from anycast_handlers.decision import State
+from anycast_handlers.decision.facts import State
 from anycast_handlers.latch import Latch
 from anycast_handlers.routing import Recount, Routing
 

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from anycast_handlers import latch as notes
-from anycast_handlers.decision import Policy, State, StateType
+from anycast_handlers.decision.facts import Policy, State, StateType
 from anycast_handlers.endpoint import CLOCK, _write, confirmation
 from anycast_handlers.flavour import IFDOWN, IFUP, IP, VERSION
 from anycast_handlers.fleet import Endpoint, Vip

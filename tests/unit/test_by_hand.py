@@ -5,17 +5,9 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from anycast_handlers.by_hand import decide_drill, decide_restore, decide_withdraw
-from anycast_handlers.decision import (
-    Action,
-    Counted,
-    Held,
-    Policy,
-    Seen,
-    State,
-    StateType,
-    decide,
-)
+from anycast_handlers.decision.automation import decide
+from anycast_handlers.decision.facts import Action, Counted, Held, Policy, Seen, State, StateType
+from anycast_handlers.decision.person import decide_drill, decide_restore, decide_withdraw
 
 OK, CRITICAL = State.OK, State.CRITICAL
 ANNOUNCED, NONE = Seen(announced=True), Policy()

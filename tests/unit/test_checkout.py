@@ -9,8 +9,7 @@ import venv
 from pathlib import Path
 
 import pytest
-
-from tests.handler import PROGRAM
+from tests.support.handler import PROGRAM
 
 ROOT = Path(__file__).parents[2]
 SETUP = ROOT / "scripts" / "setup.sh"
@@ -21,7 +20,7 @@ CONSOLE_SCRIPTS = {
 }
 # What PYTHONVERBOSE says of each module: the file that it was compiled from, now or earlier.
 LOADED = re.compile(
-    rf"^# (?:.* matches |code object from '?)(.*/(?:{'|'.join(PACKAGES)})/(?:\w+/)*\w+\.py)'?$",
+    rf"^# (?:.* matches |code object from '?)(.*/(?:{'|'.join(PACKAGES)}|handlers)/(?:\w+/)*\w+\.py)'?$",
     re.M,
 )
 

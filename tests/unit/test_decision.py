@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
-from anycast_handlers.decision import (
+from anycast_handlers.decision.automation import decide, hold_down
+from anycast_handlers.decision.facts import (
     Action,
     Counted,
     Decision,
@@ -16,8 +17,6 @@ from anycast_handlers.decision import (
     Seen,
     State,
     StateType,
-    decide,
-    hold_down,
 )
 
 OK, WARNING, CRITICAL, UNKNOWN = State.OK, State.WARNING, State.CRITICAL, State.UNKNOWN

@@ -9,7 +9,8 @@ from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
-from anycast_handlers.decision import (
+from anycast_handlers.decision.automation import decide
+from anycast_handlers.decision.facts import (
     Action,
     Counted,
     Decision,
@@ -18,7 +19,6 @@ from anycast_handlers.decision import (
     Seen,
     State,
     StateType,
-    decide,
 )
 
 PAGE = (Path(__file__).parents[2] / "docs/architecture.rst").read_text()

@@ -8,7 +8,7 @@ from itertools import repeat
 
 import pytest
 from anycast_handlers.confirm import confirm
-from anycast_handlers.decision import State
+from anycast_handlers.decision.facts import State
 from anycast_handlers.endpoint import Site, confirmation
 from anycast_handlers.errors import CommandFailedError, OutcomeUnknownError
 from anycast_handlers.fleet import Vip

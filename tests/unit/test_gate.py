@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
-from anycast_handlers.decision import State, StateType
+from anycast_handlers.decision.facts import State, StateType
 from anycast_handlers.endpoint import Site
 from anycast_handlers.errors import ConfigurationError
 from anycast_handlers.examination import examine

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .decision import HOLD_UNKNOWN, Action, Counted, Decision, Policy, Seen, State, find_guard
+from .facts import Action, Counted, Decision, Policy, Seen, State
+from .guards import HOLD_UNKNOWN, find_guard
 
 
 def decide_withdraw(

@@ -1,125 +1,16 @@
-"""What to do about one VIP on one endpoint: a pure function from what is known to one decision.
+"""What the automation does about one VIP on one endpoint: a pure function to one decision.
 
 The rules stand in the order of the table in the documentation; the first that matches wins.
 """
 
 from __future__ import annotations
 
-from enum import Enum
-from typing import NamedTuple
+from .facts import Action, Counted, Decision, Policy, Seen, State, StateType
+from .guards import HOLD_UNKNOWN, find_guard
 
 LATCH_SETTLED = 60.0
 LONGEST_HOLD_DOWN = 3600.0
-HOLD_UNKNOWN = "cannot tell whether it is held"
 NOT_OURS = "not withdrawn by the automation: restore by hand"
-
-
-class State(Enum):
-    """A plugin state; the value is its exit code."""
-
-    OK = 0
-    WARNING = 1
-    CRITICAL = 2
-    UNKNOWN = 3
-
-
-class StateType(Enum):
-    """Whether the engine is still counting attempts."""
-
-    SOFT = "SOFT"
-    HARD = "HARD"
-
-
-class Action(Enum):
-    """What follows. LOOK, COUNT and CONFIRM ask for something that is not known yet."""
-
-    NOTHING = "nothing"
-    REFUSE = "refuse"
-    WITHDRAW = "withdraw"
-    RESTORE = "restore"
-    UNLATCH = "unlatch"
-    HOLD = "hold"
-    RELEASE = "release"
-    LOOK = "look"
-    COUNT = "count"
-    CONFIRM = "confirm"
-
-
-class Held(NamedTuple):
-    """A hold that is on the endpoint; ``announced`` is what the VIP was when it was placed.
-
-    ``unreadable`` is what may be none, but has to be taken for one.
-    """
-
-    by: str = ""
-    reason: str = ""
-    announced: bool = True
-    expired: bool = False
-    unreadable: bool = False
-
-    def __str__(self) -> str:
-        """Say who and why."""
-        return f"held by {self.by}" + (f" ({self.reason})" if self.reason else "")
-
-
-class Seen(NamedTuple):
-    """What a look at the endpoint showed; counts are of the last day, ages in seconds.
-
-    ``latch_age`` is None where no latch of this boot is on, ``held`` where there is no hold.
-    ``elsewhere`` names other interfaces that carry the VIP. ``hold_unknown`` is where it cannot be
-    told whether there is a hold.
-    """
-
-    announced: bool
-    latch_age: float | None = None
-    withdrawals: int = 0
-    restores: int = 0
-    held: Held | None = None
-    elsewhere: str = ""
-    hold_unknown: bool = False
-
-    @property
-    def may_be_held(self) -> bool:
-        """Whether there is a hold, for all that is known."""
-        return self.held is not None or self.hold_unknown
-
-
-class Counted(NamedTuple):
-    """How many *other* endpoints announce the VIP, of how many endpoints there are in all.
-
-    ``others`` is None where it cannot be told, and ``trouble`` says why; ``spacing_left`` are the
-    seconds in which nothing more of this VIP may be withdrawn by the automation.
-    """
-
-    others: int | None
-    floor: int
-    endpoints: int
-    trouble: str = ""
-    spacing_left: float = 0.0
-
-
-class Policy(NamedTuple):
-    """What the fleet file, the stop file and the engine say.
-
-    ``unwatched`` says why the engine's state of the service is none of now.
-    """
-
-    stopped: bool = False
-    never_withdraw: bool = False
-    downtime: bool = False
-    restore: str = "auto"
-    hold_down: float = 60.0
-    max_restores: int = 3
-    unwatched: str = ""
-
-
-class Decision(NamedTuple):
-    """One action, the rule that asked for it, its reason in words, and `enforce`'s state."""
-
-    action: Action
-    rule: str
-    reason: str
-    severity: State
 
 
 def decide(
@@ -222,28 +113,6 @@ def _decide_failed(
         why = f"not confirmed: the endpoint's own check says {confirmed.name}"
         return Decision(Action.REFUSE, "not-confirmed", why, State.WARNING)
     return Decision(Action.WITHDRAW, "withdraw", "failed, and confirmed", State.WARNING)
-
-
-def find_guard(policy: Policy, seen: Seen, counted: Counted | None) -> Decision | None:
-    """Find the guard that forbids to withdraw an announced endpoint, or that has to be asked."""
-
-    def refuse(rule: str, why: str) -> Decision:
-        return Decision(Action.REFUSE, rule, f"refused: {why}", State.CRITICAL)
-
-    held = seen.held
-    # Who held a withdrawn endpoint wanted it out: what has announced it since is not protected.
-    if held and held.announced and not held.expired:
-        return refuse("held", str(held))
-    if policy.never_withdraw:
-        return refuse("never-withdraw", "never_withdraw is set for this endpoint")
-    if counted is None:
-        return Decision(Action.COUNT, "count", "the others have to be counted", State.UNKNOWN)
-    if counted.others is None:
-        return refuse("cannot-count", f"cannot count who else announces it: {counted.trouble}")
-    if counted.others < counted.floor:
-        left = f"{counted.others} of {counted.endpoints} would announce it"
-        return refuse("floor", f"{left} and the floor is {counted.floor}")
-    return None
 
 
 def _decide_recovered(

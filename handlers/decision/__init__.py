@@ -1,0 +1,1 @@
+"""Pure: the facts, the guards, what the automation does and what a person may do."""

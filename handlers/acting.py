@@ -15,7 +15,7 @@ from .decision.person import decide_drill, decide_restore, decide_withdraw
 from .endpoint import Site, Step
 from .errors import HandlerError, TooLateError, UncountableError
 from .flavour import Flavour
-from .fleet import Fleet
+from .fleet.values import Fleet
 from .lock import Lock, lock
 from .look import Look
 from .notebook import Notebook

@@ -13,7 +13,8 @@ from anycast_checks import __version__
 from anycast_checks.line import clean
 
 from .decision.facts import State, StateType
-from .fleet import Endpoint, Fleet, load
+from .fleet.file import load
+from .fleet.values import Endpoint, Fleet
 from .outcome import Outcome, Request
 
 Function = TypeVar("Function", bound=Callable[..., Any])

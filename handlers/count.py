@@ -13,7 +13,7 @@ from .deadline import Deadline
 from .each import at_once
 from .endpoint import Site
 from .errors import HandlerError, UncountableError
-from .fleet import Endpoint, Fleet, Vip
+from .fleet.values import Endpoint, Fleet, Vip
 from .shell import COMMAND_SECONDS, Shell, open_shell
 
 

@@ -10,7 +10,7 @@ from anycast_checks.placement import ARGV as ADDRESSES
 
 from .errors import CommandFailedError, HandlerError, OutcomeUnknownError, UnreachableError
 from .flavour import IFDOWN, IFUP, Argv, Flavour, choose, first_questions
-from .fleet import Vip
+from .fleet.values import Vip
 from .look import BOOT, Look, is_announced, notes_argv, read, tells_of_notes
 from .shell import COMMAND_SECONDS, Answer, Query, Result, Shell, ask_all
 

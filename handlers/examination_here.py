@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 
 from .finding import Finding
-from .fleet import Fleet
+from .fleet.values import Fleet
 from .outcome import user
 
 IS_WRITABLE = ("/usr/bin/test", "-w")

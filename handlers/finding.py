@@ -11,7 +11,7 @@ from anycast_checks.routing.daemon import RoutingState
 
 from .endpoint import Site
 from .flavour import Flavour
-from .fleet import Endpoint, Vip
+from .fleet.values import Endpoint, Vip
 from .look import Look
 
 

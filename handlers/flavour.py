@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .errors import UnsupportedActivatorError
-from .fleet import Vip
+from .fleet.values import Vip
 from .shell import Result
 
 Argv = tuple[str, ...]

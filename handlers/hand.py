@@ -13,7 +13,7 @@ from .decision.facts import Action, Decision, State
 from .each import Turns, at_once
 from .endpoint import Site
 from .errors import HandlerError
-from .fleet import Endpoint, Fleet
+from .fleet.values import Endpoint, Fleet
 from .operation import record
 from .outcome import Outcome, Request
 from .shell import open_shell

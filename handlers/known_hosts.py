@@ -11,7 +11,7 @@ import hmac
 import re
 
 from .errors import ConfigurationError
-from .fleet import Endpoint
+from .fleet.values import Endpoint
 
 HASHED, SALT = "|1|", 20
 

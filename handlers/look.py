@@ -11,7 +11,7 @@ from . import latch as notes
 from .decision.facts import Held, Seen
 from .errors import CommandFailedError, GateRefusedError, OutcomeUnknownError
 from .flavour import Argv
-from .fleet import Vip
+from .fleet.values import Vip
 from .gate.refusal import is_refused
 from .latch import Hold, Latch
 from .shell import Answer, Result

@@ -9,7 +9,7 @@ from .deadline import RUN_SECONDS, Deadline
 from .decision.automation import decide
 from .decision.facts import Action, Policy
 from .errors import ConfigurationError, HandlerError
-from .fleet import Fleet
+from .fleet.values import Fleet
 from .outcome import Outcome, Request
 
 

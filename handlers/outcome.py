@@ -13,7 +13,7 @@ from anycast_checks.line import clean
 
 from .decision.facts import Action, Counted, Decision, State, StateType
 from .errors import DONE, REFUSED, TRIED_AND_FAILED, HandlerError
-from .fleet import Endpoint, Vip
+from .fleet.values import Endpoint, Vip
 
 if TYPE_CHECKING:
     from .endpoint import Step

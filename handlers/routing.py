@@ -11,7 +11,7 @@ from anycast_checks.routing.daemon import RoutingDaemon
 from .count import Announced, count_announcers, count_others, see_routing
 from .deadline import RUN_SECONDS, Deadline
 from .errors import HandlerError
-from .fleet import Endpoint, Fleet, Vip
+from .fleet.values import Endpoint, Fleet, Vip
 from .shell import COMMAND_SECONDS, Shell, open_shell
 
 WITHDRAWN_SECONDS = 2.0

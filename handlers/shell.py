@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from .deadline import Deadline
 from .errors import OutcomeUnknownError, UnreachableError
-from .fleet import Endpoint, Ssh
+from .fleet.values import Endpoint, Ssh
 
 if TYPE_CHECKING:
     from .each import Turns

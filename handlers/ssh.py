@@ -22,7 +22,7 @@ from anycast_checks.imports import lean
 from .channel import receive, send
 from .deadline import Deadline
 from .errors import ConfigurationError, OutcomeUnknownError, RejectedError, UnreachableError
-from .fleet import Endpoint, Ssh
+from .fleet.values import Endpoint, Ssh
 from .known_hosts import lines_about, name_of
 from .prompt_socket import PromptSocket
 from .shell import COMMAND_SECONDS, Answer, Query, Result

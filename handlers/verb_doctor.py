@@ -18,7 +18,8 @@ from .examination import examine
 from .examination_here import examine_here
 from .examination_routing import compare
 from .finding import Examined, Finding, Subject
-from .fleet import Endpoint, Fleet, Vip, load
+from .fleet.file import load
+from .fleet.values import Endpoint, Fleet, Vip
 from .gate.refusal import GatedShell
 from .shell import open_shell
 

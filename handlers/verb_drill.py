@@ -8,7 +8,7 @@ from anycast_checks.line import clean
 
 from .command import place
 from .errors import DONE
-from .fleet import load
+from .fleet.file import load
 from .operation import operate
 from .outcome import Outcome, Request
 

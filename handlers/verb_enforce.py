@@ -12,7 +12,7 @@ from anycast_checks.line import clean
 from .command import acting_options, engine_options, engine_request, place
 from .decision.facts import State, StateType
 from .errors import ConfigurationError
-from .fleet import Fleet
+from .fleet.values import Fleet
 from .operation import operate
 from .outcome import Request, age
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from .errors import DONE
-from .fleet import load
+from .fleet.file import load
 from .gate import files
 
 PARTS = ("gate", "allow", "sudoers", "authorized-keys")

@@ -11,7 +11,7 @@ import click
 from anycast_checks.line import clean
 
 from .errors import DONE, ConfigurationError
-from .fleet import load
+from .fleet.file import load
 
 ROUTINE = ("nothing", "unlatch")
 

@@ -18,7 +18,8 @@ from .deadline import Deadline
 from .each import Turns, at_once
 from .endpoint import Site
 from .errors import DONE, TRIED_AND_FAILED, ConfigurationError, HandlerError, UncountableError
-from .fleet import Endpoint, Fleet, Vip, load
+from .fleet.file import load
+from .fleet.values import Endpoint, Fleet, Vip
 from .look import Look
 from .outcome import age
 from .shell import open_shell

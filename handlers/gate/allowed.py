@@ -25,7 +25,7 @@ from ..examination import EXAMINATIONS
 from ..examination_routing import weaknesses
 from ..finding import Subject
 from ..flavour import BY_PROGRAM, Argv, Flavour
-from ..fleet import Vip
+from ..fleet.values import Vip
 from ..latch import hold_path, latch_path
 from ..look import BOOT, BOOT_ID, UPTIME
 from ..shell import COMMAND_SECONDS, Result

@@ -8,7 +8,7 @@ from importlib.resources import files
 
 from ..endpoint import check_of
 from ..errors import ConfigurationError
-from ..fleet import Ssh, Vip
+from ..fleet.values import Ssh, Vip
 from .allowed import Command, commands
 
 GATE = "/usr/local/sbin/anycast-gate"

@@ -17,7 +17,7 @@ import pytest
 from anycast_handlers import acting, count, deadline, endpoint, latch, notebook, outcome, routing
 from anycast_handlers.decision.facts import Policy
 from anycast_handlers.errors import HandlerError, OutcomeUnknownError, UnreachableError
-from anycast_handlers.fleet import Endpoint, Fleet, Paths, Ssh, Vip
+from anycast_handlers.fleet.values import Endpoint, Fleet, Paths, Ssh, Vip
 from anycast_handlers.outcome import Outcome, Request
 from anycast_handlers.shell import Result
 

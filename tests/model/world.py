@@ -14,7 +14,7 @@ from anycast_handlers import latch as notes
 from anycast_handlers.decision.facts import Policy, State, StateType
 from anycast_handlers.endpoint import CLOCK, _write, confirmation
 from anycast_handlers.flavour import IFDOWN, IFUP, IP, VERSION
-from anycast_handlers.fleet import Endpoint, Vip
+from anycast_handlers.fleet.values import Endpoint, Vip
 from anycast_handlers.latch import Hold
 from anycast_handlers.look import BOOT, notes_argv
 from anycast_handlers.outcome import Request

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from anycast_handlers.deadline import Deadline
-from anycast_handlers.fleet import Endpoint, Ssh
+from anycast_handlers.fleet.values import Endpoint, Ssh
 from anycast_handlers.ssh import SshShell
 
 CONFIG = """

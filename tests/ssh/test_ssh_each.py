@@ -10,7 +10,7 @@ import pytest
 from anycast_handlers.deadline import Deadline
 from anycast_handlers.each import AT_WORK, Turns, at_once
 from anycast_handlers.errors import OutcomeUnknownError, RejectedError, UnreachableError
-from anycast_handlers.fleet import Endpoint, Ssh
+from anycast_handlers.fleet.values import Endpoint, Ssh
 from anycast_handlers.shell import Query, ask_all
 from anycast_handlers.shell import _Connection as ReconnectingShell
 from anycast_handlers.ssh import SshShell

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from anycast_handlers.deadline import Deadline
 from anycast_handlers.errors import HandlerError, OutcomeUnknownError, UnreachableError
-from anycast_handlers.fleet import Endpoint, Ssh
+from anycast_handlers.fleet.values import Endpoint, Ssh
 from anycast_handlers.shell import COMMAND_SECONDS
 from anycast_handlers.ssh import SshShell
 

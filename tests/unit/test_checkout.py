@@ -9,6 +9,7 @@ import venv
 from pathlib import Path
 
 import pytest
+
 from tests.support.handler import PROGRAM
 
 ROOT = Path(__file__).parents[2]

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import pytest
 from anycast_handlers.errors import ConfigurationError
-from anycast_handlers.fleet import load
-from anycast_handlers.table import Table
+from anycast_handlers.fleet.file import load
+from anycast_handlers.fleet.table import Table
 
 if sys.version_info >= (3, 11):
     import tomllib

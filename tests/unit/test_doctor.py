@@ -16,7 +16,7 @@ from anycast_handlers.examination_here import examine_here
 from anycast_handlers.examination_routing import compare
 from anycast_handlers.finding import Examined, Finding, Subject
 from anycast_handlers.flavour import VERSION
-from anycast_handlers.fleet import Endpoint, Fleet, Paths, Ssh, Vip
+from anycast_handlers.fleet.values import Endpoint, Fleet, Paths, Ssh, Vip
 from anycast_handlers.gate import files
 from anycast_handlers.gate.refusal import GatedShell
 from anycast_handlers.look import BOOT, notes_argv

@@ -11,7 +11,7 @@ from anycast_handlers.confirm import confirm
 from anycast_handlers.decision.facts import State
 from anycast_handlers.endpoint import Site, confirmation
 from anycast_handlers.errors import CommandFailedError, OutcomeUnknownError
-from anycast_handlers.fleet import Vip
+from anycast_handlers.fleet.values import Vip
 from anycast_handlers.latch import UNREADABLE_HOLD, Hold, Latch
 from anycast_handlers.look import notes_argv
 from anycast_handlers.shell import Result

@@ -17,7 +17,7 @@ from anycast_handlers.flavour import (
     Flavour,
     choose,
 )
-from anycast_handlers.fleet import Vip
+from anycast_handlers.fleet.values import Vip
 from anycast_handlers.shell import Result
 
 from tests.support.namespace import VIP, Namespace, write

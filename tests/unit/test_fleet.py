@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from anycast_handlers.errors import ConfigurationError
-from anycast_handlers.fleet import Endpoint, Paths, load
+from anycast_handlers.fleet.file import load
+from anycast_handlers.fleet.values import Endpoint, Paths
 
 EXAMPLE = """
 [ssh]

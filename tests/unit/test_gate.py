@@ -17,7 +17,8 @@ from anycast_handlers.endpoint import Site
 from anycast_handlers.errors import ConfigurationError
 from anycast_handlers.examination import examine
 from anycast_handlers.finding import Subject
-from anycast_handlers.fleet import FLAVOURS, Endpoint, Fleet, Paths, Ssh, Vip
+from anycast_handlers.fleet.file import FLAVOURS
+from anycast_handlers.fleet.values import Endpoint, Fleet, Paths, Ssh, Vip
 from anycast_handlers.gate import files
 from anycast_handlers.gate.allowed import Command, commands, flavours
 from anycast_handlers.operation import operate

@@ -244,7 +244,7 @@ def test_soft_warning_and_unknown_open_no_connection_and_import_no_paramiko(
     assert "nothing to act on" in output
     events = (monitor.directory / "witness").read_text().splitlines()
     assert [line for line in events if not line.startswith("modules")] == []
-    assert "anycast_handlers.fleet" in events[-1]
+    assert "anycast_handlers.fleet.values" in events[-1]
     assert "paramiko" not in events[-1]
     with pytest.raises(BlockingIOError):
         server.accept()

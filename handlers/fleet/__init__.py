@@ -1,0 +1,1 @@
+"""The fleet file, and what it says as frozen values."""

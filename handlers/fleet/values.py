@@ -1,0 +1,108 @@
+"""The fleet as frozen values: VIPs, endpoints, policy, and how to log in."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from anycast_checks.placement import Placement, place
+
+from ..errors import ConfigurationError
+
+
+class Ssh(NamedTuple):
+    """How to log in to the endpoints."""
+
+    user: str
+    identity: str
+    known_hosts: str
+
+
+class Endpoint(NamedTuple):
+    """A host that carries a VIP; ``address`` is its management address."""
+
+    name: str
+    address: str
+    port: int = 22
+    never_withdraw: bool = False
+
+
+class Vip(NamedTuple):
+    """An anycast address, its endpoints and its policy; times are seconds."""
+
+    name: str
+    address: str
+    interface: str
+    check: tuple[str, ...]
+    endpoints: tuple[Endpoint, ...]
+    restore: str = "auto"
+    hold_down: float = 60.0
+    max_restores: int = 3
+    flavour: str = "auto"
+    min_announcing: str = "50%"
+    count_by: str = "ospf"
+    spacing: float = 5.0
+
+    @property
+    def placement(self) -> Placement:
+        """Say where the VIP lives on its endpoints."""
+        return place(self.address, self.interface)
+
+    @property
+    def floor(self) -> int:
+        """Give how many endpoints must keep announcing, at least one."""
+        number = int(self.min_announcing.removesuffix("%"))
+        if self.min_announcing.endswith("%"):
+            number = len(self.endpoints) * number // 100
+        return max(1, number)
+
+    def endpoint(self, name: str) -> Endpoint | None:
+        """Find the endpoint of that name."""
+        return next((e for e in self.endpoints if e.name == name), None)
+
+
+class Paths(NamedTuple):
+    """Where the handler keeps its locks and its log, and the file that stops it."""
+
+    state: str = "/var/lib/anycast-handler"
+    log: str = "/var/log/anycast-handler/decisions.jsonl"
+    stop: str = "/etc/anycast/stop"
+
+
+class Fleet(NamedTuple):
+    """The whole fleet file."""
+
+    file: str
+    ssh: Ssh
+    vips: tuple[Vip, ...]
+    paths: Paths
+
+    def find(self, vip: str, endpoint: str) -> tuple[Vip, Endpoint]:
+        """Resolve two names of the fleet file.
+
+        Raises:
+            ConfigurationError: one of them is not in the file; the text lists what is.
+        """
+        found = self.vip(vip)
+        member = found.endpoint(endpoint)
+        if member is None:
+            known = ", ".join(e.name for e in found.endpoints)
+            raise ConfigurationError(
+                f"{self.file}: vip.{found.name} has no endpoint {endpoint!r} (it has: {known})"
+            )
+        return found, member
+
+    def vip(self, name: str) -> Vip:
+        """Find the VIP of that name, or raise ConfigurationError."""
+        for vip in self.vips:
+            if vip.name == name:
+                return vip
+        known = ", ".join(v.name for v in self.vips)
+        raise ConfigurationError(f"{self.file}: there is no VIP {name!r} (there is: {known})")
+
+    def siblings(self, vip: Vip, endpoint: Endpoint) -> tuple[Vip, ...]:
+        """List the other VIPs that the same host carries as aliases of lo."""
+        return tuple(
+            other
+            for other in self.vips
+            if other is not vip and any(e.address == endpoint.address for e in other.endpoints)
+        )

@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from anycast_checks.routing import DAEMONS
 
 from .confirm import confirm
-from .deadline import RUN_SECONDS, Deadline
 from .decision.automation import decide
 from .decision.facts import Action, Counted, Decision, Policy, Seen, State
 from .decision.person import decide_drill, decide_restore, decide_withdraw
@@ -21,7 +20,8 @@ from .look import Look
 from .notebook import Notebook
 from .outcome import Outcome
 from .routing import Routing
-from .shell import open_shell
+from .transport.deadline import RUN_SECONDS, Deadline
+from .transport.shell import open_shell
 
 # OSPF ignores a change that follows its own last one too soon, for 5 to 9 s.
 BETWEEN_CHANGES = 1.5

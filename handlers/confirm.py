@@ -7,7 +7,7 @@ from anycast_checks.line import clean
 from .decision.facts import State
 from .endpoint import Site
 from .errors import OutcomeUnknownError
-from .shell import Result
+from .transport.shell import Result
 
 PLACES = (
     "still announced",

@@ -9,12 +9,12 @@ from anycast_checks import routing
 from anycast_checks.errors import CheckError
 from anycast_checks.routing.daemon import RoutingDaemon, RoutingState, Unknown
 
-from .deadline import Deadline
-from .each import at_once
 from .endpoint import Site
 from .errors import HandlerError, UncountableError
 from .fleet.values import Endpoint, Fleet, Vip
-from .shell import COMMAND_SECONDS, Shell, open_shell
+from .transport.deadline import Deadline
+from .transport.each import at_once
+from .transport.shell import COMMAND_SECONDS, Shell, open_shell
 
 
 class Announced(NamedTuple):

@@ -12,7 +12,7 @@ from .errors import CommandFailedError, HandlerError, OutcomeUnknownError, Unrea
 from .flavour import IFDOWN, IFUP, Argv, Flavour, choose, first_questions
 from .fleet.values import Vip
 from .look import BOOT, Look, is_announced, notes_argv, read, tells_of_notes
-from .shell import COMMAND_SECONDS, Answer, Query, Result, Shell, ask_all
+from .transport.shell import COMMAND_SECONDS, Answer, Query, Result, Shell, ask_all
 
 CLOCK: Argv = ("/bin/date", "+%s")
 NOTE_SECONDS = 1.0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from .errors import UnsupportedActivatorError
 from .fleet.values import Vip
-from .shell import Result
+from .transport.shell import Result
 
 Argv = tuple[str, ...]
 Ask = Callable[[Argv], Result]

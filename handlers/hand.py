@@ -8,15 +8,15 @@ import click
 
 from anycast_checks.line import clean
 
-from .deadline import RUN_SECONDS, Deadline
 from .decision.facts import Action, Decision, State
-from .each import Turns, at_once
 from .endpoint import Site
 from .errors import HandlerError
 from .fleet.values import Endpoint, Fleet
 from .operation import record
 from .outcome import Outcome, Request
-from .shell import open_shell
+from .transport.deadline import RUN_SECONDS, Deadline
+from .transport.each import Turns, at_once
+from .transport.shell import open_shell
 
 
 def on_each(

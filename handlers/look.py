@@ -12,9 +12,9 @@ from .decision.facts import Held, Seen
 from .errors import CommandFailedError, GateRefusedError, OutcomeUnknownError
 from .flavour import Argv
 from .fleet.values import Vip
-from .gate.refusal import is_refused
 from .latch import Hold, Latch
-from .shell import Answer, Result
+from .transport.refusal import is_refused
+from .transport.shell import Answer, Result
 
 BOOT_ID, UPTIME = "/proc/sys/kernel/random/boot_id", "/proc/uptime"
 BOOT: Argv = ("/usr/bin/head", "-v", BOOT_ID, UPTIME)

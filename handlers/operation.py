@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 
 from . import log
-from .deadline import RUN_SECONDS, Deadline
 from .decision.automation import decide
 from .decision.facts import Action, Policy
 from .errors import ConfigurationError, HandlerError
 from .fleet.values import Fleet
 from .outcome import Outcome, Request
+from .transport.deadline import RUN_SECONDS, Deadline
 
 
 def operate(fleet: Fleet, request: Request) -> Outcome:

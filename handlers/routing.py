@@ -9,10 +9,10 @@ from typing import NamedTuple
 from anycast_checks.routing.daemon import RoutingDaemon
 
 from .count import Announced, count_announcers, count_others, see_routing
-from .deadline import RUN_SECONDS, Deadline
 from .errors import HandlerError
 from .fleet.values import Endpoint, Fleet, Vip
-from .shell import COMMAND_SECONDS, Shell, open_shell
+from .transport.deadline import RUN_SECONDS, Deadline
+from .transport.shell import COMMAND_SECONDS, Shell, open_shell
 
 WITHDRAWN_SECONDS = 2.0
 RESTORED_SECONDS = 5.0

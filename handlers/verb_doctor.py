@@ -10,8 +10,6 @@ import click
 from anycast_checks.line import clean
 from anycast_checks.routing import DAEMONS
 
-from .deadline import Deadline
-from .each import Turns, at_once
 from .endpoint import Site
 from .errors import DONE, REFUSED, TRIED_AND_FAILED, ConfigurationError, HandlerError, RejectedError
 from .examination import examine
@@ -20,8 +18,10 @@ from .examination_routing import compare
 from .finding import Examined, Finding, Subject
 from .fleet.file import load
 from .fleet.values import Endpoint, Fleet, Vip
-from .gate.refusal import GatedShell
-from .shell import open_shell
+from .transport.deadline import Deadline
+from .transport.each import Turns, at_once
+from .transport.refusal import GatedShell
+from .transport.shell import open_shell
 
 SECONDS = 60.0
 CONNECT_SECONDS = 15.0

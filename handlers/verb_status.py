@@ -14,15 +14,15 @@ from anycast_checks.line import clean
 from anycast_checks.routing import DAEMONS
 
 from .count import see_routing
-from .deadline import Deadline
-from .each import Turns, at_once
 from .endpoint import Site
 from .errors import DONE, TRIED_AND_FAILED, ConfigurationError, HandlerError, UncountableError
 from .fleet.file import load
 from .fleet.values import Endpoint, Fleet, Vip
 from .look import Look
 from .outcome import age
-from .shell import open_shell
+from .transport.deadline import Deadline
+from .transport.each import Turns, at_once
+from .transport.shell import open_shell
 
 SECONDS = 15.0
 WATCH_SECONDS = 2.0

@@ -28,7 +28,7 @@ from ..flavour import BY_PROGRAM, Argv, Flavour
 from ..fleet.values import Vip
 from ..latch import hold_path, latch_path
 from ..look import BOOT, BOOT_ID, UPTIME
-from ..shell import COMMAND_SECONDS, Result
+from ..transport.shell import COMMAND_SECONDS, Result
 
 SUDO: Argv = ("/usr/bin/sudo", "-n")
 BOOTED = f"==> {BOOT_ID} <==\n0\n==> {UPTIME} <==\n0.0 0.0\n"

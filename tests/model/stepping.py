@@ -14,12 +14,13 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 import pytest
-from anycast_handlers import acting, count, deadline, endpoint, latch, notebook, outcome, routing
+from anycast_handlers import acting, count, endpoint, latch, notebook, outcome, routing
 from anycast_handlers.decision.facts import Policy
 from anycast_handlers.errors import HandlerError, OutcomeUnknownError, UnreachableError
 from anycast_handlers.fleet.values import Endpoint, Fleet, Paths, Ssh, Vip
 from anycast_handlers.outcome import Outcome, Request
-from anycast_handlers.shell import Result
+from anycast_handlers.transport import deadline
+from anycast_handlers.transport.shell import Result
 
 from anycast_checks.errors import RoutingUnreadableError
 from anycast_checks.routing.daemon import Adjacency, Advice, Ask, RoutingState, Weakness

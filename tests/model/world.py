@@ -18,7 +18,7 @@ from anycast_handlers.fleet.values import Endpoint, Vip
 from anycast_handlers.latch import Hold
 from anycast_handlers.look import BOOT, notes_argv
 from anycast_handlers.outcome import Request
-from anycast_handlers.shell import Result
+from anycast_handlers.transport.shell import Result
 
 from anycast_checks.placement import ARGV as ADDRESSES
 from tests.model.stepping import HOLD, LATCH, VTYSH, Answer, Effect, Fault, Kind, Node, Program

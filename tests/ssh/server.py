@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from anycast_handlers.deadline import Deadline
 from anycast_handlers.fleet.values import Endpoint, Ssh
-from anycast_handlers.ssh import SshShell
+from anycast_handlers.transport.deadline import Deadline
+from anycast_handlers.transport.ssh import SshShell
 
 CONFIG = """
 Port {port}

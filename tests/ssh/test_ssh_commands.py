@@ -9,13 +9,13 @@ from pathlib import Path
 
 import paramiko
 import pytest
-from anycast_handlers.deadline import Deadline
 from anycast_handlers.errors import OutcomeUnknownError, UnreachableError
-from anycast_handlers.local import LocalShell
-from anycast_handlers.prompt_socket import PromptSocket
-from anycast_handlers.shell import Result, Shell, open_shell
-from anycast_handlers.shell import _Connection as ReconnectingShell
-from anycast_handlers.ssh import SshShell
+from anycast_handlers.transport.deadline import Deadline
+from anycast_handlers.transport.local import LocalShell
+from anycast_handlers.transport.prompt_socket import PromptSocket
+from anycast_handlers.transport.shell import Result, Shell, open_shell
+from anycast_handlers.transport.shell import _Connection as ReconnectingShell
+from anycast_handlers.transport.ssh import SshShell
 
 from lab.waiting import wait_until
 from tests.ssh.server import HANG_UP, Sshd

@@ -7,13 +7,13 @@ import time
 from pathlib import Path
 
 import pytest
-from anycast_handlers.deadline import Deadline
-from anycast_handlers.each import AT_WORK, Turns, at_once
 from anycast_handlers.errors import OutcomeUnknownError, RejectedError, UnreachableError
 from anycast_handlers.fleet.values import Endpoint, Ssh
-from anycast_handlers.shell import Query, ask_all
-from anycast_handlers.shell import _Connection as ReconnectingShell
-from anycast_handlers.ssh import SshShell
+from anycast_handlers.transport.deadline import Deadline
+from anycast_handlers.transport.each import AT_WORK, Turns, at_once
+from anycast_handlers.transport.shell import Query, ask_all
+from anycast_handlers.transport.shell import _Connection as ReconnectingShell
+from anycast_handlers.transport.ssh import SshShell
 
 from tests.ssh.server import Sshd, key, public
 from tests.ssh.tarpit import Port, deaf, login, serve, silence

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from anycast_handlers.deadline import Deadline
 from anycast_handlers.errors import OutcomeUnknownError, UnreachableError
-from anycast_handlers.shell import Query, Result, Shell, ask_all
-from anycast_handlers.shell import _Connection as ReconnectingShell
+from anycast_handlers.transport.deadline import Deadline
+from anycast_handlers.transport.shell import Query, Result, Shell, ask_all
+from anycast_handlers.transport.shell import _Connection as ReconnectingShell
 
 from tests.ssh.server import HANG_UP, Sshd
 

@@ -9,11 +9,11 @@ import threading
 from pathlib import Path
 
 import pytest
-from anycast_handlers.deadline import Deadline
 from anycast_handlers.errors import HandlerError, OutcomeUnknownError, UnreachableError
 from anycast_handlers.fleet.values import Endpoint, Ssh
-from anycast_handlers.shell import COMMAND_SECONDS
-from anycast_handlers.ssh import SshShell
+from anycast_handlers.transport.deadline import Deadline
+from anycast_handlers.transport.shell import COMMAND_SECONDS
+from anycast_handlers.transport.ssh import SshShell
 
 from tests.ssh.server import public
 from tests.ssh.tarpit import (

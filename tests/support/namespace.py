@@ -12,9 +12,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from anycast_handlers.deadline import Deadline
-from anycast_handlers.local import LocalShell
-from anycast_handlers.shell import Result
+from anycast_handlers.transport.deadline import Deadline
+from anycast_handlers.transport.local import LocalShell
+from anycast_handlers.transport.shell import Result
 
 VIP = "10.99.0.53"
 REMOTE = "192.0.2.11"  # reaches this host, but is not an address of it

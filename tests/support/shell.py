@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from anycast_handlers.errors import OutcomeUnknownError
-from anycast_handlers.shell import COMMAND_SECONDS, Answer, Query, Result
+from anycast_handlers.transport.shell import COMMAND_SECONDS, Answer, Query, Result
 
 
 class Asked(NamedTuple):

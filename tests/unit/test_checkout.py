@@ -20,9 +20,9 @@ CONSOLE_SCRIPTS = {
     "anycast_handlers": PROGRAM,
 }
 # What PYTHONVERBOSE says of each module: the file that it was compiled from, now or earlier.
+FOLDERS = "|".join([*PACKAGES, "handlers"])
 LOADED = re.compile(
-    rf"^# (?:.* matches |code object from '?)(.*/(?:{'|'.join(PACKAGES)}|handlers)/(?:\w+/)*\w+\.py)'?$",
-    re.M,
+    rf"^# (?:.* matches |code object from '?)(.*/(?:{FOLDERS})/(?:\w+/)*\w+\.py)'?$", re.M
 )
 
 

@@ -18,10 +18,10 @@ from anycast_handlers.finding import Examined, Finding, Subject
 from anycast_handlers.flavour import VERSION
 from anycast_handlers.fleet.values import Endpoint, Fleet, Paths, Ssh, Vip
 from anycast_handlers.gate import files
-from anycast_handlers.gate.refusal import GatedShell
 from anycast_handlers.look import BOOT, notes_argv
 from anycast_handlers.outcome import user
-from anycast_handlers.shell import Result
+from anycast_handlers.transport.refusal import GatedShell
+from anycast_handlers.transport.shell import Result
 
 from anycast_checks.placement import ARGV as ADDRESSES
 from anycast_checks.routing import DAEMONS

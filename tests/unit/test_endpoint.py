@@ -14,7 +14,7 @@ from anycast_handlers.errors import CommandFailedError, OutcomeUnknownError
 from anycast_handlers.fleet.values import Vip
 from anycast_handlers.latch import UNREADABLE_HOLD, Hold, Latch
 from anycast_handlers.look import notes_argv
-from anycast_handlers.shell import Result
+from anycast_handlers.transport.shell import Result
 
 from anycast_checks.placement import ARGV as ADDRESSES
 from tests.support.handler import unopened

@@ -18,7 +18,7 @@ from anycast_handlers.flavour import (
     choose,
 )
 from anycast_handlers.fleet.values import Vip
-from anycast_handlers.shell import Result
+from anycast_handlers.transport.shell import Result
 
 from tests.support.namespace import VIP, Namespace, write
 

@@ -23,7 +23,7 @@ from anycast_handlers.gate import files
 from anycast_handlers.gate.allowed import Command, commands, flavours
 from anycast_handlers.operation import operate
 from anycast_handlers.outcome import Outcome, Request
-from anycast_handlers.shell import Result, Shell
+from anycast_handlers.transport.shell import Result, Shell
 
 from anycast_checks.routing import DAEMONS
 from tests.support.namespace import VIP, Namespace, NamespaceShell, namespace, write

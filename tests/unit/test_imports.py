@@ -22,7 +22,7 @@ def run(code: str, directory: Path | None = None) -> str:
         ("anycast_checks.check_dns", ["email", "zipfile", "importlib.metadata"]),
         ("anycast_checks.check_dns", ["json", "tempfile", "ssl"]),
         ("anycast_checks.check_tcp", ["json", "tempfile", "ssl", "dns"]),
-        ("anycast_handlers.ssh", ["invoke", "unittest"]),
+        ("anycast_handlers.transport.ssh", ["invoke", "unittest"]),
     ],
 )
 def test_what_is_not_needed_is_not_imported(module: str, unneeded: list[str]) -> None:

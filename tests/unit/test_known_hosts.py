@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from anycast_handlers.errors import ConfigurationError
 from anycast_handlers.fleet.values import Endpoint
-from anycast_handlers.known_hosts import lines_about, name_of
+from anycast_handlers.transport.known_hosts import lines_about, name_of
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJZ4VqvmMlHNNvLPuZ4vDf7v4lXo5fYJx0b3E6a3lZ1a"
 OTHERS = "".join(f"192.0.2.{number},ns{number} {KEY}\n" for number in range(20, 250))

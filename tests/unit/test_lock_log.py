@@ -13,16 +13,16 @@ from pathlib import Path
 
 import pytest
 from anycast_handlers import log
-from anycast_handlers.deadline import Deadline
 from anycast_handlers.errors import LockUnavailableError
 from anycast_handlers.lock import lock
 from anycast_handlers.log import open_shared
+from anycast_handlers.transport.deadline import Deadline
 
 NOBODY = 65534
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 HOLD = """
 import sys
-from anycast_handlers.deadline import Deadline
+from anycast_handlers.transport.deadline import Deadline
 from anycast_handlers.lock import lock
 with lock(sys.argv[1], "resolver", Deadline(60)):
     print("held", flush=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..errors import GateRefusedError
-from ..shell import COMMAND_SECONDS, Result, Shell
+from .shell import COMMAND_SECONDS, Result, Shell
 
 STATUS, SAYS = 126, "anycast-gate: refused"
 

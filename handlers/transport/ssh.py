@@ -19,10 +19,10 @@ from cryptography.exceptions import UnsupportedAlgorithm
 
 from anycast_checks.imports import lean
 
+from ..errors import ConfigurationError, OutcomeUnknownError, RejectedError, UnreachableError
+from ..fleet.values import Endpoint, Ssh
 from .channel import receive, send
 from .deadline import Deadline
-from .errors import ConfigurationError, OutcomeUnknownError, RejectedError, UnreachableError
-from .fleet.values import Endpoint, Ssh
 from .known_hosts import lines_about, name_of
 from .prompt_socket import PromptSocket
 from .shell import COMMAND_SECONDS, Answer, Query, Result

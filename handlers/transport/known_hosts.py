@@ -10,8 +10,8 @@ import base64
 import hmac
 import re
 
-from .errors import ConfigurationError
-from .fleet.values import Endpoint
+from ..errors import ConfigurationError
+from ..fleet.values import Endpoint
 
 HASHED, SALT = "|1|", 20
 

@@ -8,8 +8,8 @@ from contextlib import suppress
 from threading import Event
 from typing import Protocol
 
+from ..errors import OutcomeUnknownError
 from .deadline import Deadline
-from .errors import OutcomeUnknownError
 from .shell import Result
 
 # What a process leaves behind may keep the streams open after it has ended.

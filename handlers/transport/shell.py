@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
+from ..errors import OutcomeUnknownError, UnreachableError
+from ..fleet.values import Endpoint, Ssh
 from .deadline import Deadline
-from .errors import OutcomeUnknownError, UnreachableError
-from .fleet.values import Endpoint, Ssh
 
 if TYPE_CHECKING:
     from .each import Turns

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from anycast_checks.errors import NotStartedError, ProgramTimeoutError
 from anycast_checks.program import run_program
 
+from ..errors import OutcomeUnknownError
 from .channel import LARGEST_OUTPUT
 from .deadline import Deadline
-from .errors import OutcomeUnknownError
 from .shell import COMMAND_SECONDS, Result
 
 NOT_FOUND = 127

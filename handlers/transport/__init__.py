@@ -1,0 +1,1 @@
+"""How a command reaches an endpoint: over SSH, or on this very host."""

@@ -7,13 +7,13 @@ from contextlib import ExitStack
 
 from anycast_checks.routing import DAEMONS
 
+from .activator import Activator
 from .confirm import confirm
 from .decision.automation import decide
 from .decision.facts import Action, Counted, Decision, Policy, Seen, State
 from .decision.person import decide_drill, decide_restore, decide_withdraw
 from .endpoint import Site, Step
 from .errors import HandlerError, TooLateError, UncountableError
-from .flavour import Flavour
 from .fleet.values import Fleet
 from .lock import Lock, lock
 from .look import Look
@@ -151,14 +151,14 @@ class _Act:
 
     def _withdraw(self, before: Look) -> None:
         outcome, site = self._outcome, self._site
-        flavour = site.flavour()
+        activator = site.activator()
         self._keep_apart(before)
         # A run that is ended between a note and its act leaves what the next one can put right.
         trouble = self._hold_by_hand() if self._request.by_hand else ""
         outcome.note(trouble or self._put_latch_on(before))
         withdrawn_at = time.monotonic()
         with outcome.timed("take the address off lo"):
-            after, did = site.withdraw(flavour, before)
+            after, did = site.withdraw(activator, before)
         if self._request.dry_run:
             outcome.would_run()
             return
@@ -180,10 +180,10 @@ class _Act:
             return
         if not self._request.by_hand:
             outcome.note(self._lock.note_withdrawal(self._request.endpoint.name))
-        self._follow_withdrawal(flavour, before, withdrawn_at, did)
+        self._follow_withdrawal(activator, before, withdrawn_at, did)
 
     def _follow_withdrawal(
-        self, flavour: Flavour, before: Look, withdrawn_at: float, did: str
+        self, activator: Activator, before: Look, withdrawn_at: float, did: str
     ) -> None:
         """See what has come of it in the routing, and take it back where too few are left."""
         outcome, after, verified = self._outcome, self._outcome.look, self._outcome.verified
@@ -196,7 +196,7 @@ class _Act:
             verified["count_elsewhere"] = recount.seen_elsewhere
         few = recount.others is not None and recount.others < self._request.vip.floor
         if few and recount.others is not None and not self._request.force:
-            self._take_back(flavour, before, recount.others)
+            self._take_back(activator, before, recount.others)
             return
         if not self._request.by_hand:
             outcome.note(self._notes.keep_latch_on(self._why()))
@@ -220,11 +220,11 @@ class _Act:
             self._outcome.verified["own_lsa"] = own.followed
         return own.followed
 
-    def _take_back(self, flavour: Flavour, before: Look, others: int) -> None:
+    def _take_back(self, activator: Activator, before: Look, others: int) -> None:
         vip, withdrawn = self._request.vip, self._outcome.look
         assert withdrawn is not None
         few = f"{others} of {len(vip.endpoints)} announce it and the floor is {vip.floor}"
-        after, did = self._site.restore(flavour, withdrawn)
+        after, did = self._site.restore(activator, withdrawn)
         self._outcome.look = after
         self._outcome.verified["address"] = after.announced
         if after.announced:
@@ -238,7 +238,7 @@ class _Act:
 
     def _restore(self, before: Look, decision: Decision) -> None:
         outcome, site = self._outcome, self._site
-        flavour = site.flavour()
+        activator = site.activator()
         self._keep_apart(before)
         recovered = decision.rule == "restore"
         if recovered and not self._request.dry_run:
@@ -248,7 +248,7 @@ class _Act:
                 outcome.refuse(f"withdrawn: not restored without a record: {trouble}")
                 return
         with outcome.timed("bring the address back to lo"):
-            after, did = site.restore(flavour, before)
+            after, did = site.restore(activator, before)
         if self._request.dry_run:
             outcome.would_run()
             return

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 
 from anycast_checks.placement import ARGV as ADDRESSES
 
+from .activator import IFDOWN, IFUP, Activator, Argv, choose, first_questions
 from .errors import CommandFailedError, HandlerError, OutcomeUnknownError, UnreachableError
-from .flavour import IFDOWN, IFUP, Argv, Flavour, choose, first_questions
 from .fleet.values import Vip
 from .look import BOOT, Look, is_announced, notes_argv, read, tells_of_notes
 from .transport.shell import COMMAND_SECONDS, Answer, Query, Result, Shell, ask_all
@@ -84,22 +84,22 @@ class Site:
         self._ahead = dict(zip(ahead, answers, strict=True))
         return _heard(confirmed)
 
-    def flavour(self) -> Flavour:
-        """Choose the flavour; to be asked before anything is changed.
+    def activator(self) -> Activator:
+        """Choose the activator; to be asked before anything is changed.
 
         Raises:
             UnsupportedActivatorError: nothing there may be used.
         """
         return choose(self.vip, self._run, lambda: self.look().neighbors)
 
-    def withdraw(self, flavour: Flavour, before: Look) -> tuple[Look, str]:
+    def withdraw(self, activator: Activator, before: Look) -> tuple[Look, str]:
         """Take the VIP off the loopback.
 
         Returns:
             The look afterwards, and the command that did it, empty where none has.
         """
         after = before
-        for argv in flavour.withdraw(self.vip):
+        for argv in activator.withdraw(self.vip):
             # By its name it would take the other address away too.
             if argv[0] == IFDOWN and before.shares_label:
                 continue
@@ -111,10 +111,10 @@ class Site:
                 return after, _short(argv)
         return after, ""
 
-    def restore(self, flavour: Flavour, before: Look) -> tuple[Look, str]:
+    def restore(self, activator: Activator, before: Look) -> tuple[Look, str]:
         """Bring the VIP back to the loopback; returns as withdraw does."""
         after = before
-        for argv in flavour.restore(self.vip):
+        for argv in activator.restore(self.vip):
             # On RHEL `ifup lo` brings every alias back, withdrawn ones too.
             if argv == (IFUP, self.vip.placement.interface) and not all(
                 before.has(s) for s in self.siblings

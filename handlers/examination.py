@@ -11,13 +11,13 @@ from typing import TypeVar
 
 from anycast_checks.routing.daemon import RoutingDaemon
 
+from .activator import Argv
 from .confirm import confirm
 from .decision.facts import State
 from .endpoint import confirmation
 from .errors import GateRefusedError, HandlerError, UnreachableError
 from .examination_routing import ROUTING_EXAMINATIONS, see_routing
 from .finding import Examination, Examined, Finding, Subject
-from .flavour import Argv
 from .latch import DIRECTORY, UNREADABLE_HOLD, hold_path
 
 T = TypeVar("T")
@@ -44,7 +44,7 @@ def examine(subject: Subject, daemons: Sequence[RoutingDaemon]) -> Examined:
 
     try:
         site = subject.site
-        subject = replace(subject, look=ask(site.look), flavour=ask(site.flavour))
+        subject = replace(subject, look=ask(site.look), activator=ask(site.activator))
         routing, trouble = ask(partial(see_routing, subject, daemons)) or (None, None)
         subject = replace(subject, routing=routing)
         found += [trouble] if trouble else []
@@ -62,11 +62,11 @@ def sudo_question(argv: Argv) -> Argv:
 
 
 def sudo_rights(subject: Subject) -> Iterator[Finding]:
-    """Find the commands of the flavour that sudo would refuse."""
-    shell, flavour, vip = subject.site.shell, subject.flavour, subject.vip
-    if shell.is_root or flavour is None:
+    """Find the commands of the activator that sudo would refuse."""
+    shell, activator, vip = subject.site.shell, subject.activator, subject.vip
+    if shell.is_root or activator is None:
         return
-    for argv in dict.fromkeys((*flavour.withdraw(vip), *flavour.restore(vip))):
+    for argv in dict.fromkeys((*activator.withdraw(vip), *activator.restore(vip))):
         status = shell.run(sudo_question(argv)).status
         if status == NOT_FOUND:
             yield subject.found("there is no /usr/bin/sudo", "install sudo")

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from anycast_checks.line import clean
 from anycast_checks.routing.daemon import RoutingState
 
+from .activator import Activator
 from .endpoint import Site
-from .flavour import Flavour
 from .fleet.values import Endpoint, Vip
 from .look import Look
 
@@ -44,7 +44,7 @@ class Subject:
     endpoint: Endpoint
     site: Site
     look: Look | None = None
-    flavour: Flavour | None = None
+    activator: Activator | None = None
     routing: RoutingState | None = None
 
     def found(self, text: str, remedy: str) -> Finding:

@@ -8,9 +8,9 @@ from anycast_checks import placement
 from anycast_checks.placement import Addresses
 
 from . import latch as notes
+from .activator import Argv
 from .decision.facts import Held, Seen
 from .errors import CommandFailedError, GateRefusedError, OutcomeUnknownError
-from .flavour import Argv
 from .fleet.values import Vip
 from .latch import Hold, Latch
 from .transport.refusal import is_refused

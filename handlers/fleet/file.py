@@ -18,7 +18,7 @@ else:
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 INTERFACE = re.compile(r"lo:[0-9A-Za-z_]{1,12}")
 LOGIN = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
-FLAVOURS = ("auto", "ifupdown", "network-scripts", "ip")
+ACTIVATORS = ("auto", "ifupdown", "network-scripts", "ip")
 
 
 def load(file: str) -> Fleet:
@@ -79,7 +79,7 @@ def _vip(name: str, table: Table) -> Vip:
         restore=table.choice("restore", ("auto", "manual"), "auto"),
         hold_down=_at_least(table, "hold_down", table.take("hold_down", float, 60.0), 0),
         max_restores=int(_at_least(table, "max_restores", table.take("max_restores", int, 3), 0)),
-        flavour=table.choice("flavour", FLAVOURS, "auto"),
+        activator=table.choice("activator", ACTIVATORS, "auto"),
         min_announcing=_min_announcing(table),
         count_by=table.choice("count_by", ("ospf", "peers"), "ospf"),
         spacing=_at_least(table, "spacing", table.take("spacing", float, 5.0), 0),

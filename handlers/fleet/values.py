@@ -37,7 +37,7 @@ class Vip(NamedTuple):
     restore: str = "auto"
     hold_down: float = 60.0
     max_restores: int = 3
-    flavour: str = "auto"
+    activator: str = "auto"
     min_announcing: str = "50%"
     count_by: str = "ospf"
     spacing: float = 5.0

@@ -19,12 +19,12 @@ from anycast_checks.placement import LOOPBACK
 from anycast_checks.routing import DAEMONS
 from anycast_checks.routing.daemon import RoutingState
 
+from ..activator import BY_PROGRAM, Activator, Argv
 from ..endpoint import CLOCK, Site
 from ..errors import ConfigurationError, UnsupportedActivatorError
 from ..examination import EXAMINATIONS
 from ..examination_routing import weaknesses
 from ..finding import Subject
-from ..flavour import BY_PROGRAM, Argv, Flavour
 from ..fleet.values import Vip
 from ..latch import hold_path, latch_path
 from ..look import BOOT, BOOT_ID, UPTIME
@@ -56,7 +56,7 @@ def commands(vip: Vip, *, as_root: bool) -> tuple[Command, ...]:
     """List every command that may be run on an endpoint of a VIP.
 
     Args:
-        vip: with flavour "auto", the commands of every flavour are listed.
+        vip: with activator "auto", the commands of every activator are listed.
         as_root: whether the handler logs in as root, and needs no sudo.
 
     Raises:
@@ -75,10 +75,10 @@ def commands(vip: Vip, *, as_root: bool) -> tuple[Command, ...]:
     return tuple(Command(argv, is_fed) for argv, is_fed in listed.items())
 
 
-def flavours(vip: Vip) -> tuple[Flavour, ...]:
-    """List the flavours that may be chosen on an endpoint of a VIP."""
+def activators(vip: Vip) -> tuple[Activator, ...]:
+    """List the activators that may be chosen on an endpoint of a VIP."""
     known = dict.fromkeys(BY_PROGRAM.values())
-    return tuple(flavour for flavour in known if vip.flavour in ("auto", flavour.name))
+    return tuple(activator for activator in known if vip.activator in ("auto", activator.name))
 
 
 def _do_everything(site: Site, *, announced: bool) -> None:
@@ -91,17 +91,17 @@ def _do_everything(site: Site, *, announced: bool) -> None:
         site.remove_note(note)
     # No answer makes sense here, so it asks all that it can ask.
     with suppress(UnsupportedActivatorError):
-        site.flavour()
+        site.activator()
     subject = Subject("", "", vip, vip.endpoints[0], site, look)
     for daemon in DAEMONS:
         with suppress(CheckError):
             daemon.see(vip.address, site.shell.run)
         subject = replace(subject, routing=RoutingState(daemon))
         list(weaknesses(subject))
-    for flavour in flavours(vip):
-        (site.withdraw if announced else site.restore)(flavour, look)
+    for activator in activators(vip):
+        (site.withdraw if announced else site.restore)(activator, look)
         for examination in EXAMINATIONS:
-            list(examination(replace(subject, flavour=flavour)))
+            list(examination(replace(subject, activator=activator)))
 
 
 class _Rehearsal:

@@ -285,7 +285,7 @@ class TestProgram:
             code, line = ward.of("ns1")
         assert code == 1, line
         assert line.startswith("ns1: /sbin/ifup there is ifupdown-ng")
-        assert line.endswith(': set flavour = "ip" for vip.resolver in the fleet file')
+        assert line.endswith(': set activator = "ip" for vip.resolver in the fleet file')
 
     def test_ipv6_addresses_that_network_scripts_would_remove(self, ward: Ward) -> None:
         """What the real ones do is not to be had on Debian; that they are there is told so."""
@@ -297,7 +297,7 @@ class TestProgram:
             code, line = ward.of("ns1")
         assert code == 1, line
         assert ours in line
-        assert line.endswith(': set flavour = "ip" for vip.resolver in the fleet file')
+        assert line.endswith(': set activator = "ip" for vip.resolver in the fleet file')
 
 
 class TestCheck:

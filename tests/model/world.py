@@ -11,9 +11,9 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from anycast_handlers import latch as notes
+from anycast_handlers.activator import IFDOWN, IFUP, IP, VERSION
 from anycast_handlers.decision.facts import Policy, State, StateType
 from anycast_handlers.endpoint import CLOCK, _write, confirmation
-from anycast_handlers.flavour import IFDOWN, IFUP, IP, VERSION
 from anycast_handlers.fleet.values import Endpoint, Vip
 from anycast_handlers.latch import Hold
 from anycast_handlers.look import BOOT, notes_argv
@@ -32,10 +32,10 @@ VIP = Vip(
     ("/check", "dns"),
     tuple(Endpoint(name, f"198.51.100.{n}") for n, name in enumerate(NAMES, 1)),
     max_restores=2,
-    flavour="ip",
+    activator="ip",
     min_announcing="1",
 )
-IFUPDOWN = VIP._replace(flavour="ifupdown")
+IFUPDOWN = VIP._replace(activator="ifupdown")
 CHECK, HEAD = confirmation(VIP), notes_argv(VIP)
 
 TICK = 0.5

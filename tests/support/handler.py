@@ -20,7 +20,7 @@ known_hosts = "{directory}/known_hosts"
 address = "{vip}"
 interface = "lo:0"
 check = ["{directory}/check", "dns"]
-flavour = "ip"
+activator = "ip"
 {policy}
 [vip.resolver.endpoints]
 ns1 = {endpoint}

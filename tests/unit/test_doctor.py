@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from anycast_handlers.activator import VERSION
 from anycast_handlers.endpoint import Site
 from anycast_handlers.errors import OutcomeUnknownError, UnreachableError
 from anycast_handlers.examination import EXAMINATIONS, NONLOCAL_BIND, SUDO_RULES, examine
 from anycast_handlers.examination_here import examine_here
 from anycast_handlers.examination_routing import compare
 from anycast_handlers.finding import Examined, Finding, Subject
-from anycast_handlers.flavour import VERSION
 from anycast_handlers.fleet.values import Endpoint, Fleet, Paths, Ssh, Vip
 from anycast_handlers.gate import files
 from anycast_handlers.look import BOOT, notes_argv

@@ -24,7 +24,7 @@ from tests.support.shell import Asked, FakeShell, Said
 BOOT = "9b3c1f0e-2a51-4a80-9f0c-6a3d9a3a7f11"
 LATCH_FILE = f"/var/lib/anycast/{VIP}.latch.json"
 HOLD_FILE = f"/var/lib/anycast/{VIP}.hold.json"
-RESOLVER = Vip("resolver", VIP, "lo:0", ("/bin/check", "dns"), (), flavour="ip")
+RESOLVER = Vip("resolver", VIP, "lo:0", ("/bin/check", "dns"), (), activator="ip")
 LO = [
     {"family": "inet", "local": "127.0.0.1", "prefixlen": 8, "label": "lo"},
     {"family": "inet", "local": VIP, "prefixlen": 32, "label": "lo:0"},
@@ -305,16 +305,16 @@ def lines(shell: FakeShell) -> list[str]:
     return [" ".join(asked.argv) for asked in shell.asked]
 
 
-@pytest.mark.parametrize("flavour", ["auto", "ip"])
-def test_what_an_act_needs_next_is_asked_while_the_check_runs(flavour: str) -> None:
+@pytest.mark.parametrize("activator", ["auto", "ip"])
+def test_what_an_act_needs_next_is_asked_while_the_check_runs(activator: str) -> None:
     """Once: what is asked later is asked anew, and a gate's list may lack what nobody asks."""
     shell = FakeShell(WITH_IFUPDOWN)
-    site = Site(shell, RESOLVER._replace(flavour=flavour))
+    site = Site(shell, RESOLVER._replace(activator=activator))
     site.confirm()
-    ahead = ["/bin/date +%s", *(["/sbin/ifup --version"] if flavour == "auto" else [])]
+    ahead = ["/bin/date +%s", *(["/sbin/ifup --version"] if activator == "auto" else [])]
     assert lines(shell)[1:] == ahead
-    assert (site.flavour().name, site.clock()) == (
-        "ifupdown" if flavour == "auto" else "ip",
+    assert (site.activator().name, site.clock()) == (
+        "ifupdown" if activator == "auto" else "ip",
         1_700_000_000,
     )
     assert lines(shell)[1:] == ahead
@@ -330,12 +330,12 @@ def site(host: Namespace) -> Site:
 def test_withdraw_and_restore_on_a_real_loopback(host: Namespace, site: Site) -> None:
     before = site.look()
     assert before.announced
-    withdrawn, by = site.withdraw(site.flavour(), before)
+    withdrawn, by = site.withdraw(site.activator(), before)
     assert by == f"ip address del {VIP}/32 dev lo"
     assert not withdrawn.announced
     assert withdrawn.neighbors == before.neighbors
     assert host.addresses() == {"127.0.0.1/8"}
-    restored, by = site.restore(site.flavour(), withdrawn)
+    restored, by = site.restore(site.activator(), withdrawn)
     assert by == f"ip address add {VIP}/32 dev lo label lo:0"
     assert restored.announced
     assert " lo:0" in host.run("ip", "-4", "address", "show", "dev", "lo")
@@ -345,7 +345,7 @@ def test_withdraw_and_restore_on_a_real_loopback(host: Namespace, site: Site) ->
 def test_the_look_after_tells_and_not_the_exit_status(host: Namespace, site: Site) -> None:
     before = site.look()
     host.run("ip", "address", "del", f"{VIP}/32", "dev", "lo")
-    after, by = site.withdraw(site.flavour(), before)
+    after, by = site.withdraw(site.activator(), before)
     assert not after.announced
     assert by
     assert site.steps[0].status == 2
@@ -355,7 +355,7 @@ def test_what_could_not_be_withdrawn_is_told(host: Namespace, site: Site) -> Non
     """The address with another prefix length is none that the command takes away."""
     host.run("ip", "address", "del", f"{VIP}/32", "dev", "lo")
     host.run("ip", "address", "add", f"{VIP}/24", "dev", "lo")
-    after, by = site.withdraw(site.flavour(), site.look())
+    after, by = site.withdraw(site.activator(), site.look())
     assert after.announced
     assert by == ""
 
@@ -363,7 +363,7 @@ def test_what_could_not_be_withdrawn_is_told(host: Namespace, site: Site) -> Non
 def test_the_address_on_a_real_other_interface(host: Namespace, site: Site) -> None:
     host.run("ip", "link", "add", "va", "type", "veth", "peer", "name", "vb")
     host.run("ip", "address", "add", f"{VIP}/32", "dev", "va")
-    after, _ = site.withdraw(site.flavour(), site.look())
+    after, _ = site.withdraw(site.activator(), site.look())
     assert not after.announced
     assert after.elsewhere == ("va",)
 
@@ -477,10 +477,10 @@ def steps_of(change: Callable[[Site], object], host: Namespace) -> list[tuple[st
 def test_a_dry_run_lists_what_would_run_and_changes_nothing(host: Namespace) -> None:
     before = host.addresses()
     ip = "/sbin/ip"
-    assert steps_of(lambda s: s.withdraw(s.flavour(), s.look()), host) == [
+    assert steps_of(lambda s: s.withdraw(s.activator(), s.look()), host) == [
         (ip, "address", "del", f"{VIP}/32", "dev", "lo")
     ]
-    assert steps_of(lambda s: s.restore(s.flavour(), s.look()), host) == [
+    assert steps_of(lambda s: s.restore(s.activator(), s.look()), host) == [
         (ip, "address", "add", f"{VIP}/32", "dev", "lo", "label", "lo:0")
     ]
     assert steps_of(lambda s: s.write_note(LATCH_FILE, "{}"), host)[0][0] == "/usr/bin/install"

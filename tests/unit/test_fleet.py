@@ -28,7 +28,7 @@ spacing = 5
 restore = "auto"
 hold_down = 60
 max_restores = 3
-flavour = "auto"
+activator = "auto"
 
 [vip.resolver.endpoints]
 ns1 = "192.0.2.11"
@@ -80,7 +80,7 @@ def test_the_documented_example_loads(file: Path) -> None:
     fleet = load(str(file))
     vip, ns1 = fleet.find("resolver", "ns1")
     assert (fleet.ssh.user, str(fleet.ssh.identity)) == ("anycast", "/etc/anycast/id_ed25519")
-    assert (vip.address, vip.interface, vip.flavour) == ("10.99.0.53", "lo:0", "auto")
+    assert (vip.address, vip.interface, vip.activator) == ("10.99.0.53", "lo:0", "auto")
     assert (vip.restore, vip.hold_down, vip.max_restores) == ("auto", 60.0, 3)
     assert vip.check[-2:] == ("--expect", "192.0.2.80")
     assert ns1 == Endpoint("ns1", "192.0.2.11", 22, never_withdraw=False)
@@ -105,7 +105,7 @@ def test_defaults_are_the_documented_ones(file: Path) -> None:
     fleet = load(str(file))
     vip = fleet.vip("resolver")
     assert (vip.restore, vip.hold_down, vip.max_restores) == ("auto", 60.0, 3)
-    assert vip.flavour == "auto"
+    assert vip.activator == "auto"
     assert fleet.paths == Paths()
     assert (vip.floor, vip.count_by, vip.spacing) == (1, "ospf", 5.0)
 
@@ -202,7 +202,7 @@ BAD = [
     ("vip.resolver.max_restores", "-1", "must be 0 or more"),
     ("vip.resolver.max_restores", "1.0", "must be a whole number"),
     ("vip.resolver.max_restores", "true", "must be a whole number"),
-    ("vip.resolver.flavour", '"networkd"', "must be one of: auto, ifupdown, network-scripts, ip"),
+    ("vip.resolver.activator", '"networkd"', "must be one of: auto, ifupdown, network-scripts, ip"),
     ("vip.resolver.endpoints.ns1", "5", "must be an address, or a table"),
     ("vip.resolver.endpoints.ns1", '"ns1.example.org"', "is not an IP address"),
     ("vip.resolver.endpoints.ns1", '"0.0.0.0"', "cannot be a host's own address"),

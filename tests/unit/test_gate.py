@@ -17,10 +17,10 @@ from anycast_handlers.endpoint import Site
 from anycast_handlers.errors import ConfigurationError
 from anycast_handlers.examination import examine
 from anycast_handlers.finding import Subject
-from anycast_handlers.fleet.file import FLAVOURS
+from anycast_handlers.fleet.file import ACTIVATORS
 from anycast_handlers.fleet.values import Endpoint, Fleet, Paths, Ssh, Vip
 from anycast_handlers.gate import files
-from anycast_handlers.gate.allowed import Command, commands, flavours
+from anycast_handlers.gate.allowed import Command, activators, commands
 from anycast_handlers.operation import operate
 from anycast_handlers.outcome import Outcome, Request
 from anycast_handlers.transport.shell import Result, Shell
@@ -288,14 +288,14 @@ class TestClosedList:
         assert {c for c in handler.seen if c not in listed} == set()
         assert listed - handler.seen == set()
 
-    def test_it_has_every_flavour_that_may_be_chosen(self) -> None:
-        names = {flavour.name for flavour in flavours(RESOLVER)}
-        assert names == set(FLAVOURS) - {"auto"}
+    def test_it_has_every_activator_that_may_be_chosen(self) -> None:
+        names = {activator.name for activator in activators(RESOLVER)}
+        assert names == set(ACTIVATORS) - {"auto"}
         for name in names:
-            assert [f.name for f in flavours(RESOLVER._replace(flavour=name))] == [name]
+            assert [f.name for f in activators(RESOLVER._replace(activator=name))] == [name]
 
-    def test_flavour_ip_needs_no_ifupdown(self) -> None:
-        lines = [c.line for c in commands(RESOLVER._replace(flavour="ip"), as_root=False)]
+    def test_activator_ip_needs_no_ifupdown(self) -> None:
+        lines = [c.line for c in commands(RESOLVER._replace(activator="ip"), as_root=False)]
         assert not any("/sbin/if" in line for line in lines)
 
     def test_as_root_there_is_no_sudo(self) -> None:

@@ -1,4 +1,4 @@
-"""Flavours: which program configures the loopback of an endpoint, and how it is told to."""
+"""Activators: which program configures the loopback of an endpoint, and how it is told to."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NOT_FOUND = 127
 
 
 @dataclass(frozen=True)
-class Flavour:
+class Activator:
     """A way to withdraw and to restore; each a list of commands to try until one has worked."""
 
     name: str
@@ -46,7 +46,7 @@ def delete_address(vip: Vip) -> Argv:
     return (IP, "address", "del", place.prefix(vip.address), "dev", place.interface)
 
 
-IFUPDOWN = Flavour(
+IFUPDOWN = Activator(
     "ifupdown",
     withdraw=lambda vip: ((IFDOWN, vip.interface), delete_address(vip)),
     restore=lambda vip: (
@@ -59,12 +59,12 @@ IFUPDOWN = Flavour(
         add_address(vip),
     ),
 )
-NETWORK_SCRIPTS = Flavour(
+NETWORK_SCRIPTS = Activator(
     "network-scripts",
     withdraw=lambda vip: ((IFDOWN, vip.interface), delete_address(vip)),
     restore=lambda vip: ((IFUP, vip.placement.interface), (IFUP, vip.interface), add_address(vip)),
 )
-PLAIN_IP = Flavour(
+PLAIN_IP = Activator(
     "ip",
     withdraw=lambda vip: (delete_address(vip),),
     restore=lambda vip: (add_address(vip),),
@@ -82,17 +82,17 @@ BY_PROGRAM = {
 
 def first_questions(vip: Vip) -> tuple[Argv, ...]:
     """List what `choose` asks in any case."""
-    return () if vip.flavour == "ip" else (VERSION,)
+    return () if vip.activator == "ip" else (VERSION,)
 
 
-def choose(vip: Vip, ask: Ask, others_of_lo: Callable[[], frozenset[str]]) -> Flavour:
-    """Choose the flavour of an endpoint, by the program that is there.
+def choose(vip: Vip, ask: Ask, others_of_lo: Callable[[], frozenset[str]]) -> Activator:
+    """Choose the activator of an endpoint, by the program that is there.
 
     Asked even where the fleet file names one, because `ifdown lo:0` of ifupdown-ng empties the
     whole loopback. Nothing is changed by asking.
 
     Args:
-        vip: with the flavour that the fleet file names.
+        vip: with the activator that the fleet file names.
         ask: runs a command on the endpoint, unprivileged.
         others_of_lo: gives the other addresses of the loopback, as address/length.
 
@@ -103,20 +103,20 @@ def choose(vip: Vip, ask: Ask, others_of_lo: Callable[[], frozenset[str]]) -> Fl
     if not first_questions(vip):
         return PLAIN_IP
     program, said = _find(ask)
-    flavour = BY_PROGRAM.get(program)
-    if flavour is None or vip.flavour not in ("auto", flavour.name):
+    activator = BY_PROGRAM.get(program)
+    if activator is None or vip.activator not in ("auto", activator.name):
         what = f"{IFUP} there is {program} ({said})"
         if program == "ifupdown-ng":
             what += ", whose ifdown would empty the whole loopback"
-        if vip.flavour != "auto":
-            what += f", not {vip.flavour}"
+        if vip.activator != "auto":
+            what += f", not {vip.activator}"
         raise _unsupported(vip, what)
-    if flavour is NETWORK_SCRIPTS:
+    if activator is NETWORK_SCRIPTS:
         lost = sorted(filter(_is_global_ipv6, others_of_lo()))
         if lost:
             what = f"{IFDOWN} of network-scripts would take {', '.join(lost)} off lo too"
             raise _unsupported(vip, what)
-    return flavour
+    return activator
 
 
 def _find(ask: Ask) -> tuple[str, str]:
@@ -143,5 +143,5 @@ def _is_global_ipv6(address: str) -> bool:
 
 
 def _unsupported(vip: Vip, what: str) -> UnsupportedActivatorError:
-    remedy = f'set flavour = "ip" for vip.{vip.name} in the fleet file'
+    remedy = f'set activator = "ip" for vip.{vip.name} in the fleet file'
     return UnsupportedActivatorError(what, remedy)

@@ -1,4 +1,4 @@
-"""Flavours: the programs that are told apart, and Debian's real ifupdown in a namespace."""
+"""Activators: the programs that are told apart, and Debian's real ifupdown in a namespace."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from anycast_handlers.endpoint import Site
-from anycast_handlers.errors import UnsupportedActivatorError
-from anycast_handlers.flavour import (
+from anycast_handlers.activator import (
     IFUPDOWN,
     INSTALLED,
     NETWORK_SCRIPTS,
     PLAIN_IP,
     VERSION,
-    Flavour,
+    Activator,
     choose,
 )
+from anycast_handlers.endpoint import Site
+from anycast_handlers.errors import UnsupportedActivatorError
 from anycast_handlers.fleet.values import Vip
 from anycast_handlers.transport.shell import Result
 
 from tests.support.namespace import VIP, Namespace, write
 
-RESOLVER = Vip("resolver", VIP, "lo:0", ("/bin/check", "dns"), (), flavour="auto")
-WEB = Vip("web", "10.99.0.80", "lo:1", ("/bin/check", "http"), (), flavour="auto")
+RESOLVER = Vip("resolver", VIP, "lo:0", ("/bin/check", "dns"), (), activator="auto")
+WEB = Vip("web", "10.99.0.80", "lo:1", ("/bin/check", "http"), (), activator="auto")
 DEBIAN = Result(0, "ifup version 0.8.41\nCopyright (c) 1999-2009 Anthony Towns\n", "")
 NG = Result(0, "ifupdown-ng 0.11.3\n\nCopyright (c) 2020 Ariadne Conill\n", "")
 # What ifupdown2 says to a user, and to root where dpkg knows it.
@@ -44,7 +44,7 @@ SCRIPTS, TWO = INSTALLED[2:]
 
 
 def chosen(
-    answer: Result, flavour: str = "auto", installed: str = "", lo: frozenset[str] = LO
+    answer: Result, activator: str = "auto", installed: str = "", lo: frozenset[str] = LO
 ) -> str:
     def ask(argv: tuple[str, ...]) -> Result:
         if argv == VERSION:
@@ -52,7 +52,7 @@ def chosen(
         assert argv == INSTALLED
         return Result(2, f"{installed}\n", "ls: cannot access ...")
 
-    return choose(RESOLVER._replace(flavour=flavour), ask, lambda: lo).name
+    return choose(RESOLVER._replace(activator=activator), ask, lambda: lo).name
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_auto_goes_by_the_program_that_is_there(answer: Result, installed: str, 
     ("answer", "installed", "name"),
     [(DEBIAN, "", "ifupdown"), (RHEL, SCRIPTS, "network-scripts")],
 )
-def test_a_flavour_by_name_is_used_where_it_is_there(
+def test_a_activator_by_name_is_used_where_it_is_there(
     answer: Result, installed: str, name: str
 ) -> None:
     assert chosen(answer, name, installed) == name
@@ -87,11 +87,11 @@ def test_plain_ip_asks_nobody() -> None:
     def nobody(argv: tuple[str, ...] = ()) -> Any:
         raise AssertionError(argv)
 
-    assert choose(RESOLVER._replace(flavour="ip"), nobody, nobody) is PLAIN_IP
+    assert choose(RESOLVER._replace(activator="ip"), nobody, nobody) is PLAIN_IP
 
 
 @pytest.mark.parametrize(
-    ("answer", "installed", "flavour"),
+    ("answer", "installed", "activator"),
     [
         (NG, "", "auto"),
         (NG, f"{SCRIPTS}\n{TWO}", "auto"),
@@ -112,13 +112,13 @@ def test_plain_ip_asks_nobody() -> None:
     ],
 )
 def test_any_other_program_is_refused_and_the_way_out_named(
-    answer: Result, installed: str, flavour: str
+    answer: Result, installed: str, activator: str
 ) -> None:
     """No name is trusted: `ifdown lo:0` of ifupdown-ng empties the whole loopback."""
     with pytest.raises(
-        UnsupportedActivatorError, match=r'set flavour = "ip" for vip\.resolver'
+        UnsupportedActivatorError, match=r'set activator = "ip" for vip\.resolver'
     ) as caught:
-        chosen(answer, flavour, installed)
+        chosen(answer, activator, installed)
     assert "\n" not in str(caught.value)
 
 
@@ -129,22 +129,22 @@ def test_a_refusal_names_the_program_and_the_danger() -> None:
         chosen(NG)
 
 
-@pytest.mark.parametrize("flavour", ["auto", "network-scripts"])
-def test_network_scripts_are_refused_where_they_would_take_ipv6_along(flavour: str) -> None:
+@pytest.mark.parametrize("activator", ["auto", "network-scripts"])
+def test_network_scripts_are_refused_where_they_would_take_ipv6_along(activator: str) -> None:
     """Their `ifdown lo:0` removes every global IPv6 address of lo."""
     with pytest.raises(
-        UnsupportedActivatorError, match=r"2001:db8::53/128 off lo.* flavour = \"ip\""
+        UnsupportedActivatorError, match=r"2001:db8::53/128 off lo.* activator = \"ip\""
     ):
-        chosen(RHEL, flavour, SCRIPTS, LO | {"2001:db8::53/128"})
+        chosen(RHEL, activator, SCRIPTS, LO | {"2001:db8::53/128"})
 
 
 def test_ipv6_on_lo_is_no_matter_elsewhere() -> None:
     assert chosen(DEBIAN, lo=LO | {"2001:db8::53/128"}) == "ifupdown"
 
 
-@pytest.mark.parametrize("flavour", [IFUPDOWN, NETWORK_SCRIPTS, PLAIN_IP], ids=lambda f: f.name)
-def test_what_must_never_run_never_runs(flavour: Flavour) -> None:
-    for argv in (*flavour.withdraw(RESOLVER), *flavour.restore(RESOLVER)):
+@pytest.mark.parametrize("activator", [IFUPDOWN, NETWORK_SCRIPTS, PLAIN_IP], ids=lambda f: f.name)
+def test_what_must_never_run_never_runs(activator: Activator) -> None:
+    for argv in (*activator.withdraw(RESOLVER), *activator.restore(RESOLVER)):
         assert argv[0].startswith("/sbin/")
         assert argv != ("/sbin/ifdown", "lo")
         assert not {"link", "flush"} & set(argv)
@@ -167,15 +167,15 @@ def commands(site: Site) -> list[str]:
 
 
 def test_ifdown_withdraws(host: Namespace, site: Site) -> None:
-    after, by = site.withdraw(site.flavour(), site.look())
+    after, by = site.withdraw(site.activator(), site.look())
     assert not after.announced
     assert by == "ifdown lo:0"
     assert host.addresses() == {"127.0.0.1/8"}
 
 
 def test_ifup_of_the_alias_restores_where_that_of_lo_does_nothing(site: Site) -> None:
-    withdrawn, _ = site.withdraw(site.flavour(), site.look())
-    after, by = site.restore(site.flavour(), withdrawn)
+    withdrawn, _ = site.withdraw(site.activator(), site.look())
+    after, by = site.restore(site.activator(), withdrawn)
     assert after.announced
     assert by == "ifup lo:0"
     assert commands(site)[1:] == ["ifup lo", "ifup lo:0"]
@@ -184,7 +184,7 @@ def test_ifup_of_the_alias_restores_where_that_of_lo_does_nothing(site: Site) ->
 
 def test_an_address_that_ip_took_away_needs_force(host: Namespace, site: Site) -> None:
     host.run("ip", "address", "del", f"{VIP}/32", "dev", "lo")
-    after, by = site.restore(site.flavour(), site.look())
+    after, by = site.restore(site.activator(), site.look())
     assert after.announced
     assert by == "ifup --force lo:0"
 
@@ -193,7 +193,7 @@ def test_an_address_that_ip_brought_is_taken_away_by_ip(host: Namespace, site: S
     """ifdown does nothing for what its state file does not know, and says that it worked."""
     host.run("ifdown", "lo:0")
     host.run("ip", "address", "add", f"{VIP}/32", "dev", "lo", "label", "lo:0")
-    after, by = site.withdraw(site.flavour(), site.look())
+    after, by = site.withdraw(site.activator(), site.look())
     assert not after.announced
     assert by == f"ip address del {VIP}/32 dev lo"
     assert site.steps[0].status == 0
@@ -201,9 +201,9 @@ def test_an_address_that_ip_brought_is_taken_away_by_ip(host: Namespace, site: S
 
 def test_a_stanza_that_is_gone_falls_back_to_ip(host: Namespace, site: Site) -> None:
     host.run("sh", "-c", "printf 'auto lo\\niface lo inet loopback\\n' >/etc/network/interfaces")
-    withdrawn, _ = site.withdraw(site.flavour(), site.look())
+    withdrawn, _ = site.withdraw(site.activator(), site.look())
     assert not withdrawn.announced
-    after, by = site.restore(site.flavour(), withdrawn)
+    after, by = site.restore(site.activator(), withdrawn)
     assert after.announced
     assert by == f"ip address add {VIP}/32 dev lo label lo:0"
 
@@ -212,7 +212,7 @@ def test_a_failing_hook_does_not_keep_the_address(host: Namespace, site: Site) -
     hook = "#!/bin/sh\nexit 1\n"
     host.run("sh", "-c", "cat >/etc/network/if-down.d/fails", input=hook)
     host.run("chmod", "755", "/etc/network/if-down.d/fails")
-    after, by = site.withdraw(site.flavour(), site.look())
+    after, by = site.withdraw(site.activator(), site.look())
     assert not after.announced
     assert by
 
@@ -220,8 +220,8 @@ def test_a_failing_hook_does_not_keep_the_address(host: Namespace, site: Site) -
 def test_ifup_lo_is_left_out_while_another_vip_is_withdrawn(host: Namespace) -> None:
     """On RHEL it would bring that one back too."""
     site = Site(host.shell(), RESOLVER, siblings=(WEB,))
-    withdrawn, _ = site.withdraw(site.flavour(), site.look())
-    after, by = site.restore(site.flavour(), withdrawn)
+    withdrawn, _ = site.withdraw(site.activator(), site.look())
+    after, by = site.restore(site.activator(), withdrawn)
     assert after.announced
     assert by == "ifup lo:0"
     assert "ifup lo" not in commands(site)
@@ -230,8 +230,8 @@ def test_ifup_lo_is_left_out_while_another_vip_is_withdrawn(host: Namespace) -> 
 def test_ifup_lo_runs_while_the_others_are_announced(host: Namespace) -> None:
     host.run("ip", "address", "add", f"{WEB.address}/32", "dev", "lo", "label", "lo:1")
     site = Site(host.shell(), RESOLVER, siblings=(WEB,))
-    withdrawn, _ = site.withdraw(site.flavour(), site.look())
-    site.restore(site.flavour(), withdrawn)
+    withdrawn, _ = site.withdraw(site.activator(), site.look())
+    site.restore(site.activator(), withdrawn)
     assert "ifup lo" in commands(site)
 
 
@@ -241,6 +241,6 @@ def test_another_ifup_on_a_real_host_is_refused_before_anything_runs(
     other = write(tmp_path / "ifup", "#!/bin/sh\necho ifupdown-ng 0.12.1\n")
     host.run("mount", "--bind", other, "/sbin/ifup")
     with pytest.raises(UnsupportedActivatorError, match=r"ifupdown-ng 0\.12\.1"):
-        site.flavour()
+        site.activator()
     assert site.steps == []
     assert site.look().announced

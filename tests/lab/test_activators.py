@@ -149,8 +149,8 @@ def ipv6_on_lo(host: Host) -> Iterator[None]:
         host.run(["ip", "address", "del", IPV6, "dev", "lo"])
 
 
-def configure(scene: Scene, flavour: str, more: str = "") -> None:
-    named = scene.fleet.replace("hold_down", f'flavour = "{flavour}"\nhold_down', 1)
+def configure(scene: Scene, activator: str, more: str = "") -> None:
+    named = scene.fleet.replace("hold_down", f'activator = "{activator}"\nhold_down', 1)
     scene.set_fleet(named + more)
 
 
@@ -188,15 +188,15 @@ def assert_refused(scene: Scene, program: str) -> None:
     assert code == 2, said
     assert said.count("\n") == 1
     assert program in said
-    assert 'set flavour = "ip" for vip.resolver' in said
+    assert 'set activator = "ip" for vip.resolver' in said
     assert of_lo(scene.ns1.host) == before
     assert scene.log()[-1]["commands"] == []
 
 
 class TestIfupdown:
-    @pytest.mark.parametrize("flavour", ["auto", "ifupdown"])
-    def test_it_does_both(self, scene: Scene, flavour: str) -> None:
-        configure(scene, flavour)
+    @pytest.mark.parametrize("activator", ["auto", "ifupdown"])
+    def test_it_does_both(self, scene: Scene, activator: str) -> None:
+        configure(scene, activator)
         assert withdraw_and_restore(scene) == (["ifdown lo:0"], ["ifup lo", "ifup lo:0"])
 
     def test_it_is_no_network_scripts(self, scene: Scene) -> None:
@@ -220,9 +220,9 @@ class TestIfupdown2:
 
 @pytest.mark.usefixtures("packages")
 class TestIfupdownNg:
-    @pytest.mark.parametrize("flavour", ["auto", "ifupdown", "network-scripts"])
-    def test_it_is_refused(self, scene: Scene, flavour: str) -> None:
-        configure(scene, flavour)
+    @pytest.mark.parametrize("activator", ["auto", "ifupdown", "network-scripts"])
+    def test_it_is_refused(self, scene: Scene, activator: str) -> None:
+        configure(scene, activator)
         with installed(scene.ns1.host, "ifupdown-ng"):
             assert_refused(scene, "is ifupdown-ng (ifupdown-ng 0.")
 
@@ -250,9 +250,9 @@ class TestNoIfupdown:
         with installed(scene.ns1.host, ""):
             assert withdraw_and_restore(scene) == BY_IP
 
-    @pytest.mark.parametrize("flavour", ["ifupdown", "network-scripts"])
-    def test_what_is_not_there_is_refused(self, scene: Scene, flavour: str) -> None:
-        configure(scene, flavour)
+    @pytest.mark.parametrize("activator", ["ifupdown", "network-scripts"])
+    def test_what_is_not_there_is_refused(self, scene: Scene, activator: str) -> None:
+        configure(scene, activator)
         with installed(scene.ns1.host, ""):
             assert_refused(scene, "/sbin/ifup there is missing (")
 
@@ -260,9 +260,9 @@ class TestNoIfupdown:
 class TestNetworkScripts:
     """The stand-in, not the real scripts: see the top."""
 
-    @pytest.mark.parametrize("flavour", ["auto", "network-scripts"])
-    def test_it_does_both(self, scene: Scene, flavour: str) -> None:
-        configure(scene, flavour)
+    @pytest.mark.parametrize("activator", ["auto", "network-scripts"])
+    def test_it_does_both(self, scene: Scene, activator: str) -> None:
+        configure(scene, activator)
         with network_scripts(scene.ns1.host):
             scene.ns1.host.run(["ifup", OTHER_ALIAS], check=True)
             assert withdraw_and_restore(scene) == (["ifdown lo:0"], ["ifup lo"])
@@ -284,9 +284,9 @@ class TestNetworkScripts:
             assert not scene.is_announced()
             ran(scene, "OK")
 
-    @pytest.mark.parametrize("flavour", ["auto", "network-scripts"])
-    def test_ipv6_on_lo_is_not_taken_along(self, scene: Scene, flavour: str) -> None:
-        configure(scene, flavour)
+    @pytest.mark.parametrize("activator", ["auto", "network-scripts"])
+    def test_ipv6_on_lo_is_not_taken_along(self, scene: Scene, activator: str) -> None:
+        configure(scene, activator)
         with network_scripts(scene.ns1.host), ipv6_on_lo(scene.ns1.host):
             assert_refused(scene, f"would take {IPV6} off lo too")
 

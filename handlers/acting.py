@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 from anycast_checks.routing import DAEMONS
 
-from .activator import Activator
+from .activators.activator import Activator
 from .confirm import confirm
 from .decision.automation import decide
 from .decision.facts import Action, Counted, Decision, Policy, Seen, State

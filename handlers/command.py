@@ -12,6 +12,7 @@ import click
 from anycast_checks import __version__
 from anycast_checks.line import clean
 
+from .activators import NAMES
 from .decision.facts import State, StateType
 from .fleet.file import load
 from .fleet.values import Endpoint, Fleet
@@ -61,6 +62,11 @@ class Verbs(click.Group):
 def group(ctx: click.Context, file: str) -> None:
     """Take a failing anycast endpoint out of the routing, and bring it back."""
     ctx.obj = file
+
+
+def read_fleet(file: str) -> Fleet:
+    """Read the fleet file; raises as `load` does."""
+    return load(file, NAMES)
 
 
 def place(function: Function) -> Function:
@@ -121,7 +127,7 @@ def note_request(
     file: str, verb: str, vip: str, endpoint: str | None, reason: str
 ) -> tuple[Fleet, Request, tuple[Endpoint, ...]]:
     """Build the request of `hold` or `release`, and list the endpoints that it is for."""
-    fleet = load(file)
+    fleet = read_fleet(file)
     found = fleet.vip(vip)
     endpoints = (fleet.find(vip, endpoint)[1],) if endpoint else found.endpoints
     return fleet, Request(verb, found, endpoints[0], reason=clean(reason, 120)), endpoints
@@ -131,7 +137,7 @@ def hand_request(
     file: str, verb: str, names: tuple[str, str], options: dict[str, Any]
 ) -> tuple[Fleet, Request]:
     """Build the request of a person from the verb's options."""
-    fleet = load(file)
+    fleet = read_fleet(file)
     vip, endpoint = fleet.find(*names)
     return fleet, Request(
         verb,

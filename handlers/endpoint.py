@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 
 from anycast_checks.placement import ARGV as ADDRESSES
 
-from .activator import IFDOWN, IFUP, Activator, Argv, choose, first_questions
+from .activators.activator import Activator, Surroundings
+from .activators.choice import choose, first_questions
 from .errors import CommandFailedError, HandlerError, OutcomeUnknownError, UnreachableError
 from .fleet.values import Vip
 from .look import BOOT, Look, is_announced, notes_argv, read, tells_of_notes
-from .transport.shell import COMMAND_SECONDS, Answer, Query, Result, Shell, ask_all
+from .transport.shell import COMMAND_SECONDS, Answer, Argv, Query, Result, Shell, ask_all
 
 CLOCK: Argv = ("/bin/date", "+%s")
 NOTE_SECONDS = 1.0
@@ -99,10 +100,7 @@ class Site:
             The look afterwards, and the command that did it, empty where none has.
         """
         after = before
-        for argv in activator.withdraw(self.vip):
-            # By its name it would take the other address away too.
-            if argv[0] == IFDOWN and before.shares_label:
-                continue
+        for argv in activator.withdraw(self.vip, self._around(before)):
             self._change(argv)
             if self.dry_run:
                 continue
@@ -112,14 +110,9 @@ class Site:
         return after, ""
 
     def restore(self, activator: Activator, before: Look) -> tuple[Look, str]:
-        """Bring the VIP back to the loopback; returns as withdraw does."""
+        """Bring the VIP back to its interface; returns as withdraw does."""
         after = before
-        for argv in activator.restore(self.vip):
-            # On RHEL `ifup lo` brings every alias back, withdrawn ones too.
-            if argv == (IFUP, self.vip.placement.interface) and not all(
-                before.has(s) for s in self.siblings
-            ):
-                continue
+        for argv in activator.restore(self.vip, self._around(before)):
             self._change(argv)
             if self.dry_run:
                 continue
@@ -127,6 +120,10 @@ class Site:
             if after.announced:
                 return after, _short(argv)
         return after, ""
+
+    def _around(self, look: Look) -> Surroundings:
+        present = all(look.has(sibling) for sibling in self.siblings)
+        return Surroundings(look.neighbors, look.shares_label, present)
 
     def write_note(self, path: str, text: str) -> str:
         """Replace a note's file; returns what stood in the way, empty where nothing did.

@@ -11,7 +11,6 @@ from typing import TypeVar
 
 from anycast_checks.routing.daemon import RoutingDaemon
 
-from .activator import Argv
 from .confirm import confirm
 from .decision.facts import State
 from .endpoint import confirmation
@@ -19,14 +18,13 @@ from .errors import GateRefusedError, HandlerError, UnreachableError
 from .examination_routing import ROUTING_EXAMINATIONS, see_routing
 from .finding import Examination, Examined, Finding, Subject
 from .latch import DIRECTORY, UNREADABLE_HOLD, hold_path
+from .transport.shell import NOT_FOUND, Argv
 
 T = TypeVar("T")
-
 IS_WRITABLE: Argv = ("/usr/bin/test", "-w", DIRECTORY)
 SUDO_RULES: Argv = ("/usr/bin/sudo", "-n", "-l")
 SUDO_RULE = re.compile(r"^\s+\(.*$", re.MULTILINE)
 NONLOCAL_BIND: Argv = ("/bin/cat", "/proc/sys/net/ipv4/ip_nonlocal_bind")
-NOT_FOUND = 127
 
 
 def examine(subject: Subject, daemons: Sequence[RoutingDaemon]) -> Examined:
@@ -66,7 +64,7 @@ def sudo_rights(subject: Subject) -> Iterator[Finding]:
     shell, activator, vip = subject.site.shell, subject.activator, subject.vip
     if shell.is_root or activator is None:
         return
-    for argv in dict.fromkeys((*activator.withdraw(vip), *activator.restore(vip))):
+    for argv in activator.commands(vip):
         status = shell.run(sudo_question(argv)).status
         if status == NOT_FOUND:
             yield subject.found("there is no /usr/bin/sudo", "install sudo")

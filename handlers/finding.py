@@ -9,7 +9,7 @@ from typing import NamedTuple
 from anycast_checks.line import clean
 from anycast_checks.routing.daemon import RoutingState
 
-from .activator import Activator
+from .activators.activator import Activator
 from .endpoint import Site
 from .fleet.values import Endpoint, Vip
 from .look import Look

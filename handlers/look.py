@@ -8,13 +8,12 @@ from anycast_checks import placement
 from anycast_checks.placement import Addresses
 
 from . import latch as notes
-from .activator import Argv
 from .decision.facts import Held, Seen
 from .errors import CommandFailedError, GateRefusedError, OutcomeUnknownError
 from .fleet.values import Vip
 from .latch import Hold, Latch
 from .transport.refusal import is_refused
-from .transport.shell import Answer, Result
+from .transport.shell import Answer, Argv, Result
 
 BOOT_ID, UPTIME = "/proc/sys/kernel/random/boot_id", "/proc/uptime"
 BOOT: Argv = ("/usr/bin/head", "-v", BOOT_ID, UPTIME)

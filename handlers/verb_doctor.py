@@ -10,13 +10,13 @@ import click
 from anycast_checks.line import clean
 from anycast_checks.routing import DAEMONS
 
+from .command import read_fleet
 from .endpoint import Site
 from .errors import DONE, REFUSED, TRIED_AND_FAILED, ConfigurationError, HandlerError, RejectedError
 from .examination import examine
 from .examination_here import examine_here
 from .examination_routing import compare
 from .finding import Examined, Finding, Subject
-from .fleet.file import load
 from .fleet.values import Endpoint, Fleet, Vip
 from .transport.deadline import Deadline
 from .transport.each import Turns, at_once
@@ -42,7 +42,7 @@ def command(file: str, /, vip: str | None, endpoint: str | None) -> int:
 
     Exits with 1 where something was found, 2 where an endpoint could not be asked.
     """
-    fleet = load(file)
+    fleet = read_fleet(file)
     vips = (fleet.vip(vip),) if vip else fleet.vips
     chosen = [(v, e) for v in vips for e in v.endpoints]
     if vip and endpoint:

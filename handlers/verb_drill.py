@@ -6,9 +6,8 @@ import click
 
 from anycast_checks.line import clean
 
-from .command import place
+from .command import place, read_fleet
 from .errors import DONE
-from .fleet.file import load
 from .operation import operate
 from .outcome import Outcome, Request
 
@@ -23,7 +22,7 @@ def command(file: str, /, vip: str, endpoint: str) -> int:
     announce. While it is withdrawn the endpoint is held; a drill that is killed is ended by
     `restore`.
     """
-    fleet = load(file)
+    fleet = read_fleet(file)
     found, member = fleet.find(vip, endpoint)
     there = Request("drill", found, member, reason="drill")
     out = operate(fleet, there)

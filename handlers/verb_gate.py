@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
+from .command import read_fleet
 from .errors import DONE
-from .fleet.file import load
 from .gate import files
 
 PARTS = ("gate", "allow", "sudoers", "authorized-keys")
@@ -27,7 +27,7 @@ def command(file: str, /, vips: tuple[str, ...], only: str | None) -> int:
     the line for the handler's key. `nrpe` has the commands for an endpoint's nrpe.cfg, where the
     engine gets to it by NRPE.
     """
-    fleet = load(file)
+    fleet = read_fleet(file)
     found = tuple(fleet.vip(name) for name in vips) or fleet.vips
     texts = {
         "gate": (files.GATE, files.gate),

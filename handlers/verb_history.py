@@ -10,8 +10,8 @@ import click
 
 from anycast_checks.line import clean
 
+from .command import read_fleet
 from .errors import DONE, ConfigurationError
-from .fleet.file import load
 
 ROUTINE = ("nothing", "unlatch")
 
@@ -27,7 +27,7 @@ def command(
     file: str, /, vip: str | None, endpoint: str | None, *, lines: int, everything: bool
 ) -> int:
     """Show past decisions, the newest last."""
-    fleet = load(file)
+    fleet = read_fleet(file)
     if vip and endpoint:
         fleet.find(vip, endpoint)
     elif vip:

@@ -13,10 +13,10 @@ import click
 from anycast_checks.line import clean
 from anycast_checks.routing import DAEMONS
 
+from .command import read_fleet
 from .count import see_routing
 from .endpoint import Site
 from .errors import DONE, TRIED_AND_FAILED, ConfigurationError, HandlerError, UncountableError
-from .fleet.file import load
 from .fleet.values import Endpoint, Fleet, Vip
 from .look import Look
 from .outcome import age
@@ -108,7 +108,7 @@ def command(file: str, /, vip: str | None, *, watch: bool, as_json: bool) -> int
 
     Exit code 2 where not all of it could be seen.
     """
-    fleet = load(file)
+    fleet = read_fleet(file)
     vips = (fleet.vip(vip),) if vip else fleet.vips
     while True:
         rows = _look_at_all(fleet, vips, WATCHED_SECONDS if watch else SECONDS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import sys
+from collections.abc import Sequence
 
 from ..errors import ConfigurationError
 from .table import Table
@@ -18,11 +19,14 @@ else:
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 INTERFACE = re.compile(r"lo:[0-9A-Za-z_]{1,12}")
 LOGIN = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
-ACTIVATORS = ("auto", "ifupdown", "network-scripts", "ip")
 
 
-def load(file: str) -> Fleet:
+def load(file: str, activators: Sequence[str]) -> Fleet:
     """Read and check the fleet file.
+
+    Args:
+        file: its path.
+        activators: the names that a VIP's activator may have, besides "auto".
 
     Raises:
         ConfigurationError: with file, key and reason, at the first thing that is wrong.
@@ -38,7 +42,7 @@ def load(file: str) -> Fleet:
     ssh = _ssh(top.table("ssh"))
     paths = _paths(top.table("paths", required=False))
     tables = top.table("vip")
-    vips = tuple(_vip(name, tables.table(name)) for name in tables.names())
+    vips = tuple(_vip(name, tables.table(name), activators) for name in tables.names())
     top.refuse_unknown()
     if not vips:
         raise top.wrong("vip", "needs at least one VIP, as [vip.NAME]")
@@ -67,7 +71,7 @@ def _paths(table: Table) -> Paths:
     return paths
 
 
-def _vip(name: str, table: Table) -> Vip:
+def _vip(name: str, table: Table, activators: Sequence[str]) -> Vip:
     if not NAME.fullmatch(name):
         raise table.wrong("", f"{name!r} is not a name: letters, digits, _ . - only")
     vip = Vip(
@@ -79,7 +83,7 @@ def _vip(name: str, table: Table) -> Vip:
         restore=table.choice("restore", ("auto", "manual"), "auto"),
         hold_down=_at_least(table, "hold_down", table.take("hold_down", float, 60.0), 0),
         max_restores=int(_at_least(table, "max_restores", table.take("max_restores", int, 3), 0)),
-        activator=table.choice("activator", ACTIVATORS, "auto"),
+        activator=table.choice("activator", ("auto", *activators), "auto"),
         min_announcing=_min_announcing(table),
         count_by=table.choice("count_by", ("ospf", "peers"), "ospf"),
         spacing=_at_least(table, "spacing", table.take("spacing", float, 5.0), 0),

@@ -19,7 +19,7 @@ from anycast_checks.placement import LOOPBACK
 from anycast_checks.routing import DAEMONS
 from anycast_checks.routing.daemon import RoutingState
 
-from ..activator import BY_PROGRAM, Activator, Argv
+from ..activators.choice import candidates
 from ..endpoint import CLOCK, Site
 from ..errors import ConfigurationError, UnsupportedActivatorError
 from ..examination import EXAMINATIONS
@@ -28,7 +28,7 @@ from ..finding import Subject
 from ..fleet.values import Vip
 from ..latch import hold_path, latch_path
 from ..look import BOOT, BOOT_ID, UPTIME
-from ..transport.shell import COMMAND_SECONDS, Result
+from ..transport.shell import COMMAND_SECONDS, Argv, Result
 
 SUDO: Argv = ("/usr/bin/sudo", "-n")
 BOOTED = f"==> {BOOT_ID} <==\n0\n==> {UPTIME} <==\n0.0 0.0\n"
@@ -75,12 +75,6 @@ def commands(vip: Vip, *, as_root: bool) -> tuple[Command, ...]:
     return tuple(Command(argv, is_fed) for argv, is_fed in listed.items())
 
 
-def activators(vip: Vip) -> tuple[Activator, ...]:
-    """List the activators that may be chosen on an endpoint of a VIP."""
-    known = dict.fromkeys(BY_PROGRAM.values())
-    return tuple(activator for activator in known if vip.activator in ("auto", activator.name))
-
-
 def _do_everything(site: Site, *, announced: bool) -> None:
     vip = site.vip
     look = site.look()
@@ -98,7 +92,7 @@ def _do_everything(site: Site, *, announced: bool) -> None:
             daemon.see(vip.address, site.shell.run)
         subject = replace(subject, routing=RoutingState(daemon))
         list(weaknesses(subject))
-    for activator in activators(vip):
+    for activator in candidates(vip):
         (site.withdraw if announced else site.restore)(activator, look)
         for examination in EXAMINATIONS:
             list(examination(replace(subject, activator=activator)))

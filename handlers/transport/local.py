@@ -12,9 +12,8 @@ from anycast_checks.program import run_program
 from ..errors import OutcomeUnknownError
 from .channel import LARGEST_OUTPUT
 from .deadline import Deadline
-from .shell import COMMAND_SECONDS, Result
+from .shell import COMMAND_SECONDS, NOT_FOUND, Result
 
-NOT_FOUND = 127
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 
 

@@ -15,7 +15,11 @@ from .deadline import Deadline
 if TYPE_CHECKING:
     from .each import Turns
 
+Argv = tuple[str, ...]
+
 COMMAND_SECONDS = 3.0
+# The exit status of a shell that finds no such program.
+NOT_FOUND = 127
 # Before each new try to connect.
 PAUSES = (0.5, 1.0, 2.0)
 

@@ -11,7 +11,8 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from anycast_handlers import latch as notes
-from anycast_handlers.activator import IFDOWN, IFUP, IP, VERSION
+from anycast_handlers.activators.activator import IFDOWN, IFUP, IP
+from anycast_handlers.activators.choice import VERSION
 from anycast_handlers.decision.facts import Policy, State, StateType
 from anycast_handlers.endpoint import CLOCK, _write, confirmation
 from anycast_handlers.fleet.values import Endpoint, Vip

@@ -6,15 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from anycast_handlers.activator import (
-    IFUPDOWN,
-    INSTALLED,
-    NETWORK_SCRIPTS,
-    PLAIN_IP,
-    VERSION,
-    Activator,
-    choose,
-)
+from anycast_handlers.activators.activator import Activator
+from anycast_handlers.activators.choice import INSTALLED, VERSION, choose
+from anycast_handlers.activators.ifupdown import IFUPDOWN
+from anycast_handlers.activators.ip import PLAIN_IP
+from anycast_handlers.activators.network_scripts import NETWORK_SCRIPTS
 from anycast_handlers.endpoint import Site
 from anycast_handlers.errors import UnsupportedActivatorError
 from anycast_handlers.fleet.values import Vip
@@ -77,7 +73,7 @@ def test_auto_goes_by_the_program_that_is_there(answer: Result, installed: str, 
     ("answer", "installed", "name"),
     [(DEBIAN, "", "ifupdown"), (RHEL, SCRIPTS, "network-scripts")],
 )
-def test_a_activator_by_name_is_used_where_it_is_there(
+def test_an_activator_by_name_is_used_where_it_is_there(
     answer: Result, installed: str, name: str
 ) -> None:
     assert chosen(answer, name, installed) == name
@@ -144,7 +140,7 @@ def test_ipv6_on_lo_is_no_matter_elsewhere() -> None:
 
 @pytest.mark.parametrize("activator", [IFUPDOWN, NETWORK_SCRIPTS, PLAIN_IP], ids=lambda f: f.name)
 def test_what_must_never_run_never_runs(activator: Activator) -> None:
-    for argv in (*activator.withdraw(RESOLVER), *activator.restore(RESOLVER)):
+    for argv in activator.commands(RESOLVER):
         assert argv[0].startswith("/sbin/")
         assert argv != ("/sbin/ifdown", "lo")
         assert not {"link", "flush"} & set(argv)

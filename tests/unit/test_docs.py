@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from anycast_handlers.command import read_fleet
 from anycast_handlers.errors import ConfigurationError
-from anycast_handlers.fleet.file import load
 from anycast_handlers.fleet.table import Table
 
 if sys.version_info >= (3, 11):
@@ -118,7 +118,7 @@ def taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[ty
         return take(self, key, kind, default)
 
     monkeypatch.setattr(Table, "take", noted)
-    load(written(tmp_path, EVERY_DEFAULT))
+    read_fleet(written(tmp_path, EVERY_DEFAULT))
     return asked
 
 
@@ -151,9 +151,9 @@ def read_default(text: str) -> object:
 
 
 def test_the_example_with_every_default_is_the_smallest_one(tmp_path: Path) -> None:
-    smallest = load(written(tmp_path, SMALLEST))
+    smallest = read_fleet(written(tmp_path, SMALLEST))
 
-    assert load(written(tmp_path, EVERY_DEFAULT)) == smallest
+    assert read_fleet(written(tmp_path, EVERY_DEFAULT)) == smallest
     assert set(KEYS) <= set(leaves(EVERY_DEFAULT))
 
 
@@ -162,7 +162,7 @@ def test_the_example_of_a_key_has_it_and_loads(name: str, tmp_path: Path) -> Non
     example = KEYS[name].example
 
     assert name in list(leaves(example))
-    assert load(written(tmp_path, merged(SMALLEST, example)))
+    assert read_fleet(written(tmp_path, merged(SMALLEST, example)))
 
 
 def vip(**keys: object) -> dict[str, Any]:
@@ -196,7 +196,7 @@ def test_what_is_said_of_a_missing_key_is_documented(tmp_path: Path) -> None:
 
 def assert_refused_as_documented(file: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        load(file)
+        read_fleet(file)
     assert f"    {str(caught.value).removeprefix(f'{file}: ')}\n" in FLEET_FILE
 
 

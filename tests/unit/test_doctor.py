@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from anycast_handlers.activator import VERSION
+from anycast_handlers.activators.choice import VERSION
 from anycast_handlers.endpoint import Site
 from anycast_handlers.errors import OutcomeUnknownError, UnreachableError
 from anycast_handlers.examination import EXAMINATIONS, NONLOCAL_BIND, SUDO_RULES, examine

@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
+from anycast_handlers.command import read_fleet
 from anycast_handlers.errors import ConfigurationError
-from anycast_handlers.fleet.file import load
 from anycast_handlers.fleet.values import Endpoint, Paths
 
 EXAMPLE = """
@@ -62,7 +62,7 @@ def refusal(file: Path, text: str | bytes) -> str:
     """Write a fleet file that is wrong and return what is said of it, less the file's name."""
     file.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(ConfigurationError) as caught:
-        load(str(file))
+        read_fleet(str(file))
     assert caught.value.exit_code == 3
     said = str(caught.value)
     assert said.startswith(f"{file}: ")
@@ -77,7 +77,7 @@ def changed(old: str, new: str) -> str:
 
 def test_the_documented_example_loads(file: Path) -> None:
     file.write_text(EXAMPLE)
-    fleet = load(str(file))
+    fleet = read_fleet(str(file))
     vip, ns1 = fleet.find("resolver", "ns1")
     assert (fleet.ssh.user, str(fleet.ssh.identity)) == ("anycast", "/etc/anycast/id_ed25519")
     assert (vip.address, vip.interface, vip.activator) == ("10.99.0.53", "lo:0", "auto")
@@ -97,12 +97,12 @@ def test_the_floor_is_a_number_or_a_share_and_at_least_one(
     file: Path, floor: object, of_two: int
 ) -> None:
     file.write_text(EXAMPLE.replace('min_announcing = "50%"', f"min_announcing = {floor!r}"))
-    assert load(str(file)).vip("resolver").floor == of_two
+    assert read_fleet(str(file)).vip("resolver").floor == of_two
 
 
 def test_defaults_are_the_documented_ones(file: Path) -> None:
     file.write_text(MINIMAL)
-    fleet = load(str(file))
+    fleet = read_fleet(str(file))
     vip = fleet.vip("resolver")
     assert (vip.restore, vip.hold_down, vip.max_restores) == ("auto", 60.0, 3)
     assert vip.activator == "auto"
@@ -290,14 +290,14 @@ def test_vips_of_one_host_are_siblings(file: Path) -> None:
     more = SECOND.format(name="web", address="10.99.0.80", member="192.0.2.11")
     more += SECOND.format(name="far", address="10.99.0.81", member="192.0.2.99")
     file.write_text(MINIMAL + more)
-    fleet = load(str(file))
+    fleet = read_fleet(str(file))
     vip, endpoint = fleet.find("resolver", "ns1")
     assert [v.name for v in fleet.siblings(vip, endpoint)] == ["web"]
 
 
 def test_a_name_that_is_not_there_is_answered_with_those_that_are(file: Path) -> None:
     file.write_text(EXAMPLE)
-    fleet = load(str(file))
+    fleet = read_fleet(str(file))
     with pytest.raises(ConfigurationError, match=r"no VIP 'web' \(there is: resolver\)"):
         fleet.find("web", "ns1")
     with pytest.raises(ConfigurationError, match=r"no endpoint 'ns3' \(it has: ns1, ns2\)"):
@@ -306,7 +306,7 @@ def test_a_name_that_is_not_there_is_answered_with_those_that_are(file: Path) ->
 
 def unreadable(file: Path) -> str:
     with pytest.raises(ConfigurationError) as caught:
-        load(str(file))
+        read_fleet(str(file))
     return str(caught.value)
 
 

@@ -12,15 +12,16 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
+from anycast_handlers.activators import NAMES
+from anycast_handlers.activators.choice import candidates
 from anycast_handlers.decision.facts import State, StateType
 from anycast_handlers.endpoint import Site
 from anycast_handlers.errors import ConfigurationError
 from anycast_handlers.examination import examine
 from anycast_handlers.finding import Subject
-from anycast_handlers.fleet.file import ACTIVATORS
 from anycast_handlers.fleet.values import Endpoint, Fleet, Paths, Ssh, Vip
 from anycast_handlers.gate import files
-from anycast_handlers.gate.allowed import Command, activators, commands
+from anycast_handlers.gate.allowed import Command, commands
 from anycast_handlers.operation import operate
 from anycast_handlers.outcome import Outcome, Request
 from anycast_handlers.transport.shell import Result, Shell
@@ -289,10 +290,10 @@ class TestClosedList:
         assert listed - handler.seen == set()
 
     def test_it_has_every_activator_that_may_be_chosen(self) -> None:
-        names = {activator.name for activator in activators(RESOLVER)}
-        assert names == set(ACTIVATORS) - {"auto"}
+        names = {activator.name for activator in candidates(RESOLVER)}
+        assert names == set(NAMES)
         for name in names:
-            assert [f.name for f in activators(RESOLVER._replace(activator=name))] == [name]
+            assert [f.name for f in candidates(RESOLVER._replace(activator=name))] == [name]
 
     def test_activator_ip_needs_no_ifupdown(self) -> None:
         lines = [c.line for c in commands(RESOLVER._replace(activator="ip"), as_root=False)]

@@ -1,0 +1,79 @@
+"""What an activator is: the program that configures an interface, and how it is told to.
+
+ifup and ifdown are in /sbin on every distribution, if only as a link.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from ..fleet.values import Vip
+from ..transport.shell import Argv
+
+IFDOWN, IFUP, IP = "/sbin/ifdown", "/sbin/ifup", "/sbin/ip"
+
+
+class Surroundings(NamedTuple):
+    """What else is on the interface of a VIP, as far as an activator could harm it.
+
+    Attributes:
+        neighbors: the interface's other addresses, as address/length.
+        shares_label: one of them has the VIP's label.
+        siblings_present: every other VIP of this endpoint is on its interface.
+    """
+
+    neighbors: frozenset[str] = frozenset()
+    shares_label: bool = False
+    siblings_present: bool = True
+
+
+Commands = Callable[[Vip, Surroundings], tuple[Argv, ...]]
+
+
+@dataclass(frozen=True)
+class Activator:
+    """A way to withdraw and to restore.
+
+    Attributes:
+        name: the word for it in the fleet file.
+        withdraw: the commands to try until one has worked.
+        restore: likewise.
+        programs: what ifup is on the endpoints for which `auto` chooses this activator.
+        suits_any: where the fleet file names it, it is used whatever ifup is there.
+        objection: says why it must not be used beside those other addresses of the interface, else
+            nothing; None where it may be used beside any.
+    """
+
+    name: str
+    withdraw: Commands
+    restore: Commands
+    programs: tuple[str, ...] = ()
+    suits_any: bool = False
+    objection: Callable[[Vip, frozenset[str]], str] | None = None
+
+    def commands(self, vip: Vip) -> tuple[Argv, ...]:
+        """List every command that it may run for a VIP."""
+        around = Surroundings()
+        return tuple(dict.fromkeys((*self.withdraw(vip, around), *self.restore(vip, around))))
+
+
+def add_address(vip: Vip) -> Argv:
+    """Put the VIP on its interface without any configuration program."""
+    place = vip.placement
+    label = ("label", place.label) if place.label else ()
+    return (IP, "address", "add", place.prefix(vip.address), "dev", place.interface, *label)
+
+
+def delete_address(vip: Vip) -> Argv:
+    """Take the VIP off its interface without any configuration program."""
+    place = vip.placement
+    return (IP, "address", "del", place.prefix(vip.address), "dev", place.interface)
+
+
+def ifdown(vip: Vip, around: Surroundings) -> tuple[Argv, ...]:
+    """Take the VIP down by its name, and where that has not worked by its address."""
+    # By its name ifdown would take the other address of the same label away too.
+    by_name = () if around.shares_label else ((IFDOWN, vip.interface),)
+    return (*by_name, delete_address(vip))

@@ -1,0 +1,96 @@
+"""Choose the activator of an endpoint, by the program that is ifup there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..errors import UnsupportedActivatorError
+from ..fleet.values import Vip
+from ..transport.shell import NOT_FOUND, Argv, Result
+from . import ACTIVATORS
+from .activator import IFUP, Activator
+
+Ask = Callable[[Argv], Result]
+
+AUTO = "auto"
+VERSION: Argv = (IFUP, "--version")
+# Those that do not tell a user their version, by a file that no other one has.
+FILES = {
+    "/etc/sysconfig/network-scripts/ifup-eth": "network-scripts",
+    "/usr/share/ifupdown2": "ifupdown2",
+}
+INSTALLED: Argv = ("/bin/ls", "-d", *FILES)
+# Not among the programs of any activator: a person who has it is to know, since whoever types
+# `ifdown lo:0` there empties the whole loopback.
+IFUPDOWN_NG = "ifupdown-ng"
+
+
+def candidates(vip: Vip) -> tuple[Activator, ...]:
+    """List the activators that may be chosen on an endpoint of a VIP."""
+    return tuple(one for one in ACTIVATORS if vip.activator in (AUTO, one.name))
+
+
+def first_questions(vip: Vip) -> tuple[Argv, ...]:
+    """List what `choose` asks in any case."""
+    return () if _named(vip) else (VERSION,)
+
+
+def choose(vip: Vip, ask: Ask, neighbors: Callable[[], frozenset[str]]) -> Activator:
+    """Choose the activator of an endpoint, by the program that is there.
+
+    The endpoint is asked even where the fleet file names an activator, because `ifdown lo:0` of
+    ifupdown-ng empties the whole loopback. Nothing is changed by asking.
+
+    Args:
+        vip: with the activator that the fleet file names.
+        ask: runs a command on the endpoint, unprivileged.
+        neighbors: gives the other addresses of the VIP's interface, as address/length.
+
+    Raises:
+        UnsupportedActivatorError: what is there must not be used, or is not what the fleet file
+            names.
+    """
+    if named := _named(vip):
+        return named
+    program, said = _find(ask)
+    activator = next((one for one in candidates(vip) if program in one.programs), None)
+    if activator is None:
+        what = f"{IFUP} there is {program} ({said})"
+        if program == IFUPDOWN_NG:
+            what += ", whose ifdown would empty the whole loopback"
+        if vip.activator != AUTO:
+            what += f", not {vip.activator}"
+        raise _unsupported(vip, what)
+    if activator.objection and (why := activator.objection(vip, neighbors())):
+        raise _unsupported(vip, why)
+    return activator
+
+
+def _named(vip: Vip) -> Activator | None:
+    """Give the activator that the fleet file names, where it may be used without a question."""
+    return next((one for one in ACTIVATORS if one.name == vip.activator and one.suits_any), None)
+
+
+def _find(ask: Ask) -> tuple[str, str]:
+    """Name the program that is ifup there, and give what it said."""
+    answer = ask(VERSION)
+    words = (answer.stdout + answer.stderr).split()
+    said = " ".join(words)[:60] or f"exit status {answer.status}"
+    if answer.status == NOT_FOUND:
+        return "missing", said
+    # "ifup version 0.8.41"; ifdown is the same program.
+    if answer.status == 0 and words[:2] in (["ifup", "version"], ["ifdown", "version"]):
+        return "ifupdown", said
+    if IFUPDOWN_NG in words:
+        return IFUPDOWN_NG, said
+    # NetworkManager's takes the option for the name of a profile, and says how to find the right
+    # one.
+    if "nmcli" in " ".join(words):
+        return "NetworkManager", said
+    found = ask(INSTALLED).stdout.split()
+    return next((name for file, name in FILES.items() if file in found), "an unknown program"), said
+
+
+def _unsupported(vip: Vip, what: str) -> UnsupportedActivatorError:
+    remedy = f'set activator = "ip" for vip.{vip.name} in the fleet file'
+    return UnsupportedActivatorError(what, remedy)

@@ -1,0 +1,23 @@
+"""ifupdown, which Debian and Ubuntu have: an alias of lo is an interface of its own to it."""
+
+from __future__ import annotations
+
+from ..fleet.values import Vip
+from ..transport.shell import Argv
+from .activator import IFUP, Activator, Surroundings, add_address, ifdown
+
+
+def _restore(vip: Vip, around: Surroundings) -> tuple[Argv, ...]:
+    # `ifup lo` does nothing where lo is up already; it comes first because it is what the recipe
+    # says and what a person would try.
+    everything = ((IFUP, vip.placement.interface),) if around.siblings_present else ()
+    return (
+        *everything,
+        (IFUP, vip.interface),
+        # After an `ip address del` ifupdown still takes the interface for configured.
+        (IFUP, "--force", vip.interface),
+        add_address(vip),
+    )
+
+
+IFUPDOWN = Activator("ifupdown", ifdown, _restore, programs=("ifupdown",))

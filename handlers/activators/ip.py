@@ -1,0 +1,13 @@
+"""Plain `ip`: for an interface whose manager is better not asked, or that has none."""
+
+from __future__ import annotations
+
+from .activator import Activator, add_address, delete_address
+
+PLAIN_IP = Activator(
+    "ip",
+    withdraw=lambda vip, _around: (delete_address(vip),),
+    restore=lambda vip, _around: (add_address(vip),),
+    programs=("ifupdown2", "NetworkManager", "missing"),
+    suits_any=True,
+)

@@ -1,0 +1,30 @@
+"""network-scripts, which RHEL had: its `ifup lo` brings back every alias of lo."""
+
+from __future__ import annotations
+
+from ..fleet.values import Vip
+from ..transport.shell import Argv
+from .activator import IFDOWN, IFUP, Activator, Surroundings, add_address, ifdown
+
+
+def _restore(vip: Vip, around: Surroundings) -> tuple[Argv, ...]:
+    # `ifup lo` would bring back another VIP too that is withdrawn.
+    everything = ((IFUP, vip.placement.interface),) if around.siblings_present else ()
+    return (*everything, (IFUP, vip.interface), add_address(vip))
+
+
+def _objection(vip: Vip, neighbors: frozenset[str]) -> str:
+    lost = sorted(filter(_is_global_ipv6, neighbors))
+    if not lost:
+        return ""
+    interface = vip.placement.interface
+    return f"{IFDOWN} of network-scripts would take {', '.join(lost)} off {interface} too"
+
+
+def _is_global_ipv6(address: str) -> bool:
+    return ":" in address and address != "::1/128" and not address.startswith("fe80:")
+
+
+NETWORK_SCRIPTS = Activator(
+    "network-scripts", ifdown, _restore, programs=("network-scripts",), objection=_objection
+)

@@ -8,16 +8,16 @@ from contextlib import ExitStack
 from anycast_checks.routing import DAEMONS
 
 from .activators.activator import Activator
-from .confirm import confirm
 from .decision.automation import decide
 from .decision.facts import Action, Counted, Decision, Policy, Seen, State
 from .decision.person import decide_drill, decide_restore, decide_withdraw
-from .endpoint import Site, Step
+from .endpoint.confirmation import confirm
+from .endpoint.look import Look
+from .endpoint.notes import Notebook
+from .endpoint.site import Site, Step
 from .errors import HandlerError, TooLateError, UncountableError
 from .fleet.values import Fleet
 from .lock import Lock, lock
-from .look import Look
-from .notebook import Notebook
 from .outcome import Outcome
 from .routing import Routing
 from .transport.deadline import RUN_SECONDS, Deadline

@@ -9,7 +9,7 @@ from anycast_checks import routing
 from anycast_checks.errors import CheckError
 from anycast_checks.routing.daemon import RoutingDaemon, RoutingState, Unknown
 
-from .endpoint import Site
+from .endpoint.site import Site
 from .errors import HandlerError, UncountableError
 from .fleet.values import Endpoint, Fleet, Vip
 from .transport.deadline import Deadline

@@ -11,13 +11,13 @@ from typing import TypeVar
 
 from anycast_checks.routing.daemon import RoutingDaemon
 
-from .confirm import confirm
 from .decision.facts import State
-from .endpoint import confirmation
+from .endpoint.confirmation import confirm
+from .endpoint.latch import DIRECTORY, UNREADABLE_HOLD, hold_path
+from .endpoint.site import confirmation
 from .errors import GateRefusedError, HandlerError, UnreachableError
 from .examination_routing import ROUTING_EXAMINATIONS, see_routing
 from .finding import Examination, Examined, Finding, Subject
-from .latch import DIRECTORY, UNREADABLE_HOLD, hold_path
 from .transport.shell import NOT_FOUND, Argv
 
 T = TypeVar("T")

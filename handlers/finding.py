@@ -10,9 +10,9 @@ from anycast_checks.line import clean
 from anycast_checks.routing.daemon import RoutingState
 
 from .activators.activator import Activator
-from .endpoint import Site
+from .endpoint.look import Look
+from .endpoint.site import Site
 from .fleet.values import Endpoint, Vip
-from .look import Look
 
 
 @dataclass(frozen=True)

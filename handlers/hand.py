@@ -9,7 +9,7 @@ import click
 from anycast_checks.line import clean
 
 from .decision.facts import Action, Decision, State
-from .endpoint import Site
+from .endpoint.site import Site
 from .errors import HandlerError
 from .fleet.values import Endpoint, Fleet
 from .operation import record

@@ -16,8 +16,8 @@ from .errors import DONE, REFUSED, TRIED_AND_FAILED, HandlerError
 from .fleet.values import Endpoint, Vip
 
 if TYPE_CHECKING:
-    from .endpoint import Step
-    from .look import Look
+    from .endpoint.look import Look
+    from .endpoint.site import Step
 
 
 class Request(NamedTuple):

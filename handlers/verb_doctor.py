@@ -11,7 +11,7 @@ from anycast_checks.line import clean
 from anycast_checks.routing import DAEMONS
 
 from .command import read_fleet
-from .endpoint import Site
+from .endpoint.site import Site
 from .errors import DONE, REFUSED, TRIED_AND_FAILED, ConfigurationError, HandlerError, RejectedError
 from .examination import examine
 from .examination_here import examine_here

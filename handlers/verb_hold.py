@@ -7,10 +7,10 @@ import re
 import click
 
 from .command import note_options, note_request
-from .endpoint import Site
+from .endpoint.notes import Notebook
+from .endpoint.site import Site
 from .errors import HandlerError
 from .hand import on_each
-from .notebook import Notebook
 from .outcome import age
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}

@@ -5,11 +5,11 @@ from __future__ import annotations
 import click
 
 from .command import note_options, note_request
-from .endpoint import Site
+from .endpoint.latch import UNREADABLE_HOLD
+from .endpoint.notes import Notebook
+from .endpoint.site import Site
 from .errors import HandlerError
 from .hand import on_each
-from .latch import UNREADABLE_HOLD
-from .notebook import Notebook
 
 
 @click.command()

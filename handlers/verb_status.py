@@ -15,10 +15,10 @@ from anycast_checks.routing import DAEMONS
 
 from .command import read_fleet
 from .count import see_routing
-from .endpoint import Site
+from .endpoint.look import Look
+from .endpoint.site import Site
 from .errors import DONE, TRIED_AND_FAILED, ConfigurationError, HandlerError, UncountableError
 from .fleet.values import Endpoint, Fleet, Vip
-from .look import Look
 from .outcome import age
 from .transport.deadline import Deadline
 from .transport.each import Turns, at_once

@@ -20,14 +20,14 @@ from anycast_checks.routing import DAEMONS
 from anycast_checks.routing.daemon import RoutingState
 
 from ..activators.choice import candidates
-from ..endpoint import CLOCK, Site
+from ..endpoint.latch import hold_path, latch_path
+from ..endpoint.look import BOOT, BOOT_ID, UPTIME
+from ..endpoint.site import CLOCK, Site
 from ..errors import ConfigurationError, UnsupportedActivatorError
 from ..examination import EXAMINATIONS
 from ..examination_routing import weaknesses
 from ..finding import Subject
 from ..fleet.values import Vip
-from ..latch import hold_path, latch_path
-from ..look import BOOT, BOOT_ID, UPTIME
 from ..transport.shell import COMMAND_SECONDS, Argv, Result
 
 SUDO: Argv = ("/usr/bin/sudo", "-n")

@@ -6,7 +6,7 @@ import re
 import shlex
 from importlib.resources import files
 
-from ..endpoint import check_of
+from ..endpoint.site import check_of
 from ..errors import ConfigurationError
 from ..fleet.values import Ssh, Vip
 from .allowed import Command, commands

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import NamedTuple
 
-from anycast_handlers import latch as notes
+from anycast_handlers.endpoint import latch as notes
 
 from tests.model import world as model
 from tests.model.stepping import Kind

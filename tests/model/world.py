@@ -10,14 +10,14 @@ import json
 from functools import cache
 from typing import Any, NamedTuple
 
-from anycast_handlers import latch as notes
 from anycast_handlers.activators.activator import IFDOWN, IFUP, IP
 from anycast_handlers.activators.choice import VERSION
 from anycast_handlers.decision.facts import Policy, State, StateType
-from anycast_handlers.endpoint import CLOCK, _write, confirmation
+from anycast_handlers.endpoint import latch as notes
+from anycast_handlers.endpoint.latch import Hold
+from anycast_handlers.endpoint.look import BOOT, notes_argv
+from anycast_handlers.endpoint.site import CLOCK, _write, confirmation
 from anycast_handlers.fleet.values import Endpoint, Vip
-from anycast_handlers.latch import Hold
-from anycast_handlers.look import BOOT, notes_argv
 from anycast_handlers.outcome import Request
 from anycast_handlers.transport.shell import Result
 

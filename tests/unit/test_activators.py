@@ -11,7 +11,7 @@ from anycast_handlers.activators.choice import INSTALLED, VERSION, choose
 from anycast_handlers.activators.ifupdown import IFUPDOWN
 from anycast_handlers.activators.ip import PLAIN_IP
 from anycast_handlers.activators.network_scripts import NETWORK_SCRIPTS
-from anycast_handlers.endpoint import Site
+from anycast_handlers.endpoint.site import Site
 from anycast_handlers.errors import UnsupportedActivatorError
 from anycast_handlers.fleet.values import Vip
 from anycast_handlers.transport.shell import Result

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import repeat
 
 import pytest
-from anycast_handlers.confirm import confirm
 from anycast_handlers.decision.facts import State
-from anycast_handlers.endpoint import Site, confirmation
+from anycast_handlers.endpoint.confirmation import confirm
+from anycast_handlers.endpoint.latch import UNREADABLE_HOLD, Hold, Latch
+from anycast_handlers.endpoint.look import notes_argv
+from anycast_handlers.endpoint.site import Site, confirmation
 from anycast_handlers.errors import CommandFailedError, OutcomeUnknownError
 from anycast_handlers.fleet.values import Vip
-from anycast_handlers.latch import UNREADABLE_HOLD, Hold, Latch
-from anycast_handlers.look import notes_argv
 from anycast_handlers.transport.shell import Result
 
 from anycast_checks.placement import ARGV as ADDRESSES

@@ -15,7 +15,7 @@ import pytest
 from anycast_handlers.activators import NAMES
 from anycast_handlers.activators.choice import candidates
 from anycast_handlers.decision.facts import State, StateType
-from anycast_handlers.endpoint import Site
+from anycast_handlers.endpoint.site import Site
 from anycast_handlers.errors import ConfigurationError
 from anycast_handlers.examination import examine
 from anycast_handlers.finding import Subject

@@ -6,7 +6,15 @@ import json
 from dataclasses import replace
 
 import pytest
-from anycast_handlers.latch import DAY, UNREADABLE_HOLD, Hold, Latch, latch_path, parse, parse_hold
+from anycast_handlers.endpoint.latch import (
+    DAY,
+    UNREADABLE_HOLD,
+    Hold,
+    Latch,
+    latch_path,
+    parse,
+    parse_hold,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from anycast_checks import placement
 from anycast_checks.placement import Addresses
 
+from ..decision.facts import Held, Seen
+from ..errors import CommandFailedError, GateRefusedError, OutcomeUnknownError
+from ..fleet.values import Vip
+from ..transport.refusal import is_refused
+from ..transport.shell import Answer, Argv, Result
 from . import latch as notes
-from .decision.facts import Held, Seen
-from .errors import CommandFailedError, GateRefusedError, OutcomeUnknownError
-from .fleet.values import Vip
 from .latch import Hold, Latch
-from .transport.refusal import is_refused
-from .transport.shell import Answer, Argv, Result
 
 BOOT_ID, UPTIME = "/proc/sys/kernel/random/boot_id", "/proc/uptime"
 BOOT: Argv = ("/usr/bin/head", "-v", BOOT_ID, UPTIME)

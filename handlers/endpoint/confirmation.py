@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from anycast_checks.line import clean
 
-from .decision.facts import State
-from .endpoint import Site
-from .errors import OutcomeUnknownError
-from .transport.shell import Result
+from ..decision.facts import State
+from ..errors import OutcomeUnknownError
+from ..transport.shell import Result
+from .site import Site
 
 PLACES = (
     "still announced",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from anycast_checks.line import clean
 
-from .endpoint import Site
-from .errors import HandlerError
+from ..errors import HandlerError
+from ..outcome import Request, signature
 from .latch import UNREADABLE_HOLD, Hold, Latch, hold_path, latch_path
 from .look import Look
-from .outcome import Request, signature
+from .site import Site
 
 
 class Notebook:

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 
 from anycast_checks.placement import ARGV as ADDRESSES
 
-from .activators.activator import Activator, Surroundings
-from .activators.choice import choose, first_questions
-from .errors import CommandFailedError, HandlerError, OutcomeUnknownError, UnreachableError
-from .fleet.values import Vip
+from ..activators.activator import Activator, Surroundings
+from ..activators.choice import choose, first_questions
+from ..errors import CommandFailedError, HandlerError, OutcomeUnknownError, UnreachableError
+from ..fleet.values import Vip
+from ..transport.shell import COMMAND_SECONDS, Answer, Argv, Query, Result, Shell, ask_all
 from .look import BOOT, Look, is_announced, notes_argv, read, tells_of_notes
-from .transport.shell import COMMAND_SECONDS, Answer, Argv, Query, Result, Shell, ask_all
 
 CLOCK: Argv = ("/bin/date", "+%s")
 NOTE_SECONDS = 1.0

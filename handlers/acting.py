@@ -19,7 +19,7 @@ from .errors import HandlerError, TooLateError, UncountableError
 from .fleet.values import Fleet
 from .lock import Lock, lock
 from .outcome import Outcome
-from .routing import Routing
+from .routing.follow import Routing
 from .transport.deadline import RUN_SECONDS, Deadline
 from .transport.shell import open_shell
 

@@ -14,12 +14,12 @@ from anycast_checks.line import clean
 from anycast_checks.routing import DAEMONS
 
 from .command import read_fleet
-from .count import see_routing
 from .endpoint.look import Look
 from .endpoint.site import Site
 from .errors import DONE, TRIED_AND_FAILED, ConfigurationError, HandlerError, UncountableError
 from .fleet.values import Endpoint, Fleet, Vip
 from .outcome import age
+from .routing.count import see_routing
 from .transport.deadline import Deadline
 from .transport.each import Turns, at_once
 from .transport.shell import open_shell

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from anycast_handlers.decision.facts import State
 from anycast_handlers.endpoint.latch import Latch
-from anycast_handlers.routing import Recount, Routing
+from anycast_handlers.routing.follow import Recount, Routing
 
 from tests.model import world as model
 from tests.model.search import (

@@ -190,7 +190,7 @@ def test_a_fault_of_ours_after_an_act_leaves_a_line_in_the_log(
     shadow = monitor.directory / "shadow"
     shadow.mkdir()
     text = (
-        "import anycast_handlers.routing as routing\n"
+        "import anycast_handlers.routing.follow as routing\n"
         "def fault(*_, **__): raise ZeroDivisionError('a fault')\n"
         "routing.Routing.wait_for_own = fault\n"
     )

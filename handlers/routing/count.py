@@ -9,12 +9,12 @@ from anycast_checks import routing
 from anycast_checks.errors import CheckError
 from anycast_checks.routing.daemon import RoutingDaemon, RoutingState, Unknown
 
-from .endpoint.site import Site
-from .errors import HandlerError, UncountableError
-from .fleet.values import Endpoint, Fleet, Vip
-from .transport.deadline import Deadline
-from .transport.each import at_once
-from .transport.shell import COMMAND_SECONDS, Shell, open_shell
+from ..endpoint.site import Site
+from ..errors import HandlerError, UncountableError
+from ..fleet.values import Endpoint, Fleet, Vip
+from ..transport.deadline import Deadline
+from ..transport.each import at_once
+from ..transport.shell import COMMAND_SECONDS, Shell, open_shell
 
 
 class Announced(NamedTuple):

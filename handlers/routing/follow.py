@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 from anycast_checks.routing.daemon import RoutingDaemon
 
+from ..errors import HandlerError
+from ..fleet.values import Endpoint, Fleet, Vip
+from ..transport.deadline import RUN_SECONDS, Deadline
+from ..transport.shell import COMMAND_SECONDS, Shell, open_shell
 from .count import Announced, count_announcers, count_others, see_routing
-from .errors import HandlerError
-from .fleet.values import Endpoint, Fleet, Vip
-from .transport.deadline import RUN_SECONDS, Deadline
-from .transport.shell import COMMAND_SECONDS, Shell, open_shell
 
 WITHDRAWN_SECONDS = 2.0
 RESTORED_SECONDS = 5.0

@@ -16,7 +16,7 @@ from .activators import NAMES
 from .decision.facts import State, StateType
 from .fleet.file import load
 from .fleet.values import Endpoint, Fleet
-from .outcome import Outcome, Request
+from .operation.outcome import Outcome, Request
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 DEFAULT_FLEET = "/etc/anycast/fleet.toml"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 from .finding import Finding
 from .fleet.values import Fleet
-from .outcome import user
+from .operation.outcome import user
 
 IS_WRITABLE = ("/usr/bin/test", "-w")
 # Others may neither read nor write the key; a group may read it.

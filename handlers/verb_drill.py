@@ -8,8 +8,8 @@ from anycast_checks.line import clean
 
 from .command import place, read_fleet
 from .errors import DONE
-from .operation import operate
-from .outcome import Outcome, Request
+from .operation.operate import operate
+from .operation.outcome import Outcome, Request
 
 
 @click.command()

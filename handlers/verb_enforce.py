@@ -13,8 +13,8 @@ from .command import acting_options, engine_options, engine_request, place
 from .decision.facts import State, StateType
 from .errors import ConfigurationError
 from .fleet.values import Fleet
-from .operation import operate
-from .outcome import Request, age
+from .operation.operate import operate
+from .operation.outcome import Request, age
 
 LONGEST_UNCHECKED = 900.0
 

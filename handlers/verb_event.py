@@ -21,6 +21,6 @@ def command(file: str, /, vip: str, endpoint: str, **options: Any) -> int:
     the endpoint's own check agrees. Everything else opens no connection.
     """
     fleet, request = engine_request(file, "event", (vip, endpoint), options)
-    from .operation import operate
+    from .operation.operate import operate
 
     return finish(operate(fleet, request))

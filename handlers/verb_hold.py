@@ -10,8 +10,8 @@ from .command import note_options, note_request
 from .endpoint.notes import Notebook
 from .endpoint.site import Site
 from .errors import HandlerError
-from .hand import on_each
-from .outcome import age
+from .operation.on_each import on_each
+from .operation.outcome import age
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 LONGEST = 365 * 86400

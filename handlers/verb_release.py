@@ -9,7 +9,7 @@ from .endpoint.latch import UNREADABLE_HOLD
 from .endpoint.notes import Notebook
 from .endpoint.site import Site
 from .errors import HandlerError
-from .hand import on_each
+from .operation.on_each import on_each
 
 
 @click.command()

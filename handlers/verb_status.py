@@ -18,7 +18,7 @@ from .endpoint.look import Look
 from .endpoint.site import Site
 from .errors import DONE, TRIED_AND_FAILED, ConfigurationError, HandlerError, UncountableError
 from .fleet.values import Endpoint, Fleet, Vip
-from .outcome import age
+from .operation.outcome import age
 from .routing.count import see_routing
 from .transport.deadline import Deadline
 from .transport.each import Turns, at_once

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from .command import acting_options, finish, force_option, hand_request, place
-from .operation import operate
+from .operation.operate import operate
 
 
 @click.command()

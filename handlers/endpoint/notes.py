@@ -5,7 +5,7 @@ from __future__ import annotations
 from anycast_checks.line import clean
 
 from ..errors import HandlerError
-from ..outcome import Request, signature
+from ..operation.outcome import Request, signature
 from .latch import UNREADABLE_HOLD, Hold, Latch, hold_path, latch_path
 from .look import Look
 from .site import Site

@@ -14,14 +14,15 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 import pytest
-from anycast_handlers import acting, outcome
 from anycast_handlers.decision.facts import Policy
 from anycast_handlers.endpoint import latch
 from anycast_handlers.endpoint import notes as notebook
 from anycast_handlers.endpoint import site as endpoint
 from anycast_handlers.errors import HandlerError, OutcomeUnknownError, UnreachableError
 from anycast_handlers.fleet.values import Endpoint, Fleet, Paths, Ssh, Vip
-from anycast_handlers.outcome import Outcome, Request
+from anycast_handlers.operation import act as acting
+from anycast_handlers.operation import outcome
+from anycast_handlers.operation.outcome import Outcome, Request
 from anycast_handlers.routing import count
 from anycast_handlers.routing import follow as routing
 from anycast_handlers.transport import deadline

@@ -18,7 +18,7 @@ from anycast_handlers.endpoint.latch import Hold
 from anycast_handlers.endpoint.look import BOOT, notes_argv
 from anycast_handlers.endpoint.site import CLOCK, _write, confirmation
 from anycast_handlers.fleet.values import Endpoint, Vip
-from anycast_handlers.outcome import Request
+from anycast_handlers.operation.outcome import Request
 from anycast_handlers.transport.shell import Result
 
 from anycast_checks.placement import ARGV as ADDRESSES

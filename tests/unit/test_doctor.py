@@ -19,7 +19,7 @@ from anycast_handlers.examination_routing import compare
 from anycast_handlers.finding import Examined, Finding, Subject
 from anycast_handlers.fleet.values import Endpoint, Fleet, Paths, Ssh, Vip
 from anycast_handlers.gate import files
-from anycast_handlers.outcome import user
+from anycast_handlers.operation.outcome import user
 from anycast_handlers.transport.refusal import GatedShell
 from anycast_handlers.transport.shell import Result
 

@@ -22,8 +22,8 @@ from anycast_handlers.finding import Subject
 from anycast_handlers.fleet.values import Endpoint, Fleet, Paths, Ssh, Vip
 from anycast_handlers.gate import files
 from anycast_handlers.gate.allowed import Command, commands
-from anycast_handlers.operation import operate
-from anycast_handlers.outcome import Outcome, Request
+from anycast_handlers.operation.operate import operate
+from anycast_handlers.operation.outcome import Outcome, Request
 from anycast_handlers.transport.shell import Result, Shell
 
 from anycast_checks.routing import DAEMONS
@@ -223,7 +223,7 @@ class Handler:
         )
         paths = Paths(str(directory), str(directory / "log"), str(directory / "stop"))
         self._fleet = Fleet("fleet.toml", SSH, (self.vip,), paths)
-        for module in ("acting", "routing", "count"):
+        for module in ("operation.act", "routing.follow", "routing.count"):
             patch.setattr(f"anycast_handlers.{module}.open_shell", self._open)
 
     def do(self, verb: str, says: str = "OK", state: State | None = None) -> Outcome:

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from anycast_handlers import log
 from anycast_handlers.errors import LockUnavailableError
-from anycast_handlers.lock import lock
-from anycast_handlers.log import open_shared
+from anycast_handlers.operation import log
+from anycast_handlers.operation.lock import lock
+from anycast_handlers.operation.log import open_shared
 from anycast_handlers.transport.deadline import Deadline
 
 NOBODY = 65534
@@ -23,7 +23,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 HOLD = """
 import sys
 from anycast_handlers.transport.deadline import Deadline
-from anycast_handlers.lock import lock
+from anycast_handlers.operation.lock import lock
 with lock(sys.argv[1], "resolver", Deadline(60)):
     print("held", flush=True)
     sys.stdin.read()

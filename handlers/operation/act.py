@@ -7,21 +7,21 @@ from contextlib import ExitStack
 
 from anycast_checks.routing import DAEMONS
 
-from .activators.activator import Activator
-from .decision.automation import decide
-from .decision.facts import Action, Counted, Decision, Policy, Seen, State
-from .decision.person import decide_drill, decide_restore, decide_withdraw
-from .endpoint.confirmation import confirm
-from .endpoint.look import Look
-from .endpoint.notes import Notebook
-from .endpoint.site import Site, Step
-from .errors import HandlerError, TooLateError, UncountableError
-from .fleet.values import Fleet
+from ..activators.activator import Activator
+from ..decision.automation import decide
+from ..decision.facts import Action, Counted, Decision, Policy, Seen, State
+from ..decision.person import decide_drill, decide_restore, decide_withdraw
+from ..endpoint.confirmation import confirm
+from ..endpoint.look import Look
+from ..endpoint.notes import Notebook
+from ..endpoint.site import Site, Step
+from ..errors import HandlerError, TooLateError, UncountableError
+from ..fleet.values import Fleet
+from ..routing.follow import Routing
+from ..transport.deadline import RUN_SECONDS, Deadline
+from ..transport.shell import open_shell
 from .lock import Lock, lock
 from .outcome import Outcome
-from .routing.follow import Routing
-from .transport.deadline import RUN_SECONDS, Deadline
-from .transport.shell import open_shell
 
 # OSPF ignores a change that follows its own last one too soon, for 5 to 9 s.
 BETWEEN_CHANGES = 1.5

@@ -8,15 +8,15 @@ import click
 
 from anycast_checks.line import clean
 
-from .decision.facts import Action, Decision, State
-from .endpoint.site import Site
-from .errors import HandlerError
-from .fleet.values import Endpoint, Fleet
-from .operation import record
+from ..decision.facts import Action, Decision, State
+from ..endpoint.site import Site
+from ..errors import HandlerError
+from ..fleet.values import Endpoint, Fleet
+from ..transport.deadline import RUN_SECONDS, Deadline
+from ..transport.each import Turns, at_once
+from ..transport.shell import open_shell
+from .operate import record
 from .outcome import Outcome, Request
-from .transport.deadline import RUN_SECONDS, Deadline
-from .transport.each import Turns, at_once
-from .transport.shell import open_shell
 
 
 def on_each(

@@ -9,9 +9,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .errors import LockUnavailableError
+from ..errors import LockUnavailableError
+from ..transport.deadline import Deadline
 from .log import open_shared
-from .transport.deadline import Deadline
 
 # The holder acts once; what then follows here needs time too.
 WAIT_SECONDS = 10.0

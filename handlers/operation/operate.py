@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 
+from ..decision.automation import decide
+from ..decision.facts import Action, Policy
+from ..errors import ConfigurationError, HandlerError
+from ..fleet.values import Fleet
+from ..transport.deadline import RUN_SECONDS, Deadline
 from . import log
-from .decision.automation import decide
-from .decision.facts import Action, Policy
-from .errors import ConfigurationError, HandlerError
-from .fleet.values import Fleet
 from .outcome import Outcome, Request
-from .transport.deadline import RUN_SECONDS, Deadline
 
 
 def operate(fleet: Fleet, request: Request) -> Outcome:
@@ -56,7 +56,7 @@ def _operate(fleet: Fleet, outcome: Outcome, deadline: Deadline) -> None:
             return
     # An engine calls `event` at each change of state, mostly for nothing: what only an act
     # needs is imported only for an act.
-    from .acting import act
+    from .act import act
 
     act(fleet, outcome, policy, deadline)
 

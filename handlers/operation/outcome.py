@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from anycast_checks.line import clean
 
-from .decision.facts import Action, Counted, Decision, State, StateType
-from .errors import DONE, REFUSED, TRIED_AND_FAILED, HandlerError
-from .fleet.values import Endpoint, Vip
+from ..decision.facts import Action, Counted, Decision, State, StateType
+from ..errors import DONE, REFUSED, TRIED_AND_FAILED, HandlerError
+from ..fleet.values import Endpoint, Vip
 
 if TYPE_CHECKING:
-    from .endpoint.look import Look
-    from .endpoint.site import Step
+    from ..endpoint.look import Look
+    from ..endpoint.site import Step
 
 
 class Request(NamedTuple):

@@ -11,12 +11,12 @@ from anycast_checks.line import clean
 from anycast_checks.routing import DAEMONS
 
 from .command import read_fleet
+from .doctor.examine import examine
+from .doctor.finding import Examined, Finding, Subject
+from .doctor.here import examine_here
+from .doctor.routing import compare
 from .endpoint.site import Site
 from .errors import DONE, REFUSED, TRIED_AND_FAILED, ConfigurationError, HandlerError, RejectedError
-from .examination import examine
-from .examination_here import examine_here
-from .examination_routing import compare
-from .finding import Examined, Finding, Subject
 from .fleet.values import Endpoint, Fleet, Vip
 from .transport.deadline import Deadline
 from .transport.each import Turns, at_once

@@ -20,13 +20,13 @@ from anycast_checks.routing import DAEMONS
 from anycast_checks.routing.daemon import RoutingState
 
 from ..activators.choice import candidates
+from ..doctor.examine import EXAMINATIONS
+from ..doctor.finding import Subject
+from ..doctor.routing import weaknesses
 from ..endpoint.latch import hold_path, latch_path
 from ..endpoint.look import BOOT, BOOT_ID, UPTIME
 from ..endpoint.site import CLOCK, Site
 from ..errors import ConfigurationError, UnsupportedActivatorError
-from ..examination import EXAMINATIONS
-from ..examination_routing import weaknesses
-from ..finding import Subject
 from ..fleet.values import Vip
 from ..transport.shell import COMMAND_SECONDS, Argv, Result
 

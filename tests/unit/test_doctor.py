@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 from anycast_handlers.activators.choice import VERSION
+from anycast_handlers.doctor.examine import EXAMINATIONS, NONLOCAL_BIND, SUDO_RULES, examine
+from anycast_handlers.doctor.finding import Examined, Finding, Subject
+from anycast_handlers.doctor.here import examine_here
+from anycast_handlers.doctor.routing import compare
 from anycast_handlers.endpoint.look import BOOT, notes_argv
 from anycast_handlers.endpoint.site import Site
 from anycast_handlers.errors import OutcomeUnknownError, UnreachableError
-from anycast_handlers.examination import EXAMINATIONS, NONLOCAL_BIND, SUDO_RULES, examine
-from anycast_handlers.examination_here import examine_here
-from anycast_handlers.examination_routing import compare
-from anycast_handlers.finding import Examined, Finding, Subject
 from anycast_handlers.fleet.values import Endpoint, Fleet, Paths, Ssh, Vip
 from anycast_handlers.gate import files
 from anycast_handlers.operation.outcome import user

@@ -15,10 +15,10 @@ import pytest
 from anycast_handlers.activators import NAMES
 from anycast_handlers.activators.choice import candidates
 from anycast_handlers.decision.facts import State, StateType
+from anycast_handlers.doctor.examine import examine
+from anycast_handlers.doctor.finding import Subject
 from anycast_handlers.endpoint.site import Site
 from anycast_handlers.errors import ConfigurationError
-from anycast_handlers.examination import examine
-from anycast_handlers.finding import Subject
 from anycast_handlers.fleet.values import Endpoint, Fleet, Paths, Ssh, Vip
 from anycast_handlers.gate import files
 from anycast_handlers.gate.allowed import Command, commands

@@ -8,9 +8,9 @@ import stat
 import subprocess
 from collections.abc import Callable, Iterator
 
+from ..fleet.values import Fleet
+from ..operation.outcome import user
 from .finding import Finding
-from .fleet.values import Fleet
-from .operation.outcome import user
 
 IS_WRITABLE = ("/usr/bin/test", "-w")
 # Others may neither read nor write the key; a group may read it.

@@ -9,10 +9,10 @@ from typing import NamedTuple
 from anycast_checks.line import clean
 from anycast_checks.routing.daemon import RoutingState
 
-from .activators.activator import Activator
-from .endpoint.look import Look
-from .endpoint.site import Site
-from .fleet.values import Endpoint, Vip
+from ..activators.activator import Activator
+from ..endpoint.look import Look
+from ..endpoint.site import Site
+from ..fleet.values import Endpoint, Vip
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,14 @@ from typing import TypeVar
 
 from anycast_checks.routing.daemon import RoutingDaemon
 
-from .decision.facts import State
-from .endpoint.confirmation import confirm
-from .endpoint.latch import DIRECTORY, UNREADABLE_HOLD, hold_path
-from .endpoint.site import confirmation
-from .errors import GateRefusedError, HandlerError, UnreachableError
-from .examination_routing import ROUTING_EXAMINATIONS, see_routing
+from ..decision.facts import State
+from ..endpoint.confirmation import confirm
+from ..endpoint.latch import DIRECTORY, UNREADABLE_HOLD, hold_path
+from ..endpoint.site import confirmation
+from ..errors import GateRefusedError, HandlerError, UnreachableError
+from ..transport.shell import NOT_FOUND, Argv
 from .finding import Examination, Examined, Finding, Subject
-from .transport.shell import NOT_FOUND, Argv
+from .routing import ROUTING_EXAMINATIONS, see_routing
 
 T = TypeVar("T")
 IS_WRITABLE: Argv = ("/usr/bin/test", "-w", DIRECTORY)
@@ -93,8 +93,8 @@ def sudo_passwords(subject: Subject) -> Iterator[Finding]:
 def gate_list(subject: Subject) -> Iterator[Finding]:
     """Find commands that the endpoint's closed list lacks, the ones that change something too."""
     # It leads every examination through all its questions to write that list, this one included.
-    from .gate.allowed import commands
-    from .gate.files import ALLOW, block
+    from ..gate.allowed import commands
+    from ..gate.files import ALLOW, block
 
     listed = subject.site.shell.run(("/bin/cat", ALLOW)).stdout
     if not listed:

@@ -1,0 +1,1 @@
+"""What would go wrong at night, found by day."""

@@ -1,4 +1,4 @@
-"""The lab, or the reason why there is none."""
+"""The lab and smaller hosts, or the reason why there are none."""
 
 import os
 import shutil
@@ -10,6 +10,7 @@ import pytest
 
 from lab import Lab
 from tests.lab.icinga_alone import Icinga, home
+from tests.support.namespace import Namespace, namespace
 
 SETUP = Path(__file__).parents[2] / "scripts" / "setup.sh"
 # Program and the Debian package that has it.
@@ -70,3 +71,13 @@ def icinga() -> Iterator[Icinga]:
     """An Icinga 2 without a lab, that leaves nothing behind."""
     with home() as directory:
         yield Icinga(directory)
+
+
+@pytest.fixture
+def host() -> Iterator[Namespace]:
+    """A host of its own for one test, with the VIP on lo."""
+    try:
+        with namespace() as made:
+            yield made
+    except PermissionError as error:
+        pytest.skip(str(error))

@@ -106,9 +106,12 @@ def namespace() -> Iterator[Namespace]:
         try:
             if process.stdout.readline() != "ready\n":
                 raise PermissionError(f"no namespace: {process.stderr.read().strip()}")
-            yield Namespace(process.pid)
+            # Not where there is none: everything outside would end.
+            try:
+                yield Namespace(process.pid)
+            finally:
+                _end_all_in(process.pid)
         finally:
-            _end_all_in(process.pid)
             process.kill()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import ipaddress
+import select
 import socket
 import socketserver
 import ssl
@@ -35,6 +36,23 @@ def bound_pair(address: str) -> tuple[socket.socket, socket.socket]:
             listener.close()
         else:
             return datagrams, listener
+
+
+class Unanswering:
+    """A port of loopback, for UDP and TCP, that accepts everything and answers nothing."""
+
+    def __init__(self) -> None:
+        self._datagrams, self._listener = bound_pair("127.0.0.1")
+        self._listener.listen()
+        self.port = str(self._listener.getsockname()[1])
+
+    def wait_until_asked(self) -> None:
+        ready, _, _ = select.select([self._listener, self._datagrams], [], [], 30)
+        assert ready, "nobody asked"
+
+    def close(self) -> None:
+        self._listener.close()
+        self._datagrams.close()
 
 
 @contextlib.contextmanager

@@ -1,12 +1,9 @@
 """Run a check in this process."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from anycast_checks.command import run_check
 from anycast_checks.run import CheckRun
-from tests.support.namespace import Namespace, namespace
 from tests.support.printed import Ask, Printed
 
 
@@ -18,13 +15,3 @@ def ask() -> Ask:
         return Printed(*run_check([str(argument) for argument in arguments], CheckRun()))
 
     return once
-
-
-@pytest.fixture
-def host() -> Iterator[Namespace]:
-    """A host of its own for one test, with the VIP on lo."""
-    try:
-        with namespace() as made:
-            yield made
-    except PermissionError as error:
-        pytest.skip(str(error))

@@ -7,8 +7,6 @@ import contextlib
 import json
 import os
 import re
-import select
-import shlex
 import shutil
 import signal
 import subprocess
@@ -20,100 +18,39 @@ from pathlib import Path
 import click
 import pytest
 
-from anycast_checks.command import Check, checks
+from anycast_checks.command import Check
 from anycast_checks.health import HealthCheck
 from anycast_checks.run import CheckRun
 from anycast_checks.sampling import take_sample
 from anycast_checks.verdict import is_failing
-from tests.support.peer import bound_pair
+from tests.support.examples import (
+    HEALTH,
+    NAMES,
+    arguments,
+    examples,
+    has_port,
+    is_health,
+    read_examples,
+    subcommand,
+    with_options,
+)
+from tests.support.peer import Unanswering
 from tests.support.printed import Printed
 from tests.support.program import ENVIRONMENT, ROOT, check_anycast, command_line, start
 
-CONTEXT = click.Context(checks)
-NAMES = checks.list_commands(CONTEXT)
 VIP_ELSEWHERE = "198.51.100.53"
 
 
-def subcommand(name: str) -> click.Command:
-    found = checks.get_command(CONTEXT, name)
-    assert found
-    return found
-
-
-def is_health(name: str) -> bool:
-    return any(parameter.name == "instance" for parameter in subcommand(name).params)
-
-
-HEALTH = [name for name in NAMES if is_health(name)]
-
-
-def examples(name: str) -> list[list[str]]:
-    return read_examples(subcommand(name).epilog or "")
-
-
-def read_examples(text: str) -> list[list[str]]:
-    lines = text.replace("\\\n", "").splitlines()
-    return [shlex.split(line)[1:] for line in lines if line.strip().startswith("check_anycast ")]
-
-
-class Peer:
-    """A port of loopback, for UDP and TCP, that accepts everything and answers nothing."""
-
-    def __init__(self) -> None:
-        self._datagrams, self._listener = bound_pair("127.0.0.1")
-        self._listener.listen()
-        self.port = str(self._listener.getsockname()[1])
-
-    def wait_until_asked(self) -> None:
-        ready, _, _ = select.select([self._listener, self._datagrams], [], [], 30)
-        assert ready, "nobody asked"
-
-    def close(self) -> None:
-        self._listener.close()
-        self._datagrams.close()
-
-
 @pytest.fixture
-def peer() -> Iterator[Peer]:
-    with contextlib.closing(Peer()) as made:
+def peer() -> Iterator[Unanswering]:
+    with contextlib.closing(Unanswering()) as made:
         yield made
 
 
 @pytest.fixture
 def closed_port() -> str:
-    with contextlib.closing(Peer()) as made:
+    with contextlib.closing(Unanswering()) as made:
         return made.port
-
-
-# A plugin for the checks that run one; it says nothing before the peer does.
-PLUGIN = """
-import socket, sys
-try:
-    socket.create_connection((sys.argv[1], int(sys.argv[2]))).recv(1)
-except ConnectionError as error:
-    print("CRITICAL -", error, "| sockets=1;;;0")
-    sys.exit(2)
-"""
-
-
-def with_options(words: list[str], *more: str) -> list[str]:
-    """Add to the options, of which the last ones win: in front of another command."""
-    place = words.index("--") if "--" in words else len(words)
-    return [*words[:place], *more, *words[place:]]
-
-
-def has_port(name: str) -> bool:
-    return any(parameter.name == "port" for parameter in subcommand(name).params)
-
-
-def arguments(name: str, port: str, *more: str) -> list[str]:
-    """A health check's first example, at loopback and this port."""
-    words, options = examples(name)[0], ["-H", "127.0.0.1", "--retry-delay", "0"]
-    if has_port(name):
-        options += ["-p", port]
-    else:
-        words = [*words[: words.index("--")], "--", sys.executable, "-c", PLUGIN, "{address}", port]
-    return with_options(words, *options, *more)
 
 
 def labels(name: str) -> list[str]:
@@ -220,7 +157,7 @@ def test_help_without_the_dependencies(module: str, option: str) -> None:
 
 
 @pytest.mark.parametrize("name", HEALTH)
-def test_same_labels_in_every_state(name: str, peer: Peer, closed_port: str) -> None:
+def test_same_labels_in_every_state(name: str, peer: Unanswering, closed_port: str) -> None:
     """A series that vanishes looks like an outage of the monitoring."""
     seen = {
         "announced and failing": check_anycast(*arguments(name, closed_port)),
@@ -271,7 +208,7 @@ def test_it_can_be_prepared_and_asked_without_a_verdict(name: str, closed_port: 
 @pytest.mark.parametrize("name", HEALTH)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signal_is_unknown_and_names_the_stage(
-    name: str, peer: Peer, number: signal.Signals
+    name: str, peer: Unanswering, number: signal.Signals
 ) -> None:
     """A dead peer and an impatient engine together are no evidence."""
     with start(*arguments(name, peer.port)) as process:
@@ -288,7 +225,7 @@ def test_signal_is_unknown_and_names_the_stage(
 
 
 @pytest.mark.parametrize("name", HEALTH)
-def test_silent_peer_is_critical(name: str, peer: Peer) -> None:
+def test_silent_peer_is_critical(name: str, peer: Unanswering) -> None:
     """All tries fit into the deadline, so that a hung service is never UNKNOWN."""
     seen = check_anycast(*arguments(name, peer.port, "-t", "0.2"))
 
@@ -392,30 +329,8 @@ def test_help_into_a_broken_pipe(name: str) -> None:
     assert (done.returncode, done.stderr) == (3, b"")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root has privileges to give up")
-@pytest.mark.skipif(not shutil.which("setpriv"), reason="setpriv is not installed")
 @pytest.mark.parametrize("name", HEALTH)
-def test_no_privilege_is_needed(name: str, closed_port: str) -> None:
-    """Without a single capability; the user stays, since the checkout may be root's alone."""
-    drop = ["/usr/bin/setpriv", "--inh-caps=-all", "--bounding-set=-all", "--no-new-privs"]
-
-    assert check_anycast(*arguments(name, closed_port), wrapper=drop).code == 2
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
-@pytest.mark.parametrize("name", HEALTH)
-def test_nothing_has_to_be_written(name: str, closed_port: str) -> None:
-    """On a file system that is read-only, from / down."""
-    read_only = 'mount -o remount,bind,ro / && ! touch /tmp/x 2>&1 && exec "$@"'
-    wrapper = ["unshare", "--mount", "--propagation", "private", "sh", "-c", read_only, "sh"]
-    if subprocess.run([*wrapper, "true"], capture_output=True, check=False).returncode:
-        pytest.skip("this machine lets nobody remount")
-
-    assert check_anycast(*arguments(name, closed_port), wrapper=wrapper).code == 2
-
-
-@pytest.mark.parametrize("name", HEALTH)
-def test_the_deadline_is_kept(name: str, peer: Peer) -> None:
+def test_the_deadline_is_kept(name: str, peer: Unanswering) -> None:
     """Also by a process that was not given time to run."""
     began = time.monotonic()
     with start(
@@ -435,7 +350,7 @@ def test_the_deadline_is_kept(name: str, peer: Peer) -> None:
 
 
 @pytest.mark.skipif(not shutil.which("icinga2"), reason="icinga2 is not installed")
-def test_an_engine_reads_the_figures(peer: Peer, closed_port: str) -> None:
+def test_an_engine_reads_the_figures(peer: Unanswering, closed_port: str) -> None:
     """By Icinga's own parser of performance data."""
     figures: dict[str, str] = {}
     for name in HEALTH:

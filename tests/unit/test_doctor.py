@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,8 +28,7 @@ from anycast_checks.routing.daemon import RoutingState
 from anycast_checks.routing.ospf import judge
 from anycast_checks.routing.ospf_lsa import Area, Neighbor, View
 from anycast_checks.routing.ospf_vtysh import ROUTER_ID_ARGV, read
-from tests.support.handler import Monitor, unopened
-from tests.support.namespace import REMOTE, Namespace, namespace
+from tests.support.handler import unopened
 from tests.support.shell import Asked, FakeShell, Said
 
 VIP = "10.99.0.53"
@@ -342,61 +340,3 @@ class TestHere:
     ) -> None:
         Path(fleet.ssh.identity).chmod(mode)
         assert len(self.lines(fleet)) == found
-
-
-class TestCommand:
-    """The verb, on one host that is its own endpoint."""
-
-    @pytest.fixture
-    def host(self) -> Iterator[Namespace]:
-        try:
-            with namespace() as host:
-                host.run("sysctl", "-qw", "net.ipv4.ip_nonlocal_bind=1")
-                yield host
-        except PermissionError as error:
-            pytest.skip(str(error))
-
-    @pytest.fixture
-    def monitor(self, host: Namespace, tmp_path: Path) -> Monitor:
-        monitor = Monitor(tmp_path, host)
-        (tmp_path / "identity").touch(0o600)
-        monitor.check_says("OK", 0)
-        return monitor
-
-    def test_hints_do_not_change_the_exit_code(self, host: Namespace, monitor: Monitor) -> None:
-        host.run("sysctl", "-qw", "net.ipv4.ip_nonlocal_bind=0")
-        code, said = monitor.run("doctor", "resolver", "ns1")
-        assert code == 0, said
-        assert said.startswith("ns1: hint: net.ipv4.ip_nonlocal_bind is 0: ")
-        assert "\n" not in said
-
-    def test_nothing_found_is_0(self, monitor: Monitor) -> None:
-        assert monitor.run("doctor", "resolver", "ns1") == (0, "ns1: nothing found")
-
-    def test_all_endpoints_are_compared(self, monitor: Monitor) -> None:
-        """Here one host has two names, and of course one router-id."""
-        code, said = monitor.run("doctor")
-        assert code == 1, said
-        for name, other in (("ns1", "ns9"), ("ns9", "ns1")):
-            assert f"{name}: its OSPF router-id 192.0.2.1 is that of {other} too: " in said
-
-    def test_a_finding_is_1_and_no_log(self, monitor: Monitor) -> None:
-        monitor.check_says("CRITICAL", 2)
-        code, said = monitor.run("doctor", "resolver", "ns1")
-        assert code == 1, said
-        assert "ns1: its own check says CRITICAL (" in said
-        assert not (monitor.directory / "log/decisions.jsonl").exists()
-
-    def test_one_that_cannot_be_asked_is_2(self, host: Namespace, monitor: Monitor) -> None:
-        key = monitor.directory / "identity"
-        key.unlink()
-        host.run("ssh-keygen", "-qt", "ed25519", "-N", "", "-f", str(key))
-        (monitor.directory / "known_hosts").touch()
-        monitor.configure(endpoint=f'"{REMOTE}"')
-        code, said = monitor.run("doctor", "resolver", "ns1")
-        assert code == 2, said
-        assert f"ns1: could not be asked: {REMOTE} port 22: " in said
-
-    @pytest.mark.parametrize("names", [("none",), ("resolver", "none"), ("a", "b", "c")])
-    def test_unknown_names_are_3(self, monitor: Monitor, names: tuple[str, ...]) -> None:
-        assert monitor.run("doctor", *names)[0] == 3

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.handler import PROGRAM, Monitor, place
-from tests.support.namespace import REMOTE, namespace
+from tests.support.namespace import REMOTE
 
 FIELDS = {
     "time",
@@ -51,16 +50,6 @@ def end(code, leave=os._exit):
     print("modules", *sorted(sys.modules), file=seen, flush=True)
     leave(code)
 os._exit = end
-"""
-SILENT = f"""
-import socket
-with socket.create_server(("{REMOTE}", 2222)) as server:
-    print("listening", flush=True)
-    connection, _ = server.accept()
-    print("accepted", flush=True)
-    connection.recv(1 << 16)
-    while connection.recv(1 << 16):
-        pass
 """
 
 
@@ -304,38 +293,6 @@ def test_a_log_that_cannot_be_written_is_said(monitor: Monitor) -> None:
     code, output = monitor.event("WARNING")
     assert code == 0, output
     assert "not logged: " in output
-
-
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
-@pytest.mark.parametrize(("verb", "code"), [("event", 2), ("enforce", 3), ("withdraw", 2)])
-def test_a_signal_while_connecting_ends_it_in_one_line(
-    tmp_path: Path, verb: str, code: int, name: str
-) -> None:
-    try:
-        with namespace() as host:
-            monitor = Monitor(tmp_path, host)
-            monitor.configure(endpoint=f'{{ address = "{REMOTE}", port = 2222 }}')
-            identity = ("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f")
-            subprocess.run((*identity, f"{tmp_path}/identity"), check=True)
-            (tmp_path / "known_hosts").touch()
-            options = () if verb == "withdraw" else place("CRITICAL", "HARD")[2:]
-            argv = monitor.argv(verb, "resolver", "ns1", *options)
-            pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-            server_argv = host.argv(sys.executable, "-c", SILENT)
-            with subprocess.Popen(server_argv, stdout=subprocess.PIPE, text=True) as server:
-                assert server.stdout
-                assert server.stdout.readline() == "listening\n"
-                with subprocess.Popen(argv, **pipes) as handler:  # type: ignore[call-overload]
-                    assert server.stdout.readline() == "accepted\n"
-                    handler.send_signal(getattr(signal, name))
-                    handler.send_signal(signal.SIGTERM)
-                    output, errors = handler.communicate(timeout=60)
-    except PermissionError as error:
-        pytest.skip(str(error))
-    assert (handler.returncode, errors) == (code, "")
-    assert output.count("\n") == 1
-    # The second one may overtake the first.
-    assert "SIGTERM" in output or (name == "SIGINT" and "interrupted" in output)
 
 
 def test_nobody_who_reads_the_output_is_no_traceback(monitor: Monitor) -> None:

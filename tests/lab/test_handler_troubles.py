@@ -5,16 +5,27 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from tests.support.handler import Monitor, place
-from tests.support.namespace import VIP, Namespace, write
+from tests.support.namespace import REMOTE, VIP, Namespace, write
 
 LATCH = f"/var/lib/anycast/{VIP}.latch.json"
 WAIT_SECONDS = 30.0
+SILENT = f"""
+import socket
+with socket.create_server(("{REMOTE}", 2222)) as server:
+    print("listening", flush=True)
+    connection, _ = server.accept()
+    print("accepted", flush=True)
+    connection.recv(1 << 16)
+    while connection.recv(1 << 16):
+        pass
+"""
 
 
 @pytest.fixture
@@ -182,6 +193,33 @@ def test_a_signal_after_an_act_leaves_a_line_in_the_log(
     assert "interrupted: " in entry["text"]
     assert (entry["rule"], entry["exit"]) == ("withdraw", 2)
     assert entry["commands"][-1]["argv"][:3] == ["/sbin/ip", "address", "del"]
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize(("verb", "code"), [("event", 2), ("enforce", 3), ("withdraw", 2)])
+def test_a_signal_while_connecting_ends_it_in_one_line(
+    host: Namespace, monitor: Monitor, verb: str, code: int, name: str
+) -> None:
+    monitor.configure(endpoint=f'{{ address = "{REMOTE}", port = 2222 }}')
+    identity = ("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f")
+    subprocess.run((*identity, f"{monitor.directory}/identity"), check=True)
+    (monitor.directory / "known_hosts").touch()
+    options = () if verb == "withdraw" else place("CRITICAL", "HARD")[2:]
+    argv = monitor.argv(verb, "resolver", "ns1", *options)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    server_argv = host.argv(sys.executable, "-c", SILENT)
+    with subprocess.Popen(server_argv, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout
+        assert server.stdout.readline() == "listening\n"
+        with subprocess.Popen(argv, **pipes) as handler:  # type: ignore[call-overload]
+            assert server.stdout.readline() == "accepted\n"
+            handler.send_signal(getattr(signal, name))
+            handler.send_signal(signal.SIGTERM)
+            output, errors = handler.communicate(timeout=60)
+    assert (handler.returncode, errors) == (code, "")
+    assert output.count("\n") == 1
+    # The second one may overtake the first.
+    assert "SIGTERM" in output or (name == "SIGINT" and "interrupted" in output)
 
 
 def test_a_fault_of_ours_after_an_act_leaves_a_line_in_the_log(

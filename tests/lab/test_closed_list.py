@@ -1,0 +1,110 @@
+"""The closed list of the gate, held against what the handler's verbs ask of a host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+from anycast_handlers.decision.facts import State, StateType
+from anycast_handlers.doctor.examine import examine
+from anycast_handlers.doctor.finding import Subject
+from anycast_handlers.endpoint.site import Site
+from anycast_handlers.fleet.values import Endpoint, Fleet, Paths, Ssh, Vip
+from anycast_handlers.gate.allowed import commands
+from anycast_handlers.operation.operate import operate
+from anycast_handlers.operation.outcome import Outcome, Request
+from anycast_handlers.transport.shell import Result, Shell
+
+from anycast_checks.routing import DAEMONS
+from tests.support.namespace import VIP, Namespace, NamespaceShell, write
+from tests.support.shell import Asked, FakeShell
+
+SSH = Ssh("anycast", "/etc/anycast/id_ed25519", "/etc/anycast/known_hosts")
+RESOLVER = Vip(
+    "resolver", VIP, "lo:0", ("/bin/check", "dns"), (Endpoint("ns1", "192.0.2.11"),), spacing=0
+)
+
+
+class Handler:
+    """The handler's own verbs, as an account that is not root, and what they ask of an endpoint.
+
+    ``seen`` has each command, and whether it was fed; ``inert`` is whether what is to be run by
+    sudo is not run; ``says`` has what comes of a program instead of what it does.
+    """
+
+    def __init__(self, directory: Path, host: Namespace, patch: pytest.MonkeyPatch) -> None:
+        self.seen: set[tuple[tuple[str, ...], bool]] = set()
+        self.inert = False
+        self.says: dict[str, Result] = {}
+        self._host = host
+        self._check = directory / "check"
+        others = [Endpoint(f"ns{n}", f"192.0.2.1{n}") for n in (2, 3)]
+        self.vip = RESOLVER._replace(
+            check=(str(self._check), "dns"), endpoints=(*RESOLVER.endpoints, *others), hold_down=0.0
+        )
+        paths = Paths(str(directory), str(directory / "log"), str(directory / "stop"))
+        self._fleet = Fleet("fleet.toml", SSH, (self.vip,), paths)
+        for module in ("operation.act", "routing.follow", "routing.count"):
+            patch.setattr(f"anycast_handlers.{module}.open_shell", self._open)
+
+    def do(self, verb: str, says: str = "OK", state: State | None = None) -> Outcome:
+        write(self._check, f"#!/bin/sh\necho DNS {says}\nexit {State[says].value}\n")
+        hard = StateType.HARD if state else None
+        request = Request(verb, self.vip, self.vip.endpoints[0], state=state, state_type=hard)
+        return operate(self._fleet, request)
+
+    def examine(self) -> None:
+        """Do what `doctor` does to an endpoint."""
+        with self._open() as shell:
+            endpoint = self.vip.endpoints[0]
+            examine(Subject("ns1", SSH.user, self.vip, endpoint, Site(shell, self.vip)), DAEMONS)
+
+    @contextmanager
+    def _open(self, *arguments: object) -> Iterator[Shell]:
+        inner = self._host.shell()
+        yield FakeShell(partial(self._answer, inner), is_root=False)
+
+    def _answer(self, inner: NamespaceShell, asked: Asked) -> Result:
+        argv = asked.argv
+        self.seen.add((argv, bool(asked.stdin)))
+        if argv[0] in self.says:
+            return self.says[argv[0]]
+        if argv[0] != "/usr/bin/sudo":
+            return inner.run(*asked)
+        inert = self.inert or argv[2] == "-l"
+        return Result(0, "", "") if inert else inner.run(argv[2:], asked.stdin, asked.timeout)
+
+
+class TestClosedList:
+    @pytest.fixture
+    def handler(self, host: Namespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Handler:
+        return Handler(tmp_path, host, monkeypatch)
+
+    def test_it_is_what_the_verbs_ask_for_and_no_more(self, handler: Handler) -> None:
+        """Each listed command is used by something, and nothing else ever is."""
+        handler.inert = True  # so that every fallback is tried
+        assert "still announced" in handler.do("event", "CRITICAL", State.CRITICAL).line
+        handler.inert = False
+        assert handler.do("withdraw").exit == 0
+        handler.inert = True
+        assert handler.do("restore").exit == 2
+        handler.inert = False
+        assert handler.do("restore").exit == 0
+        # An ifup of nobody knows which program, and a routing daemon without JSON.
+        handler.says = {
+            "/sbin/ifup": Result(0, "", ""),
+            "/usr/bin/vtysh": Result(1, "% Unknown command: show\n", ""),
+        }
+        handler.do("withdraw")
+        handler.says.pop("/usr/bin/vtysh")
+        assert "unknown program" in handler.do("withdraw").line
+
+        handler.says.clear()
+        handler.examine()
+
+        listed = {(c.argv, c.is_fed) for c in commands(handler.vip, as_root=False)}
+        assert {c for c in handler.seen if c not in listed} == set()
+        assert listed - handler.seen == set()

@@ -1,0 +1,40 @@
+"""What every subcommand promises, with less than a user has: no capability, nothing to write to."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from tests.support.examples import HEALTH, arguments
+from tests.support.peer import Unanswering
+from tests.support.program import check_anycast
+
+
+@pytest.fixture
+def closed_port() -> str:
+    with contextlib.closing(Unanswering()) as made:
+        return made.port
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has privileges to give up")
+@pytest.mark.skipif(not shutil.which("setpriv"), reason="setpriv is not installed")
+@pytest.mark.parametrize("name", HEALTH)
+def test_no_privilege_is_needed(name: str, closed_port: str) -> None:
+    """Without a single capability; the user stays, since the checkout may be root's alone."""
+    drop = ["/usr/bin/setpriv", "--inh-caps=-all", "--bounding-set=-all", "--no-new-privs"]
+
+    assert check_anycast(*arguments(name, closed_port), wrapper=drop).code == 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
+@pytest.mark.parametrize("name", HEALTH)
+def test_nothing_has_to_be_written(name: str, closed_port: str) -> None:
+    """On a file system that is read-only, from / down."""
+    read_only = 'mount -o remount,bind,ro / && ! touch /tmp/x 2>&1 && exec "$@"'
+    wrapper = ["unshare", "--mount", "--propagation", "private", "sh", "-c", read_only, "sh"]
+    if subprocess.run([*wrapper, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this machine lets nobody remount")
+
+    assert check_anycast(*arguments(name, closed_port), wrapper=wrapper).code == 2

@@ -1,0 +1,97 @@
+"""The lock and the log where root shares them with the automation's user, and a full syslog."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from anycast_handlers.operation import log
+from anycast_handlers.operation.log import open_shared
+
+from tests.support.lock import refused, take
+
+NOBODY = 65534
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    os.setegid(NOBODY)
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+
+
+@pytest.fixture
+def readable(tmp_path: Path) -> Path:
+    """Give a directory that other users can get to."""
+    for parent in (tmp_path, *tmp_path.parents):
+        if parent.stat().st_uid == os.geteuid() and parent != Path("/"):
+            parent.chmod(parent.stat().st_mode | 0o011)
+    return tmp_path
+
+
+@needs_root
+def test_a_directory_without_permission_is_a_refusal(readable: Path) -> None:
+    with as_nobody():
+        assert refused(readable).endswith(": Permission denied")
+
+
+@needs_root
+def test_files_that_root_creates_take_the_directorys_owner(tmp_path: Path) -> None:
+    os.chown(tmp_path, NOBODY, NOBODY)
+    take(tmp_path)
+    assert log.write(f"{tmp_path}/log", {}) == ""
+    for name in ("resolver.lock", "log"):
+        status = (tmp_path / name).stat()
+        assert (status.st_uid, status.st_gid) == (NOBODY, NOBODY)
+        assert status.st_mode & 0o777 == 0o640
+
+
+@needs_root
+def test_the_automation_goes_on_with_what_root_began(readable: Path) -> None:
+    os.chown(readable, NOBODY, NOBODY)
+    take(readable)
+    log.write(f"{readable}/log", {"by": "root"})
+    with as_nobody():
+        take(readable)
+        assert log.write(f"{readable}/log", {"by": "nobody"}) == ""
+    assert len((readable / "log").read_text().splitlines()) == 2
+
+
+@needs_root
+def test_root_leaves_the_owner_of_an_existing_file_alone(tmp_path: Path) -> None:
+    (tmp_path / "log").touch()
+    os.chown(tmp_path, NOBODY, NOBODY)
+    os.close(open_shared(f"{tmp_path}/log", os.O_WRONLY))
+    assert (tmp_path / "log").stat().st_uid == 0
+
+
+def test_a_syslog_daemon_that_does_not_read_holds_nobody(tmp_path: Path) -> None:
+    """Its socket is full: a process of its own, with that for /dev/log, ends nevertheless."""
+    code = (
+        "import socket, sys; from anycast_handlers import log;"
+        "a = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); a.bind('/dev/log');"
+        "b = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); b.setblocking(False);"
+        "b.connect('/dev/log')\n"
+        "try:\n"
+        "    while True: b.send(b'x')\n"
+        "except BlockingIOError: pass\n"
+        "for _ in range(2): log.to_syslog('text', warning=True)\n"
+        "print('ended')"
+    )
+    # A /dev of its own: that of the machine may have a daemon.
+    script = 'mount -t tmpfs tmpfs /dev && exec "$@"'
+    argv = ("unshare", "--mount", "--", "sh", "-c", script, "sh", sys.executable, "-c", code)
+    if subprocess.run((*argv[:6], "sh", "true"), capture_output=True, check=False).returncode:
+        pytest.skip("no mount namespace")
+    ended = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+    assert (ended.stdout, ended.stderr) == ("ended\n", "")

@@ -1,0 +1,28 @@
+"""The lock of a VIP, taken in vain and with success."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from anycast_handlers.errors import LockUnavailableError
+from anycast_handlers.operation.lock import lock
+from anycast_handlers.transport.deadline import Deadline
+
+
+def refused(directory: Path, seconds: float = 5.0) -> str:
+    """Take the lock in vain, and give the reason."""
+    with (
+        pytest.raises(LockUnavailableError) as caught,
+        lock(str(directory), "resolver", Deadline(seconds)),
+    ):
+        pytest.fail("the lock was to be had")
+    assert caught.value.exit_code == 1
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def take(directory: Path) -> None:
+    """Take the lock once it is free."""
+    with lock(str(directory), "resolver", Deadline(30)):
+        pass

@@ -78,7 +78,7 @@ def test_root_leaves_the_owner_of_an_existing_file_alone(tmp_path: Path) -> None
 def test_a_syslog_daemon_that_does_not_read_holds_nobody(tmp_path: Path) -> None:
     """Its socket is full: a process of its own, with that for /dev/log, ends nevertheless."""
     code = (
-        "import socket, sys; from anycast_handlers import log;"
+        "import socket, sys; from anycast_handlers.operation import log;"
         "a = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); a.bind('/dev/log');"
         "b = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); b.setblocking(False);"
         "b.connect('/dev/log')\n"

@@ -27,7 +27,7 @@ with lock(sys.argv[1], "resolver", Deadline(60)):
 """
 WRITE = """
 import sys
-from anycast_handlers import log
+from anycast_handlers.operation import log
 for number in range(200):
     assert not log.write(sys.argv[1], {"who": sys.argv[2], "number": number, "text": "x" * 3000})
 """
@@ -158,7 +158,7 @@ def test_a_full_disk_is_said() -> None:
 
 def test_a_disk_that_fills_up_in_the_middle_of_a_line_is_said(tmp_path: Path) -> None:
     code = (
-        "import resource, sys; from anycast_handlers import log;"
+        "import resource, sys; from anycast_handlers.operation import log;"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100));"
         "print(log.write(sys.argv[1], {'text': 'x' * 1000}))"
     )

@@ -4,6 +4,7 @@ Only the standard library, and as little of it as possible, until the exit bound
 dependency that cannot be imported is UNKNOWN like any other trouble.
 """
 
+import io
 import os
 import signal
 import sys
@@ -119,10 +120,10 @@ def _unknown(run: CheckRun, error: BaseException) -> str:
 def _traceback(error: BaseException) -> list[str]:
     if isinstance(error, CheckError | Stopped) or not any(map(_asks_for_detail, sys.argv[1:])):
         return []
-    import traceback
-
-    lines = "".join(traceback.format_exception(error)).splitlines()
-    return [clean(line) for line in lines]
+    # The interpreter's own report needs no module that the start of every check would pay for.
+    sys.stderr = report = io.StringIO()
+    sys.__excepthook__(type(error), error, error.__traceback__)
+    return [clean(line) for line in report.getvalue().splitlines()]
 
 
 def _asks_for_detail(argument: str) -> bool:

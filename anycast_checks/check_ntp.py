@@ -8,12 +8,12 @@ from typing import NamedTuple
 import click
 
 from .address import Target, connect
-from .command import threshold
 from .health import health_check
 from .ntp_packet import Answer, make_query, parse
 from .observation import Grade, Metric, Observation
 from .options import HealthOptions
 from .sampling import Probe
+from .threshold import threshold
 from .verdict import is_outside
 
 _METRICS = (

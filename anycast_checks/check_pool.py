@@ -4,13 +4,14 @@ import ipaddress
 
 import click
 
-from .command import check_command, literal, threshold
+from .command import check_command, literal
 from .errors import CountUnknownError
 from .observation import Metric
 from .options import Options
 from .routing.daemon import Unknown
 from .run import CheckRun
 from .this_router import ThisRouter
+from .threshold import threshold
 from .verdict import CRITICAL, OK, WARNING, Verdict, is_outside, performance
 
 _LABELS = ("time", "announced", "routers")

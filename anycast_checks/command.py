@@ -55,16 +55,6 @@ def seconds(least: float) -> Callable[[str | float], float]:
     return parse
 
 
-def threshold(value: str) -> str:
-    """Return a range of the plugin guidelines as typed. Raises: click.BadParameter."""
-    from .verdict import checked_range
-
-    try:
-        return checked_range(value)
-    except ValueError as error:
-        raise click.BadParameter(f"{value!r}: {error}") from error
-
-
 class Check(click.Command):
     """A subcommand that knows the perfdata of a run that cannot tell."""
 
@@ -168,12 +158,10 @@ def _module(name: str) -> str:
 
 
 def _summary(name: str) -> str:
-    """Read the first line of the module's docstring without importing what it needs."""
-    import ast
-
+    """Read the first line of the module's docstring without importing what the module needs."""
     with open(os.path.join(_HERE, f"{_module(name)}.py"), encoding="utf-8") as file:
-        source = file.read()
-    return (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
+        _, _, docstring = file.read().partition('"""')
+    return docstring.partition("\n")[0].partition('"""')[0]
 
 
 @click.group(cls=_Checks, context_settings=_SETTINGS, no_args_is_help=False)

@@ -7,11 +7,12 @@ from typing import Any
 
 import click
 
-from .command import Check, check_command, literal, seconds, shared_options, threshold
+from .command import Check, check_command, literal, seconds, shared_options
 from .observation import Metric
 from .options import LOOPBACK, NONE, HealthOptions
 from .run import CheckRun
 from .sampling import Prepared, Probe, examine
+from .threshold import threshold
 from .verdict import Verdict, judge, perfdata
 
 _Decorator = Callable[[Callable[..., Verdict]], Callable[..., Verdict]]

@@ -1,10 +1,14 @@
 """A library is imported without what it does not need here, and never broken by that."""
 
+import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+CHECKS = Path(__file__).parents[2] / "anycast_checks"
 
 FINDS_OUT = "; print([name for name in {names} if name in sys.modules])"
 
@@ -52,3 +56,32 @@ def test_a_library_that_is_broken_says_so(tmp_path: Path) -> None:
     (tmp_path / "library.py").write_text("import no_such_module\n")
     said = run("from anycast_checks.imports import lean; lean('library', 'colorsys')", tmp_path)
     assert said.endswith("ModuleNotFoundError: No module named 'no_such_module'\n")
+
+
+# A module: what it imports within a function, and what for.
+DEFERRED = {
+    "__main__.py": {"command": "an import that fails is UNKNOWN, as the exit boundary prints it"},
+    "tls.py": {"tls_connection": "a check without --tls does not pay for ssl"},
+    "tls_connection.py": {"cryptography": "only --cert-warning and --cert-critical pay for it"},
+}
+
+
+def within_functions(file: Path) -> Iterator[str]:
+    for function in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            for node in ast.walk(function):
+                if isinstance(node, ast.ImportFrom):
+                    yield node.module or "."
+                elif isinstance(node, ast.Import):
+                    yield from (alias.name for alias in node.names)
+
+
+def test_imports_are_at_the_head_of_a_module() -> None:
+    """What a module needs is seen there; the exceptions are named above, each with its reason."""
+    found = {
+        str(file.relative_to(CHECKS)): set(within_functions(file)) for file in CHECKS.rglob("*.py")
+    }
+
+    assert {module: names for module, names in found.items() if names} == {
+        module: set(reasons) for module, reasons in DEFERRED.items()
+    }

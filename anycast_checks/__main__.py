@@ -1,7 +1,7 @@
 """Entry point of check_anycast: whatever happens, one line on stdout and an exit code of 0 to 3.
 
-Only the standard library, and as little of it as possible, until the exit boundary stands: a
-dependency that cannot be imported is UNKNOWN like any other trouble.
+This module imports only the standard library, and little of it. All else is imported within the
+exit boundary, so that a dependency which is missing ends in UNKNOWN like any other trouble.
 """
 
 import io
@@ -20,11 +20,11 @@ _AGAIN = 0.1
 
 
 class Stopped(BaseException):
-    """The run was told to end; the text says by what, and at which stage."""
+    """The run must end now; the text says what ended it, and at which stage."""
 
 
 class _BoundedRun(CheckRun):
-    """A run that its deadline, SIGTERM and Ctrl-C end, as an exception in the main thread."""
+    """A run that its deadline, SIGTERM and Ctrl-C end, by an exception in the main thread."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,10 +34,11 @@ class _BoundedRun(CheckRun):
         self._reason = ""
 
     def watch(self) -> None:
-        """Turn the deadline and the signals into `Stopped` from now on."""
+        """Raise `Stopped` at the deadline and on a signal, from now on."""
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
             signal.signal(number, self._stop)
-        # Where our parent ignores it, the exit status of every program that we run reads as 0.
+        # An engine may start us with SIGCHLD ignored. Then the kernel keeps no exit status of our
+        # children, and that of every program that we run would read as 0.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self.limit(DEADLINE)
 
@@ -47,7 +48,7 @@ class _BoundedRun(CheckRun):
         signal.setitimer(signal.ITIMER_REAL, max(left, _AGAIN), _AGAIN)
 
     def settle(self) -> None:
-        """Let nothing end the run early any more: its result is known."""
+        """Ignore the deadline and all signals from now on, because the result is known."""
         self._settled = True
         signal.setitimer(signal.ITIMER_REAL, 0)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
@@ -56,7 +57,8 @@ class _BoundedRun(CheckRun):
     def _stop(self, number: int, _frame: FrameType | None) -> None:
         if self._settled:
             return
-        # Raised in a destructor or a callback of the import system it would be lost: ring again.
+        # Python drops an exception that is raised in a destructor, or in a callback of the import
+        # system. Therefore the timer goes off again, until one gets through.
         signal.setitimer(signal.ITIMER_REAL, _AGAIN, _AGAIN)
         if not self._reason:
             self._reason = (
@@ -68,7 +70,7 @@ class _BoundedRun(CheckRun):
 
 
 def main() -> None:
-    """Run check_anycast with the arguments of this process and end it."""
+    """Run check_anycast with the arguments of this process, and end the process."""
     run = _BoundedRun()
     try:
         try:
@@ -82,14 +84,15 @@ def main() -> None:
         code, text = UNKNOWN, _unknown(run, error)
     if not (heard and _written(text)):
         code = UNKNOWN
-    # Not sys.exit: the interpreter's own end turns a stdout that cannot be flushed into exit 120.
+    # After sys.exit the interpreter would flush stdout once more, and exit with 120 if it cannot.
     os._exit(code)
 
 
 def _occupy_standard_streams() -> bool:
-    """Silence stderr, give a closed stream's number to nothing else; tell whether stdout is open.
+    """Silence stderr, keep the numbers 0 to 2 occupied, and tell whether stdout is open.
 
-    Engines merge stderr into the plugin's output, possibly in front of the status line.
+    An engine merges stderr into the plugin's output, possibly in front of the status line. Where
+    the engine has closed one of the streams, the next socket would get the number of that stream.
     """
     silence = os.open(os.devnull, os.O_RDWR)
     while silence <= 2:
@@ -120,7 +123,8 @@ def _unknown(run: CheckRun, error: BaseException) -> str:
 def _traceback(error: BaseException) -> list[str]:
     if isinstance(error, CheckError | Stopped) or not any(map(_asks_for_detail, sys.argv[1:])):
         return []
-    # The interpreter's own report needs no module that the start of every check would pay for.
+    # The interpreter can print a traceback by itself. The module traceback would have to be
+    # imported at the start of every check.
     sys.stderr = report = io.StringIO()
     sys.__excepthook__(type(error), error, error.__traceback__)
     return [clean(line) for line in report.getvalue().splitlines()]

@@ -1,8 +1,8 @@
-"""Is an address on this host, and sockets that prove it; standard library only.
+"""Whether an address is on this host, and sockets that prove it; standard library only.
 
-A socket connected to an address of this host gets that same address as its own source address,
-connected to any other it does not. So the very socket that carries the probe carries the proof:
-no privilege, no extra process, no race.
+A socket that is connected to an address of this host gets that same address as its own source
+address; a socket that is connected to any other address does not. So the very socket that carries
+the probe carries the proof, without a privilege, an extra process or a race.
 """
 
 import contextlib
@@ -57,11 +57,11 @@ class Target(NamedTuple):
 
     Attributes:
         address: a literal IPv4 or IPv6 address.
-        port: of the service.
-        timeout: seconds for the whole try.
-        until: when the try ends, by `time.monotonic`.
-        proven: only an instance on this host may be asked.
-        noted: takes a line for each thing sent and received; None where nobody wants to know.
+        port: port of the service.
+        timeout: time limit of the whole try in seconds.
+        until: the end of the try, by `time.monotonic`.
+        proven: whether the socket must be proven to end on this host.
+        noted: list that gets a line for all that is sent and received; None for no transcript.
     """
 
     address: str
@@ -78,33 +78,33 @@ class Target(NamedTuple):
 
 
 class Connection:
-    """A connected socket whose every operation ends when its try does."""
+    """A connected socket; each of its operations fails at the end of the try."""
 
     def __init__(self, sock: socket.socket, target: Target) -> None:
         self._sock = sock
         self._target = target
 
     def open(self) -> None:
-        """Do what comes before the service is spoken to; here nothing."""
+        """Do what must be done before the first bytes of the service; for plain sockets nothing."""
 
     def close(self) -> None:
-        """Close the socket, whatever the peer thinks of it."""
+        """Close the socket, and ignore an error of the peer."""
         with contextlib.suppress(OSError):
             self._sock.close()
 
     def send(self, data: bytes, *, secret: bool = False) -> None:
-        """Send all of it. Raises: PeerFailedError, PeerSilentError.
+        """Send all of the data. Raises: PeerFailedError, PeerSilentError.
 
         Args:
             data: any bytes.
-            secret: not to be shown to anybody.
+            secret: whether the transcript must not show the data.
         """
         self._note(">", b"(not shown)" if secret else data)
         with self._bounded("nothing sent"):
             self._sock.sendall(data)
 
     def receive(self, limit: int = 65535) -> bytes:
-        """Return one datagram, or the next bytes of a stream (none at its end).
+        """Return one datagram, or the next bytes of a stream (no bytes at its end).
 
         Raises: PeerFailedError, PeerSilentError.
         """
@@ -114,12 +114,12 @@ class Connection:
         return data
 
     def receive_answer(self, read: Callable[[bytes], T]) -> T:
-        """Return what is read of the first datagram that is the answer.
+        """Return what ``read`` makes of the first datagram that is the answer.
 
-        Anybody can send a datagram: it is no reason to stop waiting for the real one.
+        Anybody can send a datagram, so a wrong one is no reason to stop waiting for the right one.
 
         Args:
-            read: raises NotTheAnswerError for a datagram that is not.
+            read: function that reads a datagram, and raises NotTheAnswerError for a wrong one.
 
         Raises: PeerFailedError, PeerSilentError.
         """
@@ -137,7 +137,7 @@ class Connection:
                 ignored = str(error)
 
     def receive_exactly(self, size: int) -> bytes:
-        """Return that many bytes of a stream. Raises: PeerFailedError, PeerSilentError."""
+        """Return exactly so many bytes of a stream. Raises: PeerFailedError, PeerSilentError."""
         data = b""
         while len(data) < size:
             more = self.receive(size - len(data))
@@ -147,7 +147,7 @@ class Connection:
         return data
 
     def finish_connecting(self) -> None:
-        """Wait until a connection in progress stands. Raises: PeerFailedError, PeerSilentError."""
+        """Wait until the connection is established. Raises: PeerFailedError, PeerSilentError."""
         with self._bounded("no connection") as left:
             poll = select.poll()
             poll.register(self._sock, select.POLLOUT)
@@ -177,20 +177,21 @@ def connect(
     kind: socket.SocketKind,
     make: Callable[[socket.socket, Target], Connection] = Connection,
 ) -> Iterator[Connection]:
-    """Open a UDP or TCP connection, proven to end on this host before anything is sent.
+    """Open a UDP or TCP connection that is proven to end on this host before anything is sent.
 
     Args:
-        target: where to.
-        kind: of socket.
-        make: the connection of a connected socket, such as one that speaks TLS.
+        target: the address and port to connect to.
+        kind: kind of socket, for UDP or TCP.
+        make: function that makes the connection of a socket, such as one that speaks TLS.
 
     Raises:
         NotLocalError: the address is not on this host, and the target asks for a proof.
-        PeerFailedError, PeerSilentError: the connection could not be made.
-        CheckError: we could not open a socket, or cannot tell whether the address is local.
+        PeerFailedError, PeerSilentError: the peer did not accept the connection.
+        CheckError: no socket could be opened, or nothing shows whether the address is local.
     """
     if target.proven:
-        # A TCP socket must send to get its name, so a UDP socket looks first.
+        # A TCP socket gets its own address only by sending a packet. A UDP socket gets it without,
+        # so it finds out first.
         require_local(target.address)
     with (
         _socket(target.address, kind) as sock,
@@ -216,12 +217,12 @@ def locality(address: str) -> Locality:
 
 
 def is_ipv6(address: str) -> bool:
-    """Tell the family of a literal address."""
+    """Tell whether a literal address is one of IPv6."""
     return ":" in address
 
 
 def require_local(address: str) -> None:
-    """Go on only where the address is on this host. Raises: NotLocalError, CheckError."""
+    """Raise NotLocalError if the address is not on this host, CheckError if nothing shows it."""
     found, reason = _look(address)
     if found is Locality.UNKNOWN:
         raise CheckError(f"cannot tell whether {address} is on this host: {reason}")
@@ -255,7 +256,7 @@ def _same(name: str, address: str) -> bool:
     if is_ipv6(name) or is_ipv6(address):
         family = socket.AF_INET6
         return socket.inet_pton(family, name) == socket.inet_pton(family, address)
-    # All of 127.0.0.0/8 is on this host, and answers from 127.0.0.1.
+    # All of 127.0.0.0/8 is on this host, and has the source address 127.0.0.1.
     return name == address or (name.startswith("127.") and address.startswith("127."))
 
 
@@ -264,7 +265,7 @@ def _mapped(failure: str, target: Target) -> Iterator[None]:
     try:
         yield
     except TimeoutError as error:
-        # ETIMEDOUT of the kernel is a TimeoutError too: the peer fell silent either way.
+        # The kernel's own ETIMEDOUT is a TimeoutError too. The peer is silent in both cases.
         raise PeerSilentError(f"{failure} within {target.timeout:g} s") from error
     except OSError as error:
         reason = (error.strerror or str(error)).lower()

@@ -81,16 +81,16 @@ def _flags(value: str) -> dns.flags.Flag:
     "--expect",
     multiple=True,
     metavar="VALUE",
-    help="A value that must be among the answers; repeatable. Without it, any answer will do.",
+    help="A value that must be among the answers; repeatable. Without it any answer is right.",
 )
-@click.option("--expect-only", is_flag=True, help="No answers but the expected ones.")
+@click.option("--expect-only", is_flag=True, help="Accept no answers but the expected ones.")
 @click.option(
     "--expect-rcode",
     type=_rcode,
     default="NOERROR",
     metavar="RCODE",
     show_default=True,
-    help="The response code.",
+    help="The response code that is right.",
 )
 @click.option(
     "--require-flags",
@@ -123,7 +123,8 @@ def command(
 ) -> Probe:
     """Ask the name server on this endpoint, at the anycast address, and judge its answer.
 
-    Asks over UDP, and over TCP where the answer does not fit. Values are compared as DNS data.
+    The check asks over UDP, and again over TCP if the answer does not fit into a datagram. Values
+    are compared as DNS data, so their spelling does not matter.
     """  # fmt: skip
     if expect and expect_rcode != dns.rcode.NOERROR:
         raise click.UsageError("--expect fits --expect-rcode NOERROR only: no others have answers")
@@ -171,7 +172,7 @@ def _ask(question: Question, target: Target, *, tcp: bool, transcript: bool) -> 
 
 
 def _over_udp(query: dns.message.Message, target: Target, began: float) -> _Reply | None:
-    """Ask over UDP; None where the answer is truncated."""
+    """Ask over UDP; return None where the answer is truncated."""
 
     def read(wire: bytes) -> _Reply | None:
         seconds = time.monotonic() - began

@@ -47,7 +47,7 @@ class _Question(NamedTuple):
     "--host",
     type=http_request.host,
     metavar="NAME",
-    help="Host header, and the name for TLS (default: the anycast address).",
+    help="Host name for the Host header and for TLS (default: the anycast address).",
 )
 @click.option(
     "--url",
@@ -55,13 +55,13 @@ class _Question(NamedTuple):
     default="/",
     metavar="PATH",
     show_default=True,
-    help="Path and query.",
+    help="Path and query of the request.",
 )
 @click.option(
     "--method",
     type=http_request.method,
     metavar="METHOD",
-    help="Of the request (default: GET, or POST with --body).",
+    help="Method of the request (default: GET, or POST with --body).",
 )
 @click.option(
     "--header",
@@ -69,14 +69,14 @@ class _Question(NamedTuple):
     type=http_request.header,
     multiple=True,
     metavar="HEADER",
-    help="A header to send, 'Name: value'; repeatable. Others can see it in the list of"
-    " processes: no secrets.",
+    help="A header to send, 'Name: value'; repeatable. Put no secret here, since other users see it"
+    " in the list of processes.",
 )
 @click.option(
     "--body",
     type=payload.text,
     metavar="TEXT",
-    help=r"What to send; \r \n \t \0 \\ \xNN are escapes.",
+    help=r"Body of the request, with the escapes \r \n \t \0 \\ \xNN.",
 )
 @click.option(
     "--status",
@@ -93,7 +93,7 @@ class _Question(NamedTuple):
     default=1_000_000,
     metavar="N",
     show_default=True,
-    help="Of the body; no more of it is read.",
+    help="Largest part of the body that is read and searched, in bytes.",
 )
 @click.option(
     "--follow",
@@ -118,7 +118,8 @@ def command(
 ) -> Probe:
     """Ask the web server on this endpoint, at the anycast address, and judge its answer.
 
-    Redirects are reported, not followed. No proxy is used, and nothing of the environment.
+    Without --follow a redirect is judged as any other answer. No proxy is used, and no variable of
+    the environment is read.
     """  # fmt: skip
     spoken = tls.from_options(_name(host) if host else options.address, **of_tls)
     fixed = {
@@ -140,7 +141,7 @@ def command(
 
 
 def _name(host: str) -> str:
-    """Return the name without a port."""
+    """Return a host name without its port."""
     return urlsplit(f"//{host}").hostname or host
 
 
@@ -167,7 +168,7 @@ def _ask(question: _Question, target: Target) -> Observation:
 
 
 def _following(question: _Question, request: Request, response: Response) -> Request | None:
-    """Return the request that follows a redirect on the same host and port, if that is wanted."""
+    """Return the request to which a redirect leads, or None where it must not be followed."""
     location = response.headers.get("Location", "")
     if not question.follow or response.status not in _REDIRECT or not location:
         return None
@@ -176,7 +177,7 @@ def _following(question: _Question, request: Request, response: Response) -> Req
     try:
         there = urlsplit(urljoin(here, location))
         same = _place(there) == _place(urlsplit(here))
-    except ValueError:  # no URL at all
+    except ValueError:  # the location is no URL
         return None
     url = (there.path or "/") + (f"?{there.query}" if there.query else "")
     if not same or not http_request.is_visible(url):

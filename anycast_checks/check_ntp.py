@@ -29,7 +29,7 @@ check_anycast ntp -H 2001:db8::123 -w 0.1
 
 
 class _Limits(NamedTuple):
-    """Ranges, as typed; None for no threshold."""
+    """Ranges as they were typed; None for no threshold."""
 
     offset_warning: str | None
     offset_critical: str | None
@@ -41,20 +41,20 @@ class _Limits(NamedTuple):
     "--offset-warning",
     type=threshold,
     metavar="RANGE",
-    help="WARNING where the offset in seconds, without its sign, is outside. Of little"
-    " use without --client: on the endpoint, server and check share one clock.",
+    help="WARNING where the offset in seconds, without its sign, is outside of this range. It is of"
+    " little use without --client: on the endpoint, server and check share one clock.",
 )
 @click.option(
     "--offset-critical",
     type=threshold,
     metavar="RANGE",
-    help="A try fails where that offset is outside.",
+    help="A try fails where the offset in seconds, without its sign, is outside of this range.",
 )
 @click.option(
     "--stratum-critical",
     type=threshold,
     metavar="RANGE",
-    help="A try fails where the stratum is outside.",
+    help="A try fails where the stratum is outside of this range.",
 )
 def command(
     options: HealthOptions,
@@ -65,7 +65,7 @@ def command(
 ) -> Probe:
     """Ask the time server on this endpoint, at the anycast address, as an SNTP client does.
 
-    A server that is not synchronised fails, and so does one whose stratum or offset is out of
+    A server that is not synchronised fails, and so does a server whose stratum or offset is out of
     range. A server that refuses to answer this host, by a kiss code, is UNKNOWN.
     """  # fmt: skip
     limits = _Limits(offset_warning, offset_critical, stratum_critical)

@@ -1,4 +1,4 @@
-"""Ask by any Nagios plugin that is there already."""
+"""Ask with any Nagios plugin that is installed on the endpoint."""
 
 import functools
 import re
@@ -22,7 +22,7 @@ _ADDRESS = "{address}"
 _LIMIT = 65536  # bytes of output that are looked at
 _GRADES = {0: Grade.RIGHT, 1: Grade.POOR, 2: Grade.WRONG}
 _UNKNOWN = 3
-_ROOM = 90  # characters of the first line for the performance data of the plugin
+_ROOM = 90  # characters of the status line that the performance data of the plugin may take
 _NUMBER = r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?"
 _RANGE = r"[-0-9.eE+:~@]*"
 _LABEL = r"[!-&(-<>-{}~]"  # printable, without quote, equals sign and bar
@@ -46,10 +46,11 @@ check_anycast plugin -H 192.0.2.53 -t 5 --tries 1 -- \\
 def command(options: HealthOptions, *, words: tuple[str, ...]) -> Probe:
     """Run a Nagios plugin on this endpoint, and judge by its exit status.
 
-    {address} in its arguments stands for the address to ask: the anycast address, or that of the
-    instance while it is withdrawn. Nothing proves that the plugin asks there and nowhere else; that
-    the address is on this host is proven before it starts and after it has ended. Its own time-out
-    should lie below --timeout: a plugin that is killed is UNKNOWN.
+    {address} in its arguments stands for the address to ask: the anycast address, or the address of
+    the instance while the anycast address is withdrawn. The check proves that this address is on
+    this host before the plugin starts and after it has ended; it cannot prove that the plugin asks
+    no other address. The plugin's own time-out should be shorter than --timeout, since a plugin
+    that has to be killed is UNKNOWN.
     """
     if not any(_ADDRESS in word for word in words[1:]):
         raise click.UsageError(f"COMMAND has no {_ADDRESS}: what would it ask?")
@@ -79,7 +80,7 @@ def _judge(program: str, ended: Ended, seconds: float) -> Observation:
     lines = ended.stdout.decode("utf-8", "replace").splitlines() or [""]
     text, _, figures = lines[0].partition("|")
     said = clean(text)
-    # An interpreter that does not find its script ends with 2 as well: a plugin says something.
+    # An interpreter that does not find its script exits with 2 too, but prints no line on stdout.
     if ended.status not in _GRADES or not said:
         why = said or clean(ended.stderr.decode("utf-8", "replace")) or "it said nothing"
         return Observation(Grade.UNCLEAR, f"{program} {_how(ended.status)}: {why}", seconds)
@@ -102,7 +103,7 @@ def _how(status: int) -> str:
 
 
 def _metrics(figures: str) -> tuple[Metric, ...]:
-    """Return those performance data that can be read, as far as the first line has room for."""
+    """Return the performance data that can be read and for which the status line has room."""
     found: list[Metric] = []
     room = _ROOM
     for match in _FIGURE.finditer(figures):
@@ -118,6 +119,6 @@ def _metrics(figures: str) -> tuple[Metric, ...]:
 
 
 def _number(text: str | None) -> float | None:
-    """Return a figure that can be written in plain digits; None for U, none, and any other."""
+    """Return a number that can be written in plain digits; None for U and for anything else."""
     value = _LARGEST if text in (None, "", "U") else float(text)
     return value if abs(value) < _LARGEST else None

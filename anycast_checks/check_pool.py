@@ -1,4 +1,4 @@
-"""Count who announces the anycast address in OSPF."""
+"""Count the routers that announce the anycast address in OSPF."""
 
 import ipaddress
 
@@ -27,7 +27,7 @@ check_anycast pool -H 192.0.2.53 --expect-router 192.0.2.1
     "--warning",
     type=threshold,
     metavar="RANGE",
-    help="WARNING where the number of routers is outside.",
+    help="WARNING where the number of routers that announce the address is outside of this range.",
 )
 @click.option(
     "-c",
@@ -36,7 +36,7 @@ check_anycast pool -H 192.0.2.53 --expect-router 192.0.2.1
     default="1:",
     metavar="RANGE",
     show_default=True,
-    help="CRITICAL where it is outside.",
+    help="CRITICAL where the number of routers that announce the address is outside of this range.",
 )
 @click.option(
     "--expect-router",
@@ -44,7 +44,7 @@ check_anycast pool -H 192.0.2.53 --expect-router 192.0.2.1
     type=literal,
     multiple=True,
     metavar="ID",
-    help="A router-id that should be among them, else WARNING; repeatable.",
+    help="The router-id of a router that should announce the address, else WARNING; repeatable.",
 )
 def command(
     options: Options,
@@ -56,8 +56,9 @@ def command(
 ) -> Verdict:
     """Count the routers that announce the anycast address in OSPF, and that can be reached.
 
-    Asks the routing daemon of this host, any router or endpoint of the area, by vtysh: the user
-    must be in the group frrvty (Quagga: quaggavty). It is the count of the handler's floor.
+    The check asks the routing daemon of this host by vtysh, so its user must be in the group frrvty
+    (Quagga: quaggavty). The host can be any router or endpoint of the area. The event handler
+    counts in the same way for its floor.
     """  # fmt: skip
     here = ThisRouter(options, run)
     seen = here.see()

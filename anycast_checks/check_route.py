@@ -1,4 +1,4 @@
-"""Compare this endpoint's loopback with what it announces in OSPF."""
+"""Compare the addresses of this endpoint with what it announces in OSPF."""
 
 import time
 from typing import Any
@@ -17,14 +17,14 @@ from .this_router import ThisRouter
 from .verdict import CRITICAL, OK, WARNING, Verdict, performance
 
 _LABELS = ("time", "announced", "in_ospf", "neighbors")
-_SETTLED = 2.0  # seconds in which ospfd has seen a change of lo
+_SETTLED = 2.0  # seconds within which ospfd notices a change of lo
 _AGAIN = 0.25
 _EXAMPLES = """\
 check_anycast route -H 192.0.2.53
 check_anycast route -H 192.0.2.53 --min-neighbors 2
 """
 
-Problem = tuple[Any, str]  # one of verdict's states, and what is wrong
+Problem = tuple[Any, str]  # a state of `verdict`, and what is wrong
 
 
 @check_command(Options, _EXAMPLES, perfdata=" ".join(f"{label}=U" for label in _LABELS))
@@ -39,9 +39,9 @@ Problem = tuple[Any, str]  # one of verdict's states, and what is wrong
 def command(options: Options, run: CheckRun, *, min_neighbors: int) -> Verdict:
     """See that this endpoint announces the address in OSPF exactly when it is on its loopback.
 
-    And that its OSPF neighbors are Full, and its router-id is configured and not the anycast
-    address. Asks the routing daemon by vtysh: the user must be in the group frrvty (Quagga:
-    quaggavty).
+    The check also sees that the OSPF neighbors are Full, and that the router-id is configured and
+    is not the anycast address. It asks the routing daemon by vtysh, so its user must be in the
+    group frrvty (Quagga: quaggavty).
     """  # fmt: skip
     vip = options.address
     here = ThisRouter(options, run)
@@ -77,7 +77,7 @@ def command(options: Options, run: CheckRun, *, min_neighbors: int) -> Verdict:
 
 
 def _settled(vip: str, here: ThisRouter) -> tuple[tuple[str, ...], RoutingState]:
-    """Look at the addresses and at the routing until both agree, or until they should."""
+    """Look at the addresses and at the routing, until both agree or have had the time to agree."""
     end = time.monotonic() + _SETTLED
     while True:
         places, seen = _interfaces(vip, here), here.see()

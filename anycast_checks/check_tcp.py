@@ -1,4 +1,4 @@
-"""Connect over TCP, say something, and judge what comes back."""
+"""Connect over TCP, send a text, and judge the answer."""
 
 import contextlib
 import functools
@@ -19,7 +19,7 @@ from .payload import Expectation, missing, quoted
 from .sampling import Probe
 from .tls import Tls
 
-_LIMIT = 65536  # bytes of an answer in which to look
+_LIMIT = 65536  # bytes of an answer that are read and searched
 _REFUSED = {"critical": Grade.WRONG, "warning": Grade.POOR, "ok": Grade.RIGHT}
 _EXAMPLES = r"""
 check_anycast tcp -H 192.0.2.25 -p 25 --expect '220 ' --quit 'QUIT\r\n'
@@ -30,7 +30,7 @@ check_anycast tcp -H 2001:db8::25 -p 22 --expect SSH-2.0
 
 
 class _Talk(NamedTuple):
-    """What is said, and what must be answered."""
+    """What to send, and what must be in the answer."""
 
     send: bytes
     expected: tuple[Expectation, ...]
@@ -42,17 +42,17 @@ class _Talk(NamedTuple):
 
 @health_check(port=0, examples=_EXAMPLES, metrics=(Metric(tls.CERT_DAYS),))
 @click.option("--send", type=payload.text, default="", metavar="TEXT",
-              help=r"What to say first; \r \n \t \0 \\ \xNN are escapes.")  # fmt: skip
+              help=r"Text to send first, with the escapes \r \n \t \0 \\ \xNN.")  # fmt: skip
 @payload.expect_options("--expect", "--expect-regex", "the answer")
 @click.option("--quit", "goodbye", type=payload.text, default="", metavar="TEXT",
-              help="What to say at the end.")  # fmt: skip
+              help="Text to send at the end, with the same escapes.")  # fmt: skip
 @click.option("--refuse-state", type=click.Choice(list(_REFUSED)), default="critical",
               metavar="STATE", show_default=True,
               help="State of a refused connection: critical, warning or ok.")  # fmt: skip
 @tls.tls_options
 @click.option("--host", metavar="NAME",
-              help="Name for TLS: SNI, and what the certificate must have"
-              " (default: the anycast address).")  # fmt: skip
+              help="Name for TLS, which is sent as SNI and must be in the certificate (default: the"
+              " anycast address).")  # fmt: skip
 def command(
     options: HealthOptions,
     *,
@@ -66,7 +66,8 @@ def command(
 ) -> Probe:
     """Connect to the instance on this endpoint, at the anycast address, and judge what it says.
 
-    Without --expect a connection is enough; with it, the answer is read until all is found.
+    Without --expect a connection is enough. With --expect the answer is read until all that is
+    expected has been found in it.
     """
     if host and not of_tls["tls"]:
         raise click.UsageError("--host needs --tls")
@@ -99,7 +100,7 @@ def _ask(talk: _Talk, target: Target) -> Observation:
 
 
 def _converse(talk: _Talk, connection: Connection) -> bytes:
-    """Say it, and return the answer once all that is expected is in it."""
+    """Send the text, and return the answer as soon as all that is expected is in it."""
     if talk.send:
         connection.send(talk.send)
     data = b""

@@ -1,4 +1,4 @@
-"""Send a datagram, and judge the one that comes back."""
+"""Send a datagram, and judge the datagram that comes back."""
 
 import functools
 import socket
@@ -30,9 +30,9 @@ class _Talk(NamedTuple):
 
 @health_check(port=0, examples=_EXAMPLES)
 @click.option("--send", type=payload.text, metavar="TEXT",
-              help=r"The datagram to send; \r \n \t \0 \\ \xNN are escapes.")  # fmt: skip
+              help=r"Datagram to send as text, with the escapes \r \n \t \0 \\ \xNN.")  # fmt: skip
 @click.option("--send-hex", type=payload.hexadecimal, metavar="HEX",
-              help="The same, in hexadecimal.")  # fmt: skip
+              help="Datagram to send, in hexadecimal.")  # fmt: skip
 @payload.expect_options("--expect", "--expect-regex", "the answer")
 @click.option("--expect-hex", "hexes", type=payload.expected_hex, multiple=True, metavar="HEX",
               help="Bytes that must be in the answer, in hexadecimal; repeatable.")  # fmt: skip
@@ -47,7 +47,7 @@ def command(
 ) -> Probe:
     """Send a datagram to the instance on this endpoint, at the anycast address.
 
-    The first datagram that comes back is judged; without --expect any will do.
+    The first datagram that comes back is judged. Without --expect any datagram is right.
     """
     given = [data for data in (send, send_hex) if data is not None]
     if len(given) != 1:

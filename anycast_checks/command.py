@@ -1,4 +1,4 @@
-"""The check_anycast command: its subcommands, found by name, and the options that all share."""
+"""The command check_anycast: it finds its subcommands by name, and gives all the same options."""
 
 import functools
 import importlib
@@ -29,7 +29,11 @@ _SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "terminal_wi
 
 
 def literal(value: str) -> str:
-    """Return a literal unicast address in its canonical form. Raises: click.BadParameter."""
+    """Return a literal unicast address in its canonical form.
+
+    Raises:
+        click.BadParameter: the text is a name, or an address that no single host can carry.
+    """
     try:
         address = ipaddress.ip_address(value)
     except ValueError as error:
@@ -41,7 +45,7 @@ def literal(value: str) -> str:
 
 
 def seconds(least: float) -> Callable[[str | float], float]:
-    """Return the parser of a time in seconds, decimals allowed."""
+    """Return a parser of times in seconds, with decimals, from this least time to an hour."""
 
     def parse(value: str | float) -> float:
         try:
@@ -56,7 +60,11 @@ def seconds(least: float) -> Callable[[str | float], float]:
 
 
 class Check(click.Command):
-    """A subcommand that knows the perfdata of a run that cannot tell."""
+    """A subcommand of check_anycast.
+
+    Attributes:
+        perfdata: the performance data of a run that ends before its options are known.
+    """
 
     perfdata = ""
 
@@ -64,9 +72,11 @@ class Check(click.Command):
 def _shared(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.version_option(__version__, "-V", "--version", message=f"{PROGRAM} %(version)s"),
-        click.option("-v", "--verbose", count=True, help="Say more; up to three times."),
+        click.option("-v", "--verbose", count=True,
+                     help="Print more lines; can be given up to three times."),
         click.option("--deadline", type=seconds(0.1), default=DEADLINE, metavar="SECONDS",
-                     show_default=True, help="Of the whole run; it ends in UNKNOWN."),
+                     show_default=True,
+                     help="Time limit of the whole run, which then ends in UNKNOWN."),
         click.option("-H", "--address", type=literal, required=True, metavar="ADDRESS",
                      help="The anycast address: a literal IPv4 or IPv6 address, never a name."),
     ):  # fmt: skip
@@ -75,7 +85,12 @@ def _shared(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def shared_options(kind: type[Shared], values: dict[str, Any]) -> Shared:
-    """Take the options that checks share out of all options, and return them as one value."""
+    """Remove the shared options from a check's options, and return them as one frozen value.
+
+    Args:
+        kind: the class of that value.
+        values: all options of the command line by name; the check's own ones remain in it.
+    """
     names = [field.name for field in fields(kind) if field.name in values]
     taken = {name: values.pop(name) for name in names}
     return kind(**taken | {"verbose": min(taken["verbose"], 3)})
@@ -94,11 +109,11 @@ def check_command(
     docstring is the help.
 
     Args:
-        kind: the frozen value that hands on the shared options.
-        examples: lines for the end of the help.
-        options: click options that are fields of ``kind`` beyond those of `Options`.
-        perfdata: of a run that ends before any options are known.
-        cls: of the subcommand.
+        kind: class of the frozen value that holds the shared options.
+        examples: command lines for the end of the help.
+        options: click options for the fields that ``kind`` has beyond those of `Options`.
+        perfdata: performance data of a run that ends before its options are known.
+        cls: class of the subcommand.
     """
 
     def decorate(check: Callable[..., "Verdict"]) -> Check:
@@ -122,7 +137,7 @@ def check_command(
 
 
 class _Checks(click.Group):
-    """All check_*.py beside this file, of which only the one that runs is imported."""
+    """All check_*.py in this directory; only the one that is asked for is imported."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         files = [name for name in sorted(os.listdir(_HERE)) if name.endswith(".py")]
@@ -158,7 +173,7 @@ def _module(name: str) -> str:
 
 
 def _summary(name: str) -> str:
-    """Read the first line of the module's docstring without importing what the module needs."""
+    """Read the first line of a check's docstring without importing what the check needs."""
     with open(os.path.join(_HERE, f"{_module(name)}.py"), encoding="utf-8") as file:
         _, _, docstring = file.read().partition('"""')
     return docstring.partition("\n")[0].partition('"""')[0]
@@ -169,21 +184,21 @@ def _summary(name: str) -> str:
 def checks() -> None:
     """Ask one question about an anycast address, on an endpoint that carries it.
 
-    Every check ends with 0 OK, 1 WARNING, 2 CRITICAL or 3 UNKNOWN. CRITICAL of a service means one
-    thing: this endpoint attracts traffic and fails it. "check_anycast CHECK -h" shows the options
-    of a check.
+    Every check ends with 0 OK, 1 WARNING, 2 CRITICAL or 3 UNKNOWN. When a check of the service is
+    CRITICAL, this means one thing: this endpoint attracts traffic and fails it. "check_anycast
+    CHECK -h" shows the options of a check.
     """
 
 
 def run_check(arguments: list[str], run: CheckRun) -> tuple[int, str]:
-    """Run one subcommand and return its exit code and output; help and version are printed.
+    """Run one subcommand, and return its exit code and output; click prints help and version.
 
     Args:
         arguments: the command line, without the name of the program.
-        run: is told what the run is doing, for whoever reports that it ended early.
+        run: state of the run, which the caller can report if the run ends early.
 
     Raises:
-        CheckError: the arguments cannot be used, or the check cannot tell.
+        CheckError: the arguments make no sense, or the check cannot tell.
     """
     try:
         result = checks.main(arguments, prog_name=PROGRAM, standalone_mode=False, obj=run)
@@ -191,7 +206,8 @@ def run_check(arguments: list[str], run: CheckRun) -> tuple[int, str]:
         path = PROGRAM if run.name == ANYCAST else f"{PROGRAM} {run.name.lower()}"
         raise CheckError(f"{error.format_message()} (see {path} -h)") from error
     except SystemExit:
-        # Shell completion ends so, with its answer printed; nothing else may.
+        # click ends the process when it has printed the answer to a shell that completes a word.
+        # Nothing else may end it here.
         if f"_{PROGRAM.upper()}_COMPLETE" not in os.environ:
             raise
         result = None

@@ -1,4 +1,4 @@
-"""A DNS question, and what is a right answer to it; nothing here opens a socket."""
+"""A DNS question, and whether an answer is the right one; nothing here opens a socket."""
 
 from typing import NamedTuple
 
@@ -20,14 +20,14 @@ class Question(NamedTuple):
     """What to ask, and what the answer must be.
 
     Attributes:
-        name: absolute.
-        rdtype: no meta type.
-        recurse: set RD.
-        rcode: which the answer must have; anything but NOERROR needs no data.
-        expected: values, by `parse_value`, that must be among the answers.
-        only: no other answer may be there.
+        name: the name to ask for, absolute.
+        rdtype: the type of record to ask for; no meta type.
+        recurse: whether the query has the flag RD.
+        rcode: response code that the answer must have; with any but NOERROR it needs no records.
+        expected: texts and values (of `parse_value`) that must be among the answers.
+        only: whether no other values may be among the answers.
         required: flags that the answer must have.
-        forbidden: flags that it must not have.
+        forbidden: flags that the answer must not have.
     """
 
     name: dns.name.Name
@@ -46,7 +46,7 @@ class Question(NamedTuple):
 
 
 class MalformedError(Exception):
-    """The bytes claim to be the answer, and are broken."""
+    """The bytes have the id of the query, and cannot be read as an answer."""
 
     def __init__(self, reason: str, wire: bytes) -> None:
         super().__init__(f"malformed answer: {reason}")
@@ -54,11 +54,11 @@ class MalformedError(Exception):
 
 
 def make_query(question: Question) -> dns.message.QueryMessage:
-    """Make a query with a fresh id that asks for the NSID of the instance too."""
+    """Make a query with a fresh id, which also asks for the NSID of the instance."""
     flags = dns.flags.Flag(0)
     if question.recurse:
         flags |= dns.flags.RD
-    # A server says whether it validated only to those who ask for it (RFC 6840, 5.7).
+    # A server sets AD in an answer only if the query asks for that by AD (RFC 6840, 5.7).
     flags |= question.required & dns.flags.AD
     nsid = dns.edns.GenericOption(dns.edns.OptionType.NSID, b"")
     query = dns.message.make_query(
@@ -69,7 +69,7 @@ def make_query(question: Question) -> dns.message.QueryMessage:
 
 
 def is_truncated(query: dns.message.Message, wire: bytes) -> bool:
-    """Tell whether the datagram answers this query by saying that it does not fit."""
+    """Tell whether the datagram says that the answer to this query does not fit into it."""
     flags = int.from_bytes(wire[2:4], "big")
     wanted = dns.flags.QR | dns.flags.TC
     return len(wire) >= _HEADER and _has_id(query, wire) and flags & wanted == wanted
@@ -79,8 +79,9 @@ def parse(query: dns.message.Message, wire: bytes) -> dns.message.QueryMessage:
     """Return the answer to the query.
 
     Raises:
-        NotTheAnswerError: too short, another id, another question, or no response at all.
-        MalformedError: the id is right, and the rest cannot be read.
+        NotTheAnswerError: the bytes are too few, have another id, repeat another question, or are
+            no response at all.
+        MalformedError: the id is right, but the rest cannot be read.
     """
     if len(wire) < _HEADER:
         raise NotTheAnswerError(f"{len(wire)} bytes are no DNS message")
@@ -96,9 +97,10 @@ def parse(query: dns.message.Message, wire: bytes) -> dns.message.QueryMessage:
 
 
 def parse_value(rdtype: dns.rdatatype.RdataType, text: str) -> Value:
-    """Return the text as DNS data that can be compared.
+    """Return a text as DNS data that can be compared.
 
-    Raises: ValueError, with what is wrong.
+    Raises:
+        ValueError: the text is no data of this type; the message says why.
     """
     name = dns.rdatatype.to_text(rdtype)
     if name in _QUOTED_STRINGS and not text.startswith('"'):
@@ -164,7 +166,7 @@ def _has_id(query: dns.message.Message, wire: bytes) -> bool:
 
 
 def _value(rdata: dns.rdata.Rdata) -> Value:
-    """Return what two records must share to be the same: of TXT, the text however it is cut."""
+    """Return what makes two records the same; a TXT is its whole text, however it is split."""
     strings = getattr(rdata, "strings", None)
     return rdata if strings is None else b"".join(strings)
 

@@ -1,9 +1,9 @@
-"""The parts of dnspython that are used here, as the name ``dns``."""
+"""The parts of dnspython that the checks use, under the name ``dns``."""
 
 # ruff: noqa: E402
 from .imports import lean
 
-# By which it would find out which of its optional features are installed.
+# dnspython imports this one only to find out which of its optional features are installed.
 lean("dns.name", "importlib.metadata")
 
 import dns

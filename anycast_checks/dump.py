@@ -6,14 +6,14 @@ _ESCAPES = {0x5C: "\\\\", 0x0D: "\\r", 0x0A: "\\n", 0x09: "\\t"}
 
 
 def shown(data: bytes) -> str:
-    """Return printable ASCII, with escapes for the rest, as --send and --expect take them."""
+    """Return bytes as printable ASCII, with the escapes that --send and --expect accept."""
     return "".join(_character(byte) for byte in data)
 
 
 def dump(data: bytes) -> list[str]:
-    """Return the lines of it, those that are long cut into several; "(end)" for no bytes.
+    """Return the lines of some data, with long lines split; no data at all is shown as "(end)".
 
-    Longer data ends in a line that says how much of it is not shown.
+    After 200 lines a last one gives the size of the data, and the rest is left out.
     """
     if not data:
         return ["(end)"]

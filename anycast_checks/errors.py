@@ -1,41 +1,41 @@
-"""What the checks raise when they themselves could not do something."""
+"""The exceptions of the checks. Only a `CheckError` may get as far as the exit boundary."""
 
 
 class CheckError(Exception):
-    """The check is in trouble, so it cannot tell: UNKNOWN, with this text."""
+    """The check itself is in trouble and cannot tell; it ends in UNKNOWN with this text."""
 
 
 class NotStartedError(CheckError):
-    """A program cannot be run here."""
+    """A program could not be started, because it is missing here or must not be run."""
 
 
 class ProgramTimeoutError(CheckError):
-    """A program did not end in its time; it may have had its effect all the same."""
+    """A program did not end in time; whether it has done its work is not known."""
 
 
 class RoutingUnreadableError(CheckError):
-    """The routing daemon gave no answer, or not all of one."""
+    """The routing daemon gave no answer, or an incomplete one."""
 
 
 class OtherDaemonError(RoutingUnreadableError):
-    """The routing daemon that was asked is not there: another kind is to be asked."""
+    """The routing daemon that was asked does not run here; another kind has to be asked."""
 
 
 class CountUnknownError(CheckError):
-    """The link-state database of one area does not show everyone who announces a VIP."""
+    """The link-state database of one area does not show every router that announces a VIP."""
 
 
 class NotLocalError(Exception):
-    """The address is not on this host: nothing was asked, somebody else would have answered."""
+    """The address is not on this host; nothing was sent, because another host would answer."""
 
 
 class PeerFailedError(Exception):
-    """The peer refused, dropped or cut short the conversation: a failing sample."""
+    """The peer refused, dropped or cut short the conversation, so the sample fails."""
 
 
 class NotTheAnswerError(Exception):
-    """The bytes do not answer the question that was asked."""
+    """The bytes that came are not the answer to the question that was asked."""
 
 
 class PeerSilentError(Exception):
-    """The peer said nothing within the time of one try."""
+    """The peer sent nothing within the time limit of one try, so the sample fails."""

@@ -1,4 +1,4 @@
-"""What all health checks share: their options, and the way from a command line to a verdict."""
+"""The frame of all health checks: their options, and the way from a command line to a verdict."""
 
 import dataclasses
 import functools
@@ -17,23 +17,23 @@ from .verdict import Verdict, judge, perfdata
 
 _Decorator = Callable[[Callable[..., Verdict]], Callable[..., Verdict]]
 
-START_UP = 1.0  # seconds of the deadline that no try may plan with
+START_UP = 1.0  # seconds of the deadline that are kept for the start of the process
 
 
 class HealthCheck(Check):
-    """A check of the service, which can also be prepared without being judged."""
+    """A check of the service, whose probe can also be had without a verdict."""
 
     prepared: Callable[..., Prepared]
 
     def prepare(self, arguments: Sequence[str]) -> Prepared:
-        """Read a command line for a process that asks again and again, by `sampling.take_sample`.
+        """Read a command line for a process that asks again and again by `sampling.take_sample`.
 
         Args:
-            arguments: the options of this check, without its name.
+            arguments: the command line behind the name of the check.
 
         Raises:
-            click.UsageError: they cannot be used.
-            CheckError: what they name cannot be used, such as a file of certificates.
+            click.UsageError: the arguments make no sense.
+            CheckError: something that they name cannot be used, such as a file of certificates.
         """
         with self.make_context(self.name, list(arguments), obj=CheckRun()) as context:
             own = dict(context.params)
@@ -49,31 +49,33 @@ def _port_option(port: int, tls_port: int) -> _Decorator:
     how: dict[str, Any] = {"default": port, "show_default": True} if port else {"required": True}
     if tls_port:
         how["show_default"] = f"{port}, or {tls_port} with --tls"
-    kind = click.IntRange(1, 65535)
-    return click.option("-p", "--port", type=kind, metavar="PORT", help="Of the service.", **how)
+    kind, help_ = click.IntRange(1, 65535), "Port of the service."
+    return click.option("-p", "--port", type=kind, metavar="PORT", help=help_, **how)
 
 
 def _options() -> tuple[_Decorator, ...]:
     option = functools.partial(click.option, show_default=True)
     return (
         option("--instance", type=_instance, default=LOOPBACK, metavar="ADDRESS|none",
-               help="What to ask while the address is withdrawn. With none, a person restores."),
+               help="The address to ask while the anycast address is withdrawn. With none nothing"
+               " is asked then, and only a person can restore."),
         option("-t", "--timeout", type=seconds(0.001), default=2.0, metavar="SECONDS",
-               help="Of each try."),
+               help="Time limit of each try."),
         option("--tries", type=click.IntRange(1, 100), default=3, metavar="N",
-               help="Failing samples that make a failure."),
+               help="Number of tries; the service fails only if all of them fail. They must fit"
+               " into the deadline."),
         option("--retry-delay", type=seconds(0), default=0.25, metavar="SECONDS",
-               help="Between two tries."),
+               help="Pause between two tries."),
         option("-w", "--warning", type=threshold, metavar="RANGE",
-               help="WARNING where the response time in seconds is outside."),
+               help="WARNING where the response time in seconds is outside of this range."),
         option("-c", "--critical", type=threshold, metavar="RANGE",
-               help="A try fails where the response time is outside."),
+               help="A try fails where the response time in seconds is outside of this range."),
         option("--timeout-state", type=click.Choice(["critical", "unknown"]), default="critical",
                metavar="STATE",
-               help="State of a peer that stays silent: critical or unknown."),
+               help="The state of a service that does not answer in time: critical or unknown."),
         option("--client", is_flag=True, show_default=False,
-               help="Ask as a client does: whoever answers is right. For a service without an"
-               " event handler, since it cannot tell which endpoint answered."),
+               help="Ask as a client does, and accept an answer from any endpoint. This is only for"
+               " a service without an event handler, since nothing shows which endpoint answered."),
     )  # fmt: skip
 
 
@@ -82,16 +84,16 @@ def health_check(
 ) -> Callable[[Callable[..., Probe]], HealthCheck]:
     """Make a health check of a function that takes its options and returns its probe.
 
-    The function is called once, as ``function(options: HealthOptions, **own_options)``, and raises
-    a click.UsageError for what does not fit together. The probe is called for each try: it opens
-    its sockets with `address.connect`, and need not catch what that raises.
+    The function is called once, as ``function(options: HealthOptions, **own_options)``. It raises
+    a click.UsageError for options that do not fit together. The probe is called for each try. It
+    opens its sockets with `address.connect`, and need not catch what `connect` raises.
 
     Args:
-        port: the default of --port; 0 where it has to be given, None for a check that opens no
+        port: default of --port; 0 where --port must be given, None for a check that opens no
             socket of its own.
-        examples: lines for the end of the help.
-        tls_port: the default of --port with --tls, of a check that has it.
-        metrics: what the check measures besides the time, without values.
+        examples: command lines for the end of the help.
+        tls_port: default of --port with --tls; 0 for a check without --tls.
+        metrics: figures that the check measures besides the time, without values.
     """
     every = _options() if port is None else (_port_option(port, tls_port), *_options())
     unknown = " ".join(["time=U", "present=U", *(f"{metric.label}=U" for metric in metrics)])

@@ -1,4 +1,4 @@
-"""One HTTP request on a connection that is already proven, by the standard library's client."""
+"""One HTTP request on a proven connection, made with the client of the standard library."""
 
 import http.client
 import io
@@ -15,10 +15,10 @@ class Request(NamedTuple):
     """What is asked for.
 
     Attributes:
-        method: such as "GET".
+        method: a method such as "GET".
         url: path and query, as they are sent.
-        headers: all of them.
-        body: None for none.
+        headers: all headers by name.
+        body: None for a request without a body.
     """
 
     method: str
@@ -31,11 +31,11 @@ class Response(NamedTuple):
     """What was answered.
 
     Attributes:
-        status: three digits.
-        reason: the words behind them, perhaps none.
-        headers: by their names.
-        body: as much of it as was wanted.
-        complete: there is no more of it.
+        status: status code, a number of three digits.
+        reason: the words behind the status code, which may be missing.
+        headers: all headers by name.
+        body: the body, up to the limit.
+        complete: whether that is the whole body.
     """
 
     status: int
@@ -46,11 +46,11 @@ class Response(NamedTuple):
 
 
 def ask(connection: Connection, request: Request, limit: int) -> Response:
-    """Send the request and read the answer, of its body no more than so many bytes.
+    """Send a request, and read the answer with at most ``limit`` bytes of its body.
 
     Raises:
-        PeerFailedError: no HTTP, or cut short.
-        PeerSilentError: nothing came.
+        PeerFailedError: the answer is no HTTP, or is cut short.
+        PeerSilentError: no answer came in time.
     """
     client = http.client.HTTPConnection("")
     sock = client.sock = _Socket(connection, secret=_has_secret(request))
@@ -62,12 +62,12 @@ def ask(connection: Connection, request: Request, limit: int) -> Response:
     except (http.client.HTTPException, ValueError) as error:
         raise PeerFailedError(f"no HTTP: {_told(error)}") from error
     got = f"{answer.status} {answer.reason}".strip()
-    # http.client takes an early end for the end of the head, too.
+    # http.client accepts a head that is cut short as a complete one.
     if sock.ended:
         raise PeerFailedError(f"{got}, then closed within the head")
     try:
         body = answer.read(limit)
-        # Not by one more read, which would have to wait for a peer that has said enough.
+        # One more read would tell this too, but it could wait for a peer that sends no more.
         complete = len(body) < limit or answer.isclosed()
     except http.client.IncompleteRead as error:
         raise PeerFailedError(f"{got}, then closed after {len(error.partial)} bytes") from error
@@ -75,14 +75,14 @@ def ask(connection: Connection, request: Request, limit: int) -> Response:
         raise PeerFailedError(f"{got}, then no HTTP: {_told(error)}") from error
     except PeerSilentError as error:
         raise PeerFailedError(f"{got}, then not all of it in time") from error
-    # With a limit, http.client takes an early end for the end.
+    # When it reads with a limit, http.client does not notice a body that is cut short.
     if complete and answer.length:
         raise PeerFailedError(f"{got}, then closed, {answer.length} bytes too early")
     return Response(answer.status, answer.reason, answer.msg, body, complete)
 
 
 class _Socket:
-    """As much of a socket as http.client needs."""
+    """The part of a socket's interface that http.client uses."""
 
     def __init__(self, connection: Connection, *, secret: bool) -> None:
         self._connection = connection
@@ -101,7 +101,7 @@ class _Socket:
         return io.BufferedReader(self._streams[-1])
 
     def close(self) -> None:
-        """Leave that to whoever opened it."""
+        """Do nothing: whoever has opened the connection closes it."""
 
 
 class _Stream(io.RawIOBase):

@@ -1,4 +1,4 @@
-"""What to ask a web server, as it is typed: each option's text, read and refused at the edge."""
+"""The types of the options that say what to ask a web server; each refuses what makes no sense."""
 
 import re
 
@@ -58,5 +58,5 @@ def header(value: str) -> tuple[str, str]:
 
 
 def is_visible(text: str) -> bool:
-    """Tell whether it is ASCII without spaces, as a request line needs it."""
+    """Tell whether a text is printable ASCII without spaces, as a request line needs it."""
     return _VISIBLE.fullmatch(text) is not None

@@ -1,4 +1,4 @@
-"""Import a library without what it imports for things that are never used here."""
+"""Import a library without the modules that it needs only for features nobody uses here."""
 
 import importlib
 import sys
@@ -6,13 +6,15 @@ from types import ModuleType
 
 
 def lean(name: str, *unneeded: str) -> None:
-    """Import a module while others that it names are empty; it keeps those.
+    """Import a module, with empty modules in the place of others that it would import.
 
-    A library that needs one of them after all, in some later version, is imported as usual.
+    The module and its package keep the empty ones; whoever imports the others later gets the real
+    ones. A later version of the library may really use one of them while it is imported. Then the
+    library is imported as usual.
 
     Args:
-        name: of the module; all of its package keep the empty ones.
-        unneeded: what it would import; those that are there already stay what they are.
+        name: the module to import.
+        unneeded: modules that it would import; those that are imported already stay as they are.
     """
     empty = {other: ModuleType(other) for other in unneeded if other not in sys.modules}
     sys.modules.update(empty)

@@ -1,17 +1,17 @@
-"""One safe line of output; standard library only, since the exit boundaries need it first."""
+"""One safe line of output; the exit boundaries need it, so it uses the standard library only."""
 
 LIMIT = 200
 
 
 def clean(text: str, limit: int = LIMIT) -> str:
-    """Make one line of printable ASCII that carries no perfdata separator.
+    """Make one line of printable ASCII that has no ``|``.
 
-    Whatever a peer, a program or an exception says ends up in plugin output, where a newline
-    ends the status line and ``|`` starts the perfdata.
+    The words of peers, programs and exceptions become plugin output, in which a newline ends the
+    status line and ``|`` begins the performance data.
 
     Args:
-        text: anything, remote data included.
-        limit: the most characters of the result; a longer text ends in ``...``.
+        text: any text, that of a peer included.
+        limit: largest number of characters; a longer text is cut and then ends in ``...``.
     """
     printable = "".join(c if c.isprintable() and c.isascii() else _stand_in(c) for c in text)
     line = " ".join(printable.replace("|", "!").split())

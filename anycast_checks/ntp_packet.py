@@ -1,4 +1,4 @@
-"""SNTP's 48 bytes: the question, and what an answer says (RFC 5905); no socket is opened here."""
+"""The packets of SNTP (RFC 5905): a query, and what an answer says; nothing here opens a socket."""
 
 import os
 import struct
@@ -13,7 +13,7 @@ _UNSYNCHRONISED = 3
 _STRATUM_LIMIT = 16
 _EPOCH = 2208988800  # 1970 in seconds of era 0, which began in 1900
 _SECOND = 1 << 32
-# About who asks, and not about how well the server is (RFC 5905, 7.4).
+# These kiss codes refuse a client. They do not say that the server is unwell (RFC 5905, 7.4).
 _ABOUT_US = {
     "RATE": "it wants to be asked less often",
     "DENY": "it denies service to this address",
@@ -22,16 +22,16 @@ _ABOUT_US = {
 
 
 class Answer(NamedTuple):
-    """What a server says of itself, and of the time; seconds throughout.
+    """What a server says of itself and of the time; all times are in seconds.
 
     Attributes:
-        stratum: 1 to 15; 0 or 16 of a server without the time.
-        leap: the leap indicator, 3 of a server that is not synchronised.
-        reference: what it follows: a name for stratum 1, else an IPv4 address or a hash.
-        root_delay: to the root of its clock.
-        root_dispersion: its largest error.
-        offset: of its clock, from ours.
-        kiss: the kiss code of stratum 0, or empty.
+        stratum: 1 to 15; 0 or 16 of a server that does not know the time.
+        leap: leap indicator; 3 of a server that is not synchronised.
+        reference: source of its time: a name for stratum 1, else an IPv4 address or a hash.
+        root_delay: delay to the root of its clock.
+        root_dispersion: largest error of its clock.
+        offset: difference of its clock from the clock of this host.
+        kiss: kiss code of a packet of stratum 0, else empty.
     """
 
     stratum: int
@@ -44,7 +44,7 @@ class Answer(NamedTuple):
 
     @property
     def trouble(self) -> str:
-        """Say why its time is none, or return an empty string."""
+        """Say why the server does not know the time; empty where it does."""
         if self.leap != _UNSYNCHRONISED and 0 < self.stratum < _STRATUM_LIMIT:
             return ""
         code = f", kiss code {self.kiss}" if self.kiss else ""
@@ -52,14 +52,15 @@ class Answer(NamedTuple):
 
     @property
     def refusal(self) -> str:
-        """Say why it does not answer *us*, or return an empty string."""
+        """Say why the server refuses this client; empty where it does not."""
         return f"kiss code {self.kiss}: {_ABOUT_US[self.kiss]}" if self.kiss in _ABOUT_US else ""
 
 
 def make_query() -> tuple[bytes, bytes]:
-    """Return a client's packet, and the stamp that the answer must carry.
+    """Return the packet of a client, and the time stamp that the answer must repeat.
 
-    The stamp is random: it tells nobody our time, and nobody else can answer in time.
+    The stamp is random. It tells nobody the time of this host, and only a server that has got the
+    packet can repeat it.
     """
     stamp = os.urandom(8)
     return bytes([_VERSION << 3 | _CLIENT]) + bytes(39) + stamp, stamp
@@ -70,12 +71,13 @@ def parse(data: bytes, stamp: bytes, sent: float, received: float) -> Answer:
 
     Args:
         data: the datagram.
-        stamp: of the query.
-        sent: when, in seconds of the Unix epoch, by our clock.
-        received: likewise.
+        stamp: the stamp of the query.
+        sent: time when the query was sent, in seconds of the Unix epoch by the clock of this host.
+        received: time when the answer came, by the same clock.
 
     Raises:
-        NotTheAnswerError: too short, of another mode or version, or to another query.
+        NotTheAnswerError: the packet is too short, of another mode or version, or answers another
+            query.
     """
     if len(data) < _FORMAT.size:
         raise NotTheAnswerError(f"{len(data)} bytes are no NTP packet")
@@ -104,7 +106,7 @@ def parse(data: bytes, stamp: bytes, sent: float, received: float) -> Answer:
 
 
 def _unix(stamp: int, near: float) -> float:
-    """Return seconds of the Unix epoch, of the era that is nearest to a time."""
+    """Return a time stamp in seconds of the Unix epoch, in the era that is nearest to a time."""
     seconds = stamp / _SECOND - _EPOCH
     return seconds + round((near - seconds) / _SECOND) * _SECOND
 

@@ -1,11 +1,11 @@
-"""What a probe saw; nothing here judges."""
+"""What a probe saw, as values; `verdict` judges them."""
 
 import enum
 from typing import NamedTuple
 
 
 class Grade(enum.Enum):
-    """How the peer did."""
+    """How well the peer answered."""
 
     RIGHT = "answered rightly"
     POOR = "answered, but not as well as it should"
@@ -15,16 +15,16 @@ class Grade(enum.Enum):
 
 
 class Metric(NamedTuple):
-    """A figure for the performance data, beside the two that every health check has.
+    """A figure for the performance data, besides the two that every health check has.
 
     Attributes:
-        label: without quotes and equals signs.
-        value: None where it is not known.
-        unit: of the plugin guidelines, such as "s" or "B"; empty for a plain number.
-        warning: range, as typed; None for no threshold.
-        critical: likewise.
-        minimum: the least that is possible; None where there is none.
-        maximum: likewise.
+        label: name of the figure, without quotes and equals signs.
+        value: None where the figure is not known.
+        unit: a unit of the plugin guidelines, such as "s" or "B"; empty for a plain number.
+        warning: range beyond which the state is WARNING, as typed; None for no threshold.
+        critical: range beyond which the state is CRITICAL, as typed; None for no threshold.
+        minimum: least possible value; None where there is none.
+        maximum: largest possible value; None where there is none.
     """
 
     label: str
@@ -40,12 +40,12 @@ class Observation(NamedTuple):
     """What one try saw of the peer.
 
     Attributes:
-        grade: how the peer did.
-        text: for the status line: what answered, or what failed.
-        seconds: from the first packet to the whole answer; None where none came.
-        details: lines for -v.
-        transcript: lines for -vvv.
-        metrics: what the check measured besides the time.
+        grade: how well the peer answered.
+        text: words for the status line: what answered, or what failed.
+        seconds: time from the first packet to the whole answer; None where no answer came.
+        details: lines that -v shows.
+        transcript: lines that -vvv shows.
+        metrics: figures that the check measured besides the time.
     """
 
     grade: Grade
@@ -60,9 +60,9 @@ class Sample(NamedTuple):
     """One try of a health check.
 
     Attributes:
-        address: which was asked: the VIP, or the instance while it is withdrawn.
-        present: proven for the VIP by this very try; None where no proof was asked for.
-        observation: None where the VIP is withdrawn and nothing else can be asked.
+        address: the address that was asked: the VIP, or the instance while the VIP is absent.
+        present: whether the VIP is on this host, as this try has proven; None without a proof.
+        observation: None where the VIP is absent and no other address can be asked.
     """
 
     address: str

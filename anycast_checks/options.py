@@ -1,4 +1,4 @@
-"""The shared options as frozen values, parsed and checked once at the edge."""
+"""The shared options as frozen values, which click has parsed and checked."""
 
 from dataclasses import dataclass
 
@@ -10,12 +10,12 @@ NONE = "none"
 
 @dataclass(frozen=True)
 class Options:
-    """What every subcommand is told.
+    """The options of every subcommand.
 
     Attributes:
-        address: the VIP, a literal.
-        deadline: seconds for the whole run.
-        verbose: 0 to 3.
+        address: the VIP, as a literal address.
+        deadline: time limit of the whole run in seconds.
+        verbose: how often -v was given, from 0 to 3.
     """
 
     address: str
@@ -24,24 +24,26 @@ class Options:
 
     @property
     def transcript(self) -> bool:
-        """Whether to show what was sent and received."""
+        """Whether the output shows all that was sent and received."""
         return self.verbose > 2
 
 
 @dataclass(frozen=True)
 class HealthOptions(Options):
-    """What every health check is told besides; times in seconds.
+    """The options of every health check; times are in seconds.
 
     Attributes:
-        instance: what to ask while the VIP is withdrawn: a literal, `LOOPBACK` or `NONE`.
-        timeout: of one try.
-        tries: failing samples that make a failure.
-        retry_delay: between two tries.
-        warning: range on the response time, as typed; None for no threshold.
-        critical: likewise.
-        timeout_state: "critical" or "unknown", for a peer that stays silent.
+        instance: the address to ask while the VIP is absent: a literal, `LOOPBACK` or `NONE`.
+        timeout: time limit of one try.
+        tries: number of failing samples that make a failure.
+        retry_delay: pause between two tries.
+        warning: range of the response time beyond which the state is WARNING, as typed; None for
+            no threshold.
+        critical: range of the response time beyond which a try fails, as typed; None for no
+            threshold.
+        timeout_state: "critical" or "unknown", the state where the service stays silent.
         client: ask as a client does, without any proof of locality.
-        port: of the service; 0 for a check that opens no socket of its own.
+        port: port of the service; 0 for a check that opens no socket of its own.
     """
 
     instance: str
@@ -56,7 +58,7 @@ class HealthOptions(Options):
 
     @property
     def instance_address(self) -> str | None:
-        """The address to ask while the VIP is withdrawn, or None where there is none."""
+        """The address to ask while the VIP is absent, or None where there is none."""
         if self.instance == LOOPBACK:
             return "::1" if is_ipv6(self.address) else "127.0.0.1"
         return None if self.instance == NONE else self.instance

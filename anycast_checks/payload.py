@@ -1,4 +1,4 @@
-"""What to send and what to expect, as it is typed: text with escapes, hexadecimal, a regex."""
+"""The types of the options that say what to send and what to expect: text, hexadecimal, regex."""
 
 import functools
 import re
@@ -17,18 +17,18 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 class Expectation(NamedTuple):
-    """Something that must be found in what the peer says.
+    """Something that must be found in the answer.
 
     Attributes:
-        text: as it was typed.
-        pattern: bytes that must occur, or an expression that must match somewhere.
+        text: the expectation as it was typed.
+        pattern: bytes that must occur, or a regular expression that must match somewhere.
     """
 
     text: str
     pattern: bytes | re.Pattern[bytes]
 
     def is_met(self, data: bytes) -> bool:
-        """Tell whether the data has it."""
+        """Tell whether the data has what is expected."""
         if isinstance(self.pattern, bytes):
             return self.pattern in data
         return self.pattern.search(data) is not None
@@ -62,17 +62,17 @@ def hexadecimal(value: str) -> bytes:
 
 
 def expected_text(value: str) -> Expectation:
-    """Return what `text` describes, to be expected. Raises: click.BadParameter."""
+    """Return the expectation of a text with escapes. Raises: click.BadParameter."""
     return _required(Expectation(value, text(value)), value)
 
 
 def expected_hex(value: str) -> Expectation:
-    """Return what `hexadecimal` describes, to be expected. Raises: click.BadParameter."""
+    """Return the expectation of bytes in hexadecimal. Raises: click.BadParameter."""
     return _required(Expectation(value, hexadecimal(value)), value)
 
 
 def expected_regex(value: str) -> Expectation:
-    """Return an expression to be matched. Raises: click.BadParameter."""
+    """Return the expectation of a regular expression. Raises: click.BadParameter."""
     try:
         pattern = re.compile(value.encode(errors="surrogateescape"))
     except re.error as error:
@@ -81,12 +81,12 @@ def expected_regex(value: str) -> Expectation:
 
 
 def expect_options(text_name: str, regex_name: str, where: str) -> Decorator:
-    """Add the two options that most checks of an answer have, as ``texts`` and ``regexes``.
+    """Add two options of what to expect; the check gets them as ``texts`` and ``regexes``.
 
     Args:
-        text_name: the option that takes a text.
-        regex_name: the option that takes a regular expression.
-        where: what is searched, to be read after "in".
+        text_name: name of the option that takes a text.
+        regex_name: name of the option that takes a regular expression.
+        where: what is searched, in words that fit behind "in".
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -104,12 +104,12 @@ def expect_options(text_name: str, regex_name: str, where: str) -> Decorator:
 
 
 def missing(expected: Sequence[Expectation], data: bytes) -> Expectation | None:
-    """Return the first that is not met, or None where all are."""
+    """Return the first expectation that the data does not meet; None where it meets all."""
     return next((one for one in expected if not one.is_met(data)), None)
 
 
 def quoted(data: bytes | str) -> str:
-    """Return the beginning of it for a status line, in quotes."""
+    """Return the beginning of some data in quotes, for a status line."""
     seen = data if isinstance(data, str) else shown(data[:_SHOWN].rstrip(b"\r\n"))
     return f"'{seen}'" if len(seen) <= _SHOWN else f"'{seen[: _SHOWN - 3]}...'"
 

@@ -1,4 +1,4 @@
-"""Where a VIP belongs on a host, and where it is, from what `ip -json address show` prints."""
+"""Where a VIP belongs on a host, and where it is by the output of `ip -json address show`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _IPV4_HOST, _IPV6_HOST = 32, 128
 
 
 class Placement(NamedTuple):
-    """Where a VIP belongs.
+    """The place where a VIP belongs on a host.
 
     Attributes:
-        interface: the kernel's name of it, such as "lo".
-        label: of the address there, such as "lo:0"; empty for none.
-        prefix_length: of the address.
+        interface: the kernel's name of the interface, such as "lo".
+        label: label of the address, such as "lo:0"; empty for none.
+        prefix_length: prefix length of the address.
     """
 
     interface: str = LOOPBACK
@@ -26,20 +26,20 @@ class Placement(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Give the name that people and ifupdown use: the label, else the interface."""
+        """Return the name that people and ifupdown use: the label, else the interface."""
         return self.label or self.interface
 
     def prefix(self, address: str) -> str:
-        """Write an address with this prefix length, as `ip` does."""
+        """Return an address with this prefix length, as `ip` writes it."""
         return f"{address}/{self.prefix_length}"
 
 
 def place(address: str, name: str) -> Placement:
-    """Say where a VIP belongs.
+    """Return the place where a VIP belongs.
 
     Args:
-        address: of the VIP, a literal.
-        name: of its interface, or of an alias of it such as "lo:0".
+        address: the VIP, as a literal address.
+        name: name of its interface, or of an alias of the interface such as "lo:0".
     """
     interface, colon, _ = name.partition(":")
     length = _IPV6_HOST if ":" in address else _IPV4_HOST
@@ -55,7 +55,7 @@ class Assigned(NamedTuple):
     label: str = ""
 
     def __str__(self) -> str:
-        """Write it as `ip` does, with its prefix length."""
+        """Return the address with its prefix length, as `ip` writes it."""
         return f"{self.address}/{self.prefix_length}"
 
 
@@ -63,7 +63,7 @@ class Addresses(frozenset[Assigned]):
     """All addresses of a host."""
 
     def interfaces_with(self, address: str) -> tuple[str, ...]:
-        """Name the interfaces that carry an address, in the order of their names."""
+        """Return the names of the interfaces that carry an address, sorted."""
         return tuple(sorted(one.interface for one in self if one.address == address))
 
     def is_on(self, interface: str, address: str) -> bool:
@@ -71,13 +71,13 @@ class Addresses(frozenset[Assigned]):
         return any((one.interface, one.address) == (interface, address) for one in self)
 
     def others_on(self, interface: str, address: str) -> frozenset[str]:
-        """Give the other addresses of an interface, as address/length."""
+        """Return the other addresses of an interface, as address/length."""
         return frozenset(
             str(one) for one in self if one.interface == interface and one.address != address
         )
 
     def shares_label(self, placement: Placement, address: str) -> bool:
-        """Tell whether another address of the interface has the label of a VIP too."""
+        """Tell whether another address of the VIP's interface has the label of the VIP too."""
         return any(
             one.interface == placement.interface
             and one.label == placement.name
@@ -87,10 +87,10 @@ class Addresses(frozenset[Assigned]):
 
 
 def read(shown: str) -> Addresses:
-    """Read what the command ARGV has printed.
+    """Read the output of the command ARGV.
 
     Raises:
-        ValueError: it is not all the addresses of a host.
+        ValueError: the output does not have all the addresses of a host.
     """
     try:
         interfaces = json.loads(shown)

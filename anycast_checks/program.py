@@ -1,4 +1,4 @@
-"""Run another program, bounded in its time and in what it prints; standard library only."""
+"""Run another program, with limits on its time and on its output; standard library only."""
 
 import contextlib
 import os
@@ -21,10 +21,10 @@ class Ended(NamedTuple):
     """How a program ended.
 
     Attributes:
-        status: the exit status; negative for the number of the signal that ended it.
-        stdout: as much of it as was wanted.
-        stderr: likewise.
-        cut: there was more.
+        status: exit status, or the negative number of the signal that ended the program.
+        stdout: standard output, up to the limit.
+        stderr: standard error, up to the limit.
+        cut: whether the program printed more than the limit.
     """
 
     status: int
@@ -43,20 +43,20 @@ def run_program(
     env: Mapping[str, str] | None = None,
     leave: bool = False,
 ) -> Ended:
-    """Run a program to its end, or until its time is over; and end what is left of it then.
+    """Run a program to its end or its time limit, then kill all that is left of it.
 
     Args:
         argv: the program and its arguments; no shell is involved.
-        until: when it must have ended, by `time.monotonic`.
-        limit: bytes of stdout, and of stderr, that are kept; the rest is read and forgotten.
-        stdin: what it may read.
-        cwd: its directory; None for ours.
-        env: its environment; None for ours.
-        leave: nothing is ended, neither the program where it takes too long nor what it started.
+        until: the time by which the program must have ended, by `time.monotonic`.
+        limit: bytes of stdout, and of stderr, that are kept; the rest is read and dropped.
+        stdin: the program's standard input.
+        cwd: the program's working directory; None for that of this process.
+        env: the program's environment; None for that of this process.
+        leave: kill nothing, neither a program that takes too long nor what it has started.
 
     Raises:
-        NotStartedError: it could not be started.
-        ProgramTimeoutError: it did not end in time.
+        NotStartedError: the program could not be started.
+        ProgramTimeoutError: the program did not end in time.
     """
     with _started(argv, stdin, cwd, env) as process:
         assert process.stdout is not None
@@ -65,14 +65,15 @@ def run_program(
         status = None
         try:
             cut = _drain(process, kept, until, limit)
-            # Not asked again: what it said since then is not read.
+            # A program that ends after this line may have printed something that nobody has read,
+            # so its status must not count.
             status = process.returncode
         finally:
             if not leave:
                 _end(process)
         if status is None:
             if process.returncode is None:
-                # Whenever it ends, it must not stay as a zombie.
+                # The thread waits for the end of the program, which would else become a zombie.
                 threading.Thread(target=process.wait, daemon=True).start()
             raise ProgramTimeoutError(f"{os.path.basename(argv[0])} did not end in time")
         stdout, stderr = kept.values()
@@ -87,7 +88,7 @@ def _started(
         given: int = subprocess.DEVNULL
         try:
             if stdin:
-                # Not a pipe, which would have to be filled while it is read.
+                # A pipe would have to be filled while the program reads it.
                 given = os.memfd_create("stdin")
                 stack.callback(os.close, given)
                 os.write(given, stdin)
@@ -99,7 +100,7 @@ def _started(
                 stderr=subprocess.PIPE,
                 cwd=cwd,
                 env=env,
-                # Of its own, so that what it starts can be ended with it.
+                # All that the program starts is in its session, and can be killed with it.
                 start_new_session=True,
             )
         except (OSError, ValueError) as error:
@@ -112,10 +113,10 @@ def _started(
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """End it, and what it has left behind; where that is nothing, there is no such group."""
+    """Kill the program and what it has started; the group is gone where nothing is left."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
-    # What waits for a disk does not end even so.
+    # Even SIGKILL does not end a process that waits for a disk.
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(_REAP)
 
@@ -123,9 +124,9 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 def _drain(
     process: "subprocess.Popen[bytes]", kept: dict[int, bytearray], until: float, limit: int
 ) -> bool:
-    """Read until the program has ended or the time is over; tell whether it said too much.
+    """Read until the program has ended or its time is over; tell whether it printed too much.
 
-    Its end counts, not that of its output, which a program in the background may keep open.
+    The end of its output says nothing: a program in the background may keep that open.
     """
     poll = select.poll()
     for number in kept:
@@ -138,7 +139,7 @@ def _drain(
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(max(0.0, left))
             return cut
-        # Looked at before its output, so that nothing is missed of what it said.
+        # This must be looked at before the output is read, so that no output is missed.
         ended = process.poll() is not None
         for number, _ in poll.poll(0 if ended else max(0.0, min(left, _GLANCE)) * 1000):
             data, is_over = _read(number)
@@ -153,7 +154,7 @@ def _drain(
 
 
 def _read(number: int) -> tuple[bytes, bool]:
-    """Read what there is, up to what a pipe holds; tell whether it was all that will ever come."""
+    """Read what a pipe holds now, and tell whether that was the end of the output."""
     data = b""
     for _ in range(16):
         try:

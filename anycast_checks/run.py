@@ -1,16 +1,16 @@
-"""What is known of one run of a check while it goes on; standard library only."""
+"""The state of one run of a check; this module needs the standard library only."""
 
 ANYCAST = "ANYCAST"
 DEADLINE = 10.0
 
 
 class CheckRun:
-    """What the status line of a run that ends early has to say, kept up to date by the run itself.
+    """What the status line must say if this run ends early; the run itself keeps it up to date.
 
     Attributes:
         name: the first word of the status line.
-        stage: what the run is doing now, to be read after "while".
-        perfdata: the performance data of a run that cannot tell.
+        stage: what the run is doing now, in words that fit behind "while".
+        perfdata: the performance data of an UNKNOWN.
     """
 
     def __init__(self) -> None:
@@ -19,4 +19,4 @@ class CheckRun:
         self.perfdata = ""
 
     def limit(self, deadline: float) -> None:
-        """Take the time limit of the run, in seconds since it began; nothing here enforces it."""
+        """Set the time limit, in seconds since the run began; only a subclass enforces it."""

@@ -1,4 +1,4 @@
-"""Samples of a health check: where to ask, how often, and what a failing conversation comes to."""
+"""Samples of a health check: ask the VIP or the instance, once or for several tries."""
 
 import functools
 import time
@@ -16,12 +16,12 @@ Probe = Callable[[Target], Observation]
 
 
 class Prepared(NamedTuple):
-    """A health check whose command line was read: it can ask at once, and as often as is wanted.
+    """A health check whose command line has been read, so that it can ask any number of times.
 
     Attributes:
         options: the options that all health checks share.
-        probe: asks once, on sockets that it opens with `address.connect`.
-        metrics: what the check measures besides the time, without values.
+        probe: function that asks once, on sockets that it opens with `address.connect`.
+        metrics: figures that the check measures besides the time, without values.
     """
 
     options: HealthOptions
@@ -33,11 +33,11 @@ def examine(check: Prepared, run: CheckRun) -> tuple[Sample, ...]:
     """Take samples until one does not fail, or the tries are used up.
 
     Args:
-        check: what to ask.
-        run: is told what is being asked, and whether the VIP is on this host.
+        check: the check that asks.
+        run: state of the run; its stage and its performance data are kept up to date.
 
     Raises:
-        CheckError: it cannot tell whether an address is local, or the probe itself is in trouble.
+        CheckError: nothing shows whether an address is on this host, or the probe is in trouble.
     """
     options = check.options
     samples: list[Sample] = []
@@ -52,15 +52,15 @@ def examine(check: Prepared, run: CheckRun) -> tuple[Sample, ...]:
 
 
 def take_sample(check: Prepared, run: CheckRun, which: str = "") -> Sample:
-    """Ask the VIP once where it is on this host, else the instance; the probe's sockets decide.
+    """Ask once: the VIP, or the instance address if the probe's socket shows the VIP to be absent.
 
     Args:
-        check: what to ask.
-        run: is told what is being asked, and whether the VIP is on this host.
-        which: the number of the try, as it is appended to the stage of the run.
+        check: the check that asks.
+        run: state of the run; its stage and its performance data are kept up to date.
+        which: words about the number of the try, which end the stage of the run.
 
     Raises:
-        CheckError: it cannot tell whether an address is local, or the probe itself is in trouble.
+        CheckError: nothing shows whether an address is on this host, or the probe is in trouble.
     """
     options = check.options
     ask = functools.partial(_ask, check, run, which)

@@ -20,14 +20,14 @@ _LIMIT = 256 * 1024 * 1024
 
 
 class ThisRouter:
-    """The host that runs this, as its own programs tell; no question outlasts the deadline.
+    """The host of this check, as a router; each question to it ends at the deadline of the check.
 
     Attributes:
-        seconds: which the last look at the routing took.
-        transcript: for -vvv, what was run and what it said; empty below.
+        seconds: time that the last look at the routing took.
+        transcript: lines that -vvv shows, about the programs that were run and their output.
 
     Raises:
-        click.UsageError: OSPFv2 does not route that address.
+        click.UsageError: the address is one of IPv6, for which OSPFv2 has no routes.
     """
 
     def __init__(self, options: Options, run: CheckRun) -> None:
@@ -41,7 +41,11 @@ class ThisRouter:
         self._noting = options.transcript
 
     def see(self) -> RoutingState:
-        """Ask the routing daemon about the VIP. Raises: CheckError, with what to do."""
+        """Ask the routing daemon about the VIP.
+
+        Raises:
+            CheckError: the daemon gave no usable answer; the text says what to do.
+        """
         self._run.stage = "asking the routing daemon by vtysh"
         began = time.monotonic()
         state = see(self._vip, self.run)
@@ -49,7 +53,7 @@ class ThisRouter:
         return state
 
     def run(self, argv: Sequence[str]) -> tuple[int, str, str]:
-        """Run a program: its exit status, stdout and stderr. Raises: CheckError."""
+        """Run a program, and return its exit status, stdout and stderr. Raises: CheckError."""
         ended = run_program(argv, self._until, _LIMIT)
         if ended.cut:
             raise CheckError(f"{argv[0]} printed more than {_LIMIT} bytes")

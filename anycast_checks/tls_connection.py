@@ -1,6 +1,7 @@
 """TLS on a proven connection.
 
-Nothing here reads the environment: SSL_CERT_FILE and the like are the caller's of some shell.
+Nothing here reads the environment. Variables such as SSL_CERT_FILE belong to the shell that happens
+to run the check, and must not change its result.
 """
 
 import os
@@ -27,7 +28,7 @@ class TlsConnection(Connection):
         self._name = name
 
     def open(self) -> None:
-        """Shake hands. Raises: PeerFailedError, PeerSilentError."""
+        """Do the TLS handshake. Raises: PeerFailedError, PeerSilentError."""
         with self._bounded("no TLS handshake"):
             self._sock = self._context.wrap_socket(
                 self._sock, server_hostname=self._name, do_handshake_on_connect=False
@@ -36,20 +37,21 @@ class TlsConnection(Connection):
             self._tls.do_handshake()
 
     def send(self, data: bytes, *, secret: bool = False) -> None:
-        """Send all of it. Raises: PeerFailedError, PeerSilentError."""
-        # The socket's own sendall begins its time anew with every part.
+        """Send all of the data. Raises: PeerFailedError, PeerSilentError."""
+        # sendall of an SSLSocket applies its time-out anew to each record that it sends, so here
+        # every record gets the time that is left.
         for at in range(0, len(data), _CHUNK):
             super().send(data[at : at + _CHUNK], secret=secret)
 
     def describe(self) -> str:
-        """Say which version and cipher were agreed on."""
+        """Name the version of TLS and the cipher that both sides have agreed on."""
         cipher = self._tls.cipher()
         return f"{self._tls.version()}, {cipher[0] if cipher else 'no cipher'}"
 
     def seconds_left(self) -> float:
-        """Return how long the peer's certificate is good for still. Raises: PeerFailedError."""
-        # ssl decodes a certificate only where it has verified it. Without --cert-warning and
-        # --cert-critical nothing needs cryptography, which takes 27 ms of CPU to import.
+        """Return the seconds until the peer's certificate expires. Raises: PeerFailedError."""
+        # ssl decodes a certificate only if it has verified it. To import cryptography takes 27 ms
+        # of CPU, and only --cert-warning and --cert-critical need it.
         from cryptography import x509
 
         try:
@@ -76,14 +78,14 @@ class TlsConnection(Connection):
 
 
 def make_context(ca_file: str | None, *, verify: bool) -> ssl.SSLContext:
-    """Prepare for any number of connections.
+    """Make a context for any number of connections.
 
     Args:
-        ca_file: certificates of the authorities; None for those of the system.
-        verify: refuse a certificate that is not good for the name.
+        ca_file: file with certificates of authorities; None for those of the system.
+        verify: whether to refuse a certificate that is not valid for the name.
 
     Raises:
-        CheckError: there are no authorities, or they cannot be read.
+        CheckError: there are no certificates of authorities, or they cannot be read.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if not verify:
@@ -102,7 +104,7 @@ def make_context(ca_file: str | None, *, verify: bool) -> ssl.SSLContext:
 
 
 def _authorities() -> tuple[str | None, str | None]:
-    """Find the system's, where OpenSSL was built to find them."""
+    """Find the file and the directory of authorities for which OpenSSL was built."""
     paths = ssl.get_default_verify_paths()
     file = paths.openssl_cafile if os.path.isfile(paths.openssl_cafile) else None
     directory = paths.openssl_capath

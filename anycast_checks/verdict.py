@@ -1,7 +1,8 @@
-"""From what was seen to state, status line and perfdata; the only home of nagiosplugin.
+"""From samples to a state, a status line and performance data; the only user of nagiosplugin.
 
-Its `Check` and `guarded` are not used: in them UNKNOWN outranks CRITICAL, the text of an exception
-reaches the perfdata, and the time-out is in whole seconds. Ranges, states and performance data are.
+This module uses nagiosplugin's ranges, states and performance data. It does not use its `Check` and
+`guarded`: with them UNKNOWN outranks CRITICAL, the text of an exception reaches the performance
+data, and a time-out is a whole number of seconds.
 """
 
 import re
@@ -12,26 +13,26 @@ from .line import LIMIT, clean
 from .observation import Grade, Metric, Observation, Sample
 from .options import HealthOptions
 
-# For its Cookie, of which there is no use here.
+# nagiosplugin imports these two only for its class Cookie, which nothing here uses.
 lean("nagiosplugin", "json", "tempfile")
 import nagiosplugin  # noqa: E402
 
 OK, WARNING, CRITICAL = nagiosplugin.Ok, nagiosplugin.Warn, nagiosplugin.Critical
 _NUMBER = r"-?\d{1,9}(\.\d{1,6})?"
 _RANGE = re.compile(rf"@?((~|{_NUMBER}):)?({_NUMBER})?")
-_LONG_OUTPUT = 4000  # characters; Nagios reads 4 KB. The transcript of -vvv is for a person.
-_TRANSCRIPT = 64000
+_LONG_OUTPUT = 4000  # characters, since Nagios reads 4 KB
+_TRANSCRIPT = 64000  # characters with -vvv, which a person reads
 
 
 class Verdict(NamedTuple):
-    """A state and all that is said about it.
+    """A state, and the output that explains it.
 
     Attributes:
-        state: one of nagiosplugin's.
-        text: of the status line; cut where the line gets too long.
-        perfdata: complete, or empty.
-        remark: ends the text, and is never cut.
-        details: the long output.
+        state: one of nagiosplugin's states.
+        text: text of the status line, which is cut where the line gets too long.
+        perfdata: the performance data, complete or empty.
+        remark: end of the text, which is never cut.
+        details: lines of the long output.
     """
 
     state: nagiosplugin.state.ServiceState
@@ -46,7 +47,12 @@ class Verdict(NamedTuple):
         return int(self.state.code)
 
     def render(self, name: str, verbose: int) -> str:
-        """Return the whole output: the status line, and the long output of -v."""
+        """Return the whole output: the status line and the long output.
+
+        Args:
+            name: first word of the status line.
+            verbose: how often -v was given.
+        """
         perfdata = f" | {self.perfdata}" if self.perfdata else ""
         room = LIMIT - len(self.remark) - len(perfdata)
         head = f"{name} {self.state.text.upper()} - {self.text}"
@@ -62,8 +68,12 @@ class Verdict(NamedTuple):
 
 
 def checked_range(text: str) -> str:
-    """Return the threshold if it is one. Raises: ValueError, with what is wrong."""
-    # nagiosplugin takes "", "@", ":" and "1_000" too, and complains in Python's words.
+    """Return a text that is a range of the plugin guidelines.
+
+    Raises:
+        ValueError: the text is no range; the message says why.
+    """
+    # nagiosplugin accepts "", "@", ":" and "1_000" too, and its errors are Python's.
     if not _RANGE.fullmatch(text) or not text.strip("@:"):
         raise ValueError("not a range such as 0.5, 1:2 or @1:2")
     nagiosplugin.Range(text)
@@ -71,30 +81,32 @@ def checked_range(text: str) -> str:
 
 
 def is_outside(threshold: str | None, value: float) -> bool:
-    """Tell whether a value is outside of a range; nothing is where there is none."""
+    """Tell whether a value is outside of a range; without a range it never is."""
     return threshold is not None and value not in nagiosplugin.Range(threshold)
 
 
 def is_failing(options: HealthOptions, seen: Observation) -> bool:
-    """Tell whether the sample is a failing one: wrong, silent, or slower than -c."""
+    """Tell whether a sample fails: the peer answered wrongly, not at all, or slower than -c."""
     return seen.grade in (Grade.WRONG, Grade.SILENT) or _is_slow(seen, options.critical)
 
 
 def perfdata(
     options: HealthOptions, sample: Sample | None, metrics: tuple[Metric, ...] = ()
 ) -> str:
-    """Return the same labels for every state; U for what is unknown.
+    """Return the performance data of a health check, with the same labels in every state.
+
+    A figure that is not known is U.
 
     Args:
-        options: the shared ones.
-        sample: the last one; None where none was taken.
-        metrics: those of the check, for what the sample has not measured.
+        options: the options that all health checks share.
+        sample: the last sample; None where none was taken.
+        metrics: all figures of the check, for those that the sample has not measured.
     """
     seen = sample.observation if sample else None
     seconds = seen.seconds if seen else None
     time = nagiosplugin.Performance(
         "time",
-        # A U with a unit would not be the U of the grammar.
+        # In the grammar of the plugin guidelines U stands alone, without a unit.
         "U" if seconds is None else f"{seconds:.6f}",
         "" if seconds is None else "s",
         options.warning,
@@ -110,7 +122,7 @@ def perfdata(
 
 
 def performance(metric: Metric) -> str:
-    """Return one figure of the performance data; U where it is not known."""
+    """Return one figure of the performance data, which is U where the value is not known."""
     known = metric.value is not None
     shown = nagiosplugin.Performance(
         metric.label,
@@ -125,14 +137,14 @@ def performance(metric: Metric) -> str:
 
 
 def _plain(number: float | None) -> str | None:
-    """Write a number without an exponent, which few readers of performance data know."""
+    """Write a number without an exponent, which few readers of performance data understand."""
     return None if number is None else f"{number:.6f}".rstrip("0").rstrip(".")
 
 
 def judge(
     options: HealthOptions, samples: tuple[Sample, ...], metrics: tuple[Metric, ...] = ()
 ) -> Verdict:
-    """Judge all tries of a health check, the last one in the place where it found the VIP."""
+    """Judge all samples of a health check; the last one says whether the VIP is here."""
     last = samples[-1]
     seen = last.observation
     remark = ""

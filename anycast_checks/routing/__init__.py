@@ -1,4 +1,4 @@
-"""What a routing daemon says about a VIP: one file a daemon and protocol, and their registry."""
+"""What a routing daemon says about a VIP: a file for each daemon and protocol, and the registry."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from ..errors import OtherDaemonError, RoutingUnreadableError
 from . import frr_ospf, quagga_ospf
 from .daemon import Ask, RoutingDaemon, RoutingState
 
-# In the order in which they are asked, until one is there. A new daemon is a line here.
+# `see` asks them in this order until one answers. A new daemon gets a line here.
 DAEMONS: tuple[RoutingDaemon, ...] = (frr_ospf.DAEMON, quagga_ospf.DAEMON)
 
 
 def see(vip: str, ask: Ask, daemons: Sequence[RoutingDaemon] = DAEMONS) -> RoutingState:
-    """Ask the routing daemon of a router about a VIP: the first known one that is there.
+    """Ask the routing daemon of a router about a VIP.
 
     Args:
-        vip: a literal address.
-        ask: runs a command on that router; what it raises goes on.
-        daemons: the known ones.
+        vip: the VIP, as a literal address.
+        ask: function that runs a command on that router; its exceptions are not caught.
+        daemons: all known daemons, of which the first one that runs on the router is asked.
 
     Raises:
-        RoutingUnreadableError: the answer, or a part of it, cannot be had.
+        RoutingUnreadableError: no daemon gave a complete answer.
     """
     missing: RoutingUnreadableError = RoutingUnreadableError("no routing daemon is known")
     for daemon in daemons:

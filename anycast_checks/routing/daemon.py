@@ -1,7 +1,7 @@
 """What a routing daemon can be asked about a VIP: the protocol RoutingDaemon and its values.
 
-A daemon asks nothing by itself: it is handed a function that runs a command on the router, so the
-same code serves a check on its own host and the handler over SSH.
+The code for a daemon runs no command by itself. It is given a function that does, so the same code
+serves a check on its own host and the handler over SSH.
 """
 
 from __future__ import annotations
@@ -10,25 +10,25 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-# Runs a command on the router; returns its exit status, stdout and stderr.
+# A function that runs a command on the router, and returns its exit status, stdout and stderr.
 Ask = Callable[[Sequence[str]], tuple[int, str, str]]
 
 
 class Unknown(NamedTuple):
-    """An answer that cannot be had, and why."""
+    """The reason why there is no answer."""
 
     why: str
 
 
 class Adjacency(NamedTuple):
-    """A neighbor of the router, as its routing daemon has it.
+    """A neighbor of the router, as its routing daemon sees it.
 
     Attributes:
-        peer: the neighbor's router-id.
-        interface: by which the router reaches it.
-        state: the daemon's own word, such as "Full".
-        is_up: routes are exchanged with it.
-        is_settled: it is in a state in which it is right to stay.
+        peer: router-id of the neighbor.
+        interface: interface of the router that leads to the neighbor.
+        state: the daemon's own word for the state, such as "Full".
+        is_up: whether the two exchange routes.
+        is_settled: whether this state is the one in which the adjacency is meant to stay.
     """
 
     peer: str
@@ -39,12 +39,12 @@ class Adjacency(NamedTuple):
 
 
 class Weakness(NamedTuple):
-    """A fault in a daemon's configuration that has not hurt anybody yet, or already does.
+    """A fault in the configuration of a routing daemon.
 
     Attributes:
         text: what is wrong.
-        remedy: what a person does about it.
-        hurts: it breaks routes now; otherwise it may one day.
+        remedy: what a person has to do about the fault.
+        hurts: whether the fault breaks routes now; else it may do so one day.
     """
 
     text: str
@@ -53,13 +53,13 @@ class Weakness(NamedTuple):
 
 
 class Advice(NamedTuple):
-    """What a person does about each trouble with this daemon.
+    """What a person has to do about each kind of trouble with a routing daemon.
 
     Attributes:
-        announce: the VIP is on its interface, and the daemon does not announce it.
-        retract: the daemon announces the VIP, which is not on its interface.
-        adjacency: a neighbor exchanges no routes.
-        router_id: another router has the same router-id.
+        announce: remedy where the VIP is on its interface but not announced.
+        retract: remedy where the VIP is announced but not on its interface.
+        adjacency: remedy where a neighbor exchanges no routes with the router.
+        router_id: remedy where another router has the same router-id.
     """
 
     announce: str
@@ -73,13 +73,14 @@ class RoutingState:
     """What one router knows of one VIP.
 
     Attributes:
-        daemon: which was asked.
-        router_id: of the router that was asked.
+        daemon: the routing daemon that was asked.
+        router_id: router-id of the router that was asked.
         announced: whether that router itself announces exactly the VIP.
-        announcers: the router-ids of all that announce exactly the VIP and can be reached, the
-            asked one among them where it does; or why they cannot be told.
-        adjacencies: with its neighbors.
-        domain: those routers see each other's announcements that share it, such as an area.
+        announcers: router-ids of all routers that announce exactly the VIP and can be reached,
+            which may include the router that was asked; or the reason why they are not known.
+        adjacencies: the neighbors of that router.
+        domain: name of the part of the network, such as an OSPF area, in which all routers see the
+            same announcements.
     """
 
     daemon: RoutingDaemon
@@ -91,29 +92,29 @@ class RoutingState:
 
 
 class RoutingDaemon(Protocol):
-    """One routing daemon and protocol: which commands ask it, and what their output means."""
+    """A routing daemon and one of its protocols: how to ask it, and what its answers mean."""
 
     @property
     def protocol(self) -> str:
-        """Name the protocol for people, such as "OSPF"."""
+        """The name of the protocol, such as "OSPF"."""
 
     def advise(self, vip: str) -> Advice:
-        """Say what a person does about trouble with this daemon and that VIP."""
+        """Say what a person has to do about trouble with this daemon and that VIP."""
 
     def see(self, vip: str, ask: Ask) -> RoutingState:
-        """Ask the daemon about a VIP, a literal address; what ``ask`` raises goes on.
+        """Ask the daemon about a VIP; the exceptions of ``ask`` are not caught.
 
         Raises:
-            OtherDaemonError: another daemon is to be asked, this one is not there.
-            RoutingUnreadableError: the answer, or a part of it, cannot be had.
+            OtherDaemonError: this daemon does not run there, so another one has to be asked.
+            RoutingUnreadableError: the daemon gave no complete answer.
         """
 
     def weaknesses(self, vip: str, state: RoutingState, ask: Ask, own: str) -> Iterator[Weakness]:
-        """Find faults of its configuration.
+        """Find the faults of the daemon's configuration.
 
         Args:
-            vip: a literal address.
-            state: what `see` has returned.
-            ask: as for `see`.
+            vip: the VIP, as a literal address.
+            state: the state that `see` has returned.
+            ask: function that runs a command on the router.
             own: an address of the router itself, for the remedies; empty where none is known.
         """

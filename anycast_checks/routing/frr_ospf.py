@@ -1,4 +1,4 @@
-"""OSPFv2 of FRR, asked in JSON; a version without complete JSON is asked as Quagga is."""
+"""OSPFv2 of FRR, which answers in JSON; a version whose JSON is incomplete is asked like Quagga."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Who announces a VIP in OSPFv2, from the link-state database of one router; nothing here asks.
+"""Which routers announce a VIP in OSPFv2, from the link-state database of one router.
 
-The link-state database is the same on every router of an area, so one router knows them all. A
-router announces the VIP where a fresh LSA of it is for exactly VIP/32: a stub link in its router
-LSA (`network`), an AS-external or an NSSA-external LSA (`redistribute connected`). The LSAs of a
-dead host stay for up to an hour: only those count to which there is a way.
+The link-state database is the same on every router of an area, so one router knows all of them. A
+router announces the VIP if it has a fresh LSA for exactly VIP/32: a stub link in its router LSA
+(`network`), an AS-external or an NSSA-external LSA (`redistribute connected`). The LSAs of a dead
+host stay for up to an hour, so only those routers count that can be reached.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ def judge(daemon: RoutingDaemon, view: View, vip: str) -> RoutingState:
     """Say what a view of the link-state database means for a VIP.
 
     Args:
-        daemon: which gave the view.
-        view: what was read of the answer for this very VIP.
+        daemon: the routing daemon that gave the view.
+        view: the answer to the questions about this very VIP.
         vip: a literal IPv4 address.
     """
     try:
@@ -47,23 +47,24 @@ def judge(daemon: RoutingDaemon, view: View, vip: str) -> RoutingState:
 
 
 def announcers(view: View, vip: str) -> frozenset[str]:
-    """Find the routers that announce exactly VIP/32, and to which there is a way.
+    """Find the routers that announce exactly VIP/32 and that can be reached.
 
-    The router that was asked is one of them where it announces the VIP itself. Two areas know of
-    each other only what their border router sums up, in which one route can stand for many
-    endpoints; then there is no number. (An NSSA's AS-external LSA made by its border router is
-    such a sum: the border router is no endpoint.) Endpoints of another area of which nothing at
-    all is seen here are not counted: the number can be too small for that, never too large.
+    The router that was asked is one of them if it announces the VIP itself. Of another area a
+    router sees only summaries, which the border router makes. One summary can stand for many
+    endpoints, so with a summary of the VIP there is no number. (The AS-external LSA that the border
+    router of an NSSA makes is a summary too, and the border router is no endpoint.) Endpoints of an
+    area of which nothing is seen here are not counted. For that reason the number can be too small,
+    but it is never too large.
 
     Args:
-        view: what was read of the answer for this very VIP.
-        vip: a literal IPv4 address.
+        view: the answer to the questions about this very VIP.
+        vip: the VIP, as a literal IPv4 address.
 
     Returns:
-        router-ids.
+        The router-ids.
 
     Raises:
-        CountUnknownError: endpoints of another area take part, or the router is in several.
+        CountUnknownError: another area has endpoints too, or the router itself is in several areas.
     """
     attached = areas(view)
     if len(attached) > 1:
@@ -82,24 +83,24 @@ def announces(view: View, vip: str) -> bool:
 
 
 def areas(view: View) -> tuple[Area, ...]:
-    """List the areas that the router takes part in: those where it has an active interface."""
+    """List the areas in which the router has an active interface, and so takes part."""
     return tuple(area for area in view.areas if area.interfaces)
 
 
 def unsettled(view: View) -> tuple[Neighbor, ...]:
-    """List the neighbors with which the router should exchange routes, and does not."""
+    """List the neighbors with which the router should exchange routes but does not."""
     full = {neighbor.interface for neighbor in view.neighbors if neighbor.state == FULL}
     return tuple(
         neighbor
         for neighbor in view.neighbors
         if neighbor.state != FULL
-        # Behind a designated router the others stay 2-Way to each other.
+        # Two routers stay 2-Way where neither of them is the designated router of their network.
         and not (neighbor.state == TWO_WAY and neighbor.interface in full)
     )
 
 
 def _flooded(view: View) -> list[Lsa]:
-    """Select the fresh LSAs of the router's areas; AS-external ones reach no stub area or NSSA."""
+    """Select the fresh LSAs of the router's areas; AS-external LSAs reach no stub area or NSSA."""
     attached: set[str | None] = {area.id for area in areas(view)}
     if not attached or any(area.kind == "normal" for area in areas(view)):
         attached.add(None)
@@ -117,7 +118,7 @@ def _is_for(lsa: Lsa, vip: str) -> bool:
 
 
 def _reachable(start: str, lsas: list[Lsa]) -> set[str]:
-    """Walk from a router over the links that both ends list."""
+    """Find all routers and networks that can be reached over links which both ends list."""
     ends = _ends(lsas)
     reached, todo = {start}, [start]
     while todo:
@@ -130,11 +131,12 @@ def _reachable(start: str, lsas: list[Lsa]) -> set[str]:
 
 
 def _ends(lsas: list[Lsa]) -> dict[str, set[str]]:
-    """Map routers (by id) and networks (by "net" and their DR's address) to what they list."""
+    """Map each router (its id) and network ("net" and the address of its DR) to what it lists."""
     ends: dict[str, set[str]] = {}
     for lsa in lsas:
         if lsa.kind is Kind.NETWORK:
-            # Whoever changed its router-id has left another one: what both list is true.
+            # A designated router that has changed its router-id has left an old LSA behind. Only
+            # the routers that both LSAs list are certainly attached.
             attached = set(lsa.attached)
             ends[f"net {lsa.id}"] = attached & ends.get(f"net {lsa.id}", attached)
         elif lsa.kind is Kind.ROUTER:

@@ -1,4 +1,4 @@
-"""FRR's JSON about OSPF, one document after the other, to values."""
+"""Read FRR's JSON about OSPF, one document for each question, into values."""
 
 import json
 from typing import Any
@@ -28,8 +28,8 @@ _SECTIONS = {
     Kind.EXTERNAL: "asExternalLinkStates",
     Kind.NSSA_EXTERNAL: "nssaExternalLinkStates",
 }
-# Older versions name a section in words, and key it by the Link State ID: of several routers that
-# announce the same, only the last is then there.
+# Older versions name a section in words. Its keys are Link State IDs, so of several routers that
+# announce the same address only the last one is in it.
 _OLD_SECTIONS = ("Router Link States", "AS External Link States", "NSSA-external Link States")
 _PROCESS, _NEIGHBORS = "attachedAreaCounter", "neighbors"
 _LINK_KEYS = {
@@ -39,15 +39,15 @@ _LINK_KEYS = {
     LinkKind.STUB: ("networkAddress", "networkMask"),
 }
 _BORDER = 0x1
-# The misspelling is FRR's.
+# The first one is misspelt in FRR itself.
 _ATTACHED = ("attchedRouters", "attachedRouters")
 
 
 def read(answer: str) -> View:
-    """Read the answer to all of the questions.
+    """Read the answers to all questions.
 
     Raises:
-        RoutingUnreadableError: any of it is missing or makes no sense.
+        RoutingUnreadableError: a part of them is missing or makes no sense.
     """
     documents = _documents(answer)
     process = _one(documents, _PROCESS)

@@ -1,4 +1,4 @@
-"""What vtysh said about OSPF, as values; the parsers make them, `ospf` judges them."""
+"""The link-state database as values, which the parsers make and `ospf` judges."""
 
 import enum
 import re
@@ -34,9 +34,9 @@ class Link(NamedTuple):
     """One link of a router LSA.
 
     Attributes:
-        kind: what it leads to.
-        to: the neighbor's router-id, the designated router's address, or the stub's network.
-        data: the router's own address on it, or the stub's network mask.
+        kind: what the link leads to.
+        to: router-id of the neighbor, address of the designated router, or network of the stub.
+        data: the router's own address on the link, or the network mask of the stub.
     """
 
     kind: LinkKind
@@ -48,15 +48,15 @@ class Lsa(NamedTuple):
     """One LSA of the link-state database.
 
     Attributes:
-        kind: which it is.
-        area: whose database holds it; None for AS-external, which belongs to no area.
-        age: seconds; 3600 is one that was taken back, or that nobody refreshed.
-        id: its Link State ID.
-        router: the router-id of who advertises it.
-        border: of a router LSA: whether it is an area border router's.
-        links: of a router LSA.
-        attached: of a network LSA: the router-ids on that network.
-        prefix_length: of a summary or external LSA, whose network is the id.
+        kind: kind of the LSA.
+        area: area whose database has the LSA; None for AS-external, which belongs to no area.
+        age: age in seconds; 3600 where the LSA was withdrawn, or was not refreshed.
+        id: Link State ID.
+        router: router-id of the router that advertises the LSA.
+        border: whether a router LSA is that of an area border router.
+        links: links of a router LSA.
+        attached: router-ids of the routers on the network of a network LSA.
+        prefix_length: prefix length of a summary or external LSA, whose id is the network.
     """
 
     kind: Kind
@@ -74,9 +74,9 @@ class Area(NamedTuple):
     """An area of the router that was asked.
 
     Attributes:
-        id: dotted.
+        id: area id in dotted form.
         kind: "normal", "stub" or "NSSA" (FRR's JSON calls a stub area with summaries normal).
-        interfaces: how many active ones the router has in it.
+        interfaces: number of the router's active interfaces in the area.
     """
 
     id: str
@@ -85,7 +85,7 @@ class Area(NamedTuple):
 
 
 class Neighbor(NamedTuple):
-    """An OSPF neighbor: its router-id, its state ("Full", "2-Way", ...), and our interface."""
+    """An OSPF neighbor: its router-id, its state ("Full", "2-Way", ...), the router's interface."""
 
     router_id: str
     state: str
@@ -93,7 +93,7 @@ class Neighbor(NamedTuple):
 
 
 class View(NamedTuple):
-    """OSPF as one router has it; of summary and external LSAs, those for one VIP."""
+    """OSPF as one router sees it; of the summary and external LSAs, those for one VIP."""
 
     router_id: str
     areas: tuple[Area, ...]
@@ -102,14 +102,14 @@ class View(NamedTuple):
 
 
 def address(value: object) -> str:
-    """Accept an address or a router-id; raises RoutingUnreadableError."""
+    """Accept an address or a router-id. Raises: RoutingUnreadableError."""
     if isinstance(value, str) and _ADDRESS.fullmatch(value):
         return value
     raise misplaced(value, "an address")
 
 
 def number(value: object) -> int:
-    """Accept a count or an age, as a number or in digits; raises RoutingUnreadableError."""
+    """Accept a count or an age, as a number or in digits. Raises: RoutingUnreadableError."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
     if isinstance(value, str) and _NUMBER.fullmatch(value):
@@ -118,7 +118,7 @@ def number(value: object) -> int:
 
 
 def link_kind(value: object) -> LinkKind:
-    """Accept what ospfd calls a kind of link; raises RoutingUnreadableError."""
+    """Accept what ospfd calls a kind of link. Raises: RoutingUnreadableError."""
     for kind in LinkKind:
         if value == kind.value:
             return kind
@@ -126,15 +126,15 @@ def link_kind(value: object) -> LinkKind:
 
 
 def one_router_id(found: set[str]) -> str:
-    """Accept the router-id that all answers must share; raises RoutingUnreadableError."""
+    """Accept the router-id that all answers must share. Raises: RoutingUnreadableError."""
     if len(found) != 1:
         raise unreadable(f"{len(found)} router-ids")
     return found.pop()
 
 
 def misplaced(value: object, expected: str) -> RoutingUnreadableError:
-    """Build the exception for a value that is none of the expected ones."""
-    # A deeply nested value cannot even be shown.
+    """Build the exception for a value that is not one of the expected ones."""
+    # repr of a deeply nested value would exceed the limit on recursion.
     shown = f"{value!r:.40}" if isinstance(value, str | int | float) else type(value).__name__
     return unreadable(f"{shown} where {expected} belongs")
 

@@ -1,4 +1,4 @@
-"""What Quagga and older FRR print about OSPF, to values."""
+"""Read what Quagga and older FRR print about OSPF into values."""
 
 import re
 from collections.abc import Iterator
@@ -49,17 +49,18 @@ _STATE, _BEHIND_INTERFACE = 2, 4
 
 
 def read(answer: str) -> View:
-    """Read the answer to all of the questions.
+    """Read the answers to all questions.
 
     Raises:
-        RoutingUnreadableError: any of it is missing or makes no sense.
+        RoutingUnreadableError: a part of them is missing or makes no sense.
     """
     process = _PROCESS.search(answer)
     neighbors = _NEIGHBORS.search(answer)
     databases = list(_DATABASE.finditer(answer))
     if not process or not neighbors or len(databases) != len(Kind):
         raise unreadable(f"it begins with {answer[:40]!r}" if answer else "it is empty")
-    # The order of the questions: neighbors, the database, the process, whose end can be told.
+    # The answers must be in the order of the questions. The one about the process comes last,
+    # because its end can be recognised.
     if not neighbors.end() < databases[0].start() <= databases[-1].start() < process.start():
         raise unreadable("it is not in the order of the questions")
     ends = [head.start() for head in databases[1:]] + [process.start()]

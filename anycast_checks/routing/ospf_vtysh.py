@@ -1,4 +1,4 @@
-"""OSPFv2 as vtysh of FRR and of Quagga prints it: the questions, and reading the answers."""
+"""OSPFv2 as vtysh of FRR and of Quagga prints it: the questions, and how to read the answers."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from .ospf_lsa import Kind, View
 
 VTYSH = "/usr/bin/vtysh"
 ROUTER_ID_ARGV = (VTYSH, "-c", "show running-config | include router-id")
-# `show ip ospf` comes last, because its end can be told in text: then nothing was cut off.
+# `show ip ospf` comes last, because the end of its text can be recognised. If it is there, nothing
+# was cut off.
 _NEIGHBORS, _PROCESS = "show ip ospf neighbor", "show ip ospf"
 _GROUPS = "its user must be in the group frrvty (Quagga: quaggavty)"
-# Not an answer, and not a failure: /etc/frr is closed to most users.
+# vtysh prints this to most users, because they cannot read /etc/frr. It means no failure.
 _NOISE = "% Can't open configuration file"
 _NO_VTYSH = "there is no vtysh"
 _TROUBLES = {
@@ -31,7 +32,7 @@ _TROUBLES = {
     "instance not found": "OSPF is not enabled",
 }
 _UNKNOWN = ("% Unknown command", "% Ambiguous command", "% Command incomplete")
-# Of ospfd, or of zebra, which then has it from a person too.
+# A router-id of zebra counts too: it is ospfd's default, and only a person configures it.
 _CONFIGURED = re.compile(r"^ *(ospf |ip )?router-id \d", re.MULTILINE)
 
 
@@ -40,14 +41,14 @@ class VtyshOspf:
     """OSPFv2 of a daemon that is asked by vtysh, in JSON or in text.
 
     Attributes:
-        as_json: FRR answers in JSON; Quagga and older FRR in text only.
+        as_json: whether to ask for JSON, which Quagga and older FRR do not have.
     """
 
     as_json: bool
     protocol: str = "OSPF"
 
     def advise(self, vip: str) -> Advice:
-        """Say what a person does about trouble with ospfd; see RoutingDaemon."""
+        """Say what a person has to do about trouble with ospfd; see RoutingDaemon."""
         return Advice(
             announce=f"add `network {vip}/32 area ...` to ospfd, "
             "or let `redistribute connected` permit it",
@@ -76,11 +77,11 @@ class VtyshOspf:
 
 
 def argv(vip: str, *, as_json: bool = True) -> tuple[str, ...]:
-    """Build the one command whose output `read` reads.
+    """Return the command whose output `read` reads.
 
     Args:
-        vip: a literal IPv4 address.
-        as_json: FRR's JSON; Quagga and older FRR have text only.
+        vip: the VIP, as a literal IPv4 address.
+        as_json: whether to ask for JSON, which Quagga and older FRR do not have.
     """
     questions = [_NEIGHBORS]
     for kind in Kind:
@@ -92,11 +93,11 @@ def argv(vip: str, *, as_json: bool = True) -> tuple[str, ...]:
 
 
 def read(stdout: str, stderr: str = "") -> View:
-    """Read what the command of `argv` printed, JSON or text.
+    """Read the output of the command of `argv`, in JSON or in text.
 
     Raises:
-        OtherDaemonError: there is no JSON about OSPF here; text is to be asked for.
-        RoutingUnreadableError: anything is missing, or makes no sense; the text says what to do.
+        OtherDaemonError: this vtysh has no JSON about OSPF, so it has to be asked for text.
+        RoutingUnreadableError: a part is missing or makes no sense; the text says what to do.
     """
     answer = _without_noise(stdout)
     parse = ospf_json.read if answer.lstrip().startswith("{") else ospf_text.read
@@ -105,7 +106,7 @@ def read(stdout: str, stderr: str = "") -> View:
     except OtherDaemonError:
         raise
     except RoutingUnreadableError as error:
-        # What vtysh says for itself is the better reason.
+        # A message of vtysh explains the trouble better than what is missing from its answer.
         if trouble := _trouble(f"{answer}\n{_without_noise(stderr)}"):
             raise trouble from error
         raise
@@ -116,7 +117,7 @@ def read(stdout: str, stderr: str = "") -> View:
 
 
 def router_id_is_explicit(ask: Ask) -> bool | None:
-    """Ask whether a router-id is configured; None where that cannot be told, as with Quagga."""
+    """Ask whether a router-id is configured; return None if vtysh cannot tell, as with Quagga."""
     status, said, _ = ask(ROUTER_ID_ARGV)
     if status != 0 or any(sign in said for sign in _UNKNOWN):
         return None

@@ -1,4 +1,4 @@
-"""OSPFv2 of Quagga, and of FRR before its JSON was complete, asked in text."""
+"""OSPFv2 of Quagga, and of old FRR whose JSON is incomplete; both answer in text."""
 
 from __future__ import annotations
 

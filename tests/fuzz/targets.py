@@ -1,6 +1,6 @@
-"""Everything that parses bytes of a peer, each from those bytes to the first line of output.
+"""All code that parses bytes of a peer, from those bytes to the first line of output.
 
-A target takes any bytes. It raises nothing but AssertionError, and that is a bug.
+A target takes any bytes. If it raises AssertionError, it has found a bug; it raises nothing else.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ FIGURE = re.compile(r"('[^'=]+'|[^\s'=]+)=(U|-?\d+(\.\d+)?)[a-zA-Z%]*(;[-\d.:@~e
 
 
 class Fed(Connection):
-    """A connection from which only these bytes come, some at a time."""
+    """A connection that receives these bytes in small parts, and nothing else."""
 
     def __init__(self, data: bytes) -> None:
         target = Target(VIP, 1, 2, time.monotonic() + 2, noted=[])
@@ -67,7 +67,7 @@ class Fed(Connection):
         self._data = data
 
     def send(self, data: bytes, *, secret: bool = False) -> None:
-        """Forget it."""
+        """Drop the data."""
 
     def receive(self, limit: int = 65535) -> bytes:
         size = min(limit, 1 + len(self._data) % 7 * 50)
@@ -77,7 +77,7 @@ class Fed(Connection):
 
 
 def judge_all(seen: Observation) -> None:
-    """Follow an observation to the output, in all places where it can be made."""
+    """Follow an observation to the output, for each address at which it can be made."""
     for address, present in ((VIP, True), ("127.0.0.1", False), (VIP, None)):
         sample = Sample(address, present=present, observation=seen)
         result = verdict.judge(OPTIONS, (sample,), (Metric("declared"),))
@@ -93,7 +93,7 @@ def judge_all(seen: Observation) -> None:
 
 
 def observed(probe: Callable[[], Observation]) -> None:
-    """As the frame does with what a probe returns or raises."""
+    """Handle what a probe returns or raises in the way that a real check does."""
     try:
         seen = probe()
     except PeerFailedError as error:
@@ -102,7 +102,7 @@ def observed(probe: Callable[[], Observation]) -> None:
 
 
 def of_dns(data: bytes) -> None:
-    """An answer to a DNS query; the first byte decides whether it has its id."""
+    """Read an answer to a DNS query; the first byte decides whether it has the id of the query."""
     wire = QUERY.id.to_bytes(2, "big") + data[1:] if data[:1] < b"\xf0" else data[1:]
     is_truncated(QUERY, wire)
     with contextlib.suppress(MalformedError, NotTheAnswerError):
@@ -110,7 +110,7 @@ def of_dns(data: bytes) -> None:
 
 
 def of_http(data: bytes) -> None:
-    """What comes over an HTTP connection."""
+    """Read what comes over an HTTP connection."""
     request = http_client.Request("GET", "/", {"Host": "www.example.org"})
     expected = (expected_text("x"),)
     question = check_http._Question(
@@ -125,14 +125,14 @@ def of_http(data: bytes) -> None:
 
 
 def of_tcp(data: bytes) -> None:
-    """What a TCP service says."""
+    """Read what a TCP service says."""
     expected = (expected_text("220 "), expected_regex("^[a-z]+$"))
     talk = check_tcp._Talk(b"", expected, b"", Grade.WRONG, None, Connection)
     observed(lambda: Observation(Grade.RIGHT, repr(check_tcp._converse(talk, Fed(data)))))
 
 
 def of_ntp(data: bytes) -> None:
-    """A datagram of a time server; the query's stamp is put in where it belongs."""
+    """Read a datagram of a time server, into which the stamp of the query is put."""
     stamp = b"stampede"
     packet = data[:24] + stamp + data[32:] if data[-1:] < b"\xf0" else data
     limits = check_ntp._Limits("0.5", "1", "4")
@@ -144,13 +144,13 @@ def of_ntp(data: bytes) -> None:
 
 
 def of_plugin(data: bytes) -> None:
-    """What another plugin prints; the first byte is its status."""
+    """Read what another plugin prints; the first byte is its exit status."""
     ended = Ended((data[:1] or b"\0")[0] % 6 - 1, data[1:], data[:50], cut=False)
     observed(lambda: check_plugin._judge("/x/check_y", ended, 0.1))
 
 
 def of_ospf(data: bytes) -> None:
-    """What vtysh prints, JSON or text."""
+    """Read what vtysh prints, in JSON or in text."""
     try:
         view = ospf_vtysh.read(data.decode("utf-8", "replace"))
         routers = ospf.announcers(view, VIP)

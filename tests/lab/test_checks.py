@@ -1,4 +1,4 @@
-"""Every check against real servers in every state, beside the plugins that people use today."""
+"""Every check against real servers in every state, side by side with common Nagios plugins."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ THEIRS = {
 
 @dataclass
 class Bench:
-    """ns1, whose services are broken, and ns2, which answers rightly throughout."""
+    """Two endpoints: ns1, whose services are broken, and ns2, which always answers rightly."""
 
     lab: Lab
     ns1: Endpoint
@@ -143,7 +143,7 @@ def test_what_is_silent_can_be_unknown(bench: Bench) -> None:
 
 
 def test_whoever_answers_elsewhere_is_not_asked(bench: Bench) -> None:
-    """The trap: the network sends the question to ns2, which answers it rightly."""
+    """Otherwise the network would take the question to ns2, whose answer is right."""
     bench.each("kill")
     bench.withdraw()
     for name in OURS:
@@ -185,7 +185,7 @@ def test_a_redirect_of_a_real_server_is_followed(bench: Bench) -> None:
 
 def test_a_certificate_that_nobody_knows(bench: Bench) -> None:
     ended = bench.ask("http", "--tls")
-    # Without the certificates of authorities it cannot tell.
+    # Without certificates of authorities the check cannot tell.
     assert ended.returncode in (2, 3), ended.stdout
     assert "certificate" in ended.stdout
     ended = bench.ask("https", "--host", "www.example.com")
@@ -245,7 +245,7 @@ def _die_and_withdraw(bench: Bench) -> None:
 
 
 class TestBesideTheirs:
-    """No failure that monitoring-plugins see escapes ours."""
+    """The checks find every failure that the monitoring-plugins find."""
 
     STATES: tuple[tuple[str, Callable[[Bench], None]], ...] = (
         ("right", lambda _: None),

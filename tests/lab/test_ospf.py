@@ -1,4 +1,4 @@
-"""Who announces the VIP, asked of real routers while it changes."""
+"""Which routers announce the VIP, as real routers tell while that changes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DEAD_SECONDS = 30.0
 
 @pytest.fixture(scope="module", params=STYLES)
 def routed(lab_is_possible: None, request: pytest.FixtureRequest) -> Iterator[Lab]:
-    """A lab whose endpoints announce the VIP in one of the two styles."""
+    """Build a lab whose endpoints announce the VIP in one of the two styles."""
     with Lab(style=request.param) as lab:
         yield lab
 
@@ -73,7 +73,7 @@ def test_an_explicit_router_id_is_told(routed: Lab) -> None:
 
 def test_one_that_withdraws_is_soon_seen_nowhere(routed: Lab) -> None:
     ns2 = routed.host("ns2")
-    # What follows a change of one's own within 5 s, OSPF holds back.
+    # OSPF delays an LSA that follows another one of the same router within 5 s.
     wait_until(
         lambda: min(lsa.age for lsa in look(ns2).lsas if lsa.router == NS2) >= 5,
         "it has changed nothing of late",

@@ -51,7 +51,7 @@ def reply(
 
 
 def over_tcp(behave: Udp) -> Tcp:
-    """The same over TCP: each message behind its length."""
+    """Return the behaviour over TCP, where the length precedes each message."""
 
     def framed(wire: bytes) -> bytes:
         return b"".join(len(one).to_bytes(2, "big") + one for one in behave(wire))
@@ -67,9 +67,9 @@ def silent(_: bytes) -> list[bytes]:
 def name_server(
     udp: Udp | None, tcp: Tcp | None = None, address: str = "127.0.0.1"
 ) -> Iterator[int]:
-    """Serve until the block ends; yields the port. Without a behaviour the port refuses.
+    """Serve until the block ends, and yield the port. Without a behaviour the port refuses.
 
-    TCP sends what its behaviour returns and closes the connection.
+    Over TCP the server sends what the behaviour returns, and closes the connection.
     """
     with contextlib.ExitStack() as stack:
         datagrams, listener = bound_pair(address)
@@ -106,7 +106,7 @@ def _serve(
         for key, _ in selector.select():
             if key.data is None:
                 return
-            # The client may be gone before it has heard everything.
+            # The client may close early.
             with contextlib.suppress(OSError):
                 if key.fileobj is datagrams:
                     wire, peer = datagrams.recvfrom(65535)

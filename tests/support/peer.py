@@ -59,11 +59,11 @@ class Unanswering:
 def stream_server(
     talk: Talk, context: ssl.SSLContext | None = None, address: str = "127.0.0.1"
 ) -> Iterator[int]:
-    """Serve until the block ends; yields the port. Each connection is closed after its talk."""
+    """Serve until the block ends, and yield the port. Each connection is closed after its talk."""
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
-            # The client may be gone before it has heard everything, or have refused our TLS.
+            # The client may close early, or refuse the TLS of this server.
             with contextlib.suppress(OSError):
                 self.request.settimeout(5)
                 if context is None:
@@ -81,7 +81,7 @@ def stream_server(
 
 @contextlib.contextmanager
 def datagram_server(reply: Reply, address: str = "127.0.0.1") -> Iterator[int]:
-    """Serve until the block ends; yields the port."""
+    """Serve until the block ends, and yield the port."""
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
@@ -108,14 +108,14 @@ def _running(server: socketserver.BaseServer) -> Iterator[None]:
 
 
 def saying(*parts: bytes, first: bool = False) -> Talk:
-    """Say this, once something was said, or at once."""
+    """Return a talk that sends these parts: after the first bytes of the client, or at once."""
 
     def talk(connection: socket.socket) -> None:
         if not first:
             connection.recv(65536)
         for part in parts:
             connection.sendall(part)
-        # An end with unread data would be a reset.
+        # To close with unread data would send a reset.
         connection.shutdown(socket.SHUT_WR)
         connection.recv(65536)
 
@@ -133,7 +133,7 @@ def saying_for_ever(head: bytes, part: bytes) -> Talk:
 
 
 def hanging(*parts: bytes) -> Talk:
-    """Say this, and no more, until the client goes."""
+    """Return a talk that sends these parts, and then waits until the client has gone."""
 
     def talk(connection: socket.socket) -> None:
         for part in parts:
@@ -147,7 +147,7 @@ def hanging(*parts: bytes) -> Talk:
 def certificate(
     directory: Path, days: float = 90, name: str = "www.example.org", address: str = "127.0.0.1"
 ) -> tuple[ssl.SSLContext, str]:
-    """Make a certificate that signs itself: the server's side, and the file to trust."""
+    """Make a self-signed certificate; return the server's context, and the file to trust."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     end = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=days)

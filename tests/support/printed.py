@@ -1,4 +1,4 @@
-"""What a check printed, read as an engine would."""
+"""The output of a check, read in the way that an engine reads it."""
 
 import re
 import shlex
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Printed:
-    """The output of a check, taken apart."""
+    """The output of a check, split into its parts."""
 
     code: int
     output: str

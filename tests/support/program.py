@@ -1,4 +1,4 @@
-"""check_anycast as an engine starts it: no HOME, no PATH, C locale, in the root directory."""
+"""check_anycast as an engine starts it: without HOME and PATH, in the C locale and in /."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ ENVIRONMENT = {"LC_ALL": "C", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def command_line(*arguments: str, source: Path = ROOT, before: str = "") -> list[str]:
-    """The console script's own two lines, in isolated mode, behind some preparation."""
+    """Return a command that runs some preparation, then the console script in isolated mode."""
     code = (
         f"import sys; sys.path.insert(0, {str(source)!r}); {before}\n"
         "from anycast_checks.__main__ import main\n"
@@ -29,7 +29,7 @@ def check_anycast(
     wrapper: Sequence[str] = (),
     preexec_fn: Callable[[], Any] | None = None,
 ) -> Printed:
-    """Run it to its end; nothing may be on stderr, whatever happens."""
+    """Run check_anycast to its end; nothing may be on stderr, whatever happens."""
     done = subprocess.run(
         [*wrapper, *command_line(*arguments, source=source, before=before)],
         capture_output=True,

@@ -95,7 +95,7 @@ def test_silence_ends_with_the_try() -> None:
 
 
 def test_trickle_does_not_prolong_the_try() -> None:
-    """A byte now and then would reset a time-out that counts each read by itself."""
+    """A peer that sends a byte now and then cannot make a try longer than its time limit."""
     with listening() as listener, contextlib.ExitStack() as stack:
         done = threading.Event()
 
@@ -128,7 +128,7 @@ def test_early_close_is_a_failure_of_the_peer() -> None:
 
 
 def test_full_backlog_is_silence() -> None:
-    """A listener that accepts nobody any more answers nothing, not even a refusal."""
+    """A listener whose backlog is full does not even refuse a connection."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
         listener.bind(("127.0.0.1", 0))
@@ -148,7 +148,7 @@ def test_full_backlog_is_silence() -> None:
 
 @pytest.fixture
 def no_more_files() -> Iterator[None]:
-    """A process that has used up its file descriptors."""
+    """Let this process have no file descriptors left."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 20, hard))
     with contextlib.ExitStack() as stack:
@@ -161,7 +161,7 @@ def no_more_files() -> Iterator[None]:
 
 @pytest.mark.usefixtures("no_more_files")
 def test_cannot_tell_without_a_socket() -> None:
-    """Not to know is neither local nor not local."""
+    """An address about which nothing is known counts neither as local nor as not local."""
     found = locality("127.0.0.1")
     try:
         with connect(target(53), socket.SOCK_DGRAM):
@@ -174,7 +174,7 @@ def test_cannot_tell_without_a_socket() -> None:
 
 
 def test_import_is_light() -> None:
-    """The handler imports it in front of everything else."""
+    """The handler imports this module on the way to each act, so the import must be cheap."""
     code = (
         "import sys, anycast_checks.address as a\n"
         "print(sorted({'click', 'nagiosplugin', 'dns', 'asyncio', 'ssl'} & set(sys.modules)))"

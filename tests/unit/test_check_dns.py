@@ -1,4 +1,4 @@
-"""check_anycast dns against real name servers on loopback that misbehave in every way."""
+"""`check_anycast dns`, against real name servers on loopback that misbehave in every way."""
 
 import time
 from collections.abc import Callable
@@ -41,7 +41,7 @@ Query = Callable[..., Printed]
 
 
 def test_right_answer_is_ok(query: Query) -> None:
-    """The line says what answered, how fast, and which instance it was."""
+    """The status line says what answered, how fast, and which instance it was."""
     with name_server(answering("A 192.0.2.80", nsid=b"ns1")) as port:
         seen = query("-p", port, "--expect", "192.0.2.80")
 
@@ -73,7 +73,7 @@ def test_refused_is_critical(query: Query, extra: tuple[str, ...]) -> None:
 
 
 def test_silence_is_critical(query: Query) -> None:
-    """A hung server is a dead one to its clients."""
+    """To its clients a server that hangs is as good as dead."""
     with name_server(silent) as port:
         seen = query("-p", port, *BRIEF)
 
@@ -90,7 +90,7 @@ def test_silence_can_be_unknown(query: Query) -> None:
 
 
 def test_silence_over_tcp_is_critical(query: Query) -> None:
-    """A stopped process still completes handshakes: the kernel does that for it."""
+    """A process that was stopped still accepts connections, because the kernel does that for it."""
     done: list[bool] = []
 
     def hang(wire: bytes) -> bytes:
@@ -156,7 +156,7 @@ STRANGERS = [
 def test_stray_datagram_does_not_end_the_wait(
     query: Query, stranger: Callable[[bytes], bytes], reason: str
 ) -> None:
-    """What does not answer the question neither fails nor passes the check."""
+    """A datagram that does not answer the question has no influence on the result."""
     with name_server(lambda wire: [stranger(wire), *RIGHT(wire)]) as port:
         seen = query("-p", port, "--expect", "192.0.2.80")
 
@@ -188,7 +188,7 @@ def test_truncated_answer_is_asked_for_over_tcp(query: Query) -> None:
 
 
 def test_truncated_answer_without_tcp_is_critical(query: Query) -> None:
-    """Clients cannot get that answer either."""
+    """The clients of such a server cannot get the answer either."""
     with name_server(truncated) as port:
         seen = query("-p", port)
 
@@ -247,7 +247,7 @@ def test_slow_answer(query: Query, thresholds: tuple[str, ...], code: int, words
 
 
 def test_one_lost_datagram_does_not_matter(query: Query) -> None:
-    """A CRITICAL always holds as many failing samples as there are tries."""
+    """A CRITICAL needs as many failing samples as there are tries."""
     asked: list[bytes] = []
 
     def third_time(wire: bytes) -> list[bytes]:
@@ -286,7 +286,7 @@ def test_withdrawn_and_failing_is_warning(
 
 @pytest.mark.parametrize("threshold", ["-w", "-c"])
 def test_withdrawn_and_slow_is_warning(query: Query, threshold: str) -> None:
-    """A restore would only bring the slowness back to the clients."""
+    """A restore would only bring the slow answers back to the clients."""
     with name_server(slow) as port:
         seen = query("-H", WITHDRAWN, "-p", port, threshold, "0.01")
 
@@ -313,7 +313,7 @@ def test_withdrawn_without_an_instance_waits_for_a_person(query: Query) -> None:
 
 
 def test_instance_elsewhere_is_unknown(query: Query) -> None:
-    """An instance address of another host would prove nothing about this one."""
+    """An answer from an instance address of another host would prove nothing about this host."""
     with pytest.raises(CheckError, match=r"instance address 198\.51\.100\.54 is not on this host"):
         query("-H", WITHDRAWN, "--instance", "198.51.100.54")
 
@@ -423,7 +423,7 @@ def test_flags(query: Query, options: tuple[str, ...], code: int, words: str) ->
     ],
 )
 def test_what_is_asked(query: Query, options: tuple[str, ...], flags: str) -> None:
-    """Recursion by default, the NSID always, AD where it is required."""
+    """The query has RD by default, always asks for the NSID, and has AD where AD is required."""
     asked: list[dns.message.Message] = []
 
     def remember(wire: bytes) -> list[bytes]:
@@ -456,7 +456,7 @@ def test_nsid_is_remote_data(query: Query, nsid: bytes, shown: str) -> None:
 
 
 def test_hostile_text_stays_in_its_place(query: Query) -> None:
-    """Neither a second line nor perfdata can be smuggled in through an answer."""
+    """An answer can add neither a second line to the output nor performance data."""
     evil = 'TXT "x\\010y | time=99s \\255" "' + "z" * 250 + '"'
     with name_server(answering(evil)) as port:
         seen = query("-p", port, "--type", "TXT", "-v", "--query", "x" * 63 + ".example.org")
@@ -468,7 +468,7 @@ def test_hostile_text_stays_in_its_place(query: Query) -> None:
 
 
 def test_verbosity(query: Query) -> None:
-    """-v shows the answers, -vvv both messages; the first line stays the same but for the time."""
+    """-v shows the answers and -vvv both messages; in the first line only the time differs."""
     with name_server(RIGHT) as port:
         once, twice, most = (query("-p", port, option) for option in ("-v", "-vv", "-vvvv"))
 
@@ -512,7 +512,7 @@ ANSWER = answering("A 192.0.2.66", nsid=b"ns1")(make_query(QUESTION).to_wire())[
 
 @given(st.binary(max_size=600))
 def test_no_bytes_are_the_right_answer_by_chance(noise: bytes) -> None:
-    """Whatever arrives is an expected value, never an exception that is not ours."""
+    """Any bytes end in an observation, or in an exception that the check expects."""
     survive(noise)
 
 

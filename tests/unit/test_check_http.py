@@ -135,7 +135,7 @@ class TestRequest:
     def test_the_address_is_the_host_where_none_is_named(
         self, ask: Ask, listener: Talk, heard: list[bytes]
     ) -> None:
-        """Also while the instance is asked at another address."""
+        """The Host header names the anycast address even while another address is asked."""
         with stream_server(listener) as port:
             seen = ask("http", "-H", "198.51.100.80", "-p", port, "--tries", 1)
         assert seen.text.startswith("HTTP OK - 198.51.100.80 healthy, withdrawn: 127.0.0.1: 200")
@@ -189,7 +189,7 @@ class TestRedirects:
          "http://www.example.org:99/", "ftp://www.example.org/"],
     )  # fmt: skip
     def test_elsewhere_it_is_not_followed(self, ask: Ask, location: str) -> None:
-        """Whoever answers there is not the instance on this endpoint."""
+        """Behind such a redirect another host would answer, not the instance on this endpoint."""
         more = ("--follow", "--host", "www.example.org")
         seen = http(ask, saying(self.to(location)), *more)
         assert seen.code == 0, seen.text
@@ -230,7 +230,7 @@ class TestTls:
         assert "TLS: self-signed certificate" in seen.text
 
     def test_an_expired_one(self, ask: Ask, tmp_path: Path) -> None:
-        """It fails every client that verifies."""
+        """A service with an expired certificate fails every client that verifies it."""
         seen = self.https(ask, tmp_path, days=-2)
         assert seen.code == 2, seen.text
         assert "TLS: certificate has expired" in seen.text

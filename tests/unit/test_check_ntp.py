@@ -20,7 +20,7 @@ def stamp(seconds: float) -> int:
 
 
 def packet(query: bytes, **changes: Any) -> bytes:
-    """The answer of a good server, changed."""
+    """Return the answer of a good server, with these changes."""
     good: dict[str, Any] = {
         "leap": 0, "version": 4, "mode": 4, "stratum": 2, "reference": bytes([192, 0, 2, 1]),
         "origin": int.from_bytes(query[40:48], "big"), "ahead": 0.0, "dispersion": 0.01,
@@ -54,7 +54,7 @@ def test_a_right_answer(ask: Ask) -> None:
 
 @pytest.mark.parametrize("ahead", [-3.0, 3.0, 2.0**32 - 100])
 def test_the_offset_is_measured_and_has_a_sign(ask: Ask, ahead: float) -> None:
-    """Also where the server is in the next era, from 2036 on, while we are not."""
+    """This holds also for a server that is in the next era of NTP, which begins in 2036."""
     ahead = ahead if ahead < 2**31 else ahead - 2**32
     seen = ntp(ask, answering(ahead=ahead), "--offset-critical", 1, "--offset-warning", 0.5)
     assert seen.code == 2

@@ -1,4 +1,4 @@
-"""`check_anycast plugin`: whatever another program says, and however it ends."""
+"""`check_anycast plugin`: all that another program can print, and all the ways it can end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ELSEWHERE = "198.51.100.53"
 
 
 def plugin(ask: Ask, code: str, *more: object, address: str = "127.0.0.1") -> Printed:
-    """Run Python code as the plugin; its argument is the address."""
+    """Run Python code as the plugin, with the address as its argument."""
     options = ("-H", address, "--tries", 1, *more)
     return ask(
         "plugin", *options, "--", sys.executable, "-c", f"import sys, os\n{code}", "{address}"
@@ -86,14 +86,14 @@ def test_one_that_is_missing(ask: Ask) -> None:
     ],
 )
 def test_one_that_dies_is_unknown(ask: Ask, run: str, says: str) -> None:
-    """An interpreter that does not find its script ends with 2, which is no CRITICAL."""
+    """An interpreter that does not find its script exits with 2, which must not be CRITICAL."""
     seen = plugin(ask, run)
     assert seen.code == 3, seen.text
     assert says in seen.text
 
 
 def test_who_starts_the_check_may_have_ignored_the_end_of_children() -> None:
-    """Its exit status would be lost with it, and read as 0."""
+    """Else the exit status of the plugin would be lost, and would read as 0."""
     said = "print('dead'); import sys; sys.exit(2)"
     seen = check_anycast(
         *("plugin", "-H", "127.0.0.1", "--tries", "1"),

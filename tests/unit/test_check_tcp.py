@@ -1,4 +1,4 @@
-"""`check_anycast tcp`: what a service says, and everything that it may do instead."""
+"""`check_anycast tcp`: what a service says, and all that it can do instead."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`check_anycast udp`: one datagram there, one back."""
+"""`check_anycast udp`: one datagram to the service, and one back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The frame: subcommands found by name, one file each, and the exit boundary around them."""
+"""The command check_anycast: how it finds its subcommands, and the exit boundary around them."""
 
 import shutil
 import signal
@@ -63,7 +63,7 @@ def command(options, run):
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """A copy of the package to which checks can be added."""
+    """Copy the package, so that a test can add checks to it."""
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "anycast_checks", tmp_path / "anycast_checks", ignore=ignored)
     return tmp_path
@@ -84,7 +84,7 @@ def test_new_check_is_one_new_file(source: Path) -> None:
 
 
 def test_only_the_check_that_runs_is_imported(source: Path) -> None:
-    """A broken check, or its missing dependency, is nobody else's trouble; help included."""
+    """A check that is broken or lacks a dependency disturbs neither the help nor other checks."""
     add(source, "broken", '"""Cannot be imported."""\nimport nonexistent_module\n')
     add(source, "plain_talk", PLAIN)
 
@@ -98,7 +98,7 @@ def test_only_the_check_that_runs_is_imported(source: Path) -> None:
 
 
 def test_one_process_can_run_many_checks_at_once() -> None:
-    """Each has its own state, none needs the main thread, and none sets a timer of the process."""
+    """Each run has its own state, needs no main thread, and leaves the process without a timer."""
     runs = [CheckRun(), CheckRun(), CheckRun()]
     udp = ["udp", "-H", "127.0.0.1", "-p", "9", "--send", "x", "--tries", "1", "-t", "0.1"]
     tcp = ["tcp", "-H", "198.51.100.53", "-p", "9", "--tries", "1", "--instance", "none"]
@@ -117,7 +117,7 @@ def test_one_process_can_run_many_checks_at_once() -> None:
 
 
 def test_deadline_is_unknown_and_names_the_stage(source: Path) -> None:
-    """The last resort where a probe does not keep its own time."""
+    """The deadline is the last resort against a probe that does not keep its time limit."""
     add(source, "stuck", STUCK)
 
     seen = check_anycast(
@@ -142,7 +142,7 @@ def test_deadline_is_unknown_and_names_the_stage(source: Path) -> None:
     ],
 )
 def test_crash_is_unknown(source: Path, error: str, line: str) -> None:
-    """Our own fault is no evidence against the service."""
+    """A fault of the check itself is no evidence against the service."""
     add(source, "crash", CRASH.format(error=error))
 
     seen = check_anycast("crash", "-H", "192.0.2.53", source=source)
@@ -164,7 +164,7 @@ def test_traceback_is_long_output_for_those_who_ask(source: Path) -> None:
 
 
 def test_python_warning_is_not_printed(source: Path) -> None:
-    """An engine would take it for the status line."""
+    """An engine would take a line on stderr for the status line."""
     add(source, "crash", CRASH.format(error="warn()").replace(
         '"""Crash."""\n', '"""Crash."""\nimport sys\n\n\ndef warn():\n'
         '    print("noise", file=sys.stderr)\n    import os\n    os.write(2, b"more")\n'
@@ -187,7 +187,7 @@ def test_shell_completion_works() -> None:
 
 
 def test_signal_at_any_moment_is_unknown() -> None:
-    """Once the boundary stands, the import of click included, a signal cannot slip through."""
+    """From the exit boundary on, even while click is imported, a signal ends in UNKNOWN."""
     outcomes = set()
     for delay in range(12):
         with start("dns", "-H", "127.0.0.1", "--query", ".", "-p", "9", "--tries", "1") as process:
@@ -203,7 +203,7 @@ def test_signal_at_any_moment_is_unknown() -> None:
 
 
 def wait_for_boundary(pid: int) -> None:
-    """Wait until SIGTERM is caught, as the kernel sees it, or the process has ended."""
+    """Wait until the kernel says that the process catches SIGTERM, or has ended."""
     status = Path(f"/proc/{pid}/status")
     while True:
         fields = dict(line.split(":", 1) for line in status.read_text().splitlines())

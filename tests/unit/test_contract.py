@@ -1,6 +1,7 @@
-"""What every subcommand promises to the engine that runs it, found by name like the program does.
+"""What every subcommand promises to the engine that runs it.
 
-The first example at the end of a check's help is run, against addresses of this host.
+The tests find the subcommands as the program does, by the names of their files. They run the first
+example in the help of each check, with addresses of this host.
 """
 
 import contextlib
@@ -71,7 +72,7 @@ def test_something_is_discovered() -> None:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("option", ["-h", "--help"])
 def test_help_is_a_page_and_unknown(name: str, option: str) -> None:
-    """80 columns, on stdout, with examples that can be pasted; but no state of anything."""
+    """The help fits into 80 columns and has examples to paste; its exit code is UNKNOWN."""
     done = subprocess.run(
         command_line(name, option), capture_output=True, text=True, env=ENVIRONMENT, check=False
     )
@@ -111,11 +112,11 @@ def test_version_is_unknown(before: tuple[str, ...], option: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("wrong", [["--mispelt"], ["stray"], ["-H"], ["-H", "ns1"], ["-H", ""]])
 def test_usage_error_is_unknown(name: str, wrong: list[str]) -> None:
-    """A typo in a template must never look like a dead service."""
+    """A typo in a template must not look like a dead service."""
     seen = check_anycast(*with_options(examples(name)[0], *wrong))
 
     assert_unknown(seen)
-    # A stray word there is the name of a plugin.
+    # Where a plugin is expected, the stray word is taken for its name.
     assert f"(see check_anycast {name} -h)" in seen.text or "cannot run stray" in seen.text
 
 
@@ -132,7 +133,7 @@ def test_wrong_command_line_is_unknown(wrong: list[str]) -> None:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("module", ["click", "nagiosplugin", "dns"])
 def test_missing_dependency_is_unknown(name: str, module: str, closed_port: str) -> None:
-    """Or, where this check does not need it, no matter."""
+    """A dependency that this check does not need may be missing."""
     seen = check_anycast(
         *arguments(name, closed_port) if is_health(name) else examples(name)[0],
         before=f"sys.modules[{module!r}] = None",
@@ -146,7 +147,7 @@ def test_missing_dependency_is_unknown(name: str, module: str, closed_port: str)
 @pytest.mark.parametrize("module", ["click", "nagiosplugin", "dns"])
 @pytest.mark.parametrize("option", ["-h", "-V"])
 def test_help_without_the_dependencies(module: str, option: str) -> None:
-    """Help needs no more than click, and without that says so."""
+    """The help needs nothing but click; without click it says that click is missing."""
     done = subprocess.run(
         command_line(option, before=f"sys.modules[{module!r}] = None"),
         capture_output=True, text=True, env=ENVIRONMENT, check=False,
@@ -184,7 +185,7 @@ def test_same_labels_in_every_state(name: str, peer: Unanswering, closed_port: s
         "cannot tell": (3, "1"),
         "usage error": (3, "U"),
     }
-    # Another plugin's own figures come behind.
+    # The figures of another plugin stand behind those of the check.
     assert all(list(one.perfdata)[: len(labels(name))] == labels(name) for one in seen.values())
     assert not has_port(name) or all(x.perfdata["time"].startswith("U") for x in seen.values())
     assert "still announced" in seen["announced and failing"].text
@@ -194,7 +195,7 @@ def test_same_labels_in_every_state(name: str, peer: Unanswering, closed_port: s
 
 @pytest.mark.parametrize("name", HEALTH)
 def test_it_can_be_prepared_and_asked_without_a_verdict(name: str, closed_port: str) -> None:
-    """As a process does that goes on asking; its questions are those of the check."""
+    """A process that goes on asking puts the same questions as the check itself."""
     check = subcommand(name)
     assert isinstance(check, HealthCheck)
     ready = check.prepare(arguments(name, closed_port)[1:])
@@ -210,7 +211,7 @@ def test_it_can_be_prepared_and_asked_without_a_verdict(name: str, closed_port: 
 def test_signal_is_unknown_and_names_the_stage(
     name: str, peer: Unanswering, number: signal.Signals
 ) -> None:
-    """A dead peer and an impatient engine together are no evidence."""
+    """An engine that ends the check early does not turn a silent peer into evidence."""
     with start(*arguments(name, peer.port)) as process:
         peer.wait_until_asked()
         process.send_signal(number)
@@ -280,7 +281,7 @@ def test_senseless_options_are_unknown(name: str, wrong: list[str], closed_port:
 
 @pytest.mark.parametrize("name", HEALTH)
 def test_last_of_a_repeated_option_wins(name: str, closed_port: str) -> None:
-    """The handler adds to the user's command line when it confirms."""
+    """When the handler confirms, it adds options to the command line of the user."""
     seen = check_anycast(*arguments(name, closed_port, "--tries", "3", "--tries", "1"))
 
     assert seen.code == 2
@@ -299,7 +300,7 @@ def test_closed_streams_do_not_matter(name: str, closed: list[int], closed_port:
 
 @pytest.mark.parametrize("name", HEALTH)
 def test_nobody_listening_is_unknown(name: str, closed_port: str) -> None:
-    """A state that nobody could hear is no state: closed stdout, a full disk, a broken pipe."""
+    """A state that cannot be printed is UNKNOWN: closed stdout, a full disk, a broken pipe."""
 
     def run(preexec_fn: object = None, stdout: object = None) -> tuple[int, str]:
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Whatever bytes come from a peer: a state and one clean line; guided fuzzing is tests/fuzz."""
+"""Any bytes of a peer end in a state and one clean line; tests/fuzz has the guided fuzzing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EXAMPLES = 3000
 
 @st.composite
 def bent(draw: st.DrawFn, seeds: list[bytes]) -> bytes:
-    """A good answer of which something was replaced, doubled, cut out or cut off."""
+    """Return a good answer in which bytes are replaced, doubled, cut out or cut off."""
     data = draw(st.sampled_from(seeds))
     for _ in range(draw(st.integers(0, 4))):
         first = draw(st.integers(0, len(data)))
@@ -36,6 +36,6 @@ def test_any_bytes(name: str) -> None:
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_the_seeds_get_through(name: str) -> None:
-    """Else the fuzzing would begin in front of a closed door."""
+    """Seeds that are refused at once would let the fuzzing reach nothing."""
     for seed in SEEDS[name]:
         TARGETS[name](seed)

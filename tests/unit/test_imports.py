@@ -1,4 +1,4 @@
-"""A library is imported without what it does not need here, and never broken by that."""
+"""What is imported: libraries without the modules that they do not need here, and where."""
 
 import ast
 import subprocess
@@ -14,7 +14,7 @@ FINDS_OUT = "; print([name for name in {names} if name in sys.modules])"
 
 
 def run(code: str, directory: Path | None = None) -> str:
-    """Run code in an interpreter of its own, which has imported nothing."""
+    """Run code in a new interpreter, which has imported nothing yet."""
     argv = [sys.executable, "-c", f"import sys; {code}"]
     ended = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=directory)
     return ended.stdout + ended.stderr
@@ -45,7 +45,7 @@ def test_others_get_the_real_modules_afterwards() -> None:
     "needs", ["import colorsys; colorsys.ONE_THIRD", "from colorsys import ONE_THIRD"]
 )
 def test_a_library_that_needs_it_after_all_gets_it(tmp_path: Path, needs: str) -> None:
-    """A later version may use at its import what this one only names."""
+    """A later version of a library may use such a module while it is imported."""
     (tmp_path / "library.py").write_text(f"{needs}\nvalue = 1\n")
     code = "from anycast_checks.imports import lean; lean('library', 'colorsys')"
     uses = "import library, colorsys; print(library.value, colorsys.ONE_THIRD < 1)"
@@ -58,7 +58,7 @@ def test_a_library_that_is_broken_says_so(tmp_path: Path) -> None:
     assert said.endswith("ModuleNotFoundError: No module named 'no_such_module'\n")
 
 
-# A module: what it imports within a function, and what for.
+# For each module: what it imports within a function, and the reason.
 DEFERRED = {
     "__main__.py": {"command": "an import that fails is UNKNOWN, as the exit boundary prints it"},
     "tls.py": {"tls_connection": "a check without --tls does not pay for ssl"},
@@ -77,7 +77,7 @@ def within_functions(file: Path) -> Iterator[str]:
 
 
 def test_imports_are_at_the_head_of_a_module() -> None:
-    """What a module needs is seen there; the exceptions are named above, each with its reason."""
+    """There a reader sees what a module needs; the exceptions stand above, with the reasons."""
     found = {
         str(file.relative_to(CHECKS)): set(within_functions(file)) for file in CHECKS.rglob("*.py")
     }

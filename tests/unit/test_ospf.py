@@ -1,4 +1,4 @@
-"""Who announces a VIP: on real output of Quagga and FRR, and on what it could have been."""
+"""Which routers announce a VIP, by real output of Quagga and FRR, and by changed output."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def captured(name: str) -> str:
 
 
 def answer(daemon: str, scenario: str, form: str) -> str:
-    """Put together what was captured question by question; what was not is empty."""
+    """Join the captured answers to all questions; a missing one is empty."""
     style = scenario.split("-")[0]
     asked = ONE if daemon == QUAGGA else TWO
     parts = [captured(f"{daemon}-redistribute-3-announce-neighbor.{form}")]
@@ -78,7 +78,7 @@ ANSWERS = [
     *(captured(path.name) for path in sorted(CAPTURED.glob("*-all.*"))),
 ]
 
-# Those without several areas: there is a number, and it is not that of everybody.
+# Answers of one area, from which the announcers can be counted: some routers, but not all.
 COUNTED = [
     *(
         answer(daemon, f"{style}-1-withdrawn-just-now", form)
@@ -95,13 +95,13 @@ COUNTED = [
 
 @pytest.fixture
 def view() -> View:
-    """FRR's view on 1.1.1.2; all three announce by redistribution."""
+    """Return the view of FRR on 1.1.1.2; all three routers announce by redistribution."""
     return ospf_vtysh.read(answer(FRR, "redistribute-3-announce", "json"))
 
 
 @pytest.mark.parametrize("daemon", [FRR, QUAGGA])
 def test_a_router_without_any_area(daemon: str) -> None:
-    """OSPF is enabled, and no network of the router takes part."""
+    """OSPF is enabled, but no network of the router takes part in it."""
     style = f"{daemon}-redistribute-3-announce"
     asked = ONE if daemon == QUAGGA else TWO
     process, sign, _ = captured(f"{style}-ospf.txt").partition("areas attached to this router: ")
@@ -113,12 +113,12 @@ def test_a_router_without_any_area(daemon: str) -> None:
 
 @pytest.fixture
 def stub_view() -> View:
-    """FRR's view on 1.1.1.2; all three announce by a stub link."""
+    """Return the view of FRR on 1.1.1.2; all three routers announce by a stub link."""
     return ospf_vtysh.read(answer(FRR, "network-3-announce", "json"))
 
 
 def change(view: View, change_one: Callable[[Lsa], Lsa | None]) -> View:
-    """Change each LSA, or drop it where the change gives None."""
+    """Change each LSA, and drop those for which the change returns None."""
     changed = [change_one(lsa) for lsa in view.lsas]
     return view._replace(lsas=tuple(lsa for lsa in changed if lsa is not None))
 
@@ -128,7 +128,7 @@ def add(view: View, *lsas: Lsa) -> View:
 
 
 class TestCaptured:
-    """Real output."""
+    """Real output of routers."""
 
     @pytest.mark.parametrize(("daemon", "form"), DAEMONS)
     @pytest.mark.parametrize("style", STYLES)
@@ -226,7 +226,7 @@ class TestWhatCounts:
         assert ospf.announcers(both, VIP) == {ONE, TWO, THREE}
 
     def test_as_external_lsas_mean_nothing_in_an_nssa(self) -> None:
-        # They are not flooded there: what is left is of a time before.
+        # They are not flooded into an NSSA, so this one is left over from an earlier time.
         view = ospf_vtysh.read(answer(FRR, "nssa-1-withdrawn-just-now", "json"))
         left = Lsa(Kind.EXTERNAL, None, 10, VIP, ONE, prefix_length=32)
         assert ospf.announcers(add(view, left), VIP) == {TWO, THREE}
@@ -517,7 +517,7 @@ class TestQuestions:
 
 
 def judge(text: str) -> frozenset[str]:
-    """Count; nothing but a value or a CheckError may come of it, and none counts as nobody."""
+    """Count the announcers; an answer that is refused by a CheckError has none."""
     try:
         view = ospf_vtysh.read(text)
         ospf.announces(view, VIP)
@@ -527,7 +527,7 @@ def judge(text: str) -> frozenset[str]:
 
 
 class TestMutated:
-    """Whatever becomes of an answer on its way, it is refused, or read as a valid one."""
+    """An answer that is damaged on its way is refused, or is still a valid answer."""
 
     @settings(deadline=None)
     @given(st.sampled_from(COUNTED), st.data())
@@ -575,7 +575,7 @@ def is_of(lsa: Lsa, router: str, kind: Kind) -> bool:
 
 
 def same_but_ages(one: View, other: View) -> bool:
-    """A second or two passed between the two questions."""
+    """Compare two views whose questions were asked a second or two apart."""
 
     def without_ages(view: View) -> View:
         return change(view, lambda lsa: lsa._replace(age=0))

@@ -1,4 +1,4 @@
-"""A program that is run with a limit on its time: each way to fail has an exception of its own."""
+"""A program that is run with a time limit; each way to fail has an exception of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A health check that is prepared once asks as often as is wanted, and nothing judges it."""
+"""A health check that was prepared once can ask any number of times, without a verdict."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Server = Callable[[], AbstractContextManager[int]]
 
 
 def prepare(check: health.HealthCheck, port: int, *more: str) -> sampling.Prepared:
-    """Prepare a check of the service on this port of loopback."""
+    """Prepare a check of the service at this port of loopback."""
     words = more if "--" in more else ("-p", str(port), *more)
     return check.prepare(["-H", "127.0.0.1", "-t", "5", "--tries", "1", *words])
 
@@ -108,7 +108,7 @@ def test_many_threads_may_ask_with_one_that_is_prepared() -> None:
 
 
 def test_a_withdrawn_address_is_found_out_by_the_sample() -> None:
-    """Then the instance is asked; the state of the run says where it is, and what is asked."""
+    """Then the sample comes from the instance, and the state of the run says so."""
     run = CheckRun()
     with datagram_server(lambda _: [b"hi"]) as port:
         ready = prepare(check_udp.command, port, "--send", "x", "-H", "198.51.100.53")

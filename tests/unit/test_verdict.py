@@ -1,4 +1,4 @@
-"""What is made of what was seen: every row of the table of states, and one safe line."""
+"""The verdict on samples: every row of the table of states, and a status line that is safe."""
 
 import re
 
@@ -63,7 +63,7 @@ def as_client(*seen: Observation) -> tuple[Sample, ...]:
         ({}, at_instance(POOR), "WARNING", "withdrawn, instance still failing: 127.0.0.1: 5 days"),
         ({"client": True}, as_client(RIGHT), "OK", "192.0.2.53: all fine"),
         ({"client": True}, as_client(*3 * [WRONG]), "CRITICAL", "192.0.2.53: connection refused"),
-        # Taken down or brought up in the middle: the last proof counts, but for CRITICAL.
+        # The VIP goes or comes during the tries. The last proof counts, but is never CRITICAL.
         ({}, (*at_vip(WRONG, WRONG), *at_instance(WRONG)), "WARNING", "instance still failing"),
         ({}, (*at_vip(WRONG, WRONG), *at_instance(RIGHT)), "OK", "healthy, withdrawn"),
         ({}, (*at_vip(WRONG), *at_instance(None)), "WARNING", "cannot be tested"),
@@ -83,7 +83,7 @@ def test_table_of_states(
 
 
 def test_perfdata_carries_thresholds_as_typed() -> None:
-    """nagiosplugin would print 0: as nothing and 1e-05 with an exponent."""
+    """By itself nagiosplugin would print the range 0: as nothing, and 1e-05 with an exponent."""
     quick = Observation(Grade.RIGHT, "ok", 0.00001)
     verdict = judge(options(warning="0:", critical="@5:6", timeout=0.5), at_vip(quick))
 
@@ -130,7 +130,7 @@ def test_not_ranges(text: str) -> None:
 
 
 def test_zero_is_a_threshold() -> None:
-    """Given as a number it would be no threshold at all to nagiosplugin."""
+    """To nagiosplugin the number 0, unlike the text, would mean that there is no threshold."""
     assert judge(options(critical="0"), at_vip(*3 * [RIGHT])).code == 2
 
 
@@ -147,14 +147,14 @@ def test_long_output_grows_with_verbosity() -> None:
 
 
 def test_long_output_is_bounded() -> None:
-    """Nagios reads 4 KB and no more."""
+    """Nagios reads 4 KB of output and no more."""
     verdict = Verdict(nagiosplugin.Ok, "ok", "time=U", details=("x" * 150,) * 100)
 
     assert 3000 < len(verdict.render("DNS", 1)) <= 4300
 
 
 def test_remark_survives_a_long_text() -> None:
-    """How many tries failed is said, however much the peer talks."""
+    """The number of failed tries is in the line, however long the words of the peer are."""
     talk = Observation(Grade.WRONG, "x" * 500)
     line = judge(options(), at_vip(talk, talk, talk)).render("DNS", 0)
 
@@ -199,5 +199,5 @@ MEASURED = Metric("offset", -0.0000012, "s", "0.5")
     ],
 )
 def test_a_metric_of_the_check_is_there_in_every_state(seen: Observation, last: str) -> None:
-    """Without an exponent, and unknown where the sample has not measured it."""
+    """The figure has no exponent, and is U where the sample has not measured it."""
     assert judge(options(), at_vip(seen), (OFFSET,)).perfdata.split()[-1] == last

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from . import placement
+from . import addresses
 from .command import check_command
 from .errors import CheckError
 from .observation import Metric
@@ -16,7 +16,7 @@ from .run import CheckRun
 from .this_router import ThisRouter
 from .verdict import CRITICAL, OK, WARNING, Verdict, performance
 
-_LABELS = ("time", "announced", "in_ospf", "neighbors")
+_LABELS = ("time", "present", "announced", "neighbors")
 _SETTLED = 2.0  # seconds within which ospfd notices a change of lo
 _AGAIN = 0.25
 _EXAMPLES = """\
@@ -61,8 +61,8 @@ def command(options: Options, run: CheckRun, *, min_neighbors: int) -> Verdict:
     worst = next((text for one, text in problems if one == state), well)
     figures = (
         Metric("time", here.seconds, "s", minimum=0),
-        Metric("announced", int(LOOPBACK in places)),
-        Metric("in_ospf", int(seen.announced)),
+        Metric("present", int(LOOPBACK in places)),
+        Metric("announced", int(seen.announced)),
         Metric("neighbors", up, "", None, f"{min_neighbors}:", 0),
     )
     details = [f"router-id {seen.router_id}"]
@@ -88,9 +88,9 @@ def _settled(vip: str, here: ThisRouter) -> tuple[tuple[str, ...], RoutingState]
 
 def _interfaces(vip: str, here: ThisRouter) -> tuple[str, ...]:
     """List the interfaces that carry the address."""
-    status, said, why = here.run(placement.ARGV)
+    status, said, why = here.run(addresses.ARGV)
     try:
-        return placement.read(said if status == 0 else "").interfaces_with(vip)
+        return addresses.read(said if status == 0 else "").interfaces_with(vip)
     except ValueError as error:
         raise CheckError(f"cannot see the addresses of this host: {why or said}") from error
 

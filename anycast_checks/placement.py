@@ -1,12 +1,9 @@
-"""Where a VIP belongs on a host, and where it is by the output of `ip -json address show`."""
+"""Where a VIP belongs on a host: one value, for the checks and the handler."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-ARGV = ("/sbin/ip", "-json", "address", "show")
 LOOPBACK = "lo"
 _IPV4_HOST, _IPV6_HOST = 32, 128
 
@@ -44,70 +41,3 @@ def place(address: str, name: str) -> Placement:
     interface, colon, _ = name.partition(":")
     length = _IPV6_HOST if ":" in address else _IPV4_HOST
     return Placement(interface, name if colon else "", length)
-
-
-class Assigned(NamedTuple):
-    """An address on an interface of a host; ``label`` is empty where it has none."""
-
-    interface: str
-    address: str
-    prefix_length: int
-    label: str = ""
-
-    def __str__(self) -> str:
-        """Return the address with its prefix length, as `ip` writes it."""
-        return f"{self.address}/{self.prefix_length}"
-
-
-class Addresses(frozenset[Assigned]):
-    """All addresses of a host."""
-
-    def interfaces_with(self, address: str) -> tuple[str, ...]:
-        """Return the names of the interfaces that carry an address, sorted."""
-        return tuple(sorted(one.interface for one in self if one.address == address))
-
-    def is_on(self, interface: str, address: str) -> bool:
-        """Tell whether an interface carries an address."""
-        return any((one.interface, one.address) == (interface, address) for one in self)
-
-    def others_on(self, interface: str, address: str) -> frozenset[str]:
-        """Return the other addresses of an interface, as address/length."""
-        return frozenset(
-            str(one) for one in self if one.interface == interface and one.address != address
-        )
-
-    def shares_label(self, placement: Placement, address: str) -> bool:
-        """Tell whether another address of the VIP's interface has the label of the VIP too."""
-        return any(
-            one.interface == placement.interface
-            and one.label == placement.name
-            and one.address != address
-            for one in self
-        )
-
-
-def read(shown: str) -> Addresses:
-    """Read the output of the command ARGV.
-
-    Raises:
-        ValueError: the output does not have all the addresses of a host.
-    """
-    try:
-        interfaces = json.loads(shown)
-        if not any(interface["ifname"] == LOOPBACK for interface in interfaces):
-            raise ValueError("no loopback in it")
-        return Addresses(_assigned(interfaces))
-    except (LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(repr(error)) from error
-
-
-def _assigned(interfaces: Any) -> Iterable[Assigned]:
-    for interface in interfaces:
-        for entry in interface.get("addr_info", ()):
-            if "local" in entry:
-                yield Assigned(
-                    str(interface["ifname"]),
-                    str(entry["local"]),
-                    int(entry["prefixlen"]),
-                    str(entry.get("label", "")),
-                )

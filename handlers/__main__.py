@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -11,8 +12,13 @@ from typing import NoReturn
 
 from anycast_checks.line import clean
 
+from .verbs import Invocation
+
 TRIED_AND_FAILED = 2
 CONFIGURATION = 3
+# Objects made between two runs of the garbage collector: by default it would look a dozen times at
+# what was just imported, for 3 % of the CPU of a call.
+COLLECTED = 100_000
 
 
 class _Ended(BaseException):
@@ -21,6 +27,7 @@ class _Ended(BaseException):
 
 def main() -> NoReturn:
     """Run anycast-handler; whatever happens, one exit code of the documented ones."""
+    gc.set_threshold(COLLECTED)
     # Inside an engine's output a library's DeprecationWarning would be the plugin output.
     warnings.simplefilter("ignore")
     # None where it was closed before we began; a connection must not get its number.
@@ -29,61 +36,61 @@ def main() -> NoReturn:
     signal.signal(signal.SIGINT, _on_signal)  # click would answer Ctrl-C on stderr
     # Ignored by who starts us, it would make every program's exit status 0.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    invocation = Invocation()
     try:
-        code = _run()
+        code = _run(invocation)
         _ignore_signals()
         sys.stdout.flush()
     except (OSError, _Ended):
         # Nobody reads, or the disk is full; or a signal came when all was said.
-        code = _trouble(TRIED_AND_FAILED)
+        code = _trouble(invocation, TRIED_AND_FAILED)
     # Not sys.exit: the interpreter's own end waits for threads that ask endpoints which hang, makes
     # exit 120 of a stdout that cannot be flushed, and gives signals their deadly meaning back.
     os._exit(code)
 
 
-def _run() -> int:
+def _run(invocation: Invocation) -> int:
     try:
-        return _invoke()
+        return _invoke(invocation)
     except ImportError as error:
-        return _say(f"{error}: install the package again", CONFIGURATION)
+        return _say(invocation, f"{error}: install the package again", CONFIGURATION)
     except _Ended as error:
-        return _say(f"{error}; `status` tells what was done", TRIED_AND_FAILED)
+        return _say(invocation, f"{error}; `status` tells what was done", TRIED_AND_FAILED)
     except SystemExit:
         # Only click does this, where nobody reads; its 1 would be "refused".
-        return _trouble(TRIED_AND_FAILED)
+        return _trouble(invocation, TRIED_AND_FAILED)
     except Exception as error:
         what = f"internal error: {type(error).__name__}: {error}{_where(error)}"
-        return _say(what, TRIED_AND_FAILED)
+        return _say(invocation, what, TRIED_AND_FAILED)
 
 
-def _invoke() -> int:
+def _invoke(invocation: Invocation) -> int:
     import click
 
-    from .command import group
+    from .cli import group
     from .errors import HandlerError
 
     try:
-        return int(group.main(prog_name="anycast-handler", standalone_mode=False) or 0)
+        code = group.main(prog_name="anycast-handler", standalone_mode=False, obj=invocation)
+        return int(code or 0)
     except click.UsageError as error:
-        return _say(f"{error.format_message()} See {_help(error)}", CONFIGURATION)
+        return _say(invocation, f"{error.format_message()} See {_help(error)}", CONFIGURATION)
     except click.ClickException as error:
-        return _say(error.format_message(), CONFIGURATION)
+        return _say(invocation, error.format_message(), CONFIGURATION)
     except HandlerError as error:
-        return _say(str(error), error.exit_code)
+        return _say(invocation, str(error), error.exit_code)
 
 
-def _say(text: str, code: int) -> int:
-    print(clean(f"ANYCAST UNKNOWN - {text}" if _enforcing() else f"anycast-handler: {text}", 900))
-    return _trouble(code)
+def _say(invocation: Invocation, text: str, code: int) -> int:
+    name = "ANYCAST UNKNOWN -" if invocation.is_plugin else "anycast-handler:"
+    print(clean(f"{name} {text}", 900))
+    return _trouble(invocation, code)
 
 
-def _trouble(code: int) -> int:
-    # To an engine, only positive evidence is CRITICAL.
-    return CONFIGURATION if _enforcing() else code
-
-
-def _enforcing() -> bool:
-    return "enforce" in sys.argv[1:]
+def _trouble(invocation: Invocation, code: int) -> int:
+    # To an engine, only positive evidence is CRITICAL; and before the verb is known an engine may
+    # have asked.
+    return code if invocation.is_plugin is False else CONFIGURATION
 
 
 def _help(error: object) -> str:

@@ -1,12 +1,18 @@
-"""Which program configures the interface of a VIP, one file each; and their registry."""
+"""Which program configures the interface of a VIP: one activator a file, discovered by its name.
+
+A file `network_scripts.py` has the activator "network-scripts", as ACTIVATOR. A file whose name
+begins with an underscore has none.
+"""
 
 from __future__ import annotations
 
-from .activator import Activator
-from .ifupdown import IFUPDOWN
-from .ip import PLAIN_IP
-from .network_scripts import NETWORK_SCRIPTS
+import os
 
-# In the order in which `auto` tries them. A new activator is a line here.
-ACTIVATORS: tuple[Activator, ...] = (IFUPDOWN, NETWORK_SCRIPTS, PLAIN_IP)
-NAMES = tuple(activator.name for activator in ACTIVATORS)
+_HERE = os.path.dirname(__file__)
+
+
+def names() -> list[str]:
+    """Name every activator, importing none: the fleet file is read mostly for nothing."""
+    files = (name for name in os.listdir(_HERE) if name.endswith(".py"))
+    modules = (name.removesuffix(".py") for name in files if not name.startswith("_"))
+    return sorted(module.replace("_", "-") for module in modules)

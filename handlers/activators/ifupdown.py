@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..fleet.values import Vip
 from ..transport.shell import Argv
-from .activator import IFUP, Activator, Surroundings, add_address, ifdown
+from ._activator import IFUP, Activator, Surroundings, add_address, ifdown
 
 
 def _restore(vip: Vip, around: Surroundings) -> tuple[Argv, ...]:
@@ -20,4 +20,4 @@ def _restore(vip: Vip, around: Surroundings) -> tuple[Argv, ...]:
     )
 
 
-IFUPDOWN = Activator("ifupdown", ifdown, _restore, programs=("ifupdown",))
+ACTIVATOR = Activator("ifupdown", ifdown, _restore, programs=("ifupdown",))

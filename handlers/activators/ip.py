@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .activator import Activator, add_address, delete_address
+from ._activator import Activator, add_address, delete_address
 
-PLAIN_IP = Activator(
+ACTIVATOR = Activator(
     "ip",
     withdraw=lambda vip, _around: (delete_address(vip),),
     restore=lambda vip, _around: (add_address(vip),),

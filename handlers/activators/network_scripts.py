@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..fleet.values import Vip
 from ..transport.shell import Argv
-from .activator import IFDOWN, IFUP, Activator, Surroundings, add_address, ifdown
+from ._activator import IFDOWN, IFUP, Activator, Surroundings, add_address, ifdown
 
 
 def _restore(vip: Vip, around: Surroundings) -> tuple[Argv, ...]:
@@ -25,6 +25,6 @@ def _is_global_ipv6(address: str) -> bool:
     return ":" in address and address != "::1/128" and not address.startswith("fe80:")
 
 
-NETWORK_SCRIPTS = Activator(
+ACTIVATOR = Activator(
     "network-scripts", ifdown, _restore, programs=("network-scripts",), objection=_objection
 )

@@ -5,9 +5,16 @@ The rules stand in the order of the table in the documentation; the first that m
 
 from __future__ import annotations
 
-from .facts import Action, Counted, Decision, Policy, Seen, State, StateType
+from typing import TYPE_CHECKING
+
+from .facts import Action, Decision, Policy, State, StateType
 from .guards import HOLD_UNKNOWN, find_guard
 
+if TYPE_CHECKING:
+    from .situation import Counted, Seen
+
+# The rule by which the automation restores what has recovered.
+RECOVERED = "restore"
 LATCH_SETTLED = 60.0
 LONGEST_HOLD_DOWN = 3600.0
 NOT_OURS = "not withdrawn by the automation: restore by hand"
@@ -58,7 +65,7 @@ def _decide_nothing(
 
     if policy.unwatched:
         return rest(policy.unwatched, State.WARNING)
-    if seen and not seen.announced:
+    if seen and not seen.present:
         if seen.hold_unknown or (seen.held and seen.held.unreadable):
             # Nor can it be told who has withdrawn it.
             return rest(str(seen.held or HOLD_UNKNOWN), State.WARNING)
@@ -71,8 +78,8 @@ def _decide_nothing(
 
 
 def _stopped(seen: Seen | None, *, failed: bool) -> Decision:
-    announced = seen is None or seen.announced
-    if failed and announced:
+    present = seen is None or seen.present
+    if failed and present:
         return Decision(Action.REFUSE, "stopped", "refused: the stop file exists", State.CRITICAL)
     return Decision(Action.NOTHING, "stopped", "the stop file exists", State.WARNING)
 
@@ -82,7 +89,7 @@ def _decide_too_few(policy: Policy, seen: Seen | None, counted: Counted | None) 
 
     Of two monitoring hosts that raced, the one that should have taken it back may be dead.
     """
-    if seen is None or seen.announced or seen.latch_age is None:
+    if seen is None or seen.present or seen.latch_age is None:
         return None
     if seen.may_be_held or policy.downtime:
         return None
@@ -95,10 +102,10 @@ def _decide_too_few(policy: Policy, seen: Seen | None, counted: Counted | None) 
 def _decide_failed(
     policy: Policy, seen: Seen, counted: Counted | None, confirmed: State | None
 ) -> Decision:
-    if not seen.announced and seen.elsewhere:
+    if not seen.present and seen.elsewhere:
         why = f"refused: it is still on {seen.elsewhere}, which only a person may change"
         return Decision(Action.REFUSE, "elsewhere", why, State.CRITICAL)
-    if not seen.announced:
+    if not seen.present:
         why = HOLD_UNKNOWN if seen.hold_unknown else "nothing left to do"
         return Decision(Action.NOTHING, "already-withdrawn", why, State.WARNING)
     guarded = find_guard(policy, seen, counted)
@@ -118,7 +125,7 @@ def _decide_failed(
 def _decide_recovered(
     policy: Policy, seen: Seen, counted: Counted | None, confirmed: State | None
 ) -> Decision:
-    if seen.announced:
+    if seen.present:
         return _decide_settled(policy, seen, counted)
     waits = _awaited(policy, seen)
     if waits is not None:
@@ -128,7 +135,7 @@ def _decide_recovered(
     if confirmed is not State.OK:
         why = f"not confirmed: the endpoint's own check says {confirmed.name}"
         return Decision(Action.REFUSE, "not-confirmed", why, State.WARNING)
-    return Decision(Action.RESTORE, "restore", "recovered, and confirmed", State.OK)
+    return Decision(Action.RESTORE, RECOVERED, "recovered, and confirmed", State.OK)
 
 
 def _decide_settled(policy: Policy, seen: Seen, counted: Counted | None) -> Decision:
@@ -140,7 +147,7 @@ def _decide_settled(policy: Policy, seen: Seen, counted: Counted | None) -> Deci
             odd = ", and that hold has expired: release it, or hold it anew"
         elif seen.held.unreadable:
             odd = ": make it readable, release it, or hold it anew"
-        elif not seen.held.announced:
+        elif not seen.held.present:
             odd = " while it was withdrawn: withdraw it again, or release it"
         severity = State.WARNING if odd else State.OK
         return Decision(action, "held", f"{seen.held}{odd}", severity)

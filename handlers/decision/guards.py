@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from .facts import Action, Counted, Decision, Policy, Seen, State
+from typing import TYPE_CHECKING
+
+from .facts import Action, Decision, Policy, State
+
+if TYPE_CHECKING:
+    from .situation import Counted, Seen
 
 HOLD_UNKNOWN = "cannot tell whether it is held"
 
@@ -15,7 +20,7 @@ def find_guard(policy: Policy, seen: Seen, counted: Counted | None) -> Decision 
 
     held = seen.held
     # Who held a withdrawn endpoint wanted it out: what has announced it since is not protected.
-    if held and held.announced and not held.expired:
+    if held and held.present and not held.expired:
         return refuse("held", str(held))
     if policy.never_withdraw:
         return refuse("never-withdraw", "never_withdraw is set for this endpoint")

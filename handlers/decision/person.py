@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from .facts import Action, Counted, Decision, Policy, Seen, State
+from .facts import Action, Decision, Policy, State
 from .guards import HOLD_UNKNOWN, find_guard
+from .situation import Counted, Seen
 
 
 def decide_withdraw(
     policy: Policy, seen: Seen, counted: Counted | None, *, force: bool
 ) -> Decision:
     """Decide for a person who wants the endpoint out of the routing, healthy or not."""
-    if not seen.announced:
+    if not seen.present:
         return Decision(Action.NOTHING, "already-withdrawn", "nothing left to do", State.WARNING)
     guarded = find_guard(policy, seen, counted)
     if guarded is None or guarded.action is Action.COUNT:
@@ -27,7 +28,7 @@ def decide_drill(
     policy: Policy, seen: Seen, counted: Counted | None, confirmed: State | None
 ) -> Decision:
     """Decide for a drill: only what is announced and healthy, and never over a guard."""
-    if not seen.announced:
+    if not seen.present:
         why = "refused: is withdrawn; a drill is for an endpoint that is announced"
         return Decision(Action.REFUSE, "already-withdrawn", why, State.WARNING)
     decision = decide_withdraw(policy, seen, counted, force=False)
@@ -45,7 +46,7 @@ def decide_drill(
 
 def decide_restore(seen: Seen, confirmed: State | None, *, force: bool) -> Decision:
     """Decide for a person who wants the endpoint back in the routing."""
-    if seen.announced:
+    if seen.present:
         return Decision(Action.NOTHING, "announced", "nothing left to do", State.OK)
     if confirmed is None:
         return Decision(Action.CONFIRM, "confirm", "the check has to run once more", State.UNKNOWN)

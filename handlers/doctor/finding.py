@@ -9,10 +9,11 @@ from typing import NamedTuple
 from anycast_checks.line import clean
 from anycast_checks.routing.daemon import RoutingState
 
-from ..activators.activator import Activator
+from ..activators._activator import Activator
 from ..endpoint.look import Look
 from ..endpoint.site import Site
 from ..fleet.values import Endpoint, Vip
+from ..gate.allowed import Command
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class Finding:
 class Subject:
     """One VIP on one endpoint, as it was asked; None is what could not be had.
 
-    ``name`` is what findings call it, ``user`` who logs in there.
+    ``name`` is what findings call it, ``user`` who logs in there; ``needed`` lists the commands
+    that the handler must be able to run there.
     """
 
     name: str
@@ -46,6 +48,13 @@ class Subject:
     look: Look | None = None
     activator: Activator | None = None
     routing: RoutingState | None = None
+    needed: Callable[[], tuple[Command, ...]] = tuple
+
+    @property
+    def gate_remedy(self) -> str:
+        """Say how the endpoint gets the closed list that the handler needs."""
+        names = [vip.name for vip in (self.vip, *self.site.siblings)]
+        return f"install what `anycast-handler gate --only allow {' '.join(names)}` prints"
 
     def found(self, text: str, remedy: str) -> Finding:
         """Make a finding of this subject."""

@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 
 from ..fleet.values import Fleet
-from ..operation.outcome import user
+from ..operation.request import user
 from .finding import Finding
 
 IS_WRITABLE = ("/usr/bin/test", "-w")

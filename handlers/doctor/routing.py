@@ -61,10 +61,10 @@ def announcement(subject: Subject) -> Iterator[Finding]:
         return
     protocol, advice = state.daemon.protocol, state.daemon.advise(vip.address)
     prefix, interface = vip.placement.prefix(vip.address), vip.placement.interface
-    if look.announced and not state.announced:
+    if look.present and not state.announced:
         text = f"{prefix} is on {interface}, but not announced in {protocol}"
         yield subject.found(text, advice.announce)
-    elif state.announced and not look.announced:
+    elif state.announced and not look.present:
         text = f"{prefix} is not on {interface}, but announced in {protocol}"
         yield subject.found(text, advice.retract)
 

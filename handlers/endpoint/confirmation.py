@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from anycast_checks.line import clean
 
 from ..decision.facts import State
 from ..errors import OutcomeUnknownError
 from ..transport.shell import Result
-from .site import Site
+from .site import Ahead, Site
 
 PLACES = (
     "still announced",
@@ -17,18 +19,27 @@ PLACES = (
 )
 
 
-def confirm(site: Site) -> tuple[State, str]:
-    """Run the endpoint's own check; returns what it found, and what it said for a reason.
+class Confirmation(NamedTuple):
+    """What the endpoint's own check found, in a state and in words; and what was asked ahead."""
 
-    What cannot be run, or does not end, has found nothing: UNKNOWN.
+    state: State
+    said: str
+    ahead: Ahead = Ahead()
+
+
+def confirm(site: Site) -> Confirmation:
+    """Run the endpoint's own check.
+
+    A check that cannot be run, or does not end, has found nothing: UNKNOWN.
     """
     try:
-        ended = site.confirm()
+        ended, ahead = site.confirm()
     except OutcomeUnknownError as error:
         # Not its arguments, of which one may be a secret, and which say nothing new.
-        return State.UNKNOWN, clean(f"{error.argv[0]}: {error.why}")
+        return Confirmation(State.UNKNOWN, clean(f"{error.argv[0]}: {error.why}"))
     said = clean((ended.stdout or ended.stderr).split("\n")[0].split("|")[0])
-    return _judge(ended, said), _reason(said, site.vip.address) or f"exit status {ended.status}"
+    reason = _reason(said, site.vip.address) or f"exit status {ended.status}"
+    return Confirmation(_judge(ended, said), reason, ahead)
 
 
 def _reason(said: str, vip: str) -> str:

@@ -110,15 +110,16 @@ class Latch:
 class Hold:
     """A person's order to leave the endpoint alone; times by the endpoint's own clock.
 
-    ``announced`` is whether the VIP was announced when the hold was placed: a hold on a withdrawn
-    endpoint does not protect one that something has announced since.
+    ``present`` is whether the VIP was there when the hold was placed: a hold on a withdrawn
+    endpoint does not protect one to which something has brought the VIP back since. (The file calls
+    it announced.)
     """
 
     since: int
     until: int | None
     by: str
     reason: str
-    announced: bool
+    present: bool
 
     def has_expired(self, clock: int) -> bool:
         """Whether its time is over; without an end it never is."""
@@ -126,11 +127,17 @@ class Hold:
 
     def render(self) -> str:
         """Write the file's text."""
-        return json.dumps(asdict(self), sort_keys=True) + "\n"
+        return json.dumps(self.document(), sort_keys=True) + "\n"
+
+    def document(self) -> dict[str, Any]:
+        """Give the file's fields."""
+        fields = asdict(self)
+        fields["announced"] = fields.pop("present")
+        return fields
 
 
 # Somebody wrote something there: until it can be read, it is an order to leave things alone.
-UNREADABLE_HOLD = Hold(0, None, "somebody", "the hold file cannot be read", announced=True)
+UNREADABLE_HOLD = Hold(0, None, "somebody", "the hold file cannot be read", present=True)
 
 
 def parse_hold(text: str) -> Hold:
@@ -143,7 +150,7 @@ def parse_hold(text: str) -> Hold:
             until=None if until is None else int(_number(until)),
             by=str(document["by"]),
             reason=str(document["reason"]),
-            announced=document["announced"] is not False,
+            present=document["announced"] is not False,
         )
     except (ValueError, KeyError):
         return UNREADABLE_HOLD

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from anycast_checks import placement
-from anycast_checks.placement import Addresses
+from anycast_checks import addresses
+from anycast_checks.addresses import Addresses
 
-from ..decision.facts import Held, Seen
+from ..decision.situation import Held, Seen
 from ..errors import CommandFailedError, GateRefusedError, OutcomeUnknownError
 from ..fleet.values import Vip
 from ..transport.refusal import is_refused
-from ..transport.shell import Answer, Argv, Result
+from ..transport.shell import Argv, Reply, Result
 from . import latch as notes
 from .latch import Hold, Latch
 
@@ -48,7 +48,7 @@ class Look:
     trouble: str = ""
 
     @property
-    def announced(self) -> bool:
+    def present(self) -> bool:
         """Whether the VIP is on its interface, from where the routing daemon announces it."""
         return self.has(self.vip)
 
@@ -58,10 +58,14 @@ class Look:
         return self.hold is not None or self.hold_unknown
 
     @property
+    def interfaces(self) -> tuple[str, ...]:
+        """Name all interfaces that carry the VIP."""
+        return self.addresses.interfaces_with(self.vip.address)
+
+    @property
     def elsewhere(self) -> tuple[str, ...]:
         """Name the other interfaces that carry the VIP."""
-        own = self.vip.placement.interface
-        return tuple(i for i in self.addresses.interfaces_with(self.vip.address) if i != own)
+        return tuple(i for i in self.interfaces if i != self.vip.placement.interface)
 
     @property
     def neighbors(self) -> frozenset[str]:
@@ -102,10 +106,10 @@ class Look:
         if hold:
             unreadable = hold == notes.UNREADABLE_HOLD
             expired = hold.has_expired(clock)
-            held = Held(hold.by, hold.reason, hold.announced, expired, unreadable)
+            held = Held(hold.by, hold.reason, hold.present, expired, unreadable)
         elsewhere = ", ".join(self.elsewhere)
         return Seen(
-            self.announced,
+            self.present,
             self.latch_age,
             withdrawals,
             restores,
@@ -121,7 +125,7 @@ def notes_argv(vip: Vip) -> Argv:
     return ("/usr/bin/env", "LC_ALL=C", "/usr/bin/head", "-v", "-c", "65536", latch, hold)
 
 
-def read(vip: Vip, shown: Result, booted: Result, noted: Answer) -> Look:
+def read(vip: Vip, shown: Result, booted: Result, noted: Reply) -> Look:
     """Read what the three commands of a look have printed.
 
     Args:
@@ -144,7 +148,7 @@ def read(vip: Vip, shown: Result, booted: Result, noted: Answer) -> Look:
     return Look(addresses, vip, boot_id, uptime, latch, hold, unknown, trouble)
 
 
-def is_announced(vip: Vip, shown: Result) -> bool:
+def is_present(vip: Vip, shown: Result) -> bool:
     """Read from the addresses alone whether the VIP is on its interface; raises as read does."""
     return read_addresses(shown).is_on(vip.placement.interface, vip.address)
 
@@ -152,23 +156,23 @@ def is_announced(vip: Vip, shown: Result) -> bool:
 def read_addresses(shown: Result) -> Addresses:
     """Read the addresses of the endpoint; raises as read does."""
     if shown.status != 0:
-        raise CommandFailedError(placement.ARGV, shown.status, shown.stderr)
+        raise CommandFailedError(addresses.ARGV, shown.status, shown.stderr)
     try:
-        return placement.read(shown.stdout)
+        return addresses.read(shown.stdout)
     except ValueError as error:
         raise CommandFailedError(
-            placement.ARGV, shown.status, f"cannot be read: {error}"
+            addresses.ARGV, shown.status, f"cannot be read: {error}"
         ) from error
 
 
-def tells_of_notes(noted: Answer) -> bool:
+def tells_of_notes(noted: Reply) -> bool:
     """Whether an answer says anything about the notes; it may then be asked for once more."""
     if isinstance(noted, OutcomeUnknownError):
         return False
     return is_refused(noted) or notes.DIRECTORY in noted.stdout + noted.stderr
 
 
-def _notes(vip: Vip, noted: Answer) -> tuple[Latch, Hold | None, bool, list[str]]:
+def _notes(vip: Vip, noted: Reply) -> tuple[Latch, Hold | None, bool, list[str]]:
     argv = notes_argv(vip)
     if isinstance(noted, OutcomeUnknownError):
         return Latch(), None, True, [str(noted)]

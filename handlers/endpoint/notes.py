@@ -1,38 +1,39 @@
-"""Write the notes of a request onto its endpoint: latch and hold."""
+"""Write the notes onto an endpoint: the latch and the hold."""
 
 from __future__ import annotations
 
 from anycast_checks.line import clean
 
 from ..errors import HandlerError
-from ..operation.outcome import Request, signature
+from ..transport.shell import Reply
 from .latch import UNREADABLE_HOLD, Hold, Latch, hold_path, latch_path
 from .look import Look
 from .site import Site
 
 
-class Notebook:
+class Notes:
     """The notes on one endpoint; each method returns what stood in the way, or nothing.
 
     A note that cannot be written never stops a withdrawal: a full disk must not keep a dead
     endpoint in the routing.
     """
 
-    def __init__(self, site: Site, request: Request) -> None:
+    def __init__(self, site: Site, by: str) -> None:
+        """Write notes through a site, signed by the user and host that ``by`` names."""
         self._site = site
-        self._request = request
-        self._latch_path = latch_path(request.vip.address)
-        self._hold_path = hold_path(request.vip.address)
+        self._by = by
+        self._latch_path = latch_path(site.vip.address)
+        self._hold_path = hold_path(site.vip.address)
         self._has_placed = False
 
-    def put_latch_on(self, before: Look, reason: str) -> str:
-        """Note a withdrawal."""
+    def put_latch_on(self, before: Look, reason: str, clock: Reply | None = None) -> str:
+        """Note a withdrawal; ``clock`` is a reply of the endpoint's, where it was asked ahead."""
         try:
             latch = before.latch.put_on(
                 uptime=before.uptime,
-                clock=self._site.clock(),
+                clock=self._site.clock(clock),
                 boot_id=before.boot_id,
-                by=signature(),
+                by=self._by,
                 reason=clean(reason, 120),
             )
         except HandlerError as error:
@@ -48,7 +49,7 @@ class Notebook:
             look = self._site.look()
         except HandlerError as error:
             return f"the latch was not looked at again: {error}"
-        if look.announced or look.latch.is_on(look.boot_id):
+        if look.present or look.latch.is_on(look.boot_id):
             return ""
         return self.put_latch_on(look, reason)
 
@@ -63,22 +64,22 @@ class Notebook:
         """Note that the VIP is announced again, by whomever."""
         return self._write_or_remove(look.latch.take_off())
 
-    def note_restore_to_come(self, look: Look) -> str:
+    def note_restore_to_come(self, look: Look, clock: Reply | None = None) -> str:
         """Count an automatic restore before it is made; the latch stays on."""
-        return self._write(self._restored(look, still_on=True))
+        return self._write(self._restored(look, clock, still_on=True))
 
     def note_restore(self, look: Look) -> str:
         """Note a restore that was made, and take the latch off."""
-        return self._write_or_remove(self._restored(look, still_on=False))
+        return self._write_or_remove(self._restored(look, None, still_on=False))
 
-    def place_hold(self, reason: str, *, announced: bool, seconds: int | None = None) -> str:
+    def place_hold(self, reason: str, *, present: bool, seconds: int | None = None) -> str:
         """Order the automation to leave the endpoint as it is."""
         try:
             clock = self._site.clock()
         except HandlerError as error:
             return f"no hold was placed: {error}"
         until = clock + seconds if seconds else None
-        hold = Hold(clock, until, signature(), clean(reason, 120), announced)
+        hold = Hold(clock, until, self._by, clean(reason, 120), present)
         trouble = self._site.write_note(self._hold_path, hold.render())
         # Or perhaps, where nothing was heard of it.
         self._has_placed = not trouble or self._site.steps[-1].status is None
@@ -101,10 +102,10 @@ class Notebook:
         """Take the order back."""
         return self._site.remove_note(self._hold_path)
 
-    def _restored(self, look: Look, *, still_on: bool) -> Latch:
+    def _restored(self, look: Look, clock: Reply | None, *, still_on: bool) -> Latch:
         return look.latch.restored(
             uptime=look.uptime,
-            clock=self._site.clock(),
+            clock=self._site.clock(clock),
             boot_id=look.boot_id,
             automatic=still_on,
             still_on=still_on,

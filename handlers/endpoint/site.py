@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
-from anycast_checks.placement import ARGV as ADDRESSES
+from anycast_checks.addresses import ARGV as ADDRESSES
 
-from ..activators.activator import Activator, Surroundings
-from ..activators.choice import choose, first_questions
+from ..activators._activator import Activator, Surroundings
+from ..activators._choice import choose, first_questions
 from ..errors import CommandFailedError, HandlerError, OutcomeUnknownError, UnreachableError
 from ..fleet.values import Vip
-from ..transport.shell import COMMAND_SECONDS, Answer, Argv, Query, Result, Shell, ask_all
-from .look import BOOT, Look, is_announced, notes_argv, read, tells_of_notes
+from ..transport.clock import SYSTEM_CLOCK, Clock
+from ..transport.shell import COMMAND_SECONDS, Argv, Query, Reply, Result, Shell
+from .check import check_seconds, confirmation
+from .look import BOOT, Look, is_present, notes_argv, read, tells_of_notes
 
 CLOCK: Argv = ("/bin/date", "+%s")
 NOTE_SECONDS = 1.0
-CHECK_DEFAULT_DEADLINE = 10.0
 
 
 @dataclass(frozen=True)
@@ -33,17 +34,46 @@ class Step:
     at: float
 
 
-@dataclass
-class Site:
-    """One VIP on one endpoint, through a shell; keeps the record of what was changed."""
+class Ahead(NamedTuple):
+    """Replies to what an act asks first, if it was asked ahead of it; None where it was not.
 
-    shell: Shell
-    vip: Vip
-    siblings: tuple[Vip, ...] = ()
-    dry_run: bool = False
-    steps: list[Step] = field(default_factory=list)
-    _notes_hang: bool = field(default=False, init=False)
-    _ahead: dict[Argv, Answer] = field(default_factory=dict, init=False)
+    Attributes:
+        clock: to the question for the endpoint's clock.
+        program: to the first question for its activator.
+    """
+
+    clock: Reply | None = None
+    program: Reply | None = None
+
+
+class Site:
+    """One VIP on one endpoint, through a shell; ``steps`` is the record of what was changed."""
+
+    def __init__(
+        self,
+        shell: Shell,
+        vip: Vip,
+        siblings: tuple[Vip, ...] = (),
+        *,
+        dry_run: bool = False,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        """Take a VIP on an endpoint.
+
+        Args:
+            shell: of the endpoint.
+            vip: the VIP.
+            siblings: the other VIPs of the endpoint.
+            dry_run: put down what would be changed, and change nothing.
+            clock: of this host, for the record.
+        """
+        self.shell = shell
+        self.vip = vip
+        self.siblings = siblings
+        self.dry_run = dry_run
+        self.steps: list[Step] = []
+        self._clock = clock
+        self._notes_hang = False
 
     def look(self) -> Look:
         """See addresses, boot, uptime and notes.
@@ -52,46 +82,61 @@ class Site:
             CommandFailedError: the endpoint has no `ip -json`, or it says what cannot be read.
         """
         notes = Query(notes_argv(self.vip), NOTE_SECONDS)
-        answers = ask_all(self.shell, (Query(ADDRESSES), Query(BOOT), notes))
-        shown, booted, noted = _heard(answers[0]), _heard(answers[1]), answers[2]
+        replies = self.shell.ask_all((Query(ADDRESSES), Query(BOOT), notes))
+        shown, booted, noted = _heard(replies[0]), _heard(replies[1]), replies[2]
         if not tells_of_notes(noted) and not self._notes_hang:
             # They may have an order of a person's; a disk that hangs costs this time once.
             with suppress(UnreachableError):
-                (noted,) = ask_all(self.shell, (Query(notes.argv),))
+                (noted,) = self.shell.ask_all((Query(notes.argv),))
             self._notes_hang = not tells_of_notes(noted)
         return read(self.vip, shown, booted, noted)
 
-    def is_announced(self) -> bool:
+    def is_present(self) -> bool:
         """See whether the VIP is on the loopback, and nothing else; raises as look does."""
-        return is_announced(self.vip, self.shell.run(ADDRESSES))
+        return is_present(self.vip, self.shell.run(ADDRESSES))
 
-    def clock(self) -> int:
-        """Read the endpoint's clock, in seconds since the epoch."""
-        answer = self._ask(CLOCK)
+    def clock(self, heard: Reply | None = None) -> int:
+        """Read the endpoint's clock, in seconds since the epoch; from a reply where there is one.
+
+        Raises:
+            CommandFailedError: the endpoint does not say what time it is.
+        """
+        answer = self.shell.run(CLOCK) if heard is None else _heard(heard)
+        if answer.status != 0:
+            raise CommandFailedError(CLOCK, answer.status, answer.stderr)
         try:
             return int(answer.stdout)
         except ValueError as error:
-            raise CommandFailedError(
-                CLOCK, answer.status, f"said {answer.stdout[:40]!r}"
-            ) from error
+            said = f"said {answer.stdout[:40]!r}"
+            raise CommandFailedError(CLOCK, answer.status, said) from error
 
-    def confirm(self) -> Result:
-        """Run the endpoint's own check once more, unprivileged, within its own deadline."""
+    def confirm(self) -> tuple[Result, Ahead]:
+        """Run the endpoint's own check once more, unprivileged, within its own deadline.
+
+        Returns:
+            How it ended, and replies to what an act asks next, which is asked while it runs.
+        """
         argv = confirmation(self.vip)
-        check = Query(argv, _check_deadline(argv) + COMMAND_SECONDS)
-        # What an act needs next is asked while it runs.
-        ahead = (CLOCK, *first_questions(self.vip))
-        confirmed, *answers = ask_all(self.shell, (check, *map(Query, ahead)))
-        self._ahead = dict(zip(ahead, answers, strict=True))
-        return _heard(confirmed)
+        check = Query(argv, check_seconds(argv) + COMMAND_SECONDS)
+        first = first_questions(self.vip)
+        confirmed, clock, *program = self.shell.ask_all((check, Query(CLOCK), *map(Query, first)))
+        return _heard(confirmed), Ahead(clock, program[0] if program else None)
 
-    def activator(self) -> Activator:
+    def activator(self, heard: Reply | None = None) -> Activator:
         """Choose the activator; to be asked before anything is changed.
+
+        Args:
+            heard: a reply to its first question, where it was asked ahead.
 
         Raises:
             UnsupportedActivatorError: nothing there may be used.
         """
-        return choose(self.vip, self._run, lambda: self.look().neighbors)
+        replies = {} if heard is None else dict.fromkeys(first_questions(self.vip), heard)
+
+        def ask(argv: Argv) -> Result:
+            return _heard(replies.pop(argv)) if argv in replies else self.shell.run(argv)
+
+        return choose(self.vip, ask, lambda: self.look().neighbors)
 
     def withdraw(self, activator: Activator, before: Look) -> tuple[Look, str]:
         """Take the VIP off the loopback.
@@ -105,7 +150,7 @@ class Site:
             if self.dry_run:
                 continue
             after = self.look()
-            if not after.announced:
+            if not after.present:
                 return after, _short(argv)
         return after, ""
 
@@ -117,7 +162,7 @@ class Site:
             if self.dry_run:
                 continue
             after = self.look()
-            if after.announced:
+            if after.present:
                 return after, _short(argv)
         return after, ""
 
@@ -154,17 +199,6 @@ class Site:
             return f"{path} could not be removed: {error}"
         return f"{path} could not be removed: {ended.stderr.strip()}" if ended.status else ""
 
-    def _run(self, argv: Argv) -> Result:
-        if argv in self._ahead:
-            return _heard(self._ahead.pop(argv))
-        return self.shell.run(argv)
-
-    def _ask(self, argv: Argv) -> Result:
-        answer = self._run(argv)
-        if answer.status != 0:
-            raise CommandFailedError(argv, answer.status, answer.stderr)
-        return answer
-
     def _change(self, argv: Argv) -> None:
         privileged = argv if self.shell.is_root else ("/usr/bin/sudo", "-n", *argv)
         # The next look tells; where the connection is gone too, it raises by itself.
@@ -172,7 +206,7 @@ class Site:
             self._run_change(privileged, "", COMMAND_SECONDS)
 
     def _run_change(self, argv: Argv, stdin: str, timeout: float) -> Result:
-        sent = Step(argv, None, "", time.time())
+        sent = Step(argv, None, "", self._clock.time())
         if self.dry_run:
             self.steps.append(replace(sent, said="dry run"))
             return Result(0, "", "")
@@ -190,40 +224,16 @@ class Site:
         return ended
 
 
-def _heard(answer: Answer) -> Result:
-    if isinstance(answer, OutcomeUnknownError):
-        raise answer
-    return answer
-
-
-def confirmation(vip: Vip) -> Argv:
-    """Build the command that confirms: the VIP's check, its address, and a single try."""
-    return check_of(vip, "--tries", "1")
-
-
-def check_of(vip: Vip, *more: str) -> Argv:
-    """Build the command of the VIP's check, with its address and more options."""
-    words = list(vip.check)
-    # What follows "--" is another plugin's command line.
-    place = words.index("--") if "--" in words else len(words)
-    return (*words[:place], "-H", vip.address, *more, *words[place:])
+def _heard(reply: Reply) -> Result:
+    if isinstance(reply, OutcomeUnknownError):
+        raise reply
+    return reply
 
 
 def _write(file: str) -> Argv:
     # Not tee, which writes through a link that the owner of the directory may have laid there,
     # and takes the caller's umask.
     return ("/usr/bin/install", "-T", "-m", "644", "/dev/stdin", file)
-
-
-def _check_deadline(argv: Argv) -> float:
-    own = argv[: argv.index("--")] if "--" in argv else argv
-    seconds = CHECK_DEFAULT_DEADLINE
-    for word, following in zip(own, (*own[1:], ""), strict=True):
-        name, _, value = word.partition("=")
-        if name == "--deadline":
-            with suppress(ValueError):
-                seconds = float(value or following)
-    return seconds
 
 
 def _short(argv: Argv) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-import re
+import string
 import sys
 from collections.abc import Sequence
+
+from anycast_checks.placement import LOOPBACK
 
 from ..errors import ConfigurationError
 from .table import Table
@@ -16,9 +18,9 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
-INTERFACE = re.compile(r"lo:[0-9A-Za-z_]{1,12}")
-LOGIN = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
+LOWER, DIGITS = frozenset(string.ascii_lowercase), frozenset(string.digits)
+LETTERS = frozenset(string.ascii_letters)
+LONGEST_NAME, LONGEST_ALIAS, LONGEST_LOGIN = 63, 12, 32
 
 
 def load(file: str, activators: Sequence[str]) -> Fleet:
@@ -50,9 +52,26 @@ def load(file: str, activators: Sequence[str]) -> Fleet:
     return Fleet(file, ssh, vips, paths)
 
 
+# No regular expressions: to compile one costs as much as reading the file.
+def _is_name(text: str) -> bool:
+    first = text[:1] in LETTERS | DIGITS
+    return first and len(text) <= LONGEST_NAME and LETTERS | DIGITS | {"_", ".", "-"} >= {*text}
+
+
+def _is_alias(text: str) -> bool:
+    interface, _, alias = text.partition(":")
+    sound = LETTERS | DIGITS | {"_"} >= {*alias}
+    return interface == LOOPBACK and 1 <= len(alias) <= LONGEST_ALIAS and sound
+
+
+def _is_login(text: str) -> bool:
+    first = text[:1] in LOWER | {"_"}
+    return first and len(text) <= LONGEST_LOGIN and LOWER | DIGITS | {"_", ".", "-"} >= {*text}
+
+
 def _ssh(table: Table) -> Ssh:
     ssh = Ssh(
-        user=table.matching("user", LOGIN, "a login name"),
+        user=table.matching("user", _is_login, "a login name"),
         identity=table.path("identity"),
         known_hosts=table.path("known_hosts"),
     )
@@ -72,12 +91,12 @@ def _paths(table: Table) -> Paths:
 
 
 def _vip(name: str, table: Table, activators: Sequence[str]) -> Vip:
-    if not NAME.fullmatch(name):
+    if not _is_name(name):
         raise table.wrong("", f"{name!r} is not a name: letters, digits, _ . - only")
     vip = Vip(
         name=name,
         address=_vip_address(table),
-        interface=table.matching("interface", INTERFACE, "an alias of lo, such as lo:0"),
+        interface=table.matching("interface", _is_alias, "an alias of lo, such as lo:0"),
         check=_check(table),
         endpoints=(),
         restore=table.choice("restore", ("auto", "manual"), "auto"),
@@ -162,7 +181,7 @@ def _min_announcing(table: Table) -> str:
 
 
 def _endpoint(name: str, table: Table) -> Endpoint:
-    if not NAME.fullmatch(name):
+    if not _is_name(name):
         raise table.wrong(name, "is not a name: letters, digits, _ . - only")
     value = table.take(name, object)
     if isinstance(value, str):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ..errors import ConfigurationError
@@ -58,10 +58,12 @@ class Table:
         except OverflowError as error:
             raise self.wrong(key, f"must be {_KINDS[kind]} that is not too large") from error
 
-    def matching(self, key: str, pattern: re.Pattern[str], what: str, default: str = "") -> str:
+    def matching(
+        self, key: str, is_sound: Callable[[str], bool], what: str, default: str = ""
+    ) -> str:
         """Take text of a certain form."""
         value = self.take(key, str, default or None)
-        if not pattern.fullmatch(value):
+        if not is_sound(value):
             raise self.wrong(key, f"{value!r} is not {what}")
         return value
 

@@ -8,27 +8,30 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import NamedTuple
 
+from anycast_checks.addresses import ARGV as ADDRESSES
 from anycast_checks.errors import CheckError
-from anycast_checks.placement import ARGV as ADDRESSES
 from anycast_checks.placement import LOOPBACK
-from anycast_checks.routing import DAEMONS
-from anycast_checks.routing.daemon import RoutingState
+from anycast_checks.routing.daemon import RoutingDaemon
 
-from ..activators.choice import candidates
-from ..doctor.examine import EXAMINATIONS
-from ..doctor.finding import Subject
-from ..doctor.routing import weaknesses
+from ..activators._choice import candidates
 from ..endpoint.latch import hold_path, latch_path
 from ..endpoint.look import BOOT, BOOT_ID, UPTIME
 from ..endpoint.site import CLOCK, Site
 from ..errors import ConfigurationError, UnsupportedActivatorError
 from ..fleet.values import Vip
-from ..transport.shell import COMMAND_SECONDS, Argv, Result
+from ..transport.shell import (
+    COMMAND_SECONDS,
+    Argv,
+    Query,
+    Reply,
+    Result,
+    Stream,
+    ask_in_turn,
+)
 
 SUDO: Argv = ("/usr/bin/sudo", "-n")
 BOOTED = f"==> {BOOT_ID} <==\n0\n==> {UPTIME} <==\n0.0 0.0\n"
@@ -52,20 +55,29 @@ class Command(NamedTuple):
         return rest if sudo == SUDO and rest[0].startswith("/") else None
 
 
-def commands(vip: Vip, *, as_root: bool) -> tuple[Command, ...]:
+# Leads through more that may be asked on an endpoint, on a shell that runs nothing.
+More = Callable[[Site, Sequence[RoutingDaemon]], None]
+
+
+def commands(
+    vip: Vip, daemons: Sequence[RoutingDaemon], more: More, *, as_root: bool
+) -> tuple[Command, ...]:
     """List every command that may be run on an endpoint of a VIP.
 
     Args:
         vip: with activator "auto", the commands of every activator are listed.
+        daemons: the routing daemons that may run there.
+        more: what is asked there besides what an act needs.
         as_root: whether the handler logs in as root, and needs no sudo.
 
     Raises:
         ConfigurationError: one of them cannot be written down.
     """
     listed: dict[Argv, bool] = {}
-    for announced in (True, False):
-        shell = _Rehearsal(vip, listed, is_root=as_root, announced=announced)
-        _do_everything(Site(shell, vip), announced=announced)
+    for present in (True, False):
+        site = Site(_Rehearsal(vip, listed, is_root=as_root, present=present), vip)
+        _act(site, daemons, present=present)
+        more(site, daemons)
     for argv in listed:
         if any("\n" in word for word in argv):
             raise ConfigurationError(
@@ -75,39 +87,32 @@ def commands(vip: Vip, *, as_root: bool) -> tuple[Command, ...]:
     return tuple(Command(argv, is_fed) for argv, is_fed in listed.items())
 
 
-def _do_everything(site: Site, *, announced: bool) -> None:
-    vip = site.vip
+def _act(site: Site, daemons: Sequence[RoutingDaemon], *, present: bool) -> None:
+    """Do everything that an act may do."""
     look = site.look()
     site.clock()
     site.confirm()
-    for note in (latch_path(vip.address), hold_path(vip.address)):
+    for note in (latch_path(site.vip.address), hold_path(site.vip.address)):
         site.write_note(note, "{}")
         site.remove_note(note)
     # No answer makes sense here, so it asks all that it can ask.
     with suppress(UnsupportedActivatorError):
         site.activator()
-    subject = Subject("", "", vip, vip.endpoints[0], site, look)
-    for daemon in DAEMONS:
+    for daemon in daemons:
         with suppress(CheckError):
-            daemon.see(vip.address, site.shell.run)
-        subject = replace(subject, routing=RoutingState(daemon))
-        list(weaknesses(subject))
-    for activator in candidates(vip):
-        (site.withdraw if announced else site.restore)(activator, look)
-        for examination in EXAMINATIONS:
-            list(examination(replace(subject, activator=activator)))
+            daemon.see(site.vip.address, site.shell.run)
+    for activator in candidates(site.vip):
+        (site.withdraw if present else site.restore)(activator, look)
 
 
 class _Rehearsal:
     """A shell that runs nothing: an endpoint on which no command ever changes anything."""
 
-    def __init__(
-        self, vip: Vip, listed: dict[Argv, bool], *, is_root: bool, announced: bool
-    ) -> None:
+    def __init__(self, vip: Vip, listed: dict[Argv, bool], *, is_root: bool, present: bool) -> None:
         self.is_root = is_root
         self._listed = listed
         self._answers = {
-            ADDRESSES: Result(0, _addresses(vip, announced=announced), ""),
+            ADDRESSES: Result(0, _addresses(vip, present=present), ""),
             BOOT: Result(0, BOOTED, ""),
             CLOCK: Result(0, "0", ""),
         }
@@ -118,10 +123,18 @@ class _Rehearsal:
         self._listed[asked] = self._listed.get(asked, False) or bool(stdin)
         return self._answers.get(asked, Result(0, "", ""))
 
+    def ask_all(self, queries: Sequence[Query]) -> list[Reply]:
+        """List several commands."""
+        return ask_in_turn(self, queries)
 
-def _addresses(vip: Vip, *, announced: bool) -> str:
+    def stream(self, argv: Sequence[str]) -> Stream:
+        """Refuse: nothing that goes on is on the list yet."""
+        raise NotImplementedError
+
+
+def _addresses(vip: Vip, *, present: bool) -> str:
     """Write what `ip` says of a host that has nothing but loopback and, perhaps, the VIP."""
     interface, label, length = vip.placement
-    has = [{"local": vip.address, "prefixlen": length, "label": label}] if announced else []
+    has = [{"local": vip.address, "prefixlen": length, "label": label}] if present else []
     own = [] if interface == LOOPBACK else [{"ifname": interface, "addr_info": has}]
     return json.dumps([{"ifname": LOOPBACK, "addr_info": [] if own else has}, *own])

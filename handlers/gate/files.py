@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Sequence
 from importlib.resources import files
 
-from ..endpoint.site import check_of
+from ..endpoint.check import check_of
 from ..errors import ConfigurationError
 from ..fleet.values import Ssh, Vip
-from .allowed import Command, commands
+from .allowed import Command
 
 GATE = "/usr/local/sbin/anycast-gate"
 ALLOW = "/etc/anycast/gate.allow"
@@ -28,15 +29,15 @@ def gate() -> str:
     return files(__package__).joinpath("anycast-gate").read_text()
 
 
-def allow(ssh: Ssh, vips: tuple[Vip, ...]) -> str:
-    """Write the closed list of some VIPs, for ALLOW."""
-    blocks = dict.fromkeys(block(command) for command in _commands(ssh, vips))
+def allow(listed: Sequence[Command]) -> str:
+    """Write the closed list of these commands, for ALLOW."""
+    blocks = dict.fromkeys(block(command) for command in listed)
     return f"{AGAIN}{''.join(blocks)}{END}"
 
 
-def sudoers(ssh: Ssh, vips: tuple[Vip, ...]) -> str:
-    """Write what the account may do as root, for SUDOERS."""
-    privileged = [c.privileged for c in _commands(ssh, vips)]
+def sudoers(ssh: Ssh, listed: Sequence[Command]) -> str:
+    """Write which of these commands the account may run as root, for SUDOERS."""
+    privileged = [command.privileged for command in listed]
     lines = dict.fromkeys(" ".join(map(_escape, argv)) for argv in privileged if argv)
     if not lines:
         return f"{AGAIN}# {ssh.user} needs no sudo.\n"
@@ -93,10 +94,6 @@ def block(command: Command) -> str:
     """Write one command of the closed list."""
     words = "".join(f"\t{word}\n" for word in command.argv)
     return f"{'feed' if command.is_fed else 'run'} {command.line}\n{words}"
-
-
-def _commands(ssh: Ssh, vips: tuple[Vip, ...]) -> list[Command]:
-    return [command for vip in vips for command in commands(vip, as_root=ssh.user == "root")]
 
 
 def _escape(word: str) -> str:

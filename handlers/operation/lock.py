@@ -5,12 +5,12 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
 
 from ..errors import LockUnavailableError
-from ..transport.deadline import Deadline
+from ..transport.clock import Clock, Deadline
 from .log import open_shared
 
 # The holder acts once; what then follows here needs time too.
@@ -18,15 +18,16 @@ WAIT_SECONDS = 10.0
 RETRY_SECONDS = 0.02
 
 
-class Lock:
-    """The lock of a VIP while it is held; its file remembers the last automatic withdrawal."""
+class FileLock:
+    """A lock while it is held; its file remembers the last withdrawal. See HeldLock."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, clock: Clock) -> None:
         self._descriptor = descriptor
+        self._clock = clock
 
     def note_withdrawal(self, endpoint: str) -> str:
         """Remember a withdrawal; returns what stood in the way, empty where nothing did."""
-        text = json.dumps({"endpoint": endpoint, "at": time.time()}).encode()
+        text = json.dumps({"endpoint": endpoint, "at": self._clock.time()}).encode()
         try:
             os.pwrite(self._descriptor, text, 0)
             os.ftruncate(self._descriptor, len(text))
@@ -38,42 +39,65 @@ class Lock:
         """Give the seconds since another endpoint was withdrawn; None where that is unknown."""
         try:
             document = json.loads(os.pread(self._descriptor, 4096, 0))
-            age = time.time() - float(document["at"])
+            age = self._clock.time() - float(document["at"])
         except (ValueError, TypeError, KeyError):
             return None
         # A clock that was set back makes the note worthless.
         return age if document.get("endpoint") != endpoint and age >= 0 else None
 
 
-@contextmanager
-def lock(directory: str, vip: str, deadline: Deadline) -> Iterator[Lock]:
-    """Hold the lock of a VIP; the kernel lets go of it when the process ends, however it ends.
+class Locks(Protocol):
+    """Gives out the lock of a VIP; handed to whoever needs one."""
 
-    Raises:
-        LockUnavailableError: the directory is not usable, or another run holds the lock too long.
-    """
-    file = f"{directory}/{vip}.lock"
-    try:
-        descriptor = open_shared(file, os.O_RDWR)
-    except OSError as error:
-        raise LockUnavailableError(f"refused: no lock: {file}: {error.strerror}") from error
-    try:
-        _wait_for(descriptor, file, deadline.left(WAIT_SECONDS))
-        yield Lock(descriptor)
-    finally:
-        os.close(descriptor)
+    def hold(self, vip: str, deadline: Deadline) -> AbstractContextManager[HeldLock]:
+        """Hold the lock of a VIP.
+
+        Raises:
+            LockUnavailableError: it cannot be had, or another run holds it too long.
+        """
 
 
-def _wait_for(descriptor: int, file: str, seconds: float) -> None:
-    end = time.monotonic() + seconds
+class HeldLock(Protocol):
+    """The lock of a VIP while it is held; it remembers the last automatic withdrawal."""
+
+    def note_withdrawal(self, endpoint: str) -> str:
+        """Remember a withdrawal; returns what stood in the way, empty where nothing did."""
+
+    def since_withdrawal_elsewhere(self, endpoint: str) -> float | None:
+        """Give the seconds since another endpoint was withdrawn; None where that is unknown."""
+
+
+class FileLocks:
+    """Locks in files of this host; the kernel lets go of one when its process ends, however."""
+
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
+
+    @contextmanager
+    def hold(self, vip: str, deadline: Deadline) -> Iterator[FileLock]:
+        """Hold the lock of a VIP; see Locks."""
+        file = f"{self._directory}/{vip}.lock"
+        try:
+            descriptor = open_shared(file, os.O_RDWR)
+        except OSError as error:
+            raise LockUnavailableError(f"refused: no lock: {file}: {error.strerror}") from error
+        try:
+            _wait_for(descriptor, file, deadline.left(WAIT_SECONDS), deadline.clock)
+            yield FileLock(descriptor, deadline.clock)
+        finally:
+            os.close(descriptor)
+
+
+def _wait_for(descriptor: int, file: str, seconds: float, clock: Clock) -> None:
+    until = Deadline(clock, seconds)
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            if time.monotonic() >= end:
+            if until.passed:
                 raise LockUnavailableError(
                     f"refused: another run has held {file} for {seconds:.0f} s"
                 ) from error
-            time.sleep(RETRY_SECONDS)
+            clock.sleep(RETRY_SECONDS)
         else:
             return

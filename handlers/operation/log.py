@@ -4,36 +4,51 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import syslog
+import threading
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from anycast_checks.line import clean
+
+from ..transport.clock import Clock
 
 SYSLOG_SECONDS = 0.5
 
 
-def write(file: str, entry: Mapping[str, Any]) -> str:
-    """Append one decision; returns what stood in the way, empty where nothing did.
+class DecisionLog:
+    """The log of decisions of this host, and its syslog."""
 
-    A full disk here must not undo, or hide, what was done there: it never raises.
-    """
-    line = json.dumps({"time": _now(), **entry}, separators=(",", ":")) + "\n"
-    try:
-        descriptor = open_shared(file, os.O_WRONLY | os.O_APPEND)
+    def __init__(self, file: str, clock: Clock) -> None:
+        self._file = file
+        self._clock = clock
+        self._syslog = Syslog()
+
+    def write(self, entry: Mapping[str, Any]) -> str:
+        """Append one decision; returns what stood in the way, empty where nothing did.
+
+        A full disk here must not undo, or hide, what was done there: it never raises.
+        """
+        timed = {"time": _iso(self._clock.time()), **entry}
+        line = json.dumps(timed, separators=(",", ":")) + "\n"
         try:
-            # One write: lines of two runs at once do not mix.
-            written = os.write(descriptor, line.encode())
-            if written != len(line):
-                # Half a line would spoil the next one too.
-                os.ftruncate(descriptor, max(0, os.fstat(descriptor).st_size - written))
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        return f"not logged: {file}: {error.strerror}"
-    return "" if written == len(line) else f"not logged: {file}: no space left"
+            descriptor = open_shared(self._file, os.O_WRONLY | os.O_APPEND)
+            try:
+                # One write: lines of two runs at once do not mix.
+                written = os.write(descriptor, line.encode())
+                if written != len(line):
+                    # Half a line would spoil the next one too.
+                    os.ftruncate(descriptor, max(0, os.fstat(descriptor).st_size - written))
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            return f"not logged: {self._file}: {error.strerror}"
+        return "" if written == len(line) else f"not logged: {self._file}: no space left"
+
+    def tell_syslog(self, text: str, *, warning: bool) -> None:
+        """Send one line to syslog."""
+        self._syslog.send(text, warning=warning)
 
 
 def open_shared(file: str, flags: int) -> int:
@@ -61,20 +76,32 @@ def open_shared(file: str, flags: int) -> int:
     return descriptor
 
 
-def to_syslog(text: str, *, warning: bool) -> None:
-    """Send one line to syslog; where there is none, nothing happens."""
-    # A syslog daemon that hangs would hold us for ever: a signal ends the wait for it.
-    before = signal.signal(signal.SIGALRM, lambda _number, _frame: None)
-    signal.setitimer(signal.ITIMER_REAL, SYSLOG_SECONDS, SYSLOG_SECONDS)
-    try:
-        syslog.openlog("anycast-handler", syslog.LOG_PID, syslog.LOG_DAEMON)
-        syslog.syslog(syslog.LOG_WARNING if warning else syslog.LOG_INFO, clean(text, 900))
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+class Syslog:
+    """Sends lines to the syslog of this host; where there is none, nothing happens."""
+
+    # One for all of a process, as the lock of the C library is that a daemon which hangs would have
+    # this process wait for, with all of its threads.
+    _sending: ClassVar[threading.Thread | None] = None
+
+    def send(self, text: str, *, warning: bool) -> None:
+        """Send one line, and wait for it half a second at most.
+
+        A syslog daemon that hangs holds a thread and not the run; while it does, lines are lost.
+        """
+        if Syslog._sending and Syslog._sending.is_alive():
+            return
+        level = syslog.LOG_WARNING if warning else syslog.LOG_INFO
+        line = clean(text, 900)
+        Syslog._sending = threading.Thread(target=_send, args=(level, line), daemon=True)
+        Syslog._sending.start()
+        Syslog._sending.join(SYSLOG_SECONDS)
 
 
-def _now() -> str:
-    now = time.time()
+def _send(level: int, line: str) -> None:
+    syslog.openlog("anycast-handler", syslog.LOG_PID, syslog.LOG_DAEMON)
+    syslog.syslog(level, line)
+
+
+def _iso(now: float) -> str:
     text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
     return f"{text}.{int(now % 1 * 1000):03d}Z"

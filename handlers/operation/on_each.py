@@ -4,51 +4,55 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import click
-
-from anycast_checks.line import clean
-
-from ..decision.facts import Action, Decision, State
+from ..decision.facts import Policy, State
 from ..endpoint.site import Site
 from ..errors import HandlerError
 from ..fleet.values import Endpoint, Fleet
-from ..transport.deadline import RUN_SECONDS, Deadline
-from ..transport.each import Turns, at_once
-from ..transport.shell import open_shell
-from .operate import record
-from .outcome import Outcome, Request
+from ..transport.clock import RUN_SECONDS, Clock, Deadline
+from ..transport.connections import Connections, FreshConnections
+from ..transport.each import at_once
+from ..transport.turns import Turns
+from .operate import Host, record
+from .outcome import Outcome
+from .request import Case, Request
+
+# Returns what was done, in words, or raises HandlerError.
+Do = Callable[[Site], str]
 
 
 def on_each(
-    fleet: Fleet, request: Request, endpoints: tuple[Endpoint, ...], do: Callable[[Site], str]
-) -> int:
-    """Do something on each endpoint, log it, and print a line for each.
+    fleet: Fleet, request: Request, endpoints: tuple[Endpoint, ...], do: Do, host: Host
+) -> list[Outcome]:
+    """Do something on each endpoint, and log it.
 
     Args:
         fleet: the fleet file.
         request: of the verb; its endpoint is replaced by each of them.
         endpoints: on which.
-        do: returns what was done, in words, or raises HandlerError.
+        do: what.
+        host: this monitoring host.
 
     Returns:
-        The exit code, the highest of all.
+        What came of it, in the order of the endpoints.
     """
-    deadline, turns = Deadline(RUN_SECONDS), Turns()
+    deadline = Deadline(host.clock, RUN_SECONDS)
+    connections = FreshConnections(fleet.ssh, Turns(host.clock))
     requests = [request._replace(endpoint=endpoint) for endpoint in endpoints]
-    outcomes = at_once(lambda r: _on_one(fleet, r, do, turns), requests)
+    outcomes = at_once(lambda r: _on_one(r, do, connections, host.clock), requests)
     for outcome in outcomes:
-        record(fleet, outcome, deadline)
-        click.echo(clean(outcome.line, 900))
-    return max(outcome.exit for outcome in outcomes)
+        record(host.log, outcome, deadline)
+    return outcomes
 
 
-def _on_one(fleet: Fleet, request: Request, do: Callable[[Site], str], turns: Turns) -> Outcome:
-    outcome = Outcome(request)
-    outcome.decision = Decision(Action(request.verb), "by-hand", "by hand", State.OK)
+def _on_one(request: Request, do: Do, connections: Connections, clock: Clock) -> Outcome:
+    outcome = Outcome(request, clock)
+    outcome.decided(request.verb.decide(Case(request, Policy())))
+    deadline = Deadline(clock, RUN_SECONDS)
     try:
-        deadline = Deadline(RUN_SECONDS)
-        with open_shell(request.endpoint, fleet.ssh, deadline, turns=turns) as shell:
-            what = do(Site(shell, request.vip, steps=outcome.steps))
+        with connections.open(request.endpoint, deadline) as shell:
+            site = Site(shell, request.vip, clock=clock)
+            outcome.steps = site.steps
+            what = do(site)
         outcome.done(what, State.OK)
     except HandlerError as error:
         outcome.failed(error)

@@ -1,64 +1,87 @@
-"""The one path of every verb that acts: connect, lock, look, decide, confirm, act, verify, log."""
+"""The one path of every verb that acts: decide, act where a rule says so, verify, and log."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
-from ..decision.automation import decide
 from ..decision.facts import Action, Policy
 from ..errors import ConfigurationError, HandlerError
 from ..fleet.values import Fleet
-from ..transport.deadline import RUN_SECONDS, Deadline
-from . import log
-from .outcome import Outcome, Request
+from ..transport.clock import RUN_SECONDS, SYSTEM_CLOCK, Clock, Deadline
+from .log import DecisionLog
+from .outcome import Outcome
+from .request import Case, Request
+
+# Does what the rules say for an outcome's request, and puts into it what came of it.
+Act = Callable[[Fleet, Outcome, Policy, Deadline], None]
 
 
-def operate(fleet: Fleet, request: Request) -> Outcome:
+class Host:
+    """The monitoring host, as a run needs it; a test or a resident process brings its own."""
+
+    def __init__(self, clock: Clock, log: DecisionLog, act: Act) -> None:
+        self.clock = clock
+        self.log = log
+        self.act = act
+
+
+def this_host(fleet: Fleet) -> Host:
+    """Give what a run uses on this host."""
+    return Host(SYSTEM_CLOCK, DecisionLog(fleet.paths.log, SYSTEM_CLOCK), _act)
+
+
+def operate(fleet: Fleet, request: Request, host: Host) -> Outcome:
     """Decide, act where a rule says so, verify, and log.
 
     Never raises HandlerError: what went wrong is in the outcome, with its exit code.
     """
-    deadline = Deadline(RUN_SECONDS)
-    outcome = Outcome(request)
+    deadline = Deadline(host.clock, RUN_SECONDS)
+    outcome = Outcome(request, host.clock)
     try:
-        _operate(fleet, outcome, deadline)
+        _operate(fleet, outcome, deadline, host.act)
     except HandlerError as error:
         outcome.failed(error)
     except BaseException as error:
         # Ended by a signal, or a fault of ours: what was done until then must not be lost.
         if outcome.steps:
             outcome.interrupted(error)
-            record(fleet, outcome, deadline)
+            record(host.log, outcome, deadline)
         raise
-    record(fleet, outcome, deadline)
+    record(host.log, outcome, deadline)
     return outcome
 
 
-def record(fleet: Fleet, outcome: Outcome, deadline: Deadline) -> None:
+def record(log: DecisionLog, outcome: Outcome, deadline: Deadline) -> None:
     """Put an outcome into the log of decisions and into syslog."""
     entry = {**outcome.entry(), "duration": round(deadline.elapsed, 3)}
-    outcome.note(log.write(fleet.paths.log, entry))
-    log.to_syslog(
-        f"{outcome.request.vip.name} {outcome.request.verb}: {outcome.line}",
+    outcome.note(log.write(entry))
+    request = outcome.request
+    log.tell_syslog(
+        f"{request.vip.name} {request.verb.name}: {outcome.line}",
         warning=outcome.exit_code != 0 or bool(outcome.steps),
     )
 
 
-def _operate(fleet: Fleet, outcome: Outcome, deadline: Deadline) -> None:
+def _operate(fleet: Fleet, outcome: Outcome, deadline: Deadline, act: Act) -> None:
     request = outcome.request
     policy = _policy(fleet, request)
-    if policy.stopped and not request.by_hand:
+    if policy.stopped and not request.verb.by_hand:
         outcome.note(f"remove {fleet.paths.stop} to let the automation act")
-    if request.verb == "event" and request.state and request.state_type:
-        decision = decide(request.state, request.state_type, policy)
+    if request.verb.decides_unseen:
+        decision = request.verb.decide(Case(request, policy))
         if decision.action is not Action.LOOK:
             outcome.conclude(decision)
             return
+    act(fleet, outcome, policy, deadline)
+
+
+def _act(fleet: Fleet, outcome: Outcome, policy: Policy, deadline: Deadline) -> None:
     # An engine calls `event` at each change of state, mostly for nothing: what only an act
     # needs is imported only for an act.
-    from .act import act
+    from .act import act_here
 
-    act(fleet, outcome, policy, deadline)
+    act_here(fleet, outcome, policy, deadline)
 
 
 def _policy(fleet: Fleet, request: Request) -> Policy:

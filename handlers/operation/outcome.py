@@ -1,90 +1,95 @@
-"""What a verb wants done, what came of it, and the words for it."""
+"""What came of a request, and the words for it."""
 
 from __future__ import annotations
 
-import os
-import pwd
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from anycast_checks.line import clean
 
-from ..decision.facts import Action, Counted, Decision, State, StateType
+from ..decision.facts import Action, Decision, State
 from ..errors import DONE, REFUSED, TRIED_AND_FAILED, HandlerError
-from ..fleet.values import Endpoint, Vip
+from ..transport.clock import Clock
+from .request import Request, user
 
 if TYPE_CHECKING:
+    from ..decision.situation import Counted
     from ..endpoint.look import Look
     from ..endpoint.site import Step
-
-
-class Request(NamedTuple):
-    """What a verb wants done; state and state type are an engine's, None for a person."""
-
-    verb: str
-    vip: Vip
-    endpoint: Endpoint
-    state: State | None = None
-    state_type: StateType | None = None
-    downtime: bool = False
-    unwatched: str = ""
-    reason: str = ""
-    dry_run: bool = False
-    force: bool = False
-
-    @property
-    def by_hand(self) -> bool:
-        """Whether a person asks, not an engine."""
-        return self.state is None
-
-    @property
-    def failing(self) -> bool:
-        """Whether the engine says CRITICAL HARD."""
-        return self.state is State.CRITICAL and self.state_type is StateType.HARD
 
 
 class Outcome:
     """What came of a request.
 
     ``severity`` is the state that `enforce` reports and exits with, ``exit`` the exit code of
-    every other verb; ``announced_before`` is what the decision was made on.
+    every other verb; ``present_before`` is what the decision was made on.
     """
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, clock: Clock) -> None:
         self.request = request
+        self._clock = clock
         self.decision: Decision | None = None
         self.text = ""
         self.exit = DONE
         self.severity = State.UNKNOWN
         self.look: Look | None = None
-        self.announced_before: bool | None = None
-        self.counted: Counted | None = None
+        self.present_before: bool | None = None
+        self._counted: Counted | None = None
+        self._announced: bool | None = None
         self.check_said = ""
         self.steps: list[Step] = []
-        self.verified: dict[str, bool] = {}
+        self._verified: dict[str, bool] = {}
         self.notes: list[str] = []
         self.timings: list[tuple[str, float]] = []
 
     @property
-    def announced(self) -> bool | None:
-        """Whether the VIP was announced at the last look; None where nobody could look."""
-        return self.look.announced if self.look else None
+    def present(self) -> bool | None:
+        """Whether the VIP was present at the last look; None where nobody could look."""
+        return self.look.present if self.look else None
 
     @property
     def exit_code(self) -> int:
         """The exit code of the request's verb."""
-        return self.severity.value if self.request.verb == "enforce" else self.exit
+        return self.severity.value if self.request.verb.ends_with_severity else self.exit
 
     @property
     def line(self) -> str:
         """One line for people: what came of it, and what else they should know."""
         return "; ".join([self.text, *self.notes])
 
+    def looked(self, look: Look) -> None:
+        """Put down what the first look has shown."""
+        self.look = look
+        self.present_before = look.present
+        self.note(look.trouble)
+
+    def counted(self, counted: Counted, *, announced: bool | None) -> None:
+        """Put down how many others announce the VIP, and whether the endpoint itself does."""
+        self._counted = counted
+        self._announced = announced
+
+    def confirmed(self, said: str) -> None:
+        """Put down what the endpoint's own check said."""
+        self.check_said = said
+
+    def acted(self, after: Look, *, address: bool) -> None:
+        """Put down the look after an act, and whether the address is where it should be."""
+        self.look = after
+        self._verified["address"] = address
+
+    def verify(self, what: str, found: bool | None) -> None:  # noqa: FBT001 - it is the finding
+        """Put down whether something is as it should be after an act; None where it is unknown."""
+        if found is not None:
+            self._verified[what] = found
+
+    def decided(self, decision: Decision) -> None:
+        """Put down what was decided."""
+        self.decision = decision
+
     def conclude(self, decision: Decision) -> None:
         """End without an act."""
-        self.decision = decision
+        self.decided(decision)
         said = f" ({self.check_said})" if self.check_said else ""
         what = f"{_condition(self.look)}: {decision.reason}{said}{_origin(self.look)}"
         self._say(what, REFUSED if decision.action is Action.REFUSE else DONE, decision.severity)
@@ -100,7 +105,7 @@ class Outcome:
         assert self.decision is not None
         for failed in (step for step in self.steps if step.status != 0):
             self.note(f"{' '.join(failed.argv)}: {failed.said or failed.status}")
-        if self.request.by_hand:
+        if self.request.verb.by_hand:
             why = (self.decision.reason, self.request.reason, self.check_said)
             self._say(f"{what}, {': '.join(filter(None, why))}", DONE, severity)
         else:
@@ -132,11 +137,11 @@ class Outcome:
     @contextmanager
     def timed(self, step: str) -> Iterator[None]:
         """Put down how many seconds a step takes."""
-        began = time.monotonic()
+        began = self._clock.monotonic()
         try:
             yield
         finally:
-            self.timings.append((step, time.monotonic() - began))
+            self.timings.append((step, self._clock.monotonic() - began))
 
     def note(self, trouble: str) -> None:
         """Add what stood in the way without stopping anything; empty text adds nothing."""
@@ -154,13 +159,14 @@ class Outcome:
         return {
             "vip": request.vip.name,
             "endpoint": request.endpoint.name,
-            "verb": request.verb,
+            "verb": request.verb.name,
             "user": user(),
             "state": request.state.name if request.state else None,
             "state_type": request.state_type.value if request.state_type else None,
-            "announced": self.announced_before,
-            "others": self.counted.others if self.counted else None,
-            "floor": self.counted.floor if self.counted else None,
+            "present": self.present_before,
+            "announced": self._announced,
+            "others": self._counted.others if self._counted else None,
+            "floor": self._counted.floor if self._counted else None,
             "rule": decision.rule if decision else "error",
             "action": (decision.action if decision else Action.NOTHING).value,
             "reason": "; ".join(
@@ -176,27 +182,11 @@ class Outcome:
                 }
                 for s in self.steps
             ],
-            "verified": self.verified or None,
+            "verified": self._verified or None,
             "timings": {step: round(seconds, 3) for step, seconds in self.timings},
             "exit": self.exit_code,
             "text": clean(self.line, 900),
         }
-
-
-def signature() -> str:
-    """Name who runs this, and where."""
-    return f"{user()}@{os.uname().nodename}"
-
-
-def user() -> str:
-    """Name who runs this: the person behind sudo where there is one."""
-    by_sudo = os.environ.get("SUDO_USER")
-    if by_sudo and os.geteuid() == 0:
-        return clean(by_sudo, 32)
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        return str(os.geteuid())
 
 
 def age(seconds: float) -> str:
@@ -210,14 +200,14 @@ def age(seconds: float) -> str:
 def _condition(look: Look | None) -> str:
     if look is None:
         return "not looked at"
-    if look.announced:
+    if look.present:
         return "announced"
     return "withdrawn" if look.latch_age is None else f"withdrawn {age(look.latch_age)} ago"
 
 
 def _origin(look: Look | None) -> str:
     # Last in the line, since it is what may be cut off.
-    if look is None or look.announced or look.latch_age is None:
+    if look is None or look.present or look.latch_age is None:
         return ""
     why = f": {clean(look.latch.reason, 80)}" if look.latch.reason else ""
     return f" (by {clean(look.latch.by, 40)}{why})"

@@ -11,10 +11,11 @@ from anycast_checks.routing.daemon import RoutingDaemon, RoutingState, Unknown
 
 from ..endpoint.site import Site
 from ..errors import HandlerError, UncountableError
-from ..fleet.values import Endpoint, Fleet, Vip
-from ..transport.deadline import Deadline
+from ..fleet.values import Endpoint, Vip
+from ..transport.clock import Deadline
+from ..transport.connections import Connections
 from ..transport.each import at_once
-from ..transport.shell import COMMAND_SECONDS, Shell, open_shell
+from ..transport.shell import COMMAND_SECONDS, Shell
 
 
 class Announced(NamedTuple):
@@ -26,6 +27,16 @@ class Announced(NamedTuple):
     def others_than(self, router_id: str) -> int:
         """Count the announcing routers but one."""
         return len(self.by - {router_id})
+
+
+class Others(NamedTuple):
+    """How many other endpoints announce a VIP.
+
+    ``own`` is whether the asked endpoint does too; None where its routing was not asked.
+    """
+
+    number: int
+    own: bool | None = None
 
 
 def see_routing(shell: Shell, vip: Vip, daemons: Sequence[RoutingDaemon]) -> RoutingState:
@@ -56,32 +67,59 @@ def count_announcers(state: RoutingState) -> Announced:
     return Announced(state.announcers, state.router_id)
 
 
-def count_others(
-    fleet: Fleet,
-    vip: Vip,
-    endpoint: Endpoint,
-    shell: Shell,
-    deadline: Deadline,
-    daemons: Sequence[RoutingDaemon],
-) -> int:
-    """Count the other endpoints that announce the VIP.
+class Counter:
+    """Counts who announces a VIP, for one run on one of its endpoints."""
 
-    Raises:
-        UncountableError: it cannot be told.
-        HandlerError: the endpoint cannot be asked.
-    """
-    if vip.count_by == "ospf":
-        announced = count_announcers(see_routing(shell, vip, daemons))
-        return announced.others_than(announced.asked)
-    others = [other for other in vip.endpoints if other is not endpoint]
-    return sum(at_once(lambda other: _announces(fleet, vip, other, deadline), others))
+    def __init__(
+        self,
+        vip: Vip,
+        endpoint: Endpoint,
+        connections: Connections,
+        daemons: Sequence[RoutingDaemon],
+        deadline: Deadline,
+    ) -> None:
+        """Count for an endpoint.
 
+        Args:
+            vip: whose announcers.
+            endpoint: which is not one of the others.
+            connections: to the other endpoints.
+            daemons: the routing daemons that may run there.
+            deadline: of the run.
+        """
+        self._vip = vip
+        self._endpoint = endpoint
+        self._connections = connections
+        self._daemons = daemons
+        self._deadline = deadline
 
-def _announces(fleet: Fleet, vip: Vip, endpoint: Endpoint, deadline: Deadline) -> bool:
-    # The lock is held: an endpoint that hangs must not keep the others waiting.
-    soon = Deadline(deadline.left(COMMAND_SECONDS))
-    try:
-        with open_shell(endpoint, fleet.ssh, soon) as shell:
-            return Site(shell, vip).is_announced()
-    except HandlerError:
-        return False  # an endpoint that cannot be asked is not counted
+    def see(self, shell: Shell) -> RoutingState:
+        """Ask the routing daemon that a shell leads to; raises as `see_routing` does."""
+        return see_routing(shell, self._vip, self._daemons)
+
+    def announced(self, shell: Shell) -> Announced:
+        """Ask it who announces the VIP; raises as `see_routing` and `count_announcers` do."""
+        return count_announcers(self.see(shell))
+
+    def others(self, shell: Shell) -> Others:
+        """Count the other endpoints that announce the VIP; ``shell`` is the endpoint's.
+
+        Raises:
+            UncountableError: it cannot be told.
+            HandlerError: the endpoint cannot be asked.
+        """
+        if self._vip.count_by == "ospf":
+            announced = self.announced(shell)
+            number = announced.others_than(announced.asked)
+            return Others(number, own=announced.asked in announced.by)
+        others = [other for other in self._vip.endpoints if other is not self._endpoint]
+        return Others(sum(at_once(self._carries, others)))
+
+    def _carries(self, endpoint: Endpoint) -> bool:
+        # The lock is held: an endpoint that hangs must not keep the others waiting.
+        soon = self._deadline.within(COMMAND_SECONDS)
+        try:
+            with self._connections.open(endpoint, soon) as shell:
+                return Site(shell, self._vip).is_present()
+        except HandlerError:
+            return False  # an endpoint that cannot be asked is not counted

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
 from typing import NamedTuple
 
-from anycast_checks.routing.daemon import RoutingDaemon
-
 from ..errors import HandlerError
-from ..fleet.values import Endpoint, Fleet, Vip
-from ..transport.deadline import RUN_SECONDS, Deadline
-from ..transport.shell import COMMAND_SECONDS, Shell, open_shell
-from .count import Announced, count_announcers, count_others, see_routing
+from ..fleet.values import Endpoint, Vip
+from ..transport.clock import RUN_SECONDS, Deadline
+from ..transport.connections import Connections
+from ..transport.shell import COMMAND_SECONDS, Shell
+from .count import Announced, Counter
 
 WITHDRAWN_SECONDS = 2.0
 RESTORED_SECONDS = 5.0
@@ -46,38 +43,43 @@ class Recount(NamedTuple):
     trouble: str = ""
 
 
-class Routing:
-    """The routing of a VIP as one endpoint has it, and as another one has it."""
+class Follower:
+    """Sees what the routing makes of an act on one endpoint: there, and on another endpoint."""
 
     def __init__(
         self,
-        fleet: Fleet,
         vip: Vip,
         endpoint: Endpoint,
         shell: Shell,
+        counter: Counter,
+        connections: Connections,
         deadline: Deadline,
-        daemons: Sequence[RoutingDaemon],
     ) -> None:
-        self._fleet = fleet
+        """Follow the acts of one run.
+
+        Args:
+            vip: which is withdrawn or restored.
+            endpoint: where.
+            shell: of that endpoint.
+            counter: of the run.
+            connections: to the other endpoints.
+            deadline: of the run.
+        """
         self._vip = vip
         self._endpoint = endpoint
         self._shell = shell
+        self._counter = counter
+        self._connections = connections
         self._deadline = deadline
-        self._daemons = daemons
-
-    def count(self) -> int:
-        """Count the other endpoints that announce the VIP; raises UncountableError."""
-        return count_others(
-            self._fleet, self._vip, self._endpoint, self._shell, self._deadline, self._daemons
-        )
+        self._clock = deadline.clock
 
     def wait_for_own(self, *, announced: bool) -> Followed:
         """Wait until the endpoint's own announcement has followed an act."""
         seconds = RESTORED_SECONDS if announced else WITHDRAWN_SECONDS
-        end = time.monotonic() + self._deadline.left(seconds)
+        until = self._deadline.within(seconds)
         try:
-            while (followed := self._announces() is announced) is False and time.monotonic() < end:
-                time.sleep(POLL_SECONDS)
+            while not (followed := self._announces() is announced) and not until.passed:
+                self._clock.sleep(POLL_SECONDS)
         except HandlerError as error:
             return Followed(None, f"not verified in the routing: {error}")
         return Followed(followed)
@@ -95,10 +97,10 @@ class Routing:
         """
         place = self._vip.endpoints.index(self._endpoint)
         seconds = min(RECOUNT_LONGEST, RECOUNT_SECONDS + RECOUNT_STEP * place)
-        end = withdrawn_at + seconds
-        time.sleep(max(0.0, min(end - time.monotonic(), self._deadline.left(RECOUNT_LONGEST))))
+        left = withdrawn_at + seconds - self._clock.monotonic()
+        self._clock.sleep(max(0.0, min(left, self._deadline.left(RECOUNT_LONGEST))))
         try:
-            others = self.count()
+            others = self._counter.others(self._shell).number
             # Where too few are left already, asking elsewhere would only cost time.
             if self._vip.count_by == "ospf" and others >= self._vip.floor:
                 return self._compare_elsewhere(others, withdrawn_at, gone_here=gone_here)
@@ -110,8 +112,8 @@ class Routing:
         self, own_count: int, withdrawn_at: float, *, gone_here: bool | None
     ) -> Recount:
         """Ask another endpoint whether it has seen the withdrawal, and how many it counts."""
-        router_id = self._announced(self._shell).asked
-        finding = Deadline(self._deadline.left(FIND_OTHER_SECONDS))
+        router_id = self._counter.announced(self._shell).asked
+        finding = self._deadline.within(FIND_OTHER_SECONDS)
         for other in self._vip.endpoints:
             if other is self._endpoint or finding.passed:
                 continue
@@ -125,7 +127,7 @@ class Routing:
 
     def _patience(self, withdrawn_at: float) -> float:
         """Give the seconds in which another endpoint may still learn of the withdrawal."""
-        waited = time.monotonic() - withdrawn_at
+        waited = self._clock.monotonic() - withdrawn_at
         left = self._deadline.left(RUN_SECONDS) - TAKE_BACK_SECONDS
         return max(COMMAND_SECONDS, min(ELSEWHERE_SECONDS - waited, left))
 
@@ -136,21 +138,18 @@ class Routing:
 
         Where it sees that too few are left there is nothing to wait for.
         """
-        until = Deadline(max(COMMAND_SECONDS, patience))
+        until = Deadline(self._clock, max(COMMAND_SECONDS, patience))
         try:
-            with open_shell(other, self._fleet.ssh, until, finding) as shell:
+            with self._connections.open(other, until, finding) as shell:
                 while True:
-                    seen = self._announced(shell)
+                    seen = self._counter.announced(shell)
                     left = seen.others_than(router_id)
                     followed = router_id not in seen.by or left < self._vip.floor
                     if followed or not patience or until.passed:
                         return seen
-                    time.sleep(POLL_SECONDS)
+                    self._clock.sleep(POLL_SECONDS)
         except HandlerError:
             return None
 
     def _announces(self) -> bool:
-        return see_routing(self._shell, self._vip, self._daemons).announced
-
-    def _announced(self, shell: Shell) -> Announced:
-        return count_announcers(see_routing(shell, self._vip, self._daemons))
+        return self._counter.see(self._shell).announced

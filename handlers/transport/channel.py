@@ -9,13 +9,12 @@ from threading import Event
 from typing import Protocol
 
 from ..errors import OutcomeUnknownError
-from .deadline import Deadline
-from .shell import Result
+from .clock import SYSTEM_CLOCK, Deadline
+from .shell import LARGEST_OUTPUT, Result
 
 # What a process leaves behind may keep the streams open after it has ended.
 DRAIN_SECONDS = 0.5
 LONGEST_DRAIN = 2.0  # it may also go on talking
-LARGEST_OUTPUT = 1_000_000
 # Beyond the bound of a command, by when its connection has been closed.
 LONGEST_GRACE = 2.0
 
@@ -67,7 +66,7 @@ def receive(channel: Channel, argv: Sequence[str], seconds: float, until: Deadli
     if not channel.status_event.wait(until.left(seconds)):
         raise OutcomeUnknownError(argv, f"it did not end within {seconds:.1f} s")
     channel.settimeout(DRAIN_SECONDS)
-    patience = Deadline(LONGEST_DRAIN)
+    patience = Deadline(SYSTEM_CLOCK, LONGEST_DRAIN)
     stdout = _drain(channel.recv, patience)
     stderr = _drain(channel.recv_stderr, patience)
     status = channel.recv_exit_status()

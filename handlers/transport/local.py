@@ -10,9 +10,17 @@ from anycast_checks.errors import NotStartedError, ProgramTimeoutError
 from anycast_checks.program import run_program
 
 from ..errors import OutcomeUnknownError
-from .channel import LARGEST_OUTPUT
-from .deadline import Deadline
-from .shell import COMMAND_SECONDS, NOT_FOUND, Result
+from .shell import (
+    COMMAND_SECONDS,
+    LARGEST_OUTPUT,
+    NOT_FOUND,
+    Query,
+    Reply,
+    Result,
+    Stream,
+    ask_in_turn,
+)
+from .stream import LocalStream
 
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 
@@ -20,17 +28,15 @@ ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 class LocalShell:
     """Runs commands on this host as the user of the handler."""
 
-    def __init__(self, deadline: Deadline) -> None:
+    def __init__(self) -> None:
         self.is_root = os.geteuid() == 0
-        self._deadline = deadline
 
     def run(self, argv: Sequence[str], stdin: str = "", timeout: float = COMMAND_SECONDS) -> Result:
         """Run one command to its end; see Shell.run."""
-        seconds = self._deadline.left(timeout)
         try:
             ended = run_program(
                 argv,
-                time.monotonic() + seconds,
+                time.monotonic() + timeout,
                 LARGEST_OUTPUT,
                 stdin=stdin.encode(),
                 cwd="/",
@@ -40,8 +46,19 @@ class LocalShell:
         except NotStartedError as error:
             return Result(NOT_FOUND, "", str(error))
         except ProgramTimeoutError as error:
-            raise OutcomeUnknownError(argv, f"it did not end within {seconds:.1f} s") from error
+            raise OutcomeUnknownError(argv, f"it did not end within {timeout:.1f} s") from error
         if ended.status < 0:
             raise OutcomeUnknownError(argv, f"signal {-ended.status} ended it")
         stdout, stderr = (said.decode(errors="replace") for said in (ended.stdout, ended.stderr))
         return Result(ended.status, stdout, stderr)
+
+    def ask_all(self, queries: Sequence[Query]) -> list[Reply]:
+        """Run queries one after the other; see Shell.ask_all."""
+        return ask_in_turn(self, queries)
+
+    def stream(self, argv: Sequence[str]) -> Stream:
+        """Start a command that goes on; see Shell.stream."""
+        return LocalStream(argv, ENVIRONMENT)
+
+    def close(self) -> None:
+        """Do nothing: there is no connection."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..errors import GateRefusedError
-from .shell import COMMAND_SECONDS, Result, Shell
+from .shell import COMMAND_SECONDS, Query, Reply, Result, Shell, Stream, ask_in_turn
 
 STATUS, SAYS = 126, "anycast-gate: refused"
 
@@ -23,6 +23,14 @@ class GatedShell:
         if is_refused(ended):
             raise GateRefusedError(argv)
         return ended
+
+    def ask_all(self, queries: Sequence[Query]) -> list[Reply]:
+        """Run queries one after the other, so that a refusal of any is raised."""
+        return ask_in_turn(self, queries)
+
+    def stream(self, argv: Sequence[str]) -> Stream:
+        """Start a command that goes on; see Shell.stream."""
+        return self._shell.stream(argv)
 
 
 def is_refused(ended: Result) -> bool:

@@ -1,4 +1,4 @@
-"""The Shell over SSH; the only home of paramiko.
+"""A connection over SSH; the only home of paramiko.
 
 Every phase is bounded, and every failure says which of three things it is: nothing was sent
 (UnreachableError), a person must look (RejectedError), or sent and not heard (OutcomeUnknownError).
@@ -13,7 +13,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING
 
 from cryptography.exceptions import UnsupportedAlgorithm
 
@@ -22,13 +21,12 @@ from anycast_checks.imports import lean
 from ..errors import ConfigurationError, OutcomeUnknownError, RejectedError, UnreachableError
 from ..fleet.values import Endpoint, Ssh
 from .channel import receive, send
-from .deadline import Deadline
+from .clock import SYSTEM_CLOCK, Deadline
 from .known_hosts import lines_about, name_of
-from .prompt_socket import PromptSocket
-from .shell import COMMAND_SECONDS, Answer, Query, Result
-
-if TYPE_CHECKING:
-    from .each import Turns
+from .prompt_socket import READ_AHEAD, PromptSocket
+from .shell import COMMAND_SECONDS, Query, Reply, Result, Stream
+from .stream import Lines
+from .turns import Turns
 
 # For `Match exec` in a user's ssh_config, which is never read here. A third of its time.
 lean("paramiko", "invoke")
@@ -47,20 +45,28 @@ logging.getLogger("paramiko").addHandler(logging.NullHandler())
 logging.getLogger("paramiko").propagate = False
 
 
-class SshShell:
+class SshConnection:
     """Runs commands over one SSH connection, with a pinned host key and one identity."""
 
     def __init__(
         self,
         endpoint: Endpoint,
         ssh: Ssh,
-        deadline: Deadline,
-        connecting: Deadline | None = None,
-        turns: Turns | None = None,
+        turns: Turns | None,
+        waiting: Sequence[Deadline],
+        connecting: Deadline,
     ) -> None:
+        """Connect and log in.
+
+        Args:
+            endpoint: where.
+            ssh: as whom.
+            turns: taken for as long as the connection is open; None where there is no crowd.
+            waiting: the deadlines that a wait for a turn puts off.
+            connecting: by when it has to be logged in.
+        """
         self.is_root = ssh.user == "root"
-        self._deadline = deadline
-        self._connecting = connecting or deadline
+        self._connecting = connecting
         self._where = f"{endpoint.address} port {endpoint.port}"
         self._client = paramiko.SSHClient()
         self._turns: Turns | None = None
@@ -70,7 +76,7 @@ class SshShell:
         sock = self._connect_tcp(endpoint)
         try:
             self._await_banner(sock)
-            self._take_turn(turns)
+            self._take_turn(turns, waiting)
             self._log_in(endpoint, ssh, identity, sock)
         except BaseException:
             self.close()
@@ -79,21 +85,21 @@ class SshShell:
 
     def run(self, argv: Sequence[str], stdin: str = "", timeout: float = COMMAND_SECONDS) -> Result:
         """Run one command to its end; see Shell.run."""
-        seconds = self._deadline.left(timeout)
-        # Of all of it: one that is stuck is known for such before its connection is closed.
-        until = Deadline(seconds)
+        # One time limit for the whole command, so that a hung command is reported as such before
+        # the timer closes the connection.
+        until = Deadline(SYSTEM_CLOCK, timeout)
         with (
-            self._abort_after(seconds),
-            self._channel(argv, seconds) as channel,
+            self._abort_after(timeout),
+            self._channel(argv, timeout) as channel,
             self._hearing(argv),
         ):
-            send(channel, argv, stdin, seconds)
-            return receive(channel, argv, seconds, until)
+            send(channel, argv, stdin, timeout)
+            return receive(channel, argv, timeout, until)
 
-    def ask_all(self, queries: Sequence[Query]) -> list[Answer]:
-        """Run queries at the same time, each on a channel of its own; see shell.ask_all."""
-        longest = self._deadline.left(max(query.timeout for query in queries))
-        ends: list[Callable[[], Answer]] = []
+    def ask_all(self, queries: Sequence[Query]) -> list[Reply]:
+        """Run queries at the same time, each on a channel of its own; see Shell.ask_all."""
+        longest = max(query.timeout for query in queries)
+        ends: list[Callable[[], Reply]] = []
         with self._abort_after(longest), ExitStack() as stack:
             for query in queries:
                 if ends and self._client.get_transport() is None:
@@ -104,10 +110,10 @@ class SshShell:
                     ends.append(self._begin(query, stack))
             return [end() for end in ends]
 
-    def _begin(self, query: Query, stack: ExitStack) -> Callable[[], Answer]:
+    def _begin(self, query: Query, stack: ExitStack) -> Callable[[], Reply]:
         """Send a query; what is returned waits for its answer."""
-        seconds = self._deadline.left(query.timeout)
-        until = Deadline(seconds)
+        seconds = query.timeout
+        until = Deadline(SYSTEM_CLOCK, seconds)
         channel = stack.enter_context(self._channel(query.argv, seconds))
         try:
             with self._hearing(query.argv):
@@ -116,7 +122,7 @@ class SshShell:
             unheard = error
             return lambda: unheard
 
-        def end() -> Answer:
+        def end() -> Reply:
             try:
                 with self._hearing(query.argv):
                     return receive(channel, query.argv, seconds, until)
@@ -124,6 +130,18 @@ class SshShell:
                 return error
 
         return end
+
+    def stream(self, argv: Sequence[str]) -> Stream:
+        """Start a command that goes on; see Shell.stream."""
+        with self._abort_after(COMMAND_SECONDS):
+            channel = self._open_channel(argv, COMMAND_SECONDS)
+            try:
+                with self._hearing(argv):
+                    send(channel, argv, "", COMMAND_SECONDS)
+            except OutcomeUnknownError:
+                _close_channel(channel)
+                raise
+        return _SshStream(channel, argv)
 
     def close(self) -> None:
         """Close the connection; commands that still run there are left to themselves."""
@@ -138,22 +156,23 @@ class SshShell:
 
     @contextmanager
     def _channel(self, argv: Sequence[str], seconds: float) -> Iterator[paramiko.Channel]:
+        channel = self._open_channel(argv, seconds)
+        try:
+            yield channel
+        finally:
+            _close_channel(channel)
+
+    def _open_channel(self, argv: Sequence[str], seconds: float) -> paramiko.Channel:
         transport = self._client.get_transport()
         try:
             if transport is None:
                 raise EOFError
-            # However long the command may take, and a new connection may still be in time.
-            channel = transport.open_session(timeout=min(seconds, COMMAND_SECONDS))
+            # A long command does not wait for its channel for as long as it may itself take: a new
+            # connection may still be in time.
+            return transport.open_session(timeout=min(seconds, COMMAND_SECONDS))
         except (paramiko.SSHException, EOFError, OSError) as error:
-            raise UnreachableError(
-                f"{self._where}: no channel for {argv[0]}: {_say(error)}"
-            ) from error
-        try:
-            yield channel
-        finally:
-            # To say so to a peer that has gone fails.
-            with suppress(paramiko.SSHException, EOFError, OSError):
-                channel.close()
+            why = f"{self._where}: no channel for {argv[0]}: {_say(error)}"
+            raise UnreachableError(why) from error
 
     @contextmanager
     def _hearing(self, argv: Sequence[str]) -> Iterator[None]:
@@ -203,8 +222,8 @@ class SshShell:
         if not poll.poll(seconds * 1000):
             raise UnreachableError(f"{self._where}: no SSH banner within {seconds:.1f} s")
 
-    def _take_turn(self, turns: Turns | None) -> None:
-        if turns and turns.take(self._deadline, self._connecting):
+    def _take_turn(self, turns: Turns | None, waiting: Sequence[Deadline]) -> None:
+        if turns and turns.take(*waiting, self._connecting):
             self._turns = turns
 
     def _log_in(
@@ -274,6 +293,29 @@ class SshShell:
             timer.cancel()
 
 
+class _SshStream:
+    """The lines of a command on a channel of its own; see Stream."""
+
+    def __init__(self, channel: paramiko.Channel, argv: Sequence[str]) -> None:
+        self._channel = channel
+        self._lines = Lines(argv, self._receive)
+
+    def read_line(self, timeout: float) -> str | None:
+        return self._lines.read(timeout)
+
+    def close(self) -> None:
+        _close_channel(self._channel)
+
+    def _receive(self, seconds: float) -> bytes:
+        self._channel.settimeout(seconds)
+        try:
+            return self._channel.recv(READ_AHEAD)
+        except TimeoutError:
+            raise
+        except (paramiko.SSHException, EOFError, OSError):
+            return b""
+
+
 class _RejectUnpinned(paramiko.MissingHostKeyPolicy):
     # paramiko's own policy raises a plain SSHException, which reads like trouble on the wire.
     def __init__(self, known_hosts: str) -> None:
@@ -284,6 +326,12 @@ class _RejectUnpinned(paramiko.MissingHostKeyPolicy):
             f"no host key is pinned for {hostname} in {self._known_hosts}",
             "add it, after comparing it with the endpoint's own",
         )
+
+
+def _close_channel(channel: paramiko.Channel) -> None:
+    # To say so to a peer that has gone fails.
+    with suppress(paramiko.SSHException, EOFError, OSError):
+        channel.close()
 
 
 def _no_pin(known_hosts: str, what: str) -> ConfigurationError:

@@ -30,7 +30,7 @@ class TestRoute:
         )
         figures = {label: value.split(";")[0] for label, value in seen.perfdata.items()}
         assert float(figures.pop("time").rstrip("s")) > 0
-        assert figures == {"announced": "1", "in_ospf": "1", "neighbors": "1"}
+        assert figures == {"present": "1", "announced": "1", "neighbors": "1"}
         assert "neighbor 192.0.2.254 on eth0: Full" in seen.output.splitlines()
 
     def test_withdrawn_as_it_should_be(self, host: Namespace) -> None:
@@ -38,13 +38,13 @@ class TestRoute:
         seen = ask(host, "route")
         assert seen.code == 0
         assert f"{VIP} withdrawn: neither on lo nor in OSPF, router-id" in seen.text
-        assert (seen.perfdata["announced"], seen.perfdata["in_ospf"]) == ("0", "0")
+        assert (seen.perfdata["present"], seen.perfdata["announced"]) == ("0", "0")
 
     def test_on_lo_and_not_in_ospf(self, host: Namespace) -> None:
         host.ospf(own=False)
         seen = ask(host, "route")
         assert seen.code == 2, seen.text
-        assert seen.perfdata["in_ospf"] == "0", seen.text
+        assert seen.perfdata["announced"] == "0", seen.text
         assert seen.text == f"ROUTE CRITICAL - {VIP} on lo, but not announced in OSPF"
 
     def test_in_ospf_and_not_on_lo(self, host: Namespace) -> None:
@@ -52,7 +52,7 @@ class TestRoute:
         withdraw(host)
         seen = ask(host, "route")
         assert seen.code == 2, seen.text
-        assert seen.perfdata["announced"] == "0", seen.text
+        assert seen.perfdata["present"] == "0", seen.text
         assert seen.text == f"ROUTE CRITICAL - {VIP} withdrawn from lo, but still in OSPF"
 
     def test_on_another_interface(self, host: Namespace) -> None:

@@ -9,18 +9,24 @@ from pathlib import Path
 
 import pytest
 from anycast_handlers.decision.facts import State, StateType
+from anycast_handlers.doctor.closed_list import closed_list
 from anycast_handlers.doctor.examine import examine
 from anycast_handlers.doctor.finding import Subject
 from anycast_handlers.endpoint.site import Site
 from anycast_handlers.fleet.values import Endpoint, Fleet, Paths, Ssh, Vip
-from anycast_handlers.gate.allowed import commands
-from anycast_handlers.operation.operate import operate
-from anycast_handlers.operation.outcome import Outcome, Request
+from anycast_handlers.operation.act import Means, act
+from anycast_handlers.operation.lock import FileLocks
+from anycast_handlers.operation.log import DecisionLog
+from anycast_handlers.operation.operate import Host, operate
+from anycast_handlers.operation.outcome import Outcome
+from anycast_handlers.operation.request import Request
+from anycast_handlers.transport.clock import SYSTEM_CLOCK, Deadline
 from anycast_handlers.transport.shell import Result, Shell
 
 from anycast_checks.routing import DAEMONS
 from tests.support.namespace import VIP, Namespace, NamespaceShell, write
 from tests.support.shell import Asked, FakeShell
+from tests.support.verbs import VERBS
 
 SSH = Ssh("anycast", "/etc/anycast/id_ed25519", "/etc/anycast/known_hosts")
 RESOLVER = Vip(
@@ -35,7 +41,7 @@ class Handler:
     sudo is not run; ``says`` has what comes of a program instead of what it does.
     """
 
-    def __init__(self, directory: Path, host: Namespace, patch: pytest.MonkeyPatch) -> None:
+    def __init__(self, directory: Path, host: Namespace) -> None:
         self.seen: set[tuple[tuple[str, ...], bool]] = set()
         self.inert = False
         self.says: dict[str, Result] = {}
@@ -47,23 +53,29 @@ class Handler:
         )
         paths = Paths(str(directory), str(directory / "log"), str(directory / "stop"))
         self._fleet = Fleet("fleet.toml", SSH, (self.vip,), paths)
-        for module in ("operation.act", "routing.follow", "routing.count"):
-            patch.setattr(f"anycast_handlers.{module}.open_shell", self._open)
+        means = Means(self, FileLocks(str(directory)), DAEMONS, "nagios@mon")
+        log = DecisionLog(paths.log, SYSTEM_CLOCK)
+        self._this_host = Host(SYSTEM_CLOCK, log, partial(act, means=means))
 
     def do(self, verb: str, says: str = "OK", state: State | None = None) -> Outcome:
         write(self._check, f"#!/bin/sh\necho DNS {says}\nexit {State[says].value}\n")
         hard = StateType.HARD if state else None
-        request = Request(verb, self.vip, self.vip.endpoints[0], state=state, state_type=hard)
-        return operate(self._fleet, request)
+        request = Request(
+            VERBS[verb], self.vip, self.vip.endpoints[0], state=state, state_type=hard
+        )
+        return operate(self._fleet, request, self._this_host)
 
     def examine(self) -> None:
         """Do what `doctor` does to an endpoint."""
-        with self._open() as shell:
-            endpoint = self.vip.endpoints[0]
+        endpoint = self.vip.endpoints[0]
+        with self.open(endpoint, Deadline(SYSTEM_CLOCK, 60)) as shell:
             examine(Subject("ns1", SSH.user, self.vip, endpoint, Site(shell, self.vip)), DAEMONS)
 
     @contextmanager
-    def _open(self, *arguments: object) -> Iterator[Shell]:
+    def open(
+        self, endpoint: Endpoint, deadline: Deadline, connecting: Deadline | None = None
+    ) -> Iterator[Shell]:
+        """Open the shell of this host, whichever endpoint is asked for."""
         inner = self._host.shell()
         yield FakeShell(partial(self._answer, inner), is_root=False)
 
@@ -80,8 +92,8 @@ class Handler:
 
 class TestClosedList:
     @pytest.fixture
-    def handler(self, host: Namespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Handler:
-        return Handler(tmp_path, host, monkeypatch)
+    def handler(self, host: Namespace, tmp_path: Path) -> Handler:
+        return Handler(tmp_path, host)
 
     def test_it_is_what_the_verbs_ask_for_and_no_more(self, handler: Handler) -> None:
         """Each listed command is used by something, and nothing else ever is."""
@@ -105,6 +117,6 @@ class TestClosedList:
         handler.says.clear()
         handler.examine()
 
-        listed = {(c.argv, c.is_fed) for c in commands(handler.vip, as_root=False)}
+        listed = {(c.argv, c.is_fed) for c in closed_list(handler.vip, as_root=False)}
         assert {c for c in handler.seen if c not in listed} == set()
         assert listed - handler.seen == set()

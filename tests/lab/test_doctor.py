@@ -429,7 +429,7 @@ class TestOspf:
         assert 'count_by = "peers"' in line
         assert code_by_peers == 0
         assert line_by_peers.startswith(f"ns1: hint: {trouble}")
-        assert "no withdrawal or restore can be verified in OSPF" in line_by_peers
+        assert "no withdrawal or restore can be verified in the routing" in line_by_peers
 
 
 class TestMonitoringHost:

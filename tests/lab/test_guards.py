@@ -104,7 +104,7 @@ class TestFloor:
             code, said = scene.event("CRITICAL")
         assert code == 0, said
         assert not scene.is_announced(), said
-        assert "not verified in OSPF" in said
+        assert "not verified in the routing" in said
 
     def test_peers_whose_notes_cannot_be_seen_are_counted(self, scene: Scene) -> None:
         scene.set_fleet(scene.fleet.replace("hold_down = 0", 'hold_down = 0\ncount_by = "peers"'))
@@ -385,7 +385,11 @@ class TestDrill:
     def test_it_withdraws_and_restores_a_healthy_endpoint(self, scene: Scene) -> None:
         ended = scene.handler("drill", VIP_NAME, "ns1")
         assert ended.returncode == 0, ended.stdout
-        for step in ("take the address off lo", "see it leave OSPF", "see it in OSPF again"):
+        for step in (
+            "take the address off lo",
+            "see it leave the routing",
+            "see it in the routing again",
+        ):
             assert step in ended.stdout
         assert scene.is_announced()
         assert scene.ns1.host.run(["ls", HOLD]).returncode != 0

@@ -459,15 +459,16 @@ class TestStatus:
         assert ended.returncode == 0
         rows = [line.split()[:4] for line in ended.stdout.splitlines()[1:4]]
         assert rows == [
-            ["resolver", "ns1", "10.0.1.2", "no"],
-            ["resolver", "ns2", "10.0.2.2", "yes"],
-            ["resolver", "ns3", "10.0.3.2", "yes"],
+            ["resolver", "ns1", "absent", "not"],
+            ["resolver", "ns2", "present", "announced"],
+            ["resolver", "ns3", "present", "announced"],
         ]
         assert all(len(line) <= 80 for line in ended.stdout.splitlines()[:4])
 
     def test_json_has_the_documented_fields(self, scene: Scene) -> None:
         rows = json.loads(scene.handler("status", "--json").stdout)
-        fields = {"vip", "endpoint", "address", "announced", "in_ospf", "latch", "hold", "error"}
+        fields = {"vip", "endpoint", "site", "address", "present", "on", "announced", "routing"}
+        fields |= {"latch", "hold", "error"}
         assert [set(row) for row in rows] == [fields] * 3
         assert [row["announced"] for row in rows] == [True] * 3
 

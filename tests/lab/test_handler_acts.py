@@ -43,7 +43,7 @@ def test_a_confirmed_failure_is_withdrawn_verified_and_logged(
     assert not announced(host)
     (entry,) = monitor.log()
     assert (entry["announced"], entry["rule"], entry["action"]) == (True, "withdraw", "withdraw")
-    verified = {"address", "other_addresses", "own_lsa", "count_elsewhere"}
+    verified = {"address", "other_addresses", "own_announcement", "count_elsewhere"}
     assert entry["verified"] == dict.fromkeys(verified, True)
     assert (entry["others"], entry["floor"]) == (2, 1)
     assert [command["status"] for command in entry["commands"]] == [0, 0, 0]
@@ -362,7 +362,7 @@ def test_enforce_is_ok_where_it_is_as_it_should_be(
     assert code == 0, output
     first = output.splitlines()[0]
     assert first.startswith(f"ANYCAST OK - ns1: {VIP} announced: ")
-    assert first.endswith(" | announced=1;;;0;1")
+    assert first.endswith(" | present=1;;;0;1")
     assert announced(host)
 
 
@@ -374,7 +374,7 @@ def test_enforce_says_since_when_why_and_what_is_awaited(monitor: Monitor) -> No
     assert first.startswith(f"ANYCAST WARNING - ns1: {VIP} withdrawn ")
     assert " s ago: restores in " in first
     assert ": so) | " in first
-    assert first.endswith("| announced=0;;;0;1")
+    assert first.endswith("| present=0;;;0;1")
     for state in ("WARNING", "UNKNOWN", "CRITICAL"):
         assert monitor.enforce(state)[0] == 1
 
@@ -384,7 +384,7 @@ def test_enforce_that_cannot_look_is_unknown(host: Namespace, monitor: Monitor) 
     host.run("mount", "--bind", broken, host.run("readlink", "-f", "/sbin/ip").strip())
     code, output = monitor.enforce("CRITICAL")
     assert code == 3, output
-    assert "announced=U" in output
+    assert "present=U" in output
     assert monitor.event("CRITICAL")[0] == 2
 
 
@@ -407,9 +407,12 @@ def test_status_shows_what_is(monitor: Monitor) -> None:
     first = json.loads(output)[0]
     assert code == 0, output
     assert (first["vip"], first["endpoint"], first["address"]) == ("resolver", "ns1", "127.0.0.1")
-    assert (first["announced"], first["error"], first["in_ospf"]) == (False, None, False)
+    assert (first["present"], first["on"], first["error"]) == (False, None, None)
+    assert (first["announced"], first["routing"]) == (False, "ospf")
     assert first["latch"]["reason"] == "so"
-    assert " ".join(first) == "vip endpoint address announced in_ospf latch hold error"
+    assert " ".join(first) == (
+        "vip endpoint site address present on announced routing latch hold error"
+    )
     code, output = monitor.run("status", "resolver")
     columns = " ".join(output.splitlines()[0].split())
-    assert columns == "VIP ENDPOINT ADDRESS ANNOUNCED IN OSPF LATCH HOLD"
+    assert columns == "VIP ENDPOINT ADDRESS ROUTING LATCH HOLD"

@@ -384,9 +384,9 @@ def test_what_stays_in_ospf_is_not_withdrawn(host: Namespace, monitor: Monitor) 
     host.ospf(own=True)
     code, output = monitor.event("CRITICAL")
     assert code == 2, output
-    assert "withdrawn from lo, but still in OSPF" in output
+    assert "withdrawn from lo, but still in the routing" in output
     assert not announced(host)
-    assert monitor.log()[-1]["verified"]["own_lsa"] is False
+    assert monitor.log()[-1]["verified"]["own_announcement"] is False
 
 
 def test_a_restore_that_does_not_come_into_ospf_is_said(host: Namespace, monitor: Monitor) -> None:
@@ -395,7 +395,7 @@ def test_a_restore_that_does_not_come_into_ospf_is_said(host: Namespace, monitor
     host.ospf(own=False)
     code, output = monitor.run("restore", "resolver", "ns1")
     assert code == 2, output
-    assert "on lo again, but not announced in OSPF" in output
+    assert "on lo again, but not announced in the routing" in output
     assert announced(host)
 
 
@@ -408,8 +408,12 @@ def test_a_drill_withdraws_restores_and_says_how_long_each_step_took(
     assert announced(host), output
     assert not has(host, HOLD), output
     assert [e["verb"] for e in monitor.log()] == ["drill", "restore"]
-    for step in ("take the address off lo", "see it leave OSPF", "see it in OSPF again"):
-        assert f" s  {step}\n" in output
+    for step in (
+        "take the address off lo",
+        "see it leave the routing",
+        "see it in the routing again",
+    ):
+        assert f"{step}\n" in output
 
 
 @pytest.mark.parametrize("why", ["not healthy", "floor", "held", "withdrawn"])

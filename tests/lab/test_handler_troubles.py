@@ -230,7 +230,7 @@ def test_a_fault_of_ours_after_an_act_leaves_a_line_in_the_log(
     text = (
         "import anycast_handlers.routing.follow as routing\n"
         "def fault(*_, **__): raise ZeroDivisionError('a fault')\n"
-        "routing.Routing.wait_for_own = fault\n"
+        "routing.Follower.wait_for_own = fault\n"
     )
     (shadow / "sitecustomize.py").write_text(text)
     monitor.environment["PYTHONPATH"] = str(shadow)

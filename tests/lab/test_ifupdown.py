@@ -33,7 +33,7 @@ def commands(site: Site) -> list[str]:
 
 def test_ifdown_withdraws(host: Namespace, site: Site) -> None:
     after, by = site.withdraw(site.activator(), site.look())
-    assert not after.announced
+    assert not after.present
     assert by == "ifdown lo:0"
     assert host.addresses() == {"127.0.0.1/8"}
 
@@ -41,7 +41,7 @@ def test_ifdown_withdraws(host: Namespace, site: Site) -> None:
 def test_ifup_of_the_alias_restores_where_that_of_lo_does_nothing(site: Site) -> None:
     withdrawn, _ = site.withdraw(site.activator(), site.look())
     after, by = site.restore(site.activator(), withdrawn)
-    assert after.announced
+    assert after.present
     assert by == "ifup lo:0"
     assert commands(site)[1:] == ["ifup lo", "ifup lo:0"]
     assert site.steps[1].status == 0
@@ -50,7 +50,7 @@ def test_ifup_of_the_alias_restores_where_that_of_lo_does_nothing(site: Site) ->
 def test_an_address_that_ip_took_away_needs_force(host: Namespace, site: Site) -> None:
     host.run("ip", "address", "del", f"{VIP}/32", "dev", "lo")
     after, by = site.restore(site.activator(), site.look())
-    assert after.announced
+    assert after.present
     assert by == "ifup --force lo:0"
 
 
@@ -59,7 +59,7 @@ def test_an_address_that_ip_brought_is_taken_away_by_ip(host: Namespace, site: S
     host.run("ifdown", "lo:0")
     host.run("ip", "address", "add", f"{VIP}/32", "dev", "lo", "label", "lo:0")
     after, by = site.withdraw(site.activator(), site.look())
-    assert not after.announced
+    assert not after.present
     assert by == f"ip address del {VIP}/32 dev lo"
     assert site.steps[0].status == 0
 
@@ -67,9 +67,9 @@ def test_an_address_that_ip_brought_is_taken_away_by_ip(host: Namespace, site: S
 def test_a_stanza_that_is_gone_falls_back_to_ip(host: Namespace, site: Site) -> None:
     host.run("sh", "-c", "printf 'auto lo\\niface lo inet loopback\\n' >/etc/network/interfaces")
     withdrawn, _ = site.withdraw(site.activator(), site.look())
-    assert not withdrawn.announced
+    assert not withdrawn.present
     after, by = site.restore(site.activator(), withdrawn)
-    assert after.announced
+    assert after.present
     assert by == f"ip address add {VIP}/32 dev lo label lo:0"
 
 
@@ -78,7 +78,7 @@ def test_a_failing_hook_does_not_keep_the_address(host: Namespace, site: Site) -
     host.run("sh", "-c", "cat >/etc/network/if-down.d/fails", input=hook)
     host.run("chmod", "755", "/etc/network/if-down.d/fails")
     after, by = site.withdraw(site.activator(), site.look())
-    assert not after.announced
+    assert not after.present
     assert by
 
 
@@ -87,7 +87,7 @@ def test_ifup_lo_is_left_out_while_another_vip_is_withdrawn(host: Namespace) -> 
     site = Site(host.shell(), RESOLVER, siblings=(WEB,))
     withdrawn, _ = site.withdraw(site.activator(), site.look())
     after, by = site.restore(site.activator(), withdrawn)
-    assert after.announced
+    assert after.present
     assert by == "ifup lo:0"
     assert "ifup lo" not in commands(site)
 
@@ -108,4 +108,4 @@ def test_another_ifup_on_a_real_host_is_refused_before_anything_runs(
     with pytest.raises(UnsupportedActivatorError, match=r"ifupdown-ng 0\.12\.1"):
         site.activator()
     assert site.steps == []
-    assert site.look().announced
+    assert site.look().present

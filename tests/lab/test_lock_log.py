@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from anycast_handlers.operation import log
-from anycast_handlers.operation.log import open_shared
+from anycast_handlers.operation.log import DecisionLog, open_shared
+from anycast_handlers.transport.clock import SYSTEM_CLOCK
 
 from tests.support.lock import refused, take
 
@@ -49,7 +49,7 @@ def test_a_directory_without_permission_is_a_refusal(readable: Path) -> None:
 def test_files_that_root_creates_take_the_directorys_owner(tmp_path: Path) -> None:
     os.chown(tmp_path, NOBODY, NOBODY)
     take(tmp_path)
-    assert log.write(f"{tmp_path}/log", {}) == ""
+    assert DecisionLog(f"{tmp_path}/log", SYSTEM_CLOCK).write({}) == ""
     for name in ("resolver.lock", "log"):
         status = (tmp_path / name).stat()
         assert (status.st_uid, status.st_gid) == (NOBODY, NOBODY)
@@ -60,10 +60,10 @@ def test_files_that_root_creates_take_the_directorys_owner(tmp_path: Path) -> No
 def test_the_automation_goes_on_with_what_root_began(readable: Path) -> None:
     os.chown(readable, NOBODY, NOBODY)
     take(readable)
-    log.write(f"{readable}/log", {"by": "root"})
+    DecisionLog(f"{readable}/log", SYSTEM_CLOCK).write({"by": "root"})
     with as_nobody():
         take(readable)
-        assert log.write(f"{readable}/log", {"by": "nobody"}) == ""
+        assert DecisionLog(f"{readable}/log", SYSTEM_CLOCK).write({"by": "nobody"}) == ""
     assert len((readable / "log").read_text().splitlines()) == 2
 
 
@@ -78,15 +78,15 @@ def test_root_leaves_the_owner_of_an_existing_file_alone(tmp_path: Path) -> None
 def test_a_syslog_daemon_that_does_not_read_holds_nobody(tmp_path: Path) -> None:
     """Its socket is full: a process of its own, with that for /dev/log, ends nevertheless."""
     code = (
-        "import socket, sys; from anycast_handlers.operation import log;"
+        "import os, socket, sys; from anycast_handlers.operation.log import Syslog;"
         "a = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); a.bind('/dev/log');"
         "b = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); b.setblocking(False);"
         "b.connect('/dev/log')\n"
         "try:\n"
         "    while True: b.send(b'x')\n"
         "except BlockingIOError: pass\n"
-        "for _ in range(2): log.to_syslog('text', warning=True)\n"
-        "print('ended')"
+        "for sender in (Syslog(), Syslog()): sender.send('text', warning=True)\n"
+        "print('ended', flush=True); os._exit(0)"
     )
     # A /dev of its own: that of the machine may have a daemon.
     script = 'mount -t tmpfs tmpfs /dev && exec "$@"'

@@ -79,7 +79,7 @@ def _name(world: World, number: int) -> str:
     run = world.runs[number]
     request = run.node.program.request
     what = " ".join(run.effect.argv) or run.effect.kind.value
-    who = f"m{run.host + 1} {request.verb} {request.endpoint.name}"
+    who = f"m{run.host + 1} {request.verb.name} {request.endpoint.name}"
     state = f" {request.state.name}" if request.state else ""
     return f"[{world.tick * TICK} s {who}{state}] {what}"
 
@@ -132,13 +132,13 @@ def _way(came: dict[Point, tuple[Point, str] | None], at: Point) -> str:
 def check_step(before: World, after: World, number: int) -> None:
     """Check what one step of the automation did to what a person wants."""
     run = before.runs[number]
-    if run.node.program.request.by_hand:
+    if run.node.program.request.verb.by_hand:
         return
     for was, now in zip(before.members, after.members, strict=True):
         if now.announced and not was.announced and was.owner == "person":
             raise Hole("what a person took down was brought back")
         hold = model.held(was)
-        if was.announced and not now.announced and hold and hold.announced:
+        if was.announced and not now.announced and hold and hold.present:
             clock = EPOCH + run.started // 2
             if hold.since < clock and not hold.has_expired(clock):
                 raise Hole("withdrawn against a hold")
@@ -192,7 +192,7 @@ def _settle_hold(member: Member, tick: int) -> str | None:
         return None
     over = hold.has_expired(EPOCH + tick // 2)
     until = EPOCH - 100 if over else None
-    return notes.Hold(EPOCH - 200, until, hold.by, "x", hold.announced).render()
+    return notes.Hold(EPOCH - 200, until, hold.by, "x", hold.present).render()
 
 
 def finish(world: World) -> World:
@@ -263,6 +263,6 @@ def check_converged(world: World) -> None:
             if member.owner == "suite" and not (hold or used_up or member.lost):
                 raise Hole(f"{name} is healthy, withdrawn by the suite, and stays so")
         if not member.healthy and member.announced and others >= FLOOR:
-            protected = hold is not None and hold.announced and not over
+            protected = hold is not None and hold.present and not over
             if not protected:
                 raise Hole(f"{name} is broken, not needed for the floor, and stays announced")

@@ -11,21 +11,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
+from functools import partial
 from typing import Any, NamedTuple
 
-import pytest
 from anycast_handlers.decision.facts import Policy
 from anycast_handlers.endpoint import latch
-from anycast_handlers.endpoint import notes as notebook
-from anycast_handlers.endpoint import site as endpoint
 from anycast_handlers.errors import HandlerError, OutcomeUnknownError, UnreachableError
 from anycast_handlers.fleet.values import Endpoint, Fleet, Paths, Ssh, Vip
-from anycast_handlers.operation import act as acting
-from anycast_handlers.operation import outcome
-from anycast_handlers.operation.outcome import Outcome, Request
-from anycast_handlers.routing import count
-from anycast_handlers.routing import follow as routing
-from anycast_handlers.transport import deadline
+from anycast_handlers.operation.act import Means, act
+from anycast_handlers.operation.outcome import Outcome
+from anycast_handlers.operation.request import Request
+from anycast_handlers.transport.clock import RUN_SECONDS, Clock, Deadline
 from anycast_handlers.transport.shell import Result
 
 from anycast_checks.errors import RoutingUnreadableError
@@ -94,55 +90,60 @@ class _Replay:
         return answer.value
 
 
-_replay = _Replay(())
+class _Clock(Clock):
+    """A run's time is what its last answer said."""
 
+    def __init__(self, replay: _Replay) -> None:
+        self._replay = replay
 
-class _Time:
-    """Stands in for the module `time`: a run's time is what its last answer said."""
+    def monotonic(self) -> float:
+        return self._replay.now
 
-    @staticmethod
-    def monotonic() -> float:
-        return _replay.now
+    def time(self) -> float:
+        return self._replay.now
 
-    time = monotonic
-
-    @staticmethod
-    def sleep(seconds: float) -> None:
+    def sleep(self, seconds: float) -> None:
         if seconds > 0:
-            _replay.ask(Effect(Kind.SLEEP, seconds=seconds))
+            self._replay.ask(Effect(Kind.SLEEP, seconds=seconds))
 
 
-def _shell(where: str) -> FakeShell:
-    def answer(asked: Asked) -> Result:
-        said = _replay.ask(Effect(Kind.RUN, where, asked.argv, asked.stdin))
+class _Connections:
+    """Opens the model's shells."""
+
+    def __init__(self, replay: _Replay) -> None:
+        self._replay = replay
+
+    @contextmanager
+    def open(
+        self, endpoint: Endpoint, deadline: Deadline, connecting: Deadline | None = None
+    ) -> Iterator[FakeShell]:
+        self._replay.ask(Effect(Kind.CONNECT, endpoint.name))
+        yield FakeShell(partial(self._answer, endpoint.name))
+
+    def _answer(self, where: str, asked: Asked) -> Result:
+        said = self._replay.ask(Effect(Kind.RUN, where, asked.argv, asked.stdin))
         assert isinstance(said, Result)
         return said
 
-    return FakeShell(answer)
 
+class _Locks:
+    """Gives out the model's lock, and is it."""
 
-class _Lock:
-    def note_withdrawal(self, name: str) -> str:
-        _replay.ask(Effect(Kind.NOTE, name))
+    def __init__(self, replay: _Replay) -> None:
+        self._replay = replay
+
+    @contextmanager
+    def hold(self, vip: str, deadline: Deadline) -> Iterator[_Locks]:
+        self._replay.ask(Effect(Kind.LOCK))
+        yield self
+
+    def note_withdrawal(self, endpoint: str) -> str:
+        self._replay.ask(Effect(Kind.NOTE, endpoint))
         return ""
 
-    def since_withdrawal_elsewhere(self, name: str) -> float | None:
-        age: float | None = _replay.ask(Effect(Kind.SINCE, name))
+    def since_withdrawal_elsewhere(self, endpoint: str) -> float | None:
+        age: float | None = self._replay.ask(Effect(Kind.SINCE, endpoint))
         return age
-
-
-@contextmanager
-def _open_shell(
-    member: Endpoint, ssh: Ssh, until: deadline.Deadline, soon: deadline.Deadline | None = None
-) -> Iterator[FakeShell]:
-    _replay.ask(Effect(Kind.CONNECT, member.name))
-    yield _shell(member.name)
-
-
-@contextmanager
-def _lock(directory: str, vip: str, until: deadline.Deadline) -> Iterator[_Lock]:
-    _replay.ask(Effect(Kind.LOCK))
-    yield _Lock()
 
 
 class _Daemon:
@@ -165,20 +166,6 @@ class _Daemon:
         return iter(())
 
 
-@contextmanager
-def stepping() -> Iterator[None]:
-    """Put the model's shell, lock, OSPF and time under the real operation."""
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (acting, routing, deadline, endpoint, outcome):
-            patch.setattr(module, "time", _Time)
-        for opening in (acting, routing, count):
-            patch.setattr(opening, "open_shell", _open_shell)
-        patch.setattr(acting, "DAEMONS", (_Daemon(),))
-        patch.setattr(acting, "lock", _lock)
-        patch.setattr(notebook, "signature", lambda: "nagios@monitor")
-        yield
-
-
 class Program(NamedTuple):
     """What a run is to do, and under which policy."""
 
@@ -194,19 +181,19 @@ class Node:
     made = 0
 
     def __init__(self, program: Program, answers: tuple[Answer, ...] = ()) -> None:
-        global _replay
         self.program = program
         self._answers = answers
         self._next: dict[Answer, Node] = {}
         self.effect: Effect | None = None
         self.outcome: Outcome | None = None
         Node.made += 1
-        _replay = _Replay(answers)
-        came = Outcome(program.request)
+        replay = _Replay(answers)
+        clock = _Clock(replay)
+        came = Outcome(program.request, clock)
         fleet = Fleet("", Ssh("root", "/", "/"), (program.vip,), Paths())
+        means = Means(_Connections(replay), _Locks(replay), (_Daemon(),), "nagios@monitor")
         try:
-            until = deadline.Deadline(deadline.RUN_SECONDS)
-            acting.act(fleet, came, program.policy, until)
+            act(fleet, came, program.policy, Deadline(clock, RUN_SECONDS), means)
         except _Suspended as suspended:
             self.effect = suspended.effect
             return

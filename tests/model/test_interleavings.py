@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from anycast_handlers.decision.facts import State
 from anycast_handlers.endpoint.latch import Latch
-from anycast_handlers.routing.follow import Recount, Routing
+from anycast_handlers.routing.follow import Follower, Recount
 
 from tests.model import world as model
 from tests.model.search import (
@@ -31,7 +31,7 @@ from tests.model.search import (
     settle,
     skip,
 )
-from tests.model.stepping import Fault, Node, stepping
+from tests.model.stepping import Fault, Node
 from tests.model.world import EPOCH, UPTIME, Member, World
 
 OK, WARNING, CRITICAL = State.OK, State.WARNING, State.CRITICAL
@@ -50,12 +50,6 @@ OUT_BROKEN = OUT._replace(healthy=False)
 # A run was killed between the latch and ifdown, or a person has brought it up again.
 LEFT, LEFT_BROKEN = Member(latch=LATCH), Member(latch=LATCH, healthy=False)
 BY_PERSON = Member(announced=False, flooded=False, owner="person")
-
-
-@pytest.fixture(autouse=True)
-def steps() -> Iterator[None]:
-    with stepping():
-        yield
 
 
 @pytest.fixture
@@ -317,7 +311,7 @@ def test_the_search_sees_a_recount_that_is_missing(
     size: Size, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A search that finds nothing proves something only if it can find something."""
-    monkeypatch.setattr(Routing, "recount", lambda *_, **__: Recount(None))
+    monkeypatch.setattr(Follower, "recount", lambda *_, **__: Recount(None))
     model.program.cache_clear()
     world = race(World((BROKEN, BROKEN, OFF)), (0, FAILED), (1, FAILED))
     ends = explore(world, size)

@@ -10,20 +10,22 @@ import json
 from functools import cache
 from typing import Any, NamedTuple
 
-from anycast_handlers.activators.activator import IFDOWN, IFUP, IP
-from anycast_handlers.activators.choice import VERSION
+from anycast_handlers.activators._activator import IFDOWN, IFUP, IP
+from anycast_handlers.activators._choice import VERSION
 from anycast_handlers.decision.facts import Policy, State, StateType
 from anycast_handlers.endpoint import latch as notes
+from anycast_handlers.endpoint.check import confirmation
 from anycast_handlers.endpoint.latch import Hold
 from anycast_handlers.endpoint.look import BOOT, notes_argv
-from anycast_handlers.endpoint.site import CLOCK, _write, confirmation
+from anycast_handlers.endpoint.site import CLOCK, _write
 from anycast_handlers.fleet.values import Endpoint, Vip
-from anycast_handlers.operation.outcome import Request
+from anycast_handlers.operation.request import Request
 from anycast_handlers.transport.shell import Result
 
-from anycast_checks.placement import ARGV as ADDRESSES
+from anycast_checks.addresses import ARGV as ADDRESSES
 from tests.model.stepping import HOLD, LATCH, VTYSH, Answer, Effect, Fault, Kind, Node, Program
 from tests.support.handler import unopened
+from tests.support.verbs import VERBS
 
 NAMES = ("ns1", "ns2", "ns3")
 VIP = Vip(
@@ -152,7 +154,7 @@ def _is_quiet(effect: Effect | None) -> bool:
 def program(vip: Vip, verb: str, place: int, state: State | None, policy: Policy) -> Node:
     """Give the beginning of a run."""
     kind = None if state is None else StateType.HARD
-    request = Request(verb, vip, vip.endpoints[place], state, kind)
+    request = Request(VERBS[verb], vip, vip.endpoints[place], state, kind)
     return Node(Program(vip, request, policy))
 
 
@@ -248,7 +250,7 @@ def _answer(world: World, number: int, effect: Effect) -> tuple[World, Any, bool
         return world, Fault.UNREACHABLE, False
     if effect.kind is Kind.CONNECT:
         return world, None, False
-    owner = "person" if run.node.program.request.by_hand else "suite"
+    owner = "person" if run.node.program.request.verb.by_hand else "suite"
     after, said = _run(world, place, effect, owner)
     return after, said, after is not world
 

@@ -9,11 +9,13 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from anycast_handlers.fleet.values import Endpoint, Ssh
-from anycast_handlers.transport.deadline import Deadline
-from anycast_handlers.transport.ssh import SshShell
+from anycast_handlers.transport.clock import SYSTEM_CLOCK, Deadline
+from anycast_handlers.transport.session import Session
+from anycast_handlers.transport.ssh import SshConnection
 
 CONFIG = """
 Port {port}
@@ -84,13 +86,20 @@ class Sshd:
         return Ssh(getpass.getuser(), str(identity or self.identity), str(self.known_hosts))
 
     @contextmanager
-    def shell(self, identity: Path | None = None, seconds: float = 60.0) -> Iterator[SshShell]:
+    def shell(self, identity: Path | None = None, seconds: float = 60.0) -> Iterator[SshConnection]:
         """Log in."""
-        shell = SshShell(self.endpoint(), self.ssh(identity), Deadline(seconds))
+        connecting = Deadline(SYSTEM_CLOCK, seconds)
+        shell = SshConnection(self.endpoint(), self.ssh(identity), None, (), connecting)
         try:
             yield shell
         finally:
             shell.close()
+
+    def session(self, seconds: float, ssh: Ssh | None = None) -> Session:
+        """Log in for a run of so many seconds."""
+        deadline = Deadline(SYSTEM_CLOCK, seconds)
+        connect = partial(SshConnection, self.endpoint(), ssh or self.ssh(), None, ())
+        return Session(connect, deadline, deadline)
 
     @contextmanager
     def running(self, prefix: tuple[str, ...] = ()) -> Iterator[Sshd]:

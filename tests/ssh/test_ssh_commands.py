@@ -10,12 +10,13 @@ from pathlib import Path
 import paramiko
 import pytest
 from anycast_handlers.errors import OutcomeUnknownError, UnreachableError
-from anycast_handlers.transport.deadline import Deadline
+from anycast_handlers.transport.clock import SYSTEM_CLOCK, Deadline
+from anycast_handlers.transport.connections import FreshConnections
 from anycast_handlers.transport.local import LocalShell
 from anycast_handlers.transport.prompt_socket import PromptSocket
-from anycast_handlers.transport.shell import Result, Shell, open_shell
-from anycast_handlers.transport.shell import _Connection as ReconnectingShell
-from anycast_handlers.transport.ssh import SshShell
+from anycast_handlers.transport.session import Session
+from anycast_handlers.transport.shell import Result, Shell
+from anycast_handlers.transport.ssh import SshConnection
 
 from lab.waiting import wait_until
 from tests.ssh.server import HANG_UP, Sshd
@@ -44,14 +45,14 @@ ODD = [
 def shell(request: pytest.FixtureRequest, sshd: Sshd) -> Iterator[Shell]:
     """Give each kind of shell: both promise the same."""
     if request.param == "local":
-        yield LocalShell(Deadline(120.0))
+        yield LocalShell()
         return
     with sshd.shell(seconds=120.0) as opened:
         yield opened
 
 
 @pytest.fixture
-def over_ssh(sshd: Sshd) -> Iterator[SshShell]:
+def over_ssh(sshd: Sshd) -> Iterator[SshConnection]:
     with sshd.shell(seconds=120.0) as opened:
         yield opened
 
@@ -91,7 +92,7 @@ def test_large_output_on_both_streams_arrives_whole(shell: Shell) -> None:
     assert (result.status, len(result.stdout), len(result.stderr)) == (0, 500_000, 500_000)
 
 
-def test_many_commands_use_one_connection(over_ssh: SshShell) -> None:
+def test_many_commands_use_one_connection(over_ssh: SshConnection) -> None:
     peers = {sh(over_ssh, "echo $SSH_CONNECTION").stdout for _ in range(5)}
     assert len(peers) == 1
 
@@ -115,11 +116,11 @@ def test_a_command_that_never_stops_talking_is_of_unknown_outcome(shell: Shell) 
 
 
 def test_of_what_a_local_command_prints_so_much_is_kept() -> None:
-    result = sh(LocalShell(Deadline(120.0)), "head -c 3000000 /dev/zero | tr '\\0' x; exit 5")
+    result = sh(LocalShell(), "head -c 3000000 /dev/zero | tr '\\0' x; exit 5")
     assert (result.status, len(result.stdout)) == (5, 1_000_000)
 
 
-def test_a_command_that_does_not_read_is_of_unknown_outcome(over_ssh: SshShell) -> None:
+def test_a_command_that_does_not_read_is_of_unknown_outcome(over_ssh: SshConnection) -> None:
     with pytest.raises(OutcomeUnknownError):
         over_ssh.run(("/bin/sleep", "90"), "x" * 10_000_000, 1.0)
 
@@ -133,7 +134,9 @@ def test_a_command_that_a_signal_ended_never_looks_like_success(shell: Shell) ->
     assert status == 137
 
 
-def test_a_connection_that_dies_under_a_command_is_of_unknown_outcome(over_ssh: SshShell) -> None:
+def test_a_connection_that_dies_under_a_command_is_of_unknown_outcome(
+    over_ssh: SshConnection,
+) -> None:
     with pytest.raises(OutcomeUnknownError):
         sh(over_ssh, f"{HANG_UP}; exec sleep 90")
     with pytest.raises(UnreachableError):
@@ -141,7 +144,7 @@ def test_a_connection_that_dies_under_a_command_is_of_unknown_outcome(over_ssh: 
 
 
 def test_a_connection_that_dies_while_a_command_is_sent_is_of_unknown_outcome(
-    over_ssh: SshShell, monkeypatch: pytest.MonkeyPatch
+    over_ssh: SshConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between paramiko's look at the connection and its wait for the reply, which is then for ever.
 
@@ -199,21 +202,27 @@ def test_a_child_that_keeps_the_streams_open_does_not_delay_the_result(
 
 
 def test_the_deadline_of_the_run_bounds_every_command(sshd: Sshd) -> None:
-    with sshd.shell(seconds=3.0) as shell, pytest.raises(OutcomeUnknownError):
-        shell.run(("/bin/sleep", "90"), timeout=1000.0)
+    session = sshd.session(3.0)
+    try:
+        with pytest.raises(OutcomeUnknownError):
+            session.run(("/bin/sleep", "90"), timeout=1000.0)
+    finally:
+        session.close()
 
 
 def test_this_host_is_not_asked_over_ssh(sshd: Sshd, tmp_path: Path) -> None:
     """Not even identity and known hosts are needed there."""
     missing = sshd.ssh()._replace(identity=f"{tmp_path}/none", known_hosts=f"{tmp_path}/none")
-    with open_shell(sshd.endpoint(), missing, Deadline(30)) as shell:
-        assert isinstance(shell, LocalShell)
+    connections = FreshConnections(missing)
+    with connections.open(sshd.endpoint(), Deadline(SYSTEM_CLOCK, 30)) as shell:
+        assert isinstance(shell, Session)
+        assert isinstance(shell._connection, LocalShell)
         assert shell.run(("/bin/echo", "here")) == Result(0, "here\n", "")
 
 
 def test_what_was_not_sent_is_sent_over_a_new_connection(sshd: Sshd) -> None:
     """What was sent and not heard of is not sent again: that is for who sent it to decide."""
-    shell = ReconnectingShell(sshd.endpoint(), sshd.ssh(), Deadline(60.0))
+    shell = sshd.session(60.0)
     try:
         before = sh(shell, "echo $SSH_CONNECTION").stdout
         with pytest.raises(OutcomeUnknownError):
@@ -229,7 +238,7 @@ def test_a_command_on_this_host_sees_no_environment_and_no_directory_of_ours(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("ANYCAST_SECRET", "x")
-    shown = sh(LocalShell(Deadline(60)), "pwd; env").stdout
+    shown = sh(LocalShell(), "pwd; env").stdout
     assert shown.startswith("/\n")
     assert "ANYCAST" not in shown
 

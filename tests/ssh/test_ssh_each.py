@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 from anycast_handlers.errors import OutcomeUnknownError, RejectedError, UnreachableError
 from anycast_handlers.fleet.values import Endpoint, Ssh
-from anycast_handlers.transport.deadline import Deadline
-from anycast_handlers.transport.each import AT_WORK, Turns, at_once
-from anycast_handlers.transport.shell import Query, ask_all
-from anycast_handlers.transport.shell import _Connection as ReconnectingShell
-from anycast_handlers.transport.ssh import SshShell
+from anycast_handlers.transport.clock import SYSTEM_CLOCK, Deadline
+from anycast_handlers.transport.each import at_once
+from anycast_handlers.transport.session import Session
+from anycast_handlers.transport.shell import Query
+from anycast_handlers.transport.ssh import SshConnection
+from anycast_handlers.transport.turns import AT_WORK, Turns
 
 from tests.ssh.server import Sshd, key, public
 from tests.ssh.tarpit import Port, deaf, login, serve, silence
@@ -26,7 +28,7 @@ class Counting(Turns):
     """Counts the turns that are taken now, and that ever were."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(SYSTEM_CLOCK)
         self.now = self.ever = 0
 
     def take(self, *deadlines: Deadline) -> bool:
@@ -73,10 +75,10 @@ def test_an_error_does_not_wait_for_who_is_silent() -> None:
 
 
 def test_the_time_until_the_turn_is_not_ones_own() -> None:
-    turns = Turns()
+    turns = Turns(SYSTEM_CLOCK)
     for _ in range(AT_WORK):
         turns.take()
-    deadline = Deadline(0.2)
+    deadline = Deadline(SYSTEM_CLOCK, 0.2)
     waiting = threading.Thread(target=turns.take, args=(deadline, deadline))
     waiting.start()
     while not deadline.passed:
@@ -90,21 +92,23 @@ def test_who_never_speaks_takes_no_turn(tmp_path: Path) -> None:
     (tmp_path / "known_hosts").touch()
     ssh = Ssh("anycast", str(key(tmp_path / "id")), str(tmp_path / "known_hosts"))
     port, turns = Port(tmp_path), Counting()
+    connecting = Deadline(SYSTEM_CLOCK, 0.5)
     with serve(port, silence), pytest.raises(UnreachableError, match="no SSH banner within"):
-        SshShell(Endpoint("ns1", "127.0.0.1", port.number), ssh, Deadline(0.5), turns=turns)
+        SshConnection(Endpoint("ns1", "127.0.0.1", port.number), ssh, turns, (), connecting)
     assert (turns.ever, turns.now) == (0, 0)
 
 
 def test_a_session_has_a_turn_from_its_login_to_its_end(sshd: Sshd, tmp_path: Path) -> None:
     turns = Counting()
-    shell = SshShell(sshd.endpoint(), sshd.ssh(), Deadline(PATIENCE), turns=turns)
+    connecting = Deadline(SYSTEM_CLOCK, PATIENCE)
+    shell = SshConnection(sshd.endpoint(), sshd.ssh(), turns, (), connecting)
     assert (turns.ever, turns.now) == (1, 1)
     shell.close()
     shell.close()
     assert (turns.ever, turns.now) == (1, 0)
     stranger = sshd.ssh(key(tmp_path / "stranger"))
     with pytest.raises(RejectedError):
-        SshShell(sshd.endpoint(), stranger, Deadline(PATIENCE), turns=turns)
+        SshConnection(sshd.endpoint(), stranger, turns, (), connecting)
     assert (turns.ever, turns.now) == (2, 0)
 
 
@@ -117,9 +121,11 @@ def test_an_endpoint_that_hangs_under_queries_is_given_up_once(tmp_path: Path) -
         known.write_text(f"[127.0.0.1]:{port.number} {public(host_key)}\n")
         ssh = Ssh("anycast", str(tmp_path / "id"), str(known))
         endpoint = Endpoint("ns1", "127.0.0.1", port.number)
-        shell = ReconnectingShell(endpoint, ssh, Deadline(PATIENCE), turns=turns)
+        deadline = Deadline(SYSTEM_CLOCK, PATIENCE)
+        connect = partial(SshConnection, endpoint, ssh, turns, (deadline,))
+        shell = Session(connect, deadline, deadline)
         try:
-            answers = ask_all(shell, [Query(("/bin/true",), 0.5)] * 3)
+            answers = shell.ask_all([Query(("/bin/true",), 0.5)] * 3)
         finally:
             shell.close()
     assert [type(answer) for answer in answers] == [OutcomeUnknownError] * 3

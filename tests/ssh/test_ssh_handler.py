@@ -132,7 +132,7 @@ def test_an_endpoint_that_cannot_be_reached_is_one_line_and_unchanged(
     assert got == 3
     assert output.startswith("ANYCAST UNKNOWN - ns1: ")
     assert said in output.splitlines()[0]
-    assert output.splitlines()[0].endswith(" | announced=U;;;0;1")
+    assert output.splitlines()[0].endswith(" | present=U;;;0;1")
     assert monitor.announced()
     assert all(entry["commands"] == [] for entry in monitor.log())
 
@@ -142,8 +142,8 @@ def test_status_shows_the_others_where_one_cannot_be_asked(monitor: Far) -> None
     code, output = monitor.run("status")
     assert code == 2, output
     rows = {line.split()[1]: line.split() for line in output.splitlines() if "resolver" in line}
-    assert rows["ns1"][3] == "?"
-    assert rows["ns9"][3] == "yes"
+    assert rows["ns1"][2] == "?"
+    assert rows["ns9"][2] == "present"
     assert "Connection refused" in output
 
 

@@ -8,9 +8,7 @@ from pathlib import Path
 
 import pytest
 from anycast_handlers.errors import OutcomeUnknownError, UnreachableError
-from anycast_handlers.transport.deadline import Deadline
-from anycast_handlers.transport.shell import Query, Result, Shell, ask_all
-from anycast_handlers.transport.shell import _Connection as ReconnectingShell
+from anycast_handlers.transport.shell import Query, Result, Shell
 
 from tests.ssh.server import HANG_UP, Sshd
 
@@ -19,7 +17,7 @@ PATIENCE = 30.0
 
 @pytest.fixture
 def shell(sshd: Sshd) -> Iterator[Shell]:
-    opened = ReconnectingShell(sshd.endpoint(), sshd.ssh(), Deadline(120.0))
+    opened = sshd.session(120.0)
     yield opened
     opened.close()
 
@@ -34,7 +32,7 @@ def test_they_run_at_the_same_time_and_answer_in_their_order(shell: Shell, tmp_p
     os.mkfifo(one)
     os.mkfifo(two)
     first, second = f"cat {one}; echo 2 >{two}", f"echo 1 >{one}; cat {two}"
-    assert ask_all(shell, (query(first), query(second), query("exit 3"))) == [
+    assert shell.ask_all((query(first), query(second), query("exit 3"))) == [
         Result(0, "1\n", ""),
         Result(0, "2\n", ""),
         Result(3, "", ""),
@@ -42,7 +40,7 @@ def test_they_run_at_the_same_time_and_answer_in_their_order(shell: Shell, tmp_p
 
 
 def test_one_that_hangs_is_of_unknown_outcome_and_the_others_answer(shell: Shell) -> None:
-    answers = ask_all(shell, (query("echo a"), query("exec sleep 90", 0.5), query("echo b")))
+    answers = shell.ask_all((query("echo a"), query("exec sleep 90", 0.5), query("echo b")))
     assert (answers[0], answers[2]) == (Result(0, "a\n", ""), Result(0, "b\n", ""))
     assert isinstance(answers[1], OutcomeUnknownError)
     assert answers[1].why == "it did not end within 0.5 s"
@@ -53,12 +51,12 @@ def test_what_was_lost_is_asked_again(shell: Shell, tmp_path: Path, end: str) ->
     """A question changes nothing, and nobody should act, or not act, because one was lost."""
     once = tmp_path / "once"
     lost = f"test -e {once} || {{ touch {once}; {end}; sleep 90; }}; echo b"
-    answers = ask_all(shell, (query("echo a"), query(lost), query("echo c")))
+    answers = shell.ask_all((query("echo a"), query(lost), query("echo c")))
     assert answers == [Result(0, f"{letter}\n", "") for letter in "abc"]
 
 
 def test_what_is_lost_each_time_is_of_unknown_outcome(shell: Shell) -> None:
-    answers = ask_all(shell, (query("echo a"), query("kill -9 $$")))
+    answers = shell.ask_all((query("echo a"), query("kill -9 $$")))
     assert answers[0] == Result(0, "a\n", "")
     assert isinstance(answers[1], OutcomeUnknownError)
 
@@ -66,9 +64,9 @@ def test_what_is_lost_each_time_is_of_unknown_outcome(shell: Shell) -> None:
 def test_an_sshd_that_allows_one_session_is_asked_one_by_one(tmp_path: Path) -> None:
     queries = (query("echo a"), query("echo b"), query("exec sleep 90", 0.5))
     with Sshd(tmp_path, more="MaxSessions 1").running() as server:
-        shell = ReconnectingShell(server.endpoint(), server.ssh(), Deadline(120.0))
+        shell = server.session(120.0)
         try:
-            answers = ask_all(shell, queries)
+            answers = shell.ask_all(queries)
         finally:
             shell.close()
     assert answers[:2] == [Result(0, "a\n", ""), Result(0, "b\n", "")]
@@ -77,9 +75,9 @@ def test_an_sshd_that_allows_one_session_is_asked_one_by_one(tmp_path: Path) -> 
 
 def test_where_nothing_can_be_sent_that_is_said(tmp_path: Path) -> None:
     with Sshd(tmp_path).running() as server:
-        shell = ReconnectingShell(server.endpoint(), server.ssh(), Deadline(5.0))
+        shell = server.session(5.0)
     try:
         with pytest.raises(UnreachableError):
-            ask_all(shell, (query("echo a"), query("echo b")))
+            shell.ask_all((query("echo a"), query("echo b")))
     finally:
         shell.close()

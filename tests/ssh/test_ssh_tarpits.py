@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from anycast_handlers.errors import HandlerError, OutcomeUnknownError, UnreachableError
 from anycast_handlers.fleet.values import Endpoint, Ssh
-from anycast_handlers.transport.deadline import Deadline
+from anycast_handlers.transport.clock import SYSTEM_CLOCK, Deadline
 from anycast_handlers.transport.shell import COMMAND_SECONDS
-from anycast_handlers.transport.ssh import SshShell
+from anycast_handlers.transport.ssh import SshConnection
 
 from tests.ssh.server import public
 from tests.ssh.tarpit import (
@@ -45,7 +45,7 @@ def failure(
     port: Port, deadline: Deadline | None = None, timeout: float = COMMAND_SECONDS
 ) -> HandlerError:
     """Log in and run a command in a thread, and give what it raised once it has."""
-    deadline = deadline or Deadline(SECONDS)
+    deadline = deadline or Deadline(SYSTEM_CLOCK, SECONDS)
     ended: list[BaseException] = []
 
     def attempt() -> None:
@@ -53,9 +53,10 @@ def failure(
         (files / "known_hosts").write_text(f"[127.0.0.1]:{port.number} {public(files / 'host')}\n")
         ssh = Ssh("anycast", str(files / "id"), str(files / "known_hosts"))
         try:
-            shell = SshShell(Endpoint("ns1", "127.0.0.1", port.number), ssh, deadline)
+            endpoint = Endpoint("ns1", "127.0.0.1", port.number)
+            shell = SshConnection(endpoint, ssh, None, (), deadline)
             try:
-                shell.run(("/sbin/ifdown", "lo:0"), timeout=timeout)
+                shell.run(("/sbin/ifdown", "lo:0"), timeout=deadline.left(timeout))
             finally:
                 shell.close()
         except HandlerError as error:
@@ -124,7 +125,7 @@ def test_a_server_that_stops_in_the_session(
 
 def test_no_channel_leaves_time_for_another_connection(port: Port) -> None:
     """A check may take long, to begin it may not."""
-    deadline, patient = Deadline(PATIENCE), PATIENCE / 2
+    deadline, patient = Deadline(SYSTEM_CLOCK, PATIENCE), PATIENCE / 2
     with serve(port, deaf(port.directory / "host", "channel")):
         error = failure(port, deadline, patient)
     assert isinstance(error, UnreachableError)

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 from anycast_handlers.errors import LockUnavailableError
-from anycast_handlers.operation.lock import lock
-from anycast_handlers.transport.deadline import Deadline
+from anycast_handlers.operation.lock import FileLocks
+from anycast_handlers.transport.clock import SYSTEM_CLOCK, Deadline
 
 
 def refused(directory: Path, seconds: float = 5.0) -> str:
     """Take the lock in vain, and give the reason."""
     with (
         pytest.raises(LockUnavailableError) as caught,
-        lock(str(directory), "resolver", Deadline(seconds)),
+        FileLocks(str(directory)).hold("resolver", Deadline(SYSTEM_CLOCK, seconds)),
     ):
         pytest.fail("the lock was to be had")
     assert caught.value.exit_code == 1
@@ -24,5 +24,5 @@ def refused(directory: Path, seconds: float = 5.0) -> str:
 
 def take(directory: Path) -> None:
     """Take the lock once it is free."""
-    with lock(str(directory), "resolver", Deadline(30)):
+    with FileLocks(str(directory)).hold("resolver", Deadline(SYSTEM_CLOCK, 30)):
         pass

@@ -12,7 +12,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from anycast_handlers.transport.deadline import Deadline
 from anycast_handlers.transport.local import LocalShell
 from anycast_handlers.transport.shell import Result
 
@@ -78,7 +77,7 @@ class NamespaceShell(LocalShell):
     """The handler's shell for its own host, on that host."""
 
     def __init__(self, namespace: Namespace, seconds: float) -> None:
-        super().__init__(Deadline(seconds))
+        super().__init__()
         self._namespace = namespace
 
     def run(self, argv: Sequence[str], stdin: str = "", timeout: float = 3.0) -> Result:

@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from anycast_handlers.errors import OutcomeUnknownError
-from anycast_handlers.transport.shell import COMMAND_SECONDS, Answer, Query, Result
+from anycast_handlers.transport.shell import (
+    COMMAND_SECONDS,
+    Query,
+    Reply,
+    Result,
+    Stream,
+    ask_in_turn,
+)
 
 
 class Asked(NamedTuple):
@@ -48,12 +54,10 @@ class FakeShell:
             raise said
         return said
 
-    def ask_all(self, queries: Sequence[Query]) -> list[Answer]:
+    def ask_all(self, queries: Sequence[Query]) -> list[Reply]:
         """Give the answers to several commands, one after the other."""
-        return [self._ask(query) for query in queries]
+        return ask_in_turn(self, queries)
 
-    def _ask(self, query: Query) -> Answer:
-        try:
-            return self.run(query.argv, timeout=query.timeout)
-        except OutcomeUnknownError as error:
-            return error
+    def stream(self, argv: Sequence[str]) -> Stream:
+        """Fail the test: it has nothing that goes on."""
+        raise AssertionError(f"the test has no stream for {argv}")

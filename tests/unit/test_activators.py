@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from anycast_handlers.activators.activator import Activator
-from anycast_handlers.activators.choice import INSTALLED, VERSION, choose
-from anycast_handlers.activators.ifupdown import IFUPDOWN
-from anycast_handlers.activators.ip import PLAIN_IP
-from anycast_handlers.activators.network_scripts import NETWORK_SCRIPTS
+from anycast_handlers.activators._activator import Activator
+from anycast_handlers.activators._choice import INSTALLED, VERSION, activators, choose
+from anycast_handlers.activators.ip import ACTIVATOR as PLAIN_IP
 from anycast_handlers.errors import UnsupportedActivatorError
 from anycast_handlers.fleet.values import Vip
 from anycast_handlers.transport.shell import Result
@@ -136,7 +134,7 @@ def test_ipv6_on_lo_is_no_matter_elsewhere() -> None:
     assert chosen(DEBIAN, lo=LO | {"2001:db8::53/128"}) == "ifupdown"
 
 
-@pytest.mark.parametrize("activator", [IFUPDOWN, NETWORK_SCRIPTS, PLAIN_IP], ids=lambda f: f.name)
+@pytest.mark.parametrize("activator", activators(), ids=lambda f: f.name)
 def test_what_must_never_run_never_runs(activator: Activator) -> None:
     for argv in activator.commands(RESOLVER):
         assert argv[0].startswith("/sbin/")

@@ -6,11 +6,12 @@ import itertools
 
 import pytest
 from anycast_handlers.decision.automation import decide
-from anycast_handlers.decision.facts import Action, Counted, Held, Policy, Seen, State, StateType
+from anycast_handlers.decision.facts import Action, Policy, State, StateType
 from anycast_handlers.decision.person import decide_drill, decide_restore, decide_withdraw
+from anycast_handlers.decision.situation import Counted, Held, Seen
 
 OK, CRITICAL = State.OK, State.CRITICAL
-ANNOUNCED, NONE = Seen(announced=True), Policy()
+ANNOUNCED, NONE = Seen(present=True), Policy()
 ENOUGH, BELOW = Counted(2, 2, 5), Counted(1, 2, 5)
 HOLDS = (
     None,
@@ -25,7 +26,7 @@ POLICIES = [
 COUNTED = (None, ENOUGH, BELOW, Counted(None, 2, 5, "no vtysh"), ENOUGH._replace(spacing_left=1.5))
 ANNOUNCED_CASES = list(itertools.product(POLICIES, HOLDS, COUNTED))
 WITHDRAWN = [
-    Seen(announced=False, latch_age=age, withdrawals=1, restores=restores, held=hold)
+    Seen(present=False, latch_age=age, withdrawals=1, restores=restores, held=hold)
     for age in (None, 0.0, 100.0)
     for restores in (0, 3)
     for hold in HOLDS

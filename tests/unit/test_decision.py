@@ -8,20 +8,12 @@ from typing import NamedTuple
 
 import pytest
 from anycast_handlers.decision.automation import decide, hold_down
-from anycast_handlers.decision.facts import (
-    Action,
-    Counted,
-    Decision,
-    Held,
-    Policy,
-    Seen,
-    State,
-    StateType,
-)
+from anycast_handlers.decision.facts import Action, Decision, Policy, State, StateType
+from anycast_handlers.decision.situation import Counted, Held, Seen
 
 OK, WARNING, CRITICAL, UNKNOWN = State.OK, State.WARNING, State.CRITICAL, State.UNKNOWN
 HARD, SOFT = StateType.HARD, StateType.SOFT
-ANNOUNCED, WITHDRAWN = Seen(announced=True), Seen(announced=False, latch_age=100.0, withdrawals=1)
+ANNOUNCED, WITHDRAWN = Seen(present=True), Seen(present=False, latch_age=100.0, withdrawals=1)
 ENOUGH, AT_FLOOR = Counted(3, 2, 5), Counted(2, 2, 5)
 BELOW, UNCOUNTED = Counted(1, 2, 5), Counted(None, 2, 5, "there is no vtysh")
 SPACED = Counted(3, 2, 5, "", 1.5)
@@ -72,7 +64,7 @@ class Case(NamedTuple):
     def protected(self) -> bool:
         """Whether a person has ordered to leave it as it is, announced."""
         hold = self.seen.held if self.seen else None
-        return hold is not None and hold.announced and not hold.expired
+        return hold is not None and hold.present and not hold.expired
 
 
 def cases() -> Iterator[Case]:
@@ -92,7 +84,7 @@ def acts(case: Case) -> None:
     if action is Action.WITHDRAW:
         assert case.confirmed is CRITICAL
         assert case.failed
-        assert case.seen.announced
+        assert case.seen.present
         assert not case.policy.never_withdraw
         assert not case.protected
         assert case.counted is not None
@@ -107,7 +99,7 @@ def restores(case: Case) -> None:
     if case.decision.action is not Action.RESTORE:
         return
     assert seen is not None
-    assert not seen.announced
+    assert not seen.present
     assert seen.latch_age is not None
     assert seen.held is None
     assert not seen.hold_unknown
@@ -140,7 +132,7 @@ def must_withdraw(case: Case) -> None:
     if (
         case.failed
         and case.seen is not None
-        and case.seen.announced
+        and case.seen.present
         and case.confirmed is CRITICAL
         and case.counted in (ENOUGH, AT_FLOOR)
         and not case.protected
@@ -155,7 +147,7 @@ def must_restore(case: Case) -> None:
     seen, policy = case.seen, case.policy
     if (
         seen is None
-        or seen.announced
+        or seen.present
         or seen.held
         or seen.hold_unknown
         or seen.latch_age is None
@@ -180,9 +172,9 @@ def severities(case: Case) -> None:
         assert case.decision.reason.startswith(("refused: ", "not confirmed: ", "not yet: "))
     elif case.decision.severity is CRITICAL:
         assert rule == "too-few"
-    if case.failed and case.seen and case.seen.announced and action is Action.NOTHING:
+    if case.failed and case.seen and case.seen.present and action is Action.NOTHING:
         raise AssertionError("broken, announced, left alone, and nobody is told")
-    if case.seen and not case.seen.announced and action is Action.NOTHING:
+    if case.seen and not case.seen.present and action is Action.NOTHING:
         assert case.decision.severity is WARNING
 
 
@@ -190,9 +182,9 @@ def twice(case: Case) -> None:
     """After an act the same request does not act again."""
     if case.decision.action is Action.WITHDRAW:
         # The recount has found that enough are left.
-        after, counted = Seen(announced=False, latch_age=0.0, withdrawals=1), case.counted
+        after, counted = Seen(present=False, latch_age=0.0, withdrawals=1), case.counted
     elif case.decision.action is Action.RESTORE:
-        after, counted = Seen(announced=True, withdrawals=1, restores=3), case.counted
+        after, counted = Seen(present=True, withdrawals=1, restores=3), case.counted
         if case.failed:  # for the floor, which keeps it in
             assert counted is BELOW
     else:
@@ -220,7 +212,7 @@ def asks(case: Case) -> None:
 def unlatches(case: Case) -> None:
     """A latch is taken off exactly where it is settled, on what is announced and said to be OK."""
     seen = case.seen
-    settled = seen and seen.announced and seen.latch_age is not None and seen.latch_age > 60
+    settled = seen and seen.present and seen.latch_age is not None and seen.latch_age > 60
     expected = case.state is OK and bool(settled) and not case.policy.stopped
     assert (case.decision.action is Action.UNLATCH) == expected
 
@@ -278,7 +270,7 @@ ROWS = {
     "too few are left": (WARNING, MANUAL, FRESH, BELOW, None, "too-few", CRITICAL),
     "too few, but held": (OK, NONE, WITHDRAWN._replace(held=OUT), BELOW, OK, "held", WARNING),
     "too few, in downtime": (OK, Policy(downtime=True), WITHDRAWN, BELOW, OK, "downtime", WARNING),
-    "too few, not ours": (OK, NONE, Seen(announced=False), BELOW, OK, "not-ours", WARNING),
+    "too few, not ours": (OK, NONE, Seen(present=False), BELOW, OK, "not-ours", WARNING),
     "warning": (WARNING, NONE, WITHDRAWN, ENOUGH, OK, "not-actionable", WARNING),
     "unknown": (UNKNOWN, NONE, ANNOUNCED, ENOUGH, CRITICAL, "not-actionable", OK),
     "unwatched": (UNKNOWN, BLIND, ANNOUNCED, ENOUGH, CRITICAL, "not-actionable", WARNING),
@@ -394,7 +386,7 @@ ROWS = {
     "withdrawn and ill, cannot tell whether it is held": (
         WARNING,
         NONE,
-        Seen(announced=False, hold_unknown=True),
+        Seen(present=False, hold_unknown=True),
         None,
         OK,
         "not-actionable",
@@ -439,13 +431,13 @@ ROWS = {
     "downtime": (
         OK,
         Policy(downtime=True),
-        Seen(announced=False),
+        Seen(present=False),
         None,
         OK,
         "downtime",
         WARNING,
     ),
-    "not ours": (OK, MANUAL, Seen(announced=False), None, OK, "not-ours", WARNING),
+    "not ours": (OK, MANUAL, Seen(present=False), None, OK, "not-ours", WARNING),
     "manual": (OK, MANUAL, FRESH._replace(restores=3), None, OK, "manual", WARNING),
     "max_restores": (OK, NONE, FRESH._replace(restores=3), None, OK, "max-restores", WARNING),
     "hold-down": (OK, NONE, FRESH, None, CRITICAL, "hold-down", WARNING),
@@ -499,15 +491,15 @@ def test_the_hold_down_doubles_up_to_an_hour(
 
 
 def test_a_hold_down_of_nothing_restores_at_once() -> None:
-    seen = Seen(announced=False, latch_age=0.0, withdrawals=3)
+    seen = Seen(present=False, latch_age=0.0, withdrawals=3)
     assert decide(OK, HARD, Policy(hold_down=0), seen, None, OK).action is Action.RESTORE
 
 
 @pytest.mark.parametrize("state", [WARNING, UNKNOWN])
 def test_where_the_notes_cannot_be_seen_nobody_is_said_to_have_withdrawn_it(state: State) -> None:
     """The latch cannot be seen either, and "restore by hand" would be bad advice."""
-    hidden = Seen(announced=False, hold_unknown=True)
-    refused = Seen(announced=False, held=IN._replace(unreadable=True))
+    hidden = Seen(present=False, hold_unknown=True)
+    refused = Seen(present=False, held=IN._replace(unreadable=True))
     assert decide(state, HARD, NONE, hidden).reason == "cannot tell whether it is held"
     assert decide(state, HARD, NONE, refused).reason == "held by anna (mine)"
     assert decide(state, HARD, NONE, WITHDRAWN).reason.startswith("waits for the service")

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from anycast_handlers.command import read_fleet
 from anycast_handlers.errors import ConfigurationError
 from anycast_handlers.fleet.table import Table
+from anycast_handlers.verbs._options import read_fleet
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -10,16 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from anycast_handlers.decision.automation import decide
-from anycast_handlers.decision.facts import (
-    Action,
-    Counted,
-    Decision,
-    Held,
-    Policy,
-    Seen,
-    State,
-    StateType,
-)
+from anycast_handlers.decision.facts import Action, Decision, Policy, State, StateType
+from anycast_handlers.decision.situation import Counted, Held, Seen
 
 PAGE = (Path(__file__).parents[2] / "docs/architecture.rst").read_text()
 ANY, FAILED, RECOVERED = "Whatever the state of the health service is", "CRITICAL HARD", "OK"

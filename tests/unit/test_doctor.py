@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from anycast_handlers.activators.choice import VERSION
-from anycast_handlers.doctor.examine import EXAMINATIONS, NONLOCAL_BIND, SUDO_RULES, examine
+from anycast_handlers.activators._choice import VERSION
+from anycast_handlers.doctor.access import SUDO_RULES
+from anycast_handlers.doctor.closed_list import closed_list
+from anycast_handlers.doctor.examine import EXAMINATIONS, examine
 from anycast_handlers.doctor.finding import Examined, Finding, Subject
 from anycast_handlers.doctor.here import examine_here
 from anycast_handlers.doctor.routing import compare
+from anycast_handlers.doctor.service import NONLOCAL_BIND
 from anycast_handlers.endpoint.look import BOOT, notes_argv
 from anycast_handlers.endpoint.site import Site
 from anycast_handlers.errors import OutcomeUnknownError, UnreachableError
 from anycast_handlers.fleet.values import Endpoint, Fleet, Paths, Ssh, Vip
 from anycast_handlers.gate import files
-from anycast_handlers.operation.outcome import user
+from anycast_handlers.operation.request import user
 from anycast_handlers.transport.refusal import GatedShell
 from anycast_handlers.transport.shell import Result
 
-from anycast_checks.placement import ARGV as ADDRESSES
+from anycast_checks.addresses import ARGV as ADDRESSES
 from anycast_checks.routing import DAEMONS
 from anycast_checks.routing.daemon import RoutingState
 from anycast_checks.routing.ospf import judge
@@ -88,7 +92,8 @@ def subject(
     shell: FakeShell | None = None, vip: Vip = RESOLVER, endpoint: Endpoint = NS1
 ) -> Subject:
     site = Site(GatedShell(shell or healthy()), vip)
-    return Subject(endpoint.name, "anycast", vip, endpoint, site)
+    needed = partial(closed_list, vip, as_root=False)
+    return Subject(endpoint.name, "anycast", vip, endpoint, site, needed=needed)
 
 
 def examined(vip: Vip = RESOLVER, **answers: Said) -> Examined:
@@ -206,11 +211,11 @@ class TestGate:
         assert lines(gate=Result(1, "", "cat: no such file")) == []
 
     def test_a_whole_list_lacks_nothing(self) -> None:
-        assert lines(gate=said(files.allow(Ssh("anycast", "/k", "/h"), (RESOLVER,)))) == []
+        assert lines(gate=said(files.allow(closed_list(RESOLVER, as_root=False)))) == []
 
     def test_a_list_of_another_check_lacks_this_one(self) -> None:
         other = RESOLVER._replace(check=("/bin/check", "dns", "--tcp"))
-        (line,) = lines(gate=said(files.allow(Ssh("anycast", "/k", "/h"), (other,))))
+        (line,) = lines(gate=said(files.allow(closed_list(other, as_root=False))))
         assert line == (
             "ns1: /etc/anycast/gate.allow lacks `/bin/check dns -H 10.99.0.53 --tries 1`: "
             "install what `anycast-handler gate --only allow resolver` prints"

@@ -7,14 +7,15 @@ from collections.abc import Iterable, Iterator
 from itertools import repeat
 
 import pytest
+from anycast_handlers.endpoint.check import confirmation
 from anycast_handlers.endpoint.latch import UNREADABLE_HOLD, Hold, Latch
 from anycast_handlers.endpoint.look import notes_argv
-from anycast_handlers.endpoint.site import Site, confirmation
+from anycast_handlers.endpoint.site import Site
 from anycast_handlers.errors import CommandFailedError, OutcomeUnknownError
 from anycast_handlers.fleet.values import Vip
 from anycast_handlers.transport.shell import Result
 
-from anycast_checks.placement import ARGV as ADDRESSES
+from anycast_checks.addresses import ARGV as ADDRESSES
 from tests.support.handler import unopened
 from tests.support.namespace import VIP
 from tests.support.shell import Asked, FakeShell, Said
@@ -68,7 +69,7 @@ def latched(text: str) -> str:
 
 def test_a_look_sees_addresses_boot_and_uptime() -> None:
     look = Site(endpoint(), RESOLVER).look()
-    assert look.announced
+    assert look.present
     assert (look.boot_id, look.uptime) == (BOOT, 350.25)
     assert look.neighbors == {"127.0.0.1/8", "::1/128"}
     assert (look.elsewhere, look.latch, look.trouble) == ((), Latch(), "")
@@ -77,14 +78,14 @@ def test_a_look_sees_addresses_boot_and_uptime() -> None:
 def test_an_address_on_another_interface_is_not_announced_but_seen() -> None:
     shown = json.dumps([{"ifname": "lo"}, {"ifname": "eth0", "addr_info": LO[1:2]}])
     look = Site(endpoint(shown), RESOLVER).look()
-    assert not look.announced
+    assert not look.present
     assert look.elsewhere == ("eth0",)
 
 
 @pytest.mark.parametrize("text", ["10.99.0.5", "10.99.0.531", "110.99.0.53"])
 def test_a_similar_address_is_another_address(text: str) -> None:
     shown = json.dumps([{"ifname": "lo", "addr_info": [{"local": text, "prefixlen": 32}]}])
-    assert not Site(endpoint(shown), RESOLVER).look().announced
+    assert not Site(endpoint(shown), RESOLVER).look().present
 
 
 def test_the_age_of_a_latch_is_measured_in_uptime() -> None:
@@ -193,7 +194,7 @@ UNHEARD = OutcomeUnknownError(NOTES, "it did not end in time")
 
 def test_notes_that_are_slow_are_asked_for_once_more() -> None:
     """A person's order must not depend on a second of patience."""
-    hold = Hold(1, None, "anna", "mine", announced=True)
+    hold = Hold(1, None, "anna", "mine", present=True)
     files = f"{FILES}\n==> {HOLD_FILE} <==\n{hold.render()}"
     shell = endpoint(files=files, notes=[UNHEARD])
     look = Site(shell, RESOLVER).look()
@@ -305,13 +306,13 @@ def lines(shell: FakeShell) -> list[str]:
 
 @pytest.mark.parametrize("activator", ["auto", "ip"])
 def test_what_an_act_needs_next_is_asked_while_the_check_runs(activator: str) -> None:
-    """Once: what is asked later is asked anew, and a gate's list may lack what nobody asks."""
+    """It is asked only once: the replies are handed on to what needs them."""
     shell = FakeShell(WITH_IFUPDOWN)
     site = Site(shell, RESOLVER._replace(activator=activator))
-    site.confirm()
+    _, replies = site.confirm()
     ahead = ["/bin/date +%s", *(["/sbin/ifup --version"] if activator == "auto" else [])]
     assert lines(shell)[1:] == ahead
-    assert (site.activator().name, site.clock()) == (
+    assert (site.activator(replies.program).name, site.clock(replies.clock)) == (
         "ifupdown" if activator == "auto" else "ip",
         1_700_000_000,
     )

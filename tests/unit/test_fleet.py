@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 
 import pytest
-from anycast_handlers.command import read_fleet
 from anycast_handlers.errors import ConfigurationError
 from anycast_handlers.fleet.values import Endpoint, Paths
+from anycast_handlers.verbs._options import read_fleet
 
 EXAMPLE = """
 [ssh]

@@ -10,12 +10,13 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
-from anycast_handlers.activators import NAMES
-from anycast_handlers.activators.choice import candidates
+from anycast_handlers.activators import names
+from anycast_handlers.activators._choice import candidates
+from anycast_handlers.doctor.closed_list import closed_list
 from anycast_handlers.errors import ConfigurationError
 from anycast_handlers.fleet.values import Endpoint, Ssh, Vip
 from anycast_handlers.gate import files
-from anycast_handlers.gate.allowed import Command, commands
+from anycast_handlers.gate.allowed import Command
 
 from tests.support.namespace import VIP
 
@@ -199,22 +200,21 @@ class TestForcedCommand:
 
 class TestClosedList:
     def test_it_has_every_activator_that_may_be_chosen(self) -> None:
-        names = {activator.name for activator in candidates(RESOLVER)}
-        assert names == set(NAMES)
-        for name in names:
+        assert [activator.name for activator in candidates(RESOLVER)] == names()
+        for name in names():
             assert [f.name for f in candidates(RESOLVER._replace(activator=name))] == [name]
 
     def test_activator_ip_needs_no_ifupdown(self) -> None:
-        lines = [c.line for c in commands(RESOLVER._replace(activator="ip"), as_root=False)]
+        lines = [c.line for c in closed_list(RESOLVER._replace(activator="ip"), as_root=False)]
         assert not any("/sbin/if" in line for line in lines)
 
     def test_as_root_there_is_no_sudo(self) -> None:
-        assert not any("sudo" in c.line for c in commands(RESOLVER, as_root=True))
+        assert not any("sudo" in c.line for c in closed_list(RESOLVER, as_root=True))
 
     def test_what_cannot_be_compared_by_lines_is_refused(self) -> None:
         vip = RESOLVER._replace(check=("/bin/check", "two\nlines"))
         with pytest.raises(ConfigurationError, match="resolver: /bin/check has a line break"):
-            commands(vip, as_root=False)
+            closed_list(vip, as_root=False)
 
 
 class TestFiles:
@@ -224,19 +224,20 @@ class TestFiles:
             pytest.skip("there is no visudo")
         for ssh in (SSH, SSH._replace(user="root")):
             file = tmp_path / "sudoers"
-            file.write_text(files.sudoers(ssh, (RESOLVER,)))
+            file.write_text(files.sudoers(ssh, closed_list(RESOLVER, as_root=ssh.user == "root")))
             checked = subprocess.run([visudo, "-cqf", str(file)], check=False, capture_output=True)
             assert checked.returncode == 0, checked.stderr
 
     def test_sudoers_has_exact_commands_only(self) -> None:
-        text = files.sudoers(SSH, (RESOLVER,))
+        text = files.sudoers(SSH, closed_list(RESOLVER, as_root=False))
         assert r"    /sbin/ifdown lo\:0, \\" "\n".replace("\\\\", "\\") in text
         assert "*" not in text
         assert "ALL=(root) NOPASSWD:" in text
 
     def test_two_vips_share_what_is_the_same(self) -> None:
         twin = RESOLVER._replace(name="twin", address="10.99.0.54", interface="lo:1")
-        text = files.allow(SSH, (RESOLVER, twin))
+        both = [c for vip in (RESOLVER, twin) for c in closed_list(vip, as_root=False)]
+        text = files.allow(both)
         assert text.count("run /sbin/ip -json address show\n") == 1
         assert "sudo -n /sbin/ifdown lo:0\n" in text
         assert "sudo -n /sbin/ifdown lo:1\n" in text

@@ -99,7 +99,7 @@ def test_each_subcommand_has_its_check_command() -> None:
 )
 def test_handler_command_has_each_option_of_its_verb(name: str, verb: str) -> None:
     """The engine's commands offer what the verb understands, with --fleet in front of it."""
-    commands = group("anycast_handlers.command")
+    commands = group("anycast_handlers.cli")
     expected = spellings(commands.params) | spellings(parameters(commands, verb))
 
     assert set(arguments(name)) - {"VERB"} == expected

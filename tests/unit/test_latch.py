@@ -165,7 +165,7 @@ def test_the_last_change_is_known_in_its_boot_only() -> None:
     assert Latch().since_change("boot-1", 21.5) is None
 
 
-HOLD = Hold(NOW, NOW + 60, "x@y", "disk", announced=False)
+HOLD = Hold(NOW, NOW + 60, "x@y", "disk", present=False)
 
 
 def test_a_hold_is_read_as_it_was_written() -> None:

@@ -11,26 +11,34 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from anycast_handlers.operation import log
-from anycast_handlers.operation.lock import lock
-from anycast_handlers.transport.deadline import Deadline
+from anycast_handlers.operation.lock import FileLocks
+from anycast_handlers.operation.log import DecisionLog, Syslog
+from anycast_handlers.transport.clock import SYSTEM_CLOCK, Deadline
 
 from tests.support.lock import refused, take
 
 HOLD = """
 import sys
-from anycast_handlers.transport.deadline import Deadline
-from anycast_handlers.operation.lock import lock
-with lock(sys.argv[1], "resolver", Deadline(60)):
+from anycast_handlers.operation.lock import FileLocks
+from anycast_handlers.transport.clock import SYSTEM_CLOCK
+from anycast_handlers.transport.clock import Deadline
+with FileLocks(sys.argv[1]).hold("resolver", Deadline(SYSTEM_CLOCK, 60)):
     print("held", flush=True)
     sys.stdin.read()
 """
 WRITE = """
 import sys
-from anycast_handlers.operation import log
+from anycast_handlers.operation.log import DecisionLog
+from anycast_handlers.transport.clock import SYSTEM_CLOCK
+log = DecisionLog(sys.argv[1], SYSTEM_CLOCK)
 for number in range(200):
-    assert not log.write(sys.argv[1], {"who": sys.argv[2], "number": number, "text": "x" * 3000})
+    assert not log.write({"who": sys.argv[2], "number": number, "text": "x" * 3000})
 """
+
+
+def write(file: str, entry: dict[str, object]) -> str:
+    """Append one decision to a log."""
+    return DecisionLog(file, SYSTEM_CLOCK).write(entry)
 
 
 @contextmanager
@@ -57,7 +65,7 @@ def test_the_lock_keeps_another_process_out(tmp_path: Path) -> None:
 
 
 def test_the_lock_is_one_per_vip(tmp_path: Path) -> None:
-    with holder(tmp_path), lock(str(tmp_path), "web", Deadline(5)):
+    with holder(tmp_path), FileLocks(str(tmp_path)).hold("web", Deadline(SYSTEM_CLOCK, 5)):
         pass
 
 
@@ -66,7 +74,7 @@ def test_the_lock_is_free_once_its_holder_has_ended(tmp_path: Path) -> None:
         assert process.stdin
         process.stdin.close()
         process.wait(60)
-        with lock(str(tmp_path), "resolver", Deadline(5)):
+        with FileLocks(str(tmp_path)).hold("resolver", Deadline(SYSTEM_CLOCK, 5)):
             pass
 
 
@@ -74,7 +82,7 @@ def test_the_lock_is_free_once_its_holder_was_killed(tmp_path: Path) -> None:
     with holder(tmp_path) as process:
         process.kill()
         process.wait()
-        with lock(str(tmp_path), "resolver", Deadline(5)):
+        with FileLocks(str(tmp_path)).hold("resolver", Deadline(SYSTEM_CLOCK, 5)):
             pass
 
 
@@ -87,13 +95,16 @@ def test_the_lock_is_waited_for(tmp_path: Path) -> None:
 
 
 def test_the_lock_is_free_after_an_error_inside(tmp_path: Path) -> None:
-    with pytest.raises(KeyError), lock(str(tmp_path), "resolver", Deadline(5)):
+    with (
+        pytest.raises(KeyError),
+        FileLocks(str(tmp_path)).hold("resolver", Deadline(SYSTEM_CLOCK, 5)),
+    ):
         raise KeyError
     take(tmp_path)
 
 
 def test_a_command_that_outlives_the_handler_does_not_keep_the_lock(tmp_path: Path) -> None:
-    with lock(str(tmp_path), "resolver", Deadline(5)):
+    with FileLocks(str(tmp_path)).hold("resolver", Deadline(SYSTEM_CLOCK, 5)):
         child = subprocess.Popen(["sleep", "600"])
     with child:
         try:
@@ -122,7 +133,7 @@ def test_the_log_is_one_json_object_a_line(tmp_path: Path) -> None:
     file = tmp_path / "log"
     odd = "line\nbreak | \x00 \ud800 ü"
     for number in range(3):
-        assert log.write(str(file), {"number": number, "text": odd}) == ""
+        assert write(str(file), {"number": number, "text": odd}) == ""
     lines = file.read_bytes().splitlines()
     entries = [json.loads(line) for line in lines]
     assert [entry["number"] for entry in entries] == [0, 1, 2]
@@ -131,7 +142,7 @@ def test_the_log_is_one_json_object_a_line(tmp_path: Path) -> None:
 
 
 def test_a_line_begins_with_the_time_in_utc(tmp_path: Path) -> None:
-    log.write(f"{tmp_path}/log", {})
+    write(f"{tmp_path}/log", {})
     entry = json.loads((tmp_path / "log").read_text())
     assert len(entry["time"]) == len("2024-01-02T03:04:05.678Z")
     assert entry["time"].endswith("Z")
@@ -149,18 +160,19 @@ def test_a_line_begins_with_the_time_in_utc(tmp_path: Path) -> None:
 def test_a_log_that_cannot_be_opened_is_said(tmp_path: Path, file: str, said: str) -> None:
     (tmp_path / "plain").touch()
     (tmp_path / "link").symlink_to("elsewhere")
-    assert log.write(f"{tmp_path}/{file}", {}) == f"not logged: {tmp_path}/{file}: {said}"
+    assert write(f"{tmp_path}/{file}", {}) == f"not logged: {tmp_path}/{file}: {said}"
 
 
 def test_a_full_disk_is_said() -> None:
-    assert log.write("/dev/full", {}) == "not logged: /dev/full: No space left on device"
+    assert write("/dev/full", {}) == "not logged: /dev/full: No space left on device"
 
 
 def test_a_disk_that_fills_up_in_the_middle_of_a_line_is_said(tmp_path: Path) -> None:
     code = (
-        "import resource, sys; from anycast_handlers.operation import log;"
+        "import resource, sys; from anycast_handlers.operation.log import DecisionLog;"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100));"
-        "print(log.write(sys.argv[1], {'text': 'x' * 1000}))"
+        "from anycast_handlers.transport.clock import SYSTEM_CLOCK;"
+        "print(DecisionLog(sys.argv[1], SYSTEM_CLOCK).write({'text': 'x' * 1000}))"
     )
     argv = [sys.executable, "-c", code, f"{tmp_path}/log"]
     said = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60).stdout
@@ -179,4 +191,4 @@ def test_lines_of_several_processes_do_not_mix(tmp_path: Path) -> None:
 
 
 def test_syslog_is_told_without_any_daemon() -> None:
-    log.to_syslog("text\nwith | odd \x00 characters", warning=True)
+    Syslog().send("text\nwith | odd \x00 characters", warning=True)

@@ -6,7 +6,6 @@ ifup and ifdown are in /sbin on every distribution, if only as a link.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..fleet.values import Vip
@@ -32,8 +31,7 @@ class Surroundings(NamedTuple):
 Commands = Callable[[Vip, Surroundings], tuple[Argv, ...]]
 
 
-@dataclass(frozen=True)
-class Activator:
+class Activator(NamedTuple):
     """A way to withdraw and to restore.
 
     Attributes:

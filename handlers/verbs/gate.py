@@ -1,12 +1,15 @@
-"""What an endpoint needs, so that the handler's account can do what it must and no more."""
+"""Print the files that confine the handler's account on an endpoint."""
 
 from __future__ import annotations
 
 import click
 
-from .command import read_fleet
-from .errors import DONE
-from .gate import files
+from ..doctor.closed_list import closed_list
+from ..errors import DONE
+from ..gate import files
+from ..gate.allowed import Command
+from . import Invocation
+from ._options import read_fleet
 
 PARTS = ("gate", "allow", "sudoers", "authorized-keys")
 # Printed when it is asked for: it confines nobody.
@@ -19,7 +22,7 @@ NRPE = "nrpe"
     "--only", type=click.Choice((*PARTS, NRPE)), help="Print that file alone, to install it."
 )
 @click.pass_obj
-def command(file: str, /, vips: tuple[str, ...], only: str | None) -> int:
+def command(invocation: Invocation, /, vips: tuple[str, ...], only: str | None) -> int:
     """Print the files that let the handler's account do what it must on an endpoint, and no more.
 
     For the VIPs that the endpoint carries; without VIP: for all of them. `gate` is the forced
@@ -27,12 +30,17 @@ def command(file: str, /, vips: tuple[str, ...], only: str | None) -> int:
     the line for the handler's key. `nrpe` has the commands for an endpoint's nrpe.cfg, where the
     engine gets to it by NRPE.
     """
-    fleet = read_fleet(file)
+    fleet = read_fleet(invocation.file)
     found = tuple(fleet.vip(name) for name in vips) or fleet.vips
+
+    def listed() -> list[Command]:
+        as_root = fleet.ssh.user == "root"
+        return [command for vip in found for command in closed_list(vip, as_root=as_root)]
+
     texts = {
         "gate": (files.GATE, files.gate),
-        "allow": (files.ALLOW, lambda: files.allow(fleet.ssh, found)),
-        "sudoers": (files.SUDOERS, lambda: files.sudoers(fleet.ssh, found)),
+        "allow": (files.ALLOW, lambda: files.allow(listed())),
+        "sudoers": (files.SUDOERS, lambda: files.sudoers(fleet.ssh, listed())),
         "authorized-keys": (
             f"~{fleet.ssh.user}/.ssh/authorized_keys",
             lambda: files.authorized_keys(fleet.ssh),

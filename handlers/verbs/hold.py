@@ -1,4 +1,4 @@
-"""A person's order to the automation: leave this endpoint, or the whole VIP, as it is."""
+"""Tell the automation to leave an endpoint as it is."""
 
 from __future__ import annotations
 
@@ -6,13 +6,22 @@ import re
 
 import click
 
-from .command import note_options, note_request
-from .endpoint.notes import Notebook
-from .endpoint.site import Site
-from .errors import HandlerError
-from .operation.on_each import on_each
-from .operation.outcome import age
+from ..decision.facts import Action, Decision, State
+from ..endpoint.notes import Notes
+from ..endpoint.site import Site
+from ..errors import HandlerError
+from ..operation.outcome import age
+from ..operation.request import Case, Verb, signature
+from . import Invocation
+from ._options import note_options, note_request, read_fleet
+from ._orders import give_order
 
+
+def _decide(case: Case) -> Decision:
+    return Decision(Action.HOLD, "by-hand", "by hand", State.OK)
+
+
+HOLD = Verb("hold", _decide)
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 LONGEST = 365 * 86400
 
@@ -39,21 +48,29 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
 @click.option("--reason", required=True, metavar="TEXT", help="For whoever finds the hold.")
 @click.option("--for", "seconds", type=Duration(), metavar="TIME", help="Such as 30m, 2h or 1d.")
 @click.pass_obj
-def command(file: str, /, vip: str, endpoint: str | None, reason: str, seconds: int | None) -> int:
-    """Tell the automation to leave an endpoint as it is, announced or withdrawn.
+def command(
+    invocation: Invocation,
+    /,
+    vip: str,
+    endpoint: str | None,
+    reason: str,
+    seconds: int | None,
+) -> int:
+    """Tell the automation to leave an endpoint as it is, present or withdrawn.
 
     Without ENDPOINT: every endpoint of the VIP. It holds until `release`; when the time of --for
     is over, that is an alert and not an action.
     """
-    fleet, request, endpoints = note_request(file, "hold", vip, endpoint, reason)
+    fleet = read_fleet(invocation.file)
+    request, endpoints = note_request(fleet, HOLD, vip, endpoint, reason)
 
-    def place(site: Site) -> str:
-        announced = site.is_announced()
-        notes = Notebook(site, request)
-        trouble = notes.place_hold(request.reason, announced=announced, seconds=seconds)
+    def hold(site: Site) -> str:
+        present = site.is_present()
+        notes = Notes(site, signature())
+        trouble = notes.place_hold(request.reason, present=present, seconds=seconds)
         if trouble:
             raise HandlerError(f"not held: {trouble}")
-        how = "announced" if announced else "withdrawn"
+        how = "announced" if present else "withdrawn"
         return f"held as it is, {how}{f', for {age(seconds)}' if seconds else ''}"
 
-    return on_each(fleet, request, endpoints, place)
+    return give_order(fleet, request, endpoints, hold)

@@ -1,4 +1,4 @@
-"""The event handler's operation as an active check: it looks each time, and repairs."""
+"""Look, and put right what a lost or failed event left (an active check)."""
 
 from __future__ import annotations
 
@@ -9,17 +9,30 @@ import click
 
 from anycast_checks.line import clean
 
-from .command import acting_options, engine_options, engine_request, place
-from .decision.facts import State, StateType
-from .errors import ConfigurationError
-from .fleet.values import Fleet
-from .operation.operate import operate
-from .operation.outcome import Request, age
+from ..decision.facts import State, StateType
+from ..errors import ConfigurationError
+from ..fleet.values import Fleet
+from ..operation.outcome import age
+from ..operation.request import Request, Verb
+from . import Invocation
+from ._options import (
+    Plugin,
+    acting_options,
+    decide_for_engine,
+    engine_options,
+    engine_request,
+    place,
+    read_fleet,
+    run,
+)
 
+ENFORCE = Verb(
+    "enforce", decide_for_engine, by_hand=False, counts_each_time=True, ends_with_severity=True
+)
 LONGEST_UNCHECKED = 900.0
 
 
-@click.command()
+@click.command(cls=Plugin)
 @place
 @engine_options
 @acting_options
@@ -47,7 +60,7 @@ LONGEST_UNCHECKED = 900.0
 )
 @click.pass_obj
 def command(
-    file: str,
+    invocation: Invocation,
     /,
     vip: str,
     endpoint: str,
@@ -65,12 +78,13 @@ def command(
     if checked is not None and not checked > 0:
         # To Nagios, what was never checked is OK HARD.
         options |= {"state": State.UNKNOWN.name, "state_type": StateType.SOFT.name}
-    fleet, request = engine_request(file, "enforce", (vip, endpoint), options)
+    fleet = read_fleet(invocation.file)
+    request = engine_request(fleet, ENFORCE, (vip, endpoint), options)
     _refuse_mix_up(fleet, request, address, management)
-    outcome = operate(fleet, request._replace(unwatched=_unwatched(checked)))
-    announced = "U" if outcome.announced is None else int(outcome.announced)
+    outcome = run(fleet, request._replace(unwatched=_unwatched(checked)))
+    present = "U" if outcome.present is None else int(outcome.present)
     status = f"ANYCAST {outcome.severity.name} - {outcome.text}"
-    click.echo(f"{clean(status)} | announced={announced};;;0;1")
+    click.echo(f"{clean(status)} | present={present};;;0;1")
     for note in outcome.notes:
         click.echo(clean(note))
     return outcome.exit_code

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 
 from ..errors import UnsupportedActivatorError
 from ..fleet.values import Vip
 from ..transport.shell import NOT_FOUND, Argv, Result
-from . import ACTIVATORS
-from .activator import IFUP, Activator
+from . import names
+from ._activator import IFUP, Activator
 
 Ask = Callable[[Argv], Result]
 
@@ -25,9 +26,15 @@ INSTALLED: Argv = ("/bin/ls", "-d", *FILES)
 IFUPDOWN_NG = "ifupdown-ng"
 
 
+def activators() -> tuple[Activator, ...]:
+    """Import every activator, in the order of their names."""
+    modules = (import_module(f".{name.replace('-', '_')}", __package__) for name in names())
+    return tuple(module.ACTIVATOR for module in modules)
+
+
 def candidates(vip: Vip) -> tuple[Activator, ...]:
     """List the activators that may be chosen on an endpoint of a VIP."""
-    return tuple(one for one in ACTIVATORS if vip.activator in (AUTO, one.name))
+    return tuple(one for one in activators() if vip.activator in (AUTO, one.name))
 
 
 def first_questions(vip: Vip) -> tuple[Argv, ...]:
@@ -68,7 +75,7 @@ def choose(vip: Vip, ask: Ask, neighbors: Callable[[], frozenset[str]]) -> Activ
 
 def _named(vip: Vip) -> Activator | None:
     """Give the activator that the fleet file names, where it may be used without a question."""
-    return next((one for one in ACTIVATORS if one.name == vip.activator and one.suits_any), None)
+    return next((one for one in activators() if one.name == vip.activator and one.suits_any), None)
 
 
 def _find(ask: Ask) -> tuple[str, str]:

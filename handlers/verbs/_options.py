@@ -1,72 +1,48 @@
-"""The anycast-handler group: discovery of verb_*.py, and what several verbs share."""
+"""What several verbs share: their options, and the request that is made of them."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any, TypeVar
 
 import click
 
-from anycast_checks import __version__
 from anycast_checks.line import clean
 
-from .activators import NAMES
-from .decision.facts import State, StateType
-from .fleet.file import load
-from .fleet.values import Endpoint, Fleet
-from .operation.outcome import Outcome, Request
+from ..activators import names
+from ..decision.automation import decide
+from ..decision.facts import Decision, State, StateType
+from ..fleet.file import load
+from ..fleet.values import Endpoint, Fleet
+from ..operation.operate import operate, this_host
+from ..operation.outcome import Outcome
+from ..operation.request import Case, Request, Verb
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-DEFAULT_FLEET = "/etc/anycast/fleet.toml"
-PREFIX = "verb_"
-HERE = os.path.dirname(__file__)
+# Characters of a line for a person; an engine cuts at about as many.
+LINE = 900
 
 
-class Verbs(click.Group):
-    """Finds its commands in the files verb_*.py beside this one, and imports what is asked."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Name every verb."""
-        files = (name for name in os.listdir(HERE) if name.startswith(PREFIX))
-        return sorted(name[len(PREFIX) : -len(".py")] for name in files if name.endswith(".py"))
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one verb; None where there is none of that name."""
-        if cmd_name not in self.list_commands(ctx):
-            return None
-        command = import_module(f".{PREFIX}{cmd_name}", __package__).command
-        assert isinstance(command, click.Command)
-        return command
-
-
-@click.group(
-    cls=Verbs,
-    no_args_is_help=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
-    epilog="Exit codes: 0 done or nothing to do, 1 refused or not confirmed, 2 tried and failed, "
-    "3 usage or configuration. `enforce` has those of a plugin.",
-)
-@click.version_option(__version__, "-V", "--version", message="anycast-handler %(version)s")
-@click.option(
-    "--fleet",
-    "file",
-    envvar="ANYCAST_FLEET",
-    default=DEFAULT_FLEET,
-    show_default=True,
-    metavar="FILE",
-    help="The fleet file; or ANYCAST_FLEET in the environment.",
-)
-@click.pass_context
-def group(ctx: click.Context, file: str) -> None:
-    """Take a failing anycast endpoint out of the routing, and bring it back."""
-    ctx.obj = file
+class Plugin(click.Command):
+    """A verb whose output and exit code are those of a plugin."""
 
 
 def read_fleet(file: str) -> Fleet:
-    """Read the fleet file; raises as `load` does."""
-    return load(file, NAMES)
+    """Read a fleet file, with every activator that there is; raises as `load` does."""
+    return load(file, names())
+
+
+def run(fleet: Fleet, request: Request) -> Outcome:
+    """Do what is requested, with what this host has."""
+    return operate(fleet, request, this_host(fleet))
+
+
+def decide_for_engine(case: Case) -> Decision:
+    """Decide as the automation does, on what an engine has said."""
+    state, state_type = case.request.state, case.request.state_type
+    assert state is not None
+    assert state_type is not None
+    return decide(state, state_type, case.policy, case.seen, case.counted, case.confirmed)
 
 
 def place(function: Function) -> Function:
@@ -124,22 +100,20 @@ def note_options(function: Function) -> Function:
 
 
 def note_request(
-    file: str, verb: str, vip: str, endpoint: str | None, reason: str
-) -> tuple[Fleet, Request, tuple[Endpoint, ...]]:
+    fleet: Fleet, verb: Verb, vip: str, endpoint: str | None, reason: str
+) -> tuple[Request, tuple[Endpoint, ...]]:
     """Build the request of `hold` or `release`, and list the endpoints that it is for."""
-    fleet = read_fleet(file)
     found = fleet.vip(vip)
     endpoints = (fleet.find(vip, endpoint)[1],) if endpoint else found.endpoints
-    return fleet, Request(verb, found, endpoints[0], reason=clean(reason, 120)), endpoints
+    return Request(verb, found, endpoints[0], reason=clean(reason, 120)), endpoints
 
 
 def hand_request(
-    file: str, verb: str, names: tuple[str, str], options: dict[str, Any]
-) -> tuple[Fleet, Request]:
+    fleet: Fleet, verb: Verb, names: tuple[str, str], options: dict[str, Any]
+) -> Request:
     """Build the request of a person from the verb's options."""
-    fleet = read_fleet(file)
     vip, endpoint = fleet.find(*names)
-    return fleet, Request(
+    return Request(
         verb,
         vip,
         endpoint,
@@ -150,11 +124,11 @@ def hand_request(
 
 
 def engine_request(
-    file: str, verb: str, names: tuple[str, str], options: dict[str, Any]
-) -> tuple[Fleet, Request]:
+    fleet: Fleet, verb: Verb, names: tuple[str, str], options: dict[str, Any]
+) -> Request:
     """Build the request of `event` or `enforce`: a person's, and what the engine knows."""
-    fleet, request = hand_request(file, verb, names, options)
-    return fleet, request._replace(
+    request = hand_request(fleet, verb, names, options)
+    return request._replace(
         state=State[options["state"].upper()],
         state_type=StateType[options["state_type"].upper()],
         downtime=options["downtime"] > 0,
@@ -163,5 +137,5 @@ def engine_request(
 
 def finish(outcome: Outcome) -> int:
     """Print the one line of an outcome and give the exit code."""
-    click.echo(clean(outcome.line, 900))
+    click.echo(clean(outcome.line, LINE))
     return outcome.exit_code

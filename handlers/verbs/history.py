@@ -1,4 +1,4 @@
-"""Past decisions, from the log of decisions."""
+"""Show past decisions, from the log of decisions."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import click
 
 from anycast_checks.line import clean
 
-from .command import read_fleet
-from .errors import DONE, ConfigurationError
+from ..errors import DONE, ConfigurationError
+from . import Invocation
+from ._options import read_fleet
 
 ROUTINE = ("nothing", "unlatch")
 
@@ -24,10 +25,16 @@ ROUTINE = ("nothing", "unlatch")
 @click.option("--all", "everything", is_flag=True, help="Also decisions to do nothing.")
 @click.pass_obj
 def command(
-    file: str, /, vip: str | None, endpoint: str | None, *, lines: int, everything: bool
+    invocation: Invocation,
+    /,
+    vip: str | None,
+    endpoint: str | None,
+    *,
+    lines: int,
+    everything: bool,
 ) -> int:
     """Show past decisions, the newest last."""
-    fleet = read_fleet(file)
+    fleet = read_fleet(invocation.file)
     if vip and endpoint:
         fleet.find(vip, endpoint)
     elif vip:

@@ -1,0 +1,76 @@
+"""The anycast-handler command: its verbs, found by name in verbs/, and what all of them share."""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+
+import click
+
+from anycast_checks import __version__
+
+from .verbs import Invocation
+from .verbs._options import Plugin
+
+DEFAULT_FLEET = "/etc/anycast/fleet.toml"
+_VERBS = os.path.join(os.path.dirname(__file__), "verbs")
+
+
+class Verbs(click.Group):
+    """Finds its commands in the files of verbs/, and imports only the one that is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name every verb; a file whose name begins with an underscore is none."""
+        files = (name for name in os.listdir(_VERBS) if name.endswith(".py"))
+        return sorted(name.removesuffix(".py") for name in files if not name.startswith("_"))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one verb; None where there is none of that name."""
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        command = import_module(f".verbs.{cmd_name}", __package__).command
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the verb, and let the invocation know how it speaks."""
+        name, command, rest = super().resolve_command(ctx, args)
+        ctx.ensure_object(Invocation).is_plugin = isinstance(command, Plugin)
+        return name, command, rest
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write each verb with its summary, whole."""
+        rows = [(name, _summary(name)) for name in self.list_commands(ctx)]
+        with formatter.section("Verbs"):
+            formatter.write_dl(rows)
+
+
+def _summary(verb: str) -> str:
+    """Read the first line of a verb's file without importing what the verb needs."""
+    with open(os.path.join(_VERBS, f"{verb}.py"), encoding="utf-8") as file:
+        return file.readline().strip().strip('"')
+
+
+@click.group(
+    cls=Verbs,
+    no_args_is_help=False,
+    context_settings={"help_option_names": ["-h", "--help"], "terminal_width": 80},
+    epilog="Exit codes: 0 done or nothing to do, 1 refused or not confirmed, 2 tried and failed, "
+    "3 usage or configuration. `enforce` has those of a plugin.",
+)
+@click.version_option(__version__, "-V", "--version", message="anycast-handler %(version)s")
+@click.option(
+    "--fleet",
+    "file",
+    envvar="ANYCAST_FLEET",
+    default=DEFAULT_FLEET,
+    show_default=True,
+    metavar="FILE",
+    help="The fleet file; or ANYCAST_FLEET in the environment.",
+)
+@click.pass_obj
+def group(invocation: Invocation, file: str) -> None:
+    """Take a failing anycast endpoint out of the routing, and bring it back."""
+    invocation.file = file

@@ -1,0 +1,61 @@
+"""What a look and a count have shown, reduced to what a decision needs: frozen values.
+
+They are apart from the other facts because most calls of the handler neither look nor count.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Held(NamedTuple):
+    """A hold that is on the endpoint; ``present`` is whether the VIP was there when it was placed.
+
+    ``unreadable`` is what may be none, but has to be taken for one.
+    """
+
+    by: str = ""
+    reason: str = ""
+    present: bool = True
+    expired: bool = False
+    unreadable: bool = False
+
+    def __str__(self) -> str:
+        """Say who and why."""
+        return f"held by {self.by}" + (f" ({self.reason})" if self.reason else "")
+
+
+class Seen(NamedTuple):
+    """What a look at the endpoint showed; counts are of the last day, ages in seconds.
+
+    ``latch_age`` is None where no latch of this boot is on, ``held`` where there is no hold.
+    ``elsewhere`` names other interfaces that carry the VIP. ``hold_unknown`` is where it cannot be
+    told whether there is a hold.
+    """
+
+    present: bool
+    latch_age: float | None = None
+    withdrawals: int = 0
+    restores: int = 0
+    held: Held | None = None
+    elsewhere: str = ""
+    hold_unknown: bool = False
+
+    @property
+    def may_be_held(self) -> bool:
+        """Whether there is a hold, for all that is known."""
+        return self.held is not None or self.hold_unknown
+
+
+class Counted(NamedTuple):
+    """How many *other* endpoints announce the VIP, of how many endpoints there are in all.
+
+    ``others`` is None where it cannot be told, and ``trouble`` says why; ``spacing_left`` are the
+    seconds in which nothing more of this VIP may be withdrawn by the automation.
+    """
+
+    others: int | None
+    floor: int
+    endpoints: int
+    trouble: str = ""
+    spacing_left: float = 0.0

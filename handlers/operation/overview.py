@@ -1,0 +1,93 @@
+"""What every endpoint is like now: a look at each, and what its routing says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from anycast_checks.line import clean
+from anycast_checks.routing.daemon import RoutingDaemon, RoutingState
+
+from ..endpoint.look import Look
+from ..endpoint.site import Site
+from ..errors import ConfigurationError, HandlerError, UncountableError
+from ..fleet.values import Endpoint, Fleet, Vip
+from ..routing.count import see_routing
+from ..transport.clock import Clock, Deadline
+from ..transport.connections import Connections, FreshConnections
+from ..transport.each import at_once
+from ..transport.turns import Turns
+
+
+@dataclass(frozen=True)
+class Sight:
+    """One VIP on one endpoint, as far as it could be seen.
+
+    Attributes:
+        vip: which.
+        endpoint: where.
+        look: None where the endpoint could not be asked, and ``error`` says why.
+        clock: of the endpoint, in seconds since the epoch; 0 where no hold needs it.
+        routing: None where it is unknown, and ``routing_unknown`` says why.
+    """
+
+    vip: Vip
+    endpoint: Endpoint
+    look: Look | None = None
+    clock: int = 0
+    routing: RoutingState | None = None
+    routing_unknown: str = ""
+    error: str = ""
+
+    @property
+    def trouble(self) -> str:
+        """What could not be seen of the endpoint itself."""
+        return self.error or clean(self.look.trouble if self.look else "")
+
+    @property
+    def announced(self) -> bool | None:
+        """Whether the endpoint announces the VIP; None where that is unknown."""
+        return self.routing.announced if self.routing else None
+
+
+def look_at_all(
+    fleet: Fleet,
+    vips: Sequence[Vip],
+    daemons: Sequence[RoutingDaemon],
+    clock: Clock,
+    seconds: float,
+) -> list[Sight]:
+    """Look at every endpoint of some VIPs at once, each for so many seconds at most.
+
+    Raises:
+        ConfigurationError: identity or known hosts cannot be used.
+    """
+    connections = FreshConnections(fleet.ssh, Turns(clock))
+
+    def look(pair: tuple[Vip, Endpoint]) -> Sight:
+        return _look_at(*pair, connections, daemons, Deadline(clock, seconds))
+
+    return at_once(look, [(vip, endpoint) for vip in vips for endpoint in vip.endpoints])
+
+
+def _look_at(
+    vip: Vip,
+    endpoint: Endpoint,
+    connections: Connections,
+    daemons: Sequence[RoutingDaemon],
+    deadline: Deadline,
+) -> Sight:
+    try:
+        with connections.open(endpoint, deadline) as shell:
+            site = Site(shell, vip)
+            look = site.look()
+            clock = site.clock() if look.hold else 0
+            try:
+                routing = see_routing(shell, vip, daemons)
+            except UncountableError as error:
+                return Sight(vip, endpoint, look, clock, routing_unknown=clean(str(error)))
+            return Sight(vip, endpoint, look, clock, routing)
+    except ConfigurationError:
+        raise
+    except HandlerError as error:
+        return Sight(vip, endpoint, error=clean(str(error)))

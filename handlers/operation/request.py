@@ -1,0 +1,116 @@
+"""What a verb wants done, and how a verb that acts decides, counts and ends."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from anycast_checks.line import clean
+
+from ..decision.facts import Decision, Policy, State, StateType
+from ..fleet.values import Endpoint, Vip
+
+if TYPE_CHECKING:
+    from ..decision.situation import Counted, Seen
+
+
+class Case:
+    """All that a verb may decide on; None is what is not known yet, or what nobody said.
+
+    Attributes:
+        request: what is wanted, and what an engine has said.
+        policy: what the fleet file, the stop file and the engine say.
+        seen: what a look at the endpoint showed.
+        counted: how many other endpoints announce the VIP.
+        confirmed: what the endpoint's own check said just now.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        policy: Policy,
+        seen: Seen | None = None,
+        counted: Counted | None = None,
+        confirmed: State | None = None,
+    ) -> None:
+        self.request = request
+        self.policy = policy
+        self.seen = seen
+        self.counted = counted
+        self.confirmed = confirmed
+
+
+class Verb:
+    """How a verb decides, what it wants counted, what it does about holds, and how it ends.
+
+    Attributes:
+        name: the word on the command line and in the log.
+        decide: gives the decision on what is known, which may be to find out more.
+        by_hand: a person asks, not an engine.
+        decides_unseen: what the engine's state alone decides opens no connection.
+        counts_each_time: the others are counted although nothing is to be withdrawn.
+        places_hold: what it withdraws is held, so that the automation does not bring it back.
+        removes_hold: it gives the endpoint back to the automation.
+        ends_with_severity: its exit code is the state of a plugin.
+    """
+
+    # Not a named tuple, which takes longer to make than all the rest of this file: the handler is
+    # called mostly for nothing.
+    def __init__(
+        self,
+        name: str,
+        decide: Callable[[Case], Decision],
+        *,
+        by_hand: bool = True,
+        decides_unseen: bool = False,
+        counts_each_time: bool = False,
+        places_hold: bool = False,
+        removes_hold: bool = False,
+        ends_with_severity: bool = False,
+    ) -> None:
+        self.name = name
+        self.decide = decide
+        self.by_hand = by_hand
+        self.decides_unseen = decides_unseen
+        self.counts_each_time = counts_each_time
+        self.places_hold = places_hold
+        self.removes_hold = removes_hold
+        self.ends_with_severity = ends_with_severity
+
+
+class Request(NamedTuple):
+    """What a verb wants done; state and state type are an engine's, None for a person."""
+
+    verb: Verb
+    vip: Vip
+    endpoint: Endpoint
+    state: State | None = None
+    state_type: StateType | None = None
+    downtime: bool = False
+    unwatched: str = ""
+    reason: str = ""
+    dry_run: bool = False
+    force: bool = False
+
+    @property
+    def failing(self) -> bool:
+        """Whether the engine says CRITICAL HARD."""
+        return self.state is State.CRITICAL and self.state_type is StateType.HARD
+
+
+def signature() -> str:
+    """Name the user who runs this, and the host."""
+    return f"{user()}@{os.uname().nodename}"
+
+
+def user() -> str:
+    """Name the user who runs this: the person behind sudo where there is one."""
+    by_sudo = os.environ.get("SUDO_USER")
+    if by_sudo and os.geteuid() == 0:
+        return clean(by_sudo, 32)
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())

@@ -1,0 +1,36 @@
+"""Open a session with an endpoint: over SSH, or where it is this very host without."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from anycast_checks.address import Locality, locality
+
+from ..fleet.values import Endpoint, Ssh
+from .clock import Deadline
+from .local import LocalShell
+from .session import Session
+from .shell import Connection
+from .ssh import SshConnection
+from .turns import Turns
+
+
+def open_session(
+    endpoint: Endpoint,
+    ssh: Ssh,
+    deadline: Deadline,
+    connecting: Deadline,
+    turns: Turns | None,
+) -> Session:
+    """Open a session; see Connections.open.
+
+    It is local where the management address is this host's own, as a socket proves.
+    """
+    if locality(endpoint.address) is Locality.LOCAL:
+        return Session(_connect_here, deadline, connecting)
+    waiting = (deadline, connecting)
+    return Session(partial(SshConnection, endpoint, ssh, turns, waiting), deadline, connecting)
+
+
+def _connect_here(connecting: Deadline) -> Connection:
+    return LocalShell()

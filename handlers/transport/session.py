@@ -1,0 +1,83 @@
+"""One run on a connection: no command outlasts the run, a lost connection is made anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ..errors import OutcomeUnknownError, UnreachableError
+from .clock import Deadline
+from .shell import COMMAND_SECONDS, Connection, Query, Reply, Result, Stream, ask
+
+# Before each new try to connect.
+PAUSES = (0.5, 1.0, 2.0)
+# Makes a connection, by a deadline.
+Connect = Callable[[Deadline], Connection]
+
+
+class Session:
+    """A shell for one run.
+
+    The connection below it knows nothing of the run: each command gets the seconds that it may
+    take, and these never go beyond the run's deadline.
+    """
+
+    def __init__(self, connect: Connect, deadline: Deadline, connecting: Deadline) -> None:
+        self._connect = connect
+        self._deadline = deadline
+        self._connection = _connect_patiently(connect, connecting)
+        self.is_root = self._connection.is_root
+
+    def run(self, argv: Sequence[str], stdin: str = "", timeout: float = COMMAND_SECONDS) -> Result:
+        """Run one command to its end; see Shell.run."""
+        try:
+            return self._connection.run(argv, stdin, self._deadline.left(timeout))
+        except UnreachableError:
+            # Nothing was sent, so it is safe to send it over a new connection; once, and soon,
+            # since others may be waiting for the lock.
+            self.close()
+            self._connection = self._connect(self._deadline.within(COMMAND_SECONDS))
+            return self._connection.run(argv, stdin, self._deadline.left(timeout))
+
+    def ask_all(self, queries: Sequence[Query]) -> list[Reply]:
+        """Run queries at the same time; see Shell.ask_all."""
+        in_time = self._deadline.within(min(query.timeout for query in queries))
+        replies = self._send_all(queries)
+        lost = [
+            query
+            for query, reply in zip(queries, replies, strict=True)
+            if isinstance(reply, OutcomeUnknownError)
+        ]
+        if in_time.passed or not lost:
+            return replies
+        # They were lost with the connection, or by a signal, since their time is not over. The
+        # first one brings the connection back.
+        again = iter([ask(self, lost[0]), *self._send_all(lost[1:])])
+        return [next(again) if isinstance(r, OutcomeUnknownError) else r for r in replies]
+
+    def stream(self, argv: Sequence[str]) -> Stream:
+        """Start a command that goes on; see Shell.stream."""
+        return self._connection.stream(argv)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def _send_all(self, queries: Sequence[Query]) -> list[Reply]:
+        bounded = [Query(query.argv, self._deadline.left(query.timeout)) for query in queries]
+        try:
+            return self._connection.ask_all(bounded) if bounded else []
+        except UnreachableError:
+            # The connection is gone, or the endpoint's sshd allows one session only.
+            return [ask(self, query) for query in queries]
+
+
+def _connect_patiently(connect: Connect, connecting: Deadline) -> Connection:
+    """Connect, and try again with growing pauses for as long as nothing was sent."""
+    for pause in PAUSES:
+        try:
+            return connect(connecting)
+        except UnreachableError:
+            if connecting.left(pause) < pause:
+                raise
+            connecting.clock.sleep(pause)
+    return connect(connecting)

@@ -1,0 +1,39 @@
+"""Turns: how many sessions are at work at the same time, where there are many endpoints."""
+
+from __future__ import annotations
+
+import threading
+
+from .clock import Clock, Deadline
+
+# One session takes some 10 ms of the interpreter's one processor, and with many at once each of
+# them would take too long; with few, all would wait for those that are far away or slow.
+AT_WORK = 32
+LONGEST_WAIT = 60.0
+
+
+class Turns:
+    """Lets a few sessions work at a time; how long one waits for its turn is not its own time.
+
+    Nobody waits for ever: endpoints that say no more than a banner would have all turns for long.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._free = threading.BoundedSemaphore(AT_WORK)
+
+    def take(self, *deadlines: Deadline) -> bool:
+        """Wait for a turn, and put those deadlines off by as long as that took.
+
+        Returns:
+            Whether it was had, and has to be given back.
+        """
+        began = self._clock.monotonic()
+        taken = self._free.acquire(timeout=LONGEST_WAIT)
+        for deadline in set(deadlines):
+            deadline.put_off(self._clock.monotonic() - began)
+        return taken
+
+    def give_back(self) -> None:
+        """Let the next one work."""
+        self._free.release()

@@ -1,0 +1,51 @@
+"""Withdraw and restore a healthy endpoint, and print how long each step took."""
+
+from __future__ import annotations
+
+import click
+
+from anycast_checks.line import clean
+
+from ..decision.facts import Decision
+from ..decision.person import decide_drill
+from ..errors import DONE
+from ..operation.outcome import Outcome
+from ..operation.request import Case, Request, Verb
+from . import Invocation
+from ._options import LINE, place, read_fleet, run
+from .restore import RESTORE
+
+
+def _decide(case: Case) -> Decision:
+    assert case.seen is not None
+    return decide_drill(case.policy, case.seen, case.counted, case.confirmed)
+
+
+DRILL = Verb("drill", _decide, places_hold=True)
+
+
+@click.command()
+@place
+@click.pass_obj
+def command(invocation: Invocation, /, vip: str, endpoint: str) -> int:
+    """Withdraw and restore a healthy endpoint, guards included; print how long each step took.
+
+    It refuses where the endpoint's own check does not say OK, where it is held, or too few others
+    announce. While it is withdrawn the endpoint is held; a drill that is killed is ended by
+    `restore`.
+    """
+    fleet = read_fleet(invocation.file)
+    found, member = fleet.find(vip, endpoint)
+    out = run(fleet, Request(DRILL, found, member, reason="drill"))
+    _print(out)
+    if out.exit != DONE or out.present is not False:
+        return out.exit
+    back = run(fleet, Request(RESTORE, found, member, reason="drill"))
+    _print(back)
+    return back.exit
+
+
+def _print(outcome: Outcome) -> None:
+    for name, seconds in outcome.timings:
+        click.echo(f"{seconds:8.2f} s  {name}")
+    click.echo(clean(outcome.line, LINE))

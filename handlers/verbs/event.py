@@ -1,0 +1,37 @@
+"""Act on a state change of the health service (the event handler)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from ..operation.request import Verb
+from . import Invocation
+from ._options import (
+    acting_options,
+    decide_for_engine,
+    engine_options,
+    engine_request,
+    finish,
+    place,
+    read_fleet,
+    run,
+)
+
+EVENT = Verb("event", decide_for_engine, by_hand=False, decides_unseen=True)
+
+
+@click.command()
+@place
+@engine_options
+@acting_options
+@click.pass_obj
+def command(invocation: Invocation, /, vip: str, endpoint: str, **options: Any) -> int:
+    """Act on a state change of the health service (the event handler).
+
+    CRITICAL HARD withdraws, OK restores what was withdrawn by this suite, and both only where
+    the endpoint's own check agrees. Everything else opens no connection.
+    """
+    fleet = read_fleet(invocation.file)
+    return finish(run(fleet, engine_request(fleet, EVENT, (vip, endpoint), options)))

@@ -1,0 +1,52 @@
+"""Give an endpoint back to the automation."""
+
+from __future__ import annotations
+
+import click
+
+from ..decision.facts import Action, Decision, State
+from ..endpoint.latch import UNREADABLE_HOLD
+from ..endpoint.notes import Notes
+from ..endpoint.site import Site
+from ..errors import HandlerError
+from ..operation.request import Case, Verb, signature
+from . import Invocation
+from ._options import note_options, note_request, read_fleet
+from ._orders import give_order
+
+
+def _decide(case: Case) -> Decision:
+    return Decision(Action.RELEASE, "by-hand", "by hand", State.OK)
+
+
+RELEASE = Verb("release", _decide)
+
+
+@click.command()
+@note_options
+@click.option("--reason", default="", metavar="TEXT", help="For the log.")
+@click.pass_obj
+def command(invocation: Invocation, /, vip: str, endpoint: str | None, reason: str) -> int:
+    """Give an endpoint back to the automation.
+
+    Without ENDPOINT: every endpoint of the VIP.
+    """
+    fleet = read_fleet(invocation.file)
+    request, endpoints = note_request(fleet, RELEASE, vip, endpoint, reason)
+
+    def remove(site: Site) -> str:
+        look = site.look()
+        hold = look.hold
+        if not look.may_be_held:
+            return "was not held"
+        trouble = Notes(site, signature()).remove_hold()
+        if trouble:
+            raise HandlerError(f"{'still held' if hold else 'perhaps held'}: {trouble}")
+        ours = not look.present and look.latch_age is not None
+        follows = ", and is restored once it is well" if ours else ""
+        by = f"it was held by {hold.by}" if hold else "if it was held"
+        if look.trouble and hold in (None, UNREADABLE_HOLD):
+            by = f"if it was held: {look.trouble}"
+        return f"released{follows}; {by}"
+
+    return give_order(fleet, request, endpoints, remove)

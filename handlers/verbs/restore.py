@@ -1,0 +1,43 @@
+"""Bring an endpoint back into the routing, by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from ..decision.facts import Decision
+from ..decision.person import decide_restore
+from ..operation.request import Case, Verb
+from . import Invocation
+from ._options import (
+    acting_options,
+    finish,
+    force_option,
+    hand_request,
+    place,
+    read_fleet,
+    run,
+)
+
+
+def _decide(case: Case) -> Decision:
+    assert case.seen is not None
+    return decide_restore(case.seen, case.confirmed, force=case.request.force)
+
+
+RESTORE = Verb("restore", _decide, removes_hold=True)
+
+
+@click.command()
+@place
+@acting_options
+@force_option
+@click.pass_obj
+def command(invocation: Invocation, /, vip: str, endpoint: str, **options: Any) -> int:
+    """Bring an endpoint back into the routing, by hand.
+
+    Only if its own check says OK; --force overrides that.
+    """
+    fleet = read_fleet(invocation.file)
+    return finish(run(fleet, hand_request(fleet, RESTORE, (vip, endpoint), options)))

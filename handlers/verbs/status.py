@@ -1,0 +1,160 @@
+"""Show what every endpoint is like now; changes nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import Any
+
+import click
+
+from anycast_checks.line import clean
+from anycast_checks.routing import DAEMONS
+
+from ..endpoint.look import Look
+from ..errors import DONE, TRIED_AND_FAILED
+from ..fleet.values import Vip
+from ..operation.outcome import age
+from ..operation.overview import Sight, look_at_all
+from ..transport.clock import SYSTEM_CLOCK
+from . import Invocation
+from ._options import read_fleet
+
+SECONDS = 15.0
+WATCH_SECONDS = 2.0
+# An endpoint that hangs must not keep the others from being shown anew.
+WATCHED_SECONDS = 5.0
+COLUMNS = ("vip", "endpoint", "address", "routing", "latch", "hold")
+
+
+@click.command()
+@click.argument("vip", metavar="[VIP]", required=False)
+@click.option("--watch", is_flag=True, help="Show it again every 2 s, until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="Print a list for programs instead.")
+@click.pass_obj
+def command(invocation: Invocation, /, vip: str | None, *, watch: bool, as_json: bool) -> int:
+    """Show what every endpoint is like now; changes nothing.
+
+    ADDRESS is what the kernel says: present, absent, or on another interface than its own. ROUTING
+    is what the routing daemon says: announced, not, or unknown. Exit code 2 where not all of it
+    could be seen.
+    """
+    fleet = read_fleet(invocation.file)
+    vips = (fleet.vip(vip),) if vip else fleet.vips
+    while True:
+        seconds = WATCHED_SECONDS if watch else SECONDS
+        sights = look_at_all(fleet, vips, DAEMONS, SYSTEM_CLOCK, seconds)
+        if watch and not as_json:
+            click.clear()
+            now = time.strftime("%H:%M:%SZ", time.gmtime())
+            click.secho(f"{now}, again every {WATCH_SECONDS:g} s; Ctrl-C ends it", dim=True)
+        if as_json:
+            documents = [_document(sight) for sight in sights]
+            click.echo(json.dumps(documents, indent=None if watch else 2))
+        else:
+            _print(sights, vips)
+            if os.path.exists(fleet.paths.stop):
+                click.secho(f"{fleet.paths.stop} exists: the automation only looks", fg="yellow")
+        if not watch:
+            return TRIED_AND_FAILED if any(sight.trouble for sight in sights) else DONE
+        time.sleep(WATCH_SECONDS)
+
+
+def _document(sight: Sight) -> dict[str, Any]:
+    look, latch, hold = sight.look, None, None
+    if look and look.latch_age is not None:
+        latch = {
+            "age": round(look.latch_age, 1),
+            "by": look.latch.by,
+            "reason": look.latch.reason,
+        }
+    if look and look.hold:
+        hold = look.hold.document() | {"expired": look.hold.has_expired(sight.clock)}
+    unknown = f"routing unknown: {sight.routing_unknown}" if sight.routing_unknown else ""
+    return {
+        "vip": sight.vip.name,
+        "endpoint": sight.endpoint.name,
+        "site": None,
+        "address": sight.endpoint.address,
+        "present": look.present if look else None,
+        "on": next(iter(look.interfaces), None) if look else None,
+        "announced": sight.announced,
+        "routing": sight.routing.daemon.protocol.lower() if sight.routing else None,
+        "latch": latch,
+        "hold": hold,
+        "error": "; ".join(filter(None, (sight.trouble, unknown))) or None,
+    }
+
+
+def _print(sights: list[Sight], vips: tuple[Vip, ...]) -> None:
+    table = [tuple(name.upper() for name in COLUMNS), *map(_cells, sights)]
+    widths = [max(len(line[i]) for line in table) for i in range(len(COLUMNS))]
+    for line, sight in zip(table, [None, *sights], strict=True):
+        text = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        click.secho(text.rstrip(), fg=_colour(sight), bold=sight is None)
+    for sight in sights:
+        for said in _remarks(sight):
+            text = clean(f"{sight.endpoint.name}: {said}")
+            click.secho(text, fg=None if sight.look else "red")
+    for vip in vips:
+        click.echo(_summary(vip, [sight for sight in sights if sight.vip is vip]))
+
+
+def _cells(sight: Sight) -> tuple[str, ...]:
+    where, look = (sight.vip.name, sight.endpoint.name), sight.look
+    if look is None:
+        return (*where, "?", "?", "?", "?")
+    latch = "?" if look.trouble else "-"
+    if look.latch_age is not None:
+        latch = f"{age(look.latch_age)} ago"
+    routing = {True: "announced", False: "not", None: "unknown"}[sight.announced]
+    return (*where, _address(look), routing, latch, _hold(look, sight.clock))
+
+
+def _address(look: Look) -> str:
+    if look.elsewhere:
+        return f"on {', '.join(look.interfaces)}"
+    return "present" if look.present else "absent"
+
+
+def _hold(look: Look, clock: int) -> str:
+    if look.hold is None:
+        return "?" if look.hold_unknown else "-"
+    if look.hold.has_expired(clock):
+        return "expired"
+    return "held" if look.hold.until is None else f"{age(look.hold.until - clock)} left"
+
+
+def _remarks(sight: Sight) -> list[str]:
+    """Say below the table who did it and why, and what could not be seen."""
+    look = sight.look
+    if look is None:
+        return [sight.error]
+    said: dict[str, str] = {}
+    if look.latch_age is not None and not look.present:
+        said[f"{look.latch.by}: {look.latch.reason}"] = "withdrawn"
+    if look.hold:
+        held = f"{look.hold.by}: {look.hold.reason}"
+        said[held] = "withdrawn and held" if held in said else "held"
+    lines = [f"{what} by {whom}" for whom, what in said.items()]
+    if sight.routing_unknown:
+        lines.append(f"routing unknown: {sight.routing_unknown}")
+    return [*lines, sight.trouble] if sight.trouble else lines
+
+
+def _summary(vip: Vip, sights: list[Sight]) -> str:
+    announced = sum(sight.announced is True for sight in sights)
+    text = f"{vip.name}: {announced} of {len(sights)} announce {vip.address}, floor {vip.floor}"
+    unseen = sum(sight.announced is None for sight in sights)
+    return f"{text}; {unseen} unknown" if unseen else text
+
+
+def _colour(sight: Sight | None) -> str | None:
+    if sight is None:
+        return None
+    if sight.look is None or sight.look.elsewhere:
+        return "red"
+    if sight.announced is not None and sight.announced is not sight.look.present:
+        return "red"
+    return "green" if sight.look.present else "yellow"

@@ -10,7 +10,9 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 from types import MappingProxyType
+from typing import IO
 
 from .errors import LabError
 from .waiting import wait_until
@@ -54,6 +56,8 @@ class Host:
     ) -> subprocess.CompletedProcess[str]:
         """Run one command to its end, with a minimal environment (no HOME but root's).
 
+        What it leaves running, as one that starts a daemon does, may keep its output open.
+
         Args:
             argv: the program, looked for in the host's usual PATH, and its arguments.
             user: whose rights it has.
@@ -61,15 +65,19 @@ class Host:
             timeout: seconds; then it is killed and subprocess.TimeoutExpired is raised.
             check: whether an exit status other than 0 is a LabError.
         """
-        ended = subprocess.run(
-            self.enter(argv, user),
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-            env=_environment(user),
-        )
+        # Files, because a pipe ends only when the last process that has it open has ended.
+        with TemporaryFile() as output, TemporaryFile() as errors:
+            ended = subprocess.run(
+                self.enter(argv, user),
+                input=stdin,
+                stdout=output,
+                stderr=errors,
+                text=True,
+                timeout=timeout,
+                check=False,
+                env=_environment(user),
+            )
+            ended.stdout, ended.stderr = _written(output), _written(errors)
         if check and ended.returncode != 0:
             said = " ".join((ended.stderr or ended.stdout).split())
             raise LabError(f"{self.name}: {' '.join(argv)}: exit status {ended.returncode}: {said}")
@@ -187,6 +195,11 @@ class HostProcess:
             self._process.kill()
             self._process.wait(END_SECONDS)
         self._process.stdout.close()
+
+
+def _written(file: IO[bytes]) -> str:
+    # Opened anew: whoever still writes shares the position of this file, which must not move.
+    return Path(f"/proc/self/fd/{file.fileno()}").read_text()
 
 
 def _environment(user: str) -> dict[str, str]:

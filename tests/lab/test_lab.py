@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lab import Endpoint, Lab, LabError, state
+from lab.daemon import Daemon
 from lab.icinga import Icinga
 from lab.load import Load
 from lab.topology import NAMES, QUERY, RIGHT_ANSWER, STYLES, VIP
@@ -127,6 +128,20 @@ class TestHosts:
         assert not Path("/etc/only-here").exists()
         assert lab.mon.run(["hostname"]).stdout == "mon\n"
         assert "zebra" not in lab.mon.run(["ps", "ax"]).stdout
+
+    def test_a_command_ends_although_its_child_keeps_the_output_open(self, lab: Lab) -> None:
+        script = "echo of the command; echo and this >&2; exec sleep 600 & exit 3"
+        ended = lab.client.run(["sh", "-c", script], timeout=10)
+        said = ("of the command\n", "and this\n")
+        assert (ended.returncode, ended.stdout, ended.stderr) == (3, *said)
+
+    def test_a_daemon_that_keeps_its_output_open_can_be_started(self, lab: Lab) -> None:
+        pidfile = "/run/talkative.pid"
+        script = f"while sleep 0.1; do echo on and on; done & echo $! >{pidfile}"
+        talkative = Daemon(lab.client, ["sh", "-c", script], pidfile)
+        talkative.start()
+        assert lab.client.run(["kill", "-0", lab.client.read(pidfile).strip()]).returncode == 0
+        talkative.kill()
 
     def test_a_boot_id_can_be_changed(self, lab: Lab) -> None:
         boot_id = "/proc/sys/kernel/random/boot_id"

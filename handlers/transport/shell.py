@@ -51,7 +51,11 @@ class Stream(Protocol):
         """
 
     def close(self) -> None:
-        """Stop listening; a command that writes to nobody ends by itself."""
+        """Stop listening.
+
+        A command on this host is ended. Over SSH it ends by itself once it writes to nobody, which
+        is so when the connection has ended: sshd reads on after its channel was closed.
+        """
 
 
 class Shell(Protocol):

@@ -28,13 +28,15 @@ class _Ended(BaseException):
 def main() -> NoReturn:
     """Run anycast-handler; whatever happens, one exit code of the documented ones."""
     gc.set_threshold(COLLECTED)
-    # Inside an engine's output a library's DeprecationWarning would be the plugin output.
+    # Engines merge stderr into the plugin output, where a library's DeprecationWarning would hide
+    # the status line.
     warnings.simplefilter("ignore")
-    # None where it was closed before we began; a connection must not get its number.
+    # stdout is None where it was closed before the process began; a connection must not get its
+    # number.
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 - until the end
     signal.signal(signal.SIGTERM, _on_signal)
     signal.signal(signal.SIGINT, _on_signal)  # click would answer Ctrl-C on stderr
-    # Ignored by who starts us, it would make every program's exit status 0.
+    # Where the parent process ignores SIGCHLD, every program's exit status would read as 0.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     invocation = Invocation()
     try:
@@ -42,7 +44,7 @@ def main() -> NoReturn:
         _ignore_signals()
         sys.stdout.flush()
     except (OSError, _Ended):
-        # Nobody reads, or the disk is full; or a signal came when all was said.
+        # Nobody reads stdout, or its disk is full; or a signal came after the result was printed.
         code = _trouble(invocation, TRIED_AND_FAILED)
     # Not sys.exit: the interpreter's own end waits for threads that ask endpoints which hang, makes
     # exit 120 of a stdout that cannot be flushed, and gives signals their deadly meaning back.
@@ -57,7 +59,8 @@ def _run(invocation: Invocation) -> int:
     except _Ended as error:
         return _say(invocation, f"{error}; `status` tells what was done", TRIED_AND_FAILED)
     except SystemExit:
-        # Only click does this, where nobody reads; its 1 would be "refused".
+        # Only click raises SystemExit, where nobody reads stdout; its exit code 1 would mean
+        # "refused".
         return _trouble(invocation, TRIED_AND_FAILED)
     except Exception as error:
         what = f"internal error: {type(error).__name__}: {error}{_where(error)}"
@@ -109,13 +112,13 @@ def _where(error: BaseException) -> str:
 
 
 def _on_signal(signum: int, frame: FrameType | None) -> NoReturn:
-    # A second one must not cut short the way out.
+    # A second signal must not interrupt the closing of connections and locks.
     _ignore_signals()
     raise _Ended("interrupted" if signum == signal.SIGINT else "ended by SIGTERM")
 
 
 def _ignore_signals() -> None:
-    # (Python complains about SIG_IGN where both have come already.)
+    # A function and not SIG_IGN, about which Python complains where both signals have come already.
     signal.signal(signal.SIGTERM, lambda *_: None)
     signal.signal(signal.SIGINT, lambda *_: None)
 

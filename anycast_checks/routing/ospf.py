@@ -42,7 +42,7 @@ def judge(daemon: RoutingDaemon, view: View, vip: str) -> RoutingState:
             )
             for one in view.neighbors
         ),
-        " and ".join(sorted(area.id for area in areas(view))) or "none",
+        f"area {' and '.join(sorted(area.id for area in areas(view))) or 'none'}",
     )
 
 

@@ -12,7 +12,7 @@ _HERE = os.path.dirname(__file__)
 
 
 def names() -> list[str]:
-    """Name every activator, importing none: the fleet file is read mostly for nothing."""
+    """List the names of all activators without importing any, since most calls need none."""
     files = (name for name in os.listdir(_HERE) if name.endswith(".py"))
     modules = (name.removesuffix(".py") for name in files if not name.startswith("_"))
     return sorted(module.replace("_", "-") for module in modules)

@@ -1,4 +1,4 @@
-"""What an activator is: the program that configures an interface, and how it is told to.
+"""What an activator is: a program that configures interfaces, and the commands it is given.
 
 ifup and ifdown are in /sbin on every distribution, if only as a link.
 """
@@ -38,10 +38,10 @@ class Activator(NamedTuple):
         name: the word for it in the fleet file.
         withdraw: the commands to try until one has worked.
         restore: likewise.
-        programs: what ifup is on the endpoints for which `auto` chooses this activator.
-        suits_any: where the fleet file names it, it is used whatever ifup is there.
-        objection: says why it must not be used beside those other addresses of the interface, else
-            nothing; None where it may be used beside any.
+        programs: names of the programs behind ifup for which `auto` chooses this activator.
+        suits_any: an activator that the fleet file names is used whatever program ifup is.
+        objection: given the other addresses of the interface, says why the activator must not be
+            used, or nothing; None where no address is an objection.
     """
 
     name: str
@@ -72,6 +72,6 @@ def delete_address(vip: Vip) -> Argv:
 
 def ifdown(vip: Vip, around: Surroundings) -> tuple[Argv, ...]:
     """Take the VIP down by its name, and where that has not worked by its address."""
-    # By its name ifdown would take the other address of the same label away too.
+    # ifdown works by the label, and would take the other address of that label away too.
     by_name = () if around.shares_label else ((IFDOWN, vip.interface),)
     return (*by_name, delete_address(vip))

@@ -1,4 +1,4 @@
-"""Choose the activator of an endpoint, by the program that is ifup there."""
+"""Choose the activator of an endpoint, by the program that its ifup is."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ Ask = Callable[[Argv], Result]
 
 AUTO = "auto"
 VERSION: Argv = (IFUP, "--version")
-# Those that do not tell a user their version, by a file that no other one has.
+# Programs that do not tell an ordinary user their version are recognised by a file that no other
+# program has.
 FILES = {
     "/etc/sysconfig/network-scripts/ifup-eth": "network-scripts",
     "/usr/share/ifupdown2": "ifupdown2",
 }
 INSTALLED: Argv = ("/bin/ls", "-d", *FILES)
-# Not among the programs of any activator: a person who has it is to know, since whoever types
-# `ifdown lo:0` there empties the whole loopback.
+# No activator is for ifupdown-ng. Its user has to know about it, since `ifdown lo:0` typed by hand
+# there empties the whole loopback.
 IFUPDOWN_NG = "ifupdown-ng"
 
 
@@ -79,7 +80,7 @@ def _named(vip: Vip) -> Activator | None:
 
 
 def _find(ask: Ask) -> tuple[str, str]:
-    """Name the program that is ifup there, and give what it said."""
+    """Find out which program ifup is there; returns its name and what it said."""
     answer = ask(VERSION)
     words = (answer.stdout + answer.stderr).split()
     said = " ".join(words)[:60] or f"exit status {answer.status}"
@@ -90,8 +91,8 @@ def _find(ask: Ask) -> tuple[str, str]:
         return "ifupdown", said
     if IFUPDOWN_NG in words:
         return IFUPDOWN_NG, said
-    # NetworkManager's takes the option for the name of a profile, and says how to find the right
-    # one.
+    # The ifup of NetworkManager takes the option for the name of a profile, and explains how to
+    # find the right name.
     if "nmcli" in " ".join(words):
         return "NetworkManager", said
     found = ask(INSTALLED).stdout.split()

@@ -14,7 +14,7 @@ def _restore(vip: Vip, around: Surroundings) -> tuple[Argv, ...]:
     return (
         *everything,
         (IFUP, vip.interface),
-        # After an `ip address del` ifupdown still takes the interface for configured.
+        # After an `ip address del` ifupdown still believes that the interface is configured.
         (IFUP, "--force", vip.interface),
         add_address(vip),
     )

@@ -8,7 +8,7 @@ from ._activator import IFDOWN, IFUP, Activator, Surroundings, add_address, ifdo
 
 
 def _restore(vip: Vip, around: Surroundings) -> tuple[Argv, ...]:
-    # `ifup lo` would bring back another VIP too that is withdrawn.
+    # `ifup lo` would also bring back another VIP of this endpoint that is withdrawn.
     everything = ((IFUP, vip.placement.interface),) if around.siblings_present else ()
     return (*everything, (IFUP, vip.interface), add_address(vip))
 

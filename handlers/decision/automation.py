@@ -13,7 +13,7 @@ from .guards import HOLD_UNKNOWN, find_guard
 if TYPE_CHECKING:
     from .situation import Counted, Seen
 
-# The rule by which the automation restores what has recovered.
+# Name of the rule by which the automation restores an endpoint that has recovered.
 RECOVERED = "restore"
 LATCH_SETTLED = 60.0
 LONGEST_HOLD_DOWN = 3600.0
@@ -67,7 +67,7 @@ def _decide_nothing(
         return rest(policy.unwatched, State.WARNING)
     if seen and not seen.present:
         if seen.hold_unknown or (seen.held and seen.held.unreadable):
-            # Nor can it be told who has withdrawn it.
+            # A hold that cannot be read hides whether a person withdrew the endpoint.
             return rest(str(seen.held or HOLD_UNKNOWN), State.WARNING)
         ours = seen.latch_age is not None
         why = f"waits for the service to recover from {state.name}" if ours else NOT_OURS
@@ -85,9 +85,10 @@ def _stopped(seen: Seen | None, *, failed: bool) -> Decision:
 
 
 def _decide_too_few(policy: Policy, seen: Seen | None, counted: Counted | None) -> Decision | None:
-    """Bring back what the automation withdrew where too few are left, well or not.
+    """Bring back an endpoint that the automation withdrew where too few others announce.
 
-    Of two monitoring hosts that raced, the one that should have taken it back may be dead.
+    Two monitoring hosts may have withdrawn at the same moment, and the one that should have taken
+    its withdrawal back may be dead.
     """
     if seen is None or seen.present or seen.latch_age is None:
         return None
@@ -161,7 +162,7 @@ def _decide_settled(policy: Policy, seen: Seen, counted: Counted | None) -> Deci
 
 
 def _powerless(counted: Counted) -> str:
-    """Say long before the night on which it matters that nothing could be done then."""
+    """Say that no withdrawal would be possible, long before one is needed."""
     return f"nothing could be withdrawn: cannot count who else announces it: {counted.trouble}"
 
 

@@ -40,7 +40,8 @@ class Action(Enum):
 class Policy(NamedTuple):
     """What the fleet file, the stop file and the engine say.
 
-    ``unwatched`` says why the engine's state of the service is none of now.
+    ``unwatched`` says why the state that the engine has of the service is out of date; empty where
+    it is not.
     """
 
     stopped: bool = False

@@ -1,4 +1,4 @@
-"""The guards: what forbids to withdraw an endpoint that carries the VIP."""
+"""The guards: reasons that forbid withdrawing an endpoint where the VIP is present."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ HOLD_UNKNOWN = "cannot tell whether it is held"
 
 
 def find_guard(policy: Policy, seen: Seen, counted: Counted | None) -> Decision | None:
-    """Find the guard that forbids to withdraw an announced endpoint, or that has to be asked."""
+    """Find the guard that forbids a withdrawal, or the fact that a guard has to know first."""
 
     def refuse(rule: str, why: str) -> Decision:
         return Decision(Action.REFUSE, rule, f"refused: {why}", State.CRITICAL)
 
     held = seen.held
-    # Who held a withdrawn endpoint wanted it out: what has announced it since is not protected.
+    # A person who held a withdrawn endpoint wanted it out of the routing, so the hold does not
+    # protect an endpoint that something has brought back since.
     if held and held.present and not held.expired:
         return refuse("held", str(held))
     if policy.never_withdraw:

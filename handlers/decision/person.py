@@ -33,7 +33,7 @@ def decide_drill(
         return Decision(Action.REFUSE, "already-withdrawn", why, State.WARNING)
     decision = decide_withdraw(policy, seen, counted, force=False)
     if decision.action is Action.WITHDRAW and seen.may_be_held:
-        # The restore at its end would release it, too.
+        # The restore at the end of the drill would release the hold.
         why = f"refused: {seen.held or HOLD_UNKNOWN}"
         return Decision(Action.REFUSE, "held", why, State.WARNING)
     if decision.action is not Action.WITHDRAW or confirmed is State.OK:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 class Held(NamedTuple):
     """A hold that is on the endpoint; ``present`` is whether the VIP was there when it was placed.
 
-    ``unreadable`` is what may be none, but has to be taken for one.
+    ``unreadable`` marks a file that may not be a hold, but has to be taken for one.
     """
 
     by: str = ""
@@ -21,7 +21,7 @@ class Held(NamedTuple):
     unreadable: bool = False
 
     def __str__(self) -> str:
-        """Say who and why."""
+        """Write who holds it, and why."""
         return f"held by {self.by}" + (f" ({self.reason})" if self.reason else "")
 
 
@@ -29,7 +29,7 @@ class Seen(NamedTuple):
     """What a look at the endpoint showed; counts are of the last day, ages in seconds.
 
     ``latch_age`` is None where no latch of this boot is on, ``held`` where there is no hold.
-    ``elsewhere`` names other interfaces that carry the VIP. ``hold_unknown`` is where it cannot be
+    ``elsewhere`` names other interfaces that carry the VIP. ``hold_unknown`` says that it cannot be
     told whether there is a hold.
     """
 
@@ -43,7 +43,7 @@ class Seen(NamedTuple):
 
     @property
     def may_be_held(self) -> bool:
-        """Whether there is a hold, for all that is known."""
+        """Whether there is a hold, or may be one."""
         return self.held is not None or self.hold_unknown
 
 

@@ -1,4 +1,4 @@
-"""The closed list of an endpoint: what acts on it and what examines it, led through all it can do.
+"""The closed list of an endpoint: every command of the acts and of the examinations.
 
 It stands here because the examinations ask on an endpoint too, and the gate's room, below this one,
 does not know them.

@@ -18,7 +18,7 @@ from ..gate.allowed import Command
 
 @dataclass(frozen=True)
 class Finding:
-    """What would go wrong at night, and what to do about it; a hint only may go wrong."""
+    """A fault that would matter at night, and its remedy; a hint is a fault that may not matter."""
 
     endpoint: str
     text: str
@@ -34,7 +34,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Subject:
-    """One VIP on one endpoint, as it was asked; None is what could not be had.
+    """One VIP on one endpoint, with what it has answered; None where it gave no answer.
 
     ``name`` is what findings call it, ``user`` who logs in there; ``needed`` lists the commands
     that the handler must be able to run there.

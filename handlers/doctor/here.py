@@ -13,7 +13,7 @@ from ..operation.request import user
 from .finding import Finding
 
 IS_WRITABLE = ("/usr/bin/test", "-w")
-# Others may neither read nor write the key; a group may read it.
+# Permissions that a private key must not give: a group may read the key, nobody else may.
 TOO_OPEN = stat.S_IRWXO | stat.S_IWGRP
 
 
@@ -107,7 +107,7 @@ def _may_write(fleet: Fleet, path: str) -> bool:
 
 
 def _monitoring(fleet: Fleet) -> pwd.struct_passwd | None:
-    """Find who runs the automation where root asks: whose the identity is, or the locks are."""
+    """Find the user of the automation, where root asks: the owner of the identity or the locks."""
     if os.geteuid() != 0:
         return None
     for path in (fleet.ssh.identity, fleet.paths.state):

@@ -14,7 +14,7 @@ from .finding import Examination, Finding, Subject
 def see_routing(
     subject: Subject, daemons: Sequence[RoutingDaemon]
 ) -> tuple[RoutingState | None, Finding | None]:
-    """Ask the routing daemon; what cannot be asked is a finding that names what is missing."""
+    """Ask the routing daemon; where it gives no answer, a finding says what that costs."""
     vip = subject.vip
     try:
         return routing.see(vip.address, subject.site.shell.run, daemons), None
@@ -88,7 +88,7 @@ ROUTING_EXAMINATIONS: tuple[Examination, ...] = (
 
 
 def compare(subjects: Sequence[Subject]) -> Iterator[Finding]:
-    """Find what only shows when endpoints are compared: router-ids and areas."""
+    """Find faults that only show when endpoints are compared: router-ids and areas."""
     for subject in subjects:
         for other in subjects:
             if subject.endpoint.address != other.endpoint.address:
@@ -113,7 +113,7 @@ def _other_domain(subject: Subject, other: Subject) -> Iterator[Finding]:
         return
     if here.domain != there.domain:
         yield subject.found(
-            f"is in {here.domain}, and {other.name} in {there.domain}: "
+            f"is in {here.daemon.protocol} {here.domain}, and {other.name} in {there.domain}: "
             "they cannot count each other",
             f'set count_by = "peers" for vip.{subject.vip.name}',
         )

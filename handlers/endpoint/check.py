@@ -18,7 +18,7 @@ def confirmation(vip: Vip) -> Argv:
 def check_of(vip: Vip, *more: str) -> Argv:
     """Build the command of the VIP's check, with its address and more options."""
     words = list(vip.check)
-    # What follows "--" is another plugin's command line.
+    # The words after "--" are the command line of another plugin.
     place = words.index("--") if "--" in words else len(words)
     return (*words[:place], "-H", vip.address, *more, *words[place:])
 

@@ -20,7 +20,7 @@ PLACES = (
 
 
 class Confirmation(NamedTuple):
-    """What the endpoint's own check found, in a state and in words; and what was asked ahead."""
+    """The result of the endpoint's own check in two forms, and the replies asked ahead."""
 
     state: State
     said: str
@@ -35,7 +35,7 @@ def confirm(site: Site) -> Confirmation:
     try:
         ended, ahead = site.confirm()
     except OutcomeUnknownError as error:
-        # Not its arguments, of which one may be a secret, and which say nothing new.
+        # The arguments are left out: one of them may be a secret.
         return Confirmation(State.UNKNOWN, clean(f"{error.argv[0]}: {error.why}"))
     said = clean((ended.stdout or ended.stderr).split("\n")[0].split("|")[0])
     reason = _reason(said, site.vip.address) or f"exit status {ended.status}"
@@ -43,7 +43,8 @@ def confirm(site: Site) -> Confirmation:
 
 
 def _reason(said: str, vip: str) -> str:
-    # Quoted after the act, "still announced" would read like its result.
+    # The text is quoted after an act, where "still announced" would read like the result of the
+    # act.
     reason = said.split(" - ", 1)[-1]
     for place in PLACES:
         reason = reason.removeprefix(f"{vip} {place}: ")

@@ -50,7 +50,7 @@ class Latch:
     def put_on(self, *, uptime: float, clock: int, boot_id: str, by: str, reason: str) -> Latch:
         """Note a withdrawal.
 
-        A latch that is on already is of a withdrawal that was cut short: the same one.
+        A latch that is on already belongs to the same withdrawal, which was cut short.
         """
         again = self.is_on(boot_id)
         return Latch(
@@ -136,12 +136,13 @@ class Hold:
         return fields
 
 
-# Somebody wrote something there: until it can be read, it is an order to leave things alone.
+# Somebody has written something into the hold file: until it can be read, it counts as an order to
+# leave the endpoint alone.
 UNREADABLE_HOLD = Hold(0, None, "somebody", "the hold file cannot be read", present=True)
 
 
 def parse_hold(text: str) -> Hold:
-    """Read the hold file's text; what is none is a hold nevertheless, by somebody."""
+    """Read the hold file's text; a text that is not a hold counts as one nevertheless."""
     try:
         document = _document(text)
         until = document.get("until")
@@ -200,5 +201,6 @@ def _number(value: object) -> float:
 
 
 def _recent(times: tuple[int, ...], clock: int) -> tuple[int, ...]:
-    # A clock that was set back leaves times in the future: what is far off is not of this day.
+    # A clock that was set back leaves times in the future; a time more than a day away in either
+    # direction is not of the last day.
     return tuple(t for t in times if abs(clock - t) < DAY)[-MOST_REMEMBERED:]

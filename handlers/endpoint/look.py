@@ -18,7 +18,8 @@ from .latch import Hold, Latch
 BOOT_ID, UPTIME = "/proc/sys/kernel/random/boot_id", "/proc/uptime"
 BOOT: Argv = ("/usr/bin/head", "-v", BOOT_ID, UPTIME)
 MISSING, UNHEARD = "No such file or directory", "nothing was heard of it"
-# Of a hold that cannot be read, and counts. All else is a disk that fails.
+# Complaints about the hold file that may hide an order, so the hold counts. Every other complaint
+# means a failing disk.
 HIDES_AN_ORDER = {
     "Permission denied",
     "Operation not permitted",
@@ -209,7 +210,7 @@ def _note(path: str, files: dict[str, str], complaints: str) -> tuple[str | None
     why = complaint.rpartition(": ")[2]
     if why == MISSING:
         return None, ""
-    # A file that could be opened and not read has its name in the output nevertheless.
+    # head prints the name of a file that it could open, even where it then could not read it.
     if why or path not in files:
         return None, why or UNHEARD
     return files[path], ""

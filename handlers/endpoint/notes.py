@@ -81,7 +81,7 @@ class Notes:
         until = clock + seconds if seconds else None
         hold = Hold(clock, until, self._by, clean(reason, 120), present)
         trouble = self._site.write_note(self._hold_path, hold.render())
-        # Or perhaps, where nothing was heard of it.
+        # A write that was not heard of may have placed the hold.
         self._has_placed = not trouble or self._site.steps[-1].status is None
         return trouble
 
@@ -115,6 +115,7 @@ class Notes:
         return self._site.write_note(self._latch_path, latch.render())
 
     def _write_or_remove(self, latch: Latch) -> str:
-        # A latch that stays on would undo what a person does next; a full disk can remove it.
+        # A latch that stays on would make the automation undo what a person does next. Removing the
+        # file works on a full disk too.
         trouble = self._write(latch)
         return trouble and (self._site.remove_note(self._latch_path) or trouble)

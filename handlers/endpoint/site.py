@@ -85,7 +85,8 @@ class Site:
         replies = self.shell.ask_all((Query(ADDRESSES), Query(BOOT), notes))
         shown, booted, noted = _heard(replies[0]), _heard(replies[1]), replies[2]
         if not tells_of_notes(noted) and not self._notes_hang:
-            # They may have an order of a person's; a disk that hangs costs this time once.
+            # The notes may hold a person's order, so they are asked for once more; a disk that
+            # hangs costs this time once a run.
             with suppress(UnreachableError):
                 (noted,) = self.shell.ask_all((Query(notes.argv),))
             self._notes_hang = not tells_of_notes(noted)
@@ -177,7 +178,8 @@ class Site:
         """
         new = f"{path}.new"
         trouble = ""
-        # Twice, since another monitoring host that wrote it just now has moved the new file away.
+        # Two tries: another monitoring host that writes the same note may move the new file away
+        # between the two commands.
         for _ in range(2):
             try:
                 written = self._run_change(_write(new), text, NOTE_SECONDS)
@@ -201,7 +203,7 @@ class Site:
 
     def _change(self, argv: Argv) -> None:
         privileged = argv if self.shell.is_root else ("/usr/bin/sudo", "-n", *argv)
-        # The next look tells; where the connection is gone too, it raises by itself.
+        # The next look shows what the command did; where the connection is gone, that look raises.
         with suppress(OutcomeUnknownError):
             self._run_change(privileged, "", COMMAND_SECONDS)
 
@@ -210,7 +212,8 @@ class Site:
         if self.dry_run:
             self.steps.append(replace(sent, said="dry run"))
             return Result(0, "", "")
-        # Before it is sent: whoever is ended while it runs has it in the log.
+        # The step is recorded before the command is sent, so that a run which is ended meanwhile
+        # has it in its log.
         self.steps.append(replace(sent, said="sent, and not heard of"))
         try:
             ended = self.shell.run(argv, stdin, timeout)
@@ -231,8 +234,8 @@ def _heard(reply: Reply) -> Result:
 
 
 def _write(file: str) -> Argv:
-    # Not tee, which writes through a link that the owner of the directory may have laid there,
-    # and takes the caller's umask.
+    # `install` and not `tee`: tee follows a link that the owner of the directory may have put
+    # there, and uses the caller's umask.
     return ("/usr/bin/install", "-T", "-m", "644", "/dev/stdin", file)
 
 

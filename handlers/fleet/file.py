@@ -52,7 +52,8 @@ def load(file: str, activators: Sequence[str]) -> Fleet:
     return Fleet(file, ssh, vips, paths)
 
 
-# No regular expressions: to compile one costs as much as reading the file.
+# These checks use no regular expressions, since compiling one costs as much as reading the whole
+# file.
 def _is_name(text: str) -> bool:
     first = text[:1] in LETTERS | DIGITS
     return first and len(text) <= LONGEST_NAME and LETTERS | DIGITS | {"_", ".", "-"} >= {*text}
@@ -196,7 +197,8 @@ def _endpoint(name: str, table: Table) -> Endpoint:
         raise inner.wrong("address", f"{text!r} is not an IP address") from error
     if address.is_unspecified or address.is_multicast:
         raise inner.wrong("address", f"{text} cannot be a host's own address")
-    # ::ffff:192.0.2.1 is 192.0.2.1, and would hide that it is the VIP.
+    # ::ffff:192.0.2.1 is the same address as 192.0.2.1; written so, the VIP would not be
+    # recognised.
     address = getattr(address, "ipv4_mapped", None) or address
     port = inner.take("port", int, 22)
     if not 0 < port < 65536:

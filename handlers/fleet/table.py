@@ -47,7 +47,8 @@ class Table:
             raise self.wrong(key, "is missing")
         if kind is object:
             return value  # type: ignore[no-any-return]
-        # bool is an int to Python, and an int is a fine float to people.
+        # Python counts a bool as an int, which a person does not mean; and a person writes 5 for
+        # 5.0.
         accepted: tuple[type, ...] = (int, float) if kind is float else (kind,)
         if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
             raise self.wrong(key, f"must be {_KINDS[kind]}")

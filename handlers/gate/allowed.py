@@ -55,7 +55,7 @@ class Command(NamedTuple):
         return rest if sudo == SUDO and rest[0].startswith("/") else None
 
 
-# Leads through more that may be asked on an endpoint, on a shell that runs nothing.
+# Asks everything else that may be asked on an endpoint, through a shell that runs nothing.
 More = Callable[[Site, Sequence[RoutingDaemon]], None]
 
 
@@ -95,7 +95,8 @@ def _act(site: Site, daemons: Sequence[RoutingDaemon], *, present: bool) -> None
     for note in (latch_path(site.vip.address), hold_path(site.vip.address)):
         site.write_note(note, "{}")
         site.remove_note(note)
-    # No answer makes sense here, so it asks all that it can ask.
+    # The rehearsal gives no sensible answer, so the choice asks every question it has before it
+    # gives up.
     with suppress(UnsupportedActivatorError):
         site.activator()
     for daemon in daemons:

@@ -18,9 +18,9 @@ SUDOERS = "/etc/sudoers.d/anycast"
 PUBLIC_KEY = re.compile(r"[a-z0-9@.-]+ [A-Za-z0-9+/]+=*( [ -~]*)?")
 AGAIN = "# Made by `anycast-handler gate`; to be made anew after a change of the fleet file.\n"
 NRPE = "/etc/nagios/nrpe.d/anycast.cfg"
-# Its buffer of 2048 for a line of the file; what is longer it cuts without a word.
+# nrpe reads a line of its file into a buffer of 2048 bytes and silently cuts a longer one.
 NRPE_LINE = 2000
-# What is before it is whole.
+# Last line of the list: a list that was cut short lacks it.
 END = "# end\n"
 
 

@@ -28,7 +28,7 @@ from .request import Case, signature
 from .restoration import restore
 from .withdrawal import withdraw
 
-# For the note, the act, its fallback and the looks between, on an endpoint that is slow.
+# Time for the note, the act, its fallback and the looks between them, on a slow endpoint.
 ACT_SECONDS = 8.0
 
 
@@ -115,8 +115,9 @@ def _decide(parts: Parts, look: Look) -> Decision:
     seen = look.seen(_clock_there(parts) if look.needs_clock else 0)
     counted = confirmed = None
     if verb.counts_each_time and (look.present or look.latch_age is not None):
-        # Whether it could count is said long before the night on which it must; and what is
-        # withdrawn although too few are left has to come back.
+        # Counting at each check reports a count that cannot be made long before the night on which
+        # it matters. It also finds a withdrawn endpoint that has to come back because too few are
+        # left.
         counted = _count(parts)
     while True:
         decision = verb.decide(Case(parts.request, parts.policy, seen, counted, confirmed))
@@ -132,7 +133,8 @@ def _clock_there(parts: Parts) -> int:
     try:
         return parts.site.clock()
     except HandlerError as error:
-        # It only costs the memory of earlier withdrawals, and no hold ends before its time.
+        # Without the clock only the memory of earlier withdrawals is lost, and no hold counts as
+        # expired.
         parts.outcome.note(str(error))
         return 0
 

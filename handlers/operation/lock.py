@@ -13,7 +13,7 @@ from ..errors import LockUnavailableError
 from ..transport.clock import Clock, Deadline
 from .log import open_shared
 
-# The holder acts once; what then follows here needs time too.
+# A holder acts once within this time, and the waiting run needs time for its own act afterwards.
 WAIT_SECONDS = 10.0
 RETRY_SECONDS = 0.02
 
@@ -42,7 +42,7 @@ class FileLock:
             age = self._clock.time() - float(document["at"])
         except (ValueError, TypeError, KeyError):
             return None
-        # A clock that was set back makes the note worthless.
+        # Where the clock was set back the age is negative, and the note tells nothing.
         return age if document.get("endpoint") != endpoint and age >= 0 else None
 
 

@@ -35,10 +35,10 @@ class DecisionLog:
         try:
             descriptor = open_shared(self._file, os.O_WRONLY | os.O_APPEND)
             try:
-                # One write: lines of two runs at once do not mix.
+                # A single write keeps the lines of two simultaneous runs apart.
                 written = os.write(descriptor, line.encode())
                 if written != len(line):
-                    # Half a line would spoil the next one too.
+                    # Half a line would make the next line unreadable too.
                     os.ftruncate(descriptor, max(0, os.fstat(descriptor).st_size - written))
             finally:
                 os.close(descriptor)
@@ -59,8 +59,8 @@ def open_shared(file: str, flags: int) -> int:
     Raises:
         OSError: as open does.
     """
-    # The directory belongs to the monitoring user, and root may be running this: no link is
-    # followed, no pipe waited for, and nothing given away but what was made here.
+    # The directory belongs to the monitoring user, and root may be running this. So no link is
+    # followed, no pipe is waited for, and only a file that was created here changes its owner.
     flags |= os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
         return os.open(file, flags)
@@ -79,8 +79,8 @@ def open_shared(file: str, flags: int) -> int:
 class Syslog:
     """Sends lines to the syslog of this host; where there is none, nothing happens."""
 
-    # One for all of a process, as the lock of the C library is that a daemon which hangs would have
-    # this process wait for, with all of its threads.
+    # Shared by the whole process, because the C library's syslog lock is: while a hung daemon holds
+    # one thread in it, another call would stop all threads of the process.
     _sending: ClassVar[threading.Thread | None] = None
 
     def send(self, text: str, *, warning: bool) -> None:

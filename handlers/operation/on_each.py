@@ -16,7 +16,7 @@ from .operate import Host, record
 from .outcome import Outcome
 from .request import Case, Request
 
-# Returns what was done, in words, or raises HandlerError.
+# Does something on one endpoint; returns in words what was done, or raises HandlerError.
 Do = Callable[[Site], str]
 
 

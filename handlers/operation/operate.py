@@ -43,7 +43,8 @@ def operate(fleet: Fleet, request: Request, host: Host) -> Outcome:
     except HandlerError as error:
         outcome.failed(error)
     except BaseException as error:
-        # Ended by a signal, or a fault of ours: what was done until then must not be lost.
+        # A signal, or a fault of this program, ends the run; the record of what it did until then
+        # must not be lost.
         if outcome.steps:
             outcome.interrupted(error)
             record(host.log, outcome, deadline)
@@ -77,8 +78,8 @@ def _operate(fleet: Fleet, outcome: Outcome, deadline: Deadline, act: Act) -> No
 
 
 def _act(fleet: Fleet, outcome: Outcome, policy: Policy, deadline: Deadline) -> None:
-    # An engine calls `event` at each change of state, mostly for nothing: what only an act
-    # needs is imported only for an act.
+    # An engine calls `event` at each change of state, and mostly there is nothing to do: modules
+    # that only an act needs are imported only for an act.
     from .act import act_here
 
     act_here(fleet, outcome, policy, deadline)

@@ -206,7 +206,7 @@ def _condition(look: Look | None) -> str:
 
 
 def _origin(look: Look | None) -> str:
-    # Last in the line, since it is what may be cut off.
+    # The origin comes last in the line, because the end of a long line is cut off.
     if look is None or look.present or look.latch_age is None:
         return ""
     why = f": {clean(look.latch.reason, 80)}" if look.latch.reason else ""

@@ -16,7 +16,7 @@ from .lock import HeldLock
 from .outcome import Outcome
 from .request import Request
 
-# OSPF ignores a change that follows its own last one too soon, for 5 to 9 s.
+# OSPF delays a change by 5 to 9 s when it follows the router's previous change too soon.
 BETWEEN_CHANGES = 1.5
 
 

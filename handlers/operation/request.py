@@ -56,8 +56,8 @@ class Verb:
         ends_with_severity: its exit code is the state of a plugin.
     """
 
-    # Not a named tuple, which takes longer to make than all the rest of this file: the handler is
-    # called mostly for nothing.
+    # A plain class: making a named tuple takes longer than the rest of this file, and most calls of
+    # the handler have nothing to do.
     def __init__(
         self,
         name: str,

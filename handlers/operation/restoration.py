@@ -14,7 +14,7 @@ def restore(parts: Parts, before: Look, decision: Decision) -> None:
     activator = site.activator(parts.ahead.program)
     parts.keep_apart(before)
     if decision.rule == RECOVERED and not parts.request.dry_run:
-        # Without a record the next restore would know nothing of this one.
+        # A restore that is not recorded would not count against the number of restores a day.
         trouble = parts.notes.note_restore_to_come(before, parts.ahead.clock)
         if trouble:
             outcome.refuse(f"withdrawn: not restored without a record: {trouble}")

@@ -13,7 +13,8 @@ def withdraw(parts: Parts, before: Look) -> None:
     outcome, site = parts.outcome, parts.site
     activator = site.activator(parts.ahead.program)
     parts.keep_apart(before)
-    # A run that is ended between a note and its act leaves what the next one can put right.
+    # The note comes before the act: a run that is ended between them leaves a note that the next
+    # run can put right.
     trouble = parts.hold_by_hand() if parts.request.verb.places_hold else ""
     outcome.note(trouble or parts.notes.put_latch_on(before, parts.why, parts.ahead.clock))
     withdrawn_at = parts.deadline.clock.monotonic()
@@ -36,7 +37,7 @@ def withdraw(parts: Parts, before: Look) -> None:
 
 
 def _fail(parts: Parts, before: Look) -> None:
-    # A command that was not heard of may still take the address away: then the latch is needed.
+    # A command that was not heard of may still take the address away, and the latch is needed then.
     if all(step.status is not None for step in parts.site.steps):
         parts.notes.take_latch_back(before)
         if parts.request.verb.places_hold:

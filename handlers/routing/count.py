@@ -59,7 +59,8 @@ def count_announcers(state: RoutingState) -> Announced:
         UncountableError: it cannot be told.
     """
     if not any(adjacency.is_up for adjacency in state.adjacencies):
-        # A router without a neighbor knows only its own announcement: the count would be wrong.
+        # A router without a Full adjacency knows only its own announcement, so the count would be
+        # wrong.
         protocol = state.daemon.protocol
         raise UncountableError(f"{state.router_id} has no {protocol} adjacency that is Full")
     if isinstance(state.announcers, Unknown):

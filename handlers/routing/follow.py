@@ -15,8 +15,8 @@ WITHDRAWN_SECONDS = 2.0
 RESTORED_SECONDS = 5.0
 POLL_SECONDS = 0.1
 RECOUNT_SECONDS, RECOUNT_STEP, RECOUNT_LONGEST = 1.5, 0.5, 10.0
-# A router that ignored a change, because it followed another within a second, hears of it again
-# after 5 to 9 s.
+# A router ignores a change that follows another one within a second, and hears of it again after 5
+# to 9 s.
 ELSEWHERE_SECONDS = 10.0
 FIND_OTHER_SECONDS = 3.0
 TAKE_BACK_SECONDS = 3.0
@@ -101,7 +101,8 @@ class Follower:
         self._clock.sleep(max(0.0, min(left, self._deadline.left(RECOUNT_LONGEST))))
         try:
             others = self._counter.others(self._shell).number
-            # Where too few are left already, asking elsewhere would only cost time.
+            # Where too few announce already, the withdrawal is taken back whatever another endpoint
+            # says.
             if self._vip.count_by == "ospf" and others >= self._vip.floor:
                 return self._compare_elsewhere(others, withdrawn_at, gone_here=gone_here)
         except HandlerError as error:
@@ -134,9 +135,10 @@ class Follower:
     def _ask_other(
         self, other: Endpoint, router_id: str, finding: Deadline, patience: float
     ) -> Announced | None:
-        """Ask until it has seen the withdrawal, which it cannot before it has left OSPF here.
+        """Ask an endpoint until it has seen the withdrawal, or too few are left.
 
-        Where it sees that too few are left there is nothing to wait for.
+        Without patience it is asked once: an announcement that has not left here cannot have left
+        elsewhere.
         """
         until = Deadline(self._clock, max(COMMAND_SECONDS, patience))
         try:

@@ -12,15 +12,15 @@ from ..errors import OutcomeUnknownError
 from .clock import SYSTEM_CLOCK, Deadline
 from .shell import LARGEST_OUTPUT, Result
 
-# What a process leaves behind may keep the streams open after it has ended.
+# A process that the command left behind may keep the streams open after the command has ended.
 DRAIN_SECONDS = 0.5
 LONGEST_DRAIN = 2.0  # it may also go on talking
-# Beyond the bound of a command, by when its connection has been closed.
+# Seconds after a command's time limit by which the timer has closed its connection.
 LONGEST_GRACE = 2.0
 
 
 class Channel(Protocol):
-    """What is needed of paramiko's."""
+    """The methods of paramiko's channel that are used here."""
 
     event: Event
     status_event: Event
@@ -58,10 +58,10 @@ def send(channel: Channel, argv: Sequence[str], stdin: str, seconds: float) -> N
 
 
 def receive(channel: Channel, argv: Sequence[str], seconds: float, until: Deadline) -> Result:
-    """Wait for the end of a command that was sent, which has so many seconds until then.
+    """Wait for the end of a command that was sent and has ``seconds`` for it, until a deadline.
 
     Raises:
-        OutcomeUnknownError: it did not come.
+        OutcomeUnknownError: the command did not end in time, or its end was not heard.
     """
     if not channel.status_event.wait(until.left(seconds)):
         raise OutcomeUnknownError(argv, f"it did not end within {seconds:.1f} s")
@@ -76,9 +76,9 @@ def receive(channel: Channel, argv: Sequence[str], seconds: float, until: Deadli
 
 
 class _BoundedEvent(Event):
-    """Put in the place of a channel's own event, for which paramiko waits without any bound.
+    """Replaces the event of a channel, for which paramiko waits without a time limit.
 
-    A connection that ends between paramiko's look at it and that wait would never set it.
+    A connection that ends just before that wait would never set the event.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -86,7 +86,7 @@ class _BoundedEvent(Event):
         self._seconds = seconds
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait as usual. Raises: TimeoutError, where no bound was given and it was not set."""
+        """Wait as usual. Raises: TimeoutError, where no time was given and the event is not set."""
         is_set = super().wait(self._seconds if timeout is None else timeout)
         if timeout is None and not is_set:
             raise TimeoutError(f"no reply within {self._seconds:.1f} s")

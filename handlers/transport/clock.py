@@ -47,7 +47,7 @@ class Deadline:
         return Deadline(self.clock, self.left(seconds))
 
     def put_off(self, seconds: float) -> None:
-        """Allow for time that was not the run's own."""
+        """Move the end by a time that the run spent waiting for others."""
         self._end += seconds
 
     @property

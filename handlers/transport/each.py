@@ -15,7 +15,7 @@ OTHER_FILES = 100
 def at_once(do: Callable[[T], R], items: Iterable[T]) -> list[R]:
     """Call a function for all items at once, and list what it returns in their order.
 
-    Whoever is silent only waits, and all of them at the same time; what is work is done in turns.
+    Endpoints that are silent are all waited for at the same time; see turns.py for those at work.
     """
     listed = list(items)
     _allow_files(len(listed) + OTHER_FILES)
@@ -23,7 +23,7 @@ def at_once(do: Callable[[T], R], items: Iterable[T]) -> list[R]:
     try:
         return list(pool.map(do, listed))
     finally:
-        # Whoever is told to end does not wait for endpoints that hang.
+        # A process that is told to end does not wait for endpoints that hang.
         pool.shutdown(wait=False, cancel_futures=True)
 
 

@@ -1,4 +1,4 @@
-"""Which lines of known_hosts are about a host; what they say is for who speaks SSH to read.
+"""Find the lines of known_hosts that are about a host; ssh.py reads the keys in them.
 
 A file of 1,000 hosts is read for each connection, and paramiko would compare all of them with one
 another.
@@ -26,15 +26,16 @@ def name_of(endpoint: Endpoint) -> str:
 def lines_about(file: str, name: str) -> list[str]:
     """List the lines that have to be understood for a host.
 
-    Those with a marker, such as @revoked, are always among them: whom they are about stands in
-    another field.
+    Lines with a marker such as @revoked are always among them, since another field names their
+    host.
 
     Raises:
         ConfigurationError: the file cannot be read, or a hashed name makes no sense.
     """
     try:
         with open(file, encoding="utf-8", errors="surrogateescape") as stream:
-            # Most lines are about others, which is soon told: a name that is hashed could be any.
+            # A quick look drops most lines, which are about other hosts; a hashed name could be any
+            # host's.
             near = [one for one in stream if name in one or HASHED in one or "@" in one]
     except OSError as error:
         raise ConfigurationError(f"{file}: known_hosts cannot be read: {error.strerror}") from error
@@ -46,7 +47,7 @@ def lines_about(file: str, name: str) -> list[str]:
 
 
 def _is_about(name: str, line: str) -> bool:
-    # At these blanks only, as OpenSSH does.
+    # OpenSSH separates the fields by blanks and tabs only.
     field = re.split("[ \t]", line, maxsplit=1)[0]
     return field.startswith("@") or any(_is_name(name, one) for one in field.split(","))
 

@@ -1,4 +1,4 @@
-"""Open a session with an endpoint: over SSH, or where it is this very host without."""
+"""Open a session with an endpoint, over SSH or, where it is this very host, without."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The socket of an SSH connection, which costs fewer waits."""
+"""A socket for SSH connections that avoids two kinds of waiting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A refusal of the endpoint's forced command, which is not the failure of what was asked for."""
+"""Tell a refusal by the endpoint's forced command from the failure of a command."""
 
 from __future__ import annotations
 

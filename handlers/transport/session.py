@@ -8,7 +8,7 @@ from ..errors import OutcomeUnknownError, UnreachableError
 from .clock import Deadline
 from .shell import COMMAND_SECONDS, Connection, Query, Reply, Result, Stream, ask
 
-# Before each new try to connect.
+# Seconds to wait before each new try to connect.
 PAUSES = (0.5, 1.0, 2.0)
 # Makes a connection, by a deadline.
 Connect = Callable[[Deadline], Connection]
@@ -49,8 +49,8 @@ class Session:
         ]
         if in_time.passed or not lost:
             return replies
-        # They were lost with the connection, or by a signal, since their time is not over. The
-        # first one brings the connection back.
+        # Their time is not over, so they were lost with the connection or ended by a signal. Asking
+        # the first one again makes the connection anew.
         again = iter([ask(self, lost[0]), *self._send_all(lost[1:])])
         return [next(again) if isinstance(r, OutcomeUnknownError) else r for r in replies]
 

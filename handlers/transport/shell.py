@@ -10,9 +10,9 @@ from ..errors import OutcomeUnknownError
 Argv = tuple[str, ...]
 
 COMMAND_SECONDS = 3.0
-# The exit status of a shell that finds no such program.
+# Exit status of a shell that cannot find the program.
 NOT_FOUND = 127
-# What is kept of each stream of a command, and of a line of one that goes on; in bytes.
+# Bytes that are kept of each output stream of a command, and of one line of a command that goes on.
 LARGEST_OUTPUT = 1_000_000
 LONGEST_LINE = 65536
 
@@ -32,7 +32,7 @@ class Query(NamedTuple):
     timeout: float = COMMAND_SECONDS
 
 
-# What came of a query: how it ended, or why that is not known.
+# The result of a query: how it ended, or why its end is not known.
 Reply = Result | OutcomeUnknownError
 
 

@@ -28,19 +28,21 @@ from .shell import COMMAND_SECONDS, Query, Reply, Result, Stream
 from .stream import Lines
 from .turns import Turns
 
-# For `Match exec` in a user's ssh_config, which is never read here. A third of its time.
+# paramiko needs invoke for `Match exec` in a user's ssh_config, which is never read here; importing
+# it takes a third of paramiko's time.
 lean("paramiko", "invoke")
 import paramiko  # noqa: E402
 
 CONNECT_SECONDS = 5.0
 HANDSHAKE_SECONDS = 8.0
-# What paramiko bounds itself may speak first, since it knows more; then the connection is closed.
+# Seconds by which paramiko's own time-outs come before the connection is closed, since their errors
+# say more.
 GRACE = 1.0
 
 KINDS = {f"ecdsa-sha2-nistp{bits}" for bits in (256, 384, 521)}
 KINDS |= {"ssh-ed25519", "ssh-rsa", "rsa-sha2-256", "rsa-sha2-512"}
 
-# Its transport thread logs tracebacks to stderr where nothing is configured.
+# Without a logging configuration paramiko's transport thread prints tracebacks to stderr.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 logging.getLogger("paramiko").propagate = False
 
@@ -61,7 +63,7 @@ class SshConnection:
         Args:
             endpoint: where.
             ssh: as whom.
-            turns: taken for as long as the connection is open; None where there is no crowd.
+            turns: the connection takes one while it is open; None where few connect at once.
             waiting: the deadlines that a wait for a turn puts off.
             connecting: by when it has to be logged in.
         """
@@ -103,7 +105,8 @@ class SshConnection:
         with self._abort_after(longest), ExitStack() as stack:
             for query in queries:
                 if ends and self._client.get_transport() is None:
-                    # Given up while an earlier one was sent: on a new connection it would hang too.
+                    # The timer closed the connection while an earlier query was sent; on a new
+                    # connection the query would hang too.
                     why = f"{self._where}: the connection was given up"
                     ends.append(partial(OutcomeUnknownError, query.argv, why))
                 else:
@@ -111,7 +114,7 @@ class SshConnection:
             return [end() for end in ends]
 
     def _begin(self, query: Query, stack: ExitStack) -> Callable[[], Reply]:
-        """Send a query; what is returned waits for its answer."""
+        """Send a query, and return a function that waits for its reply."""
         seconds = query.timeout
         until = Deadline(SYSTEM_CLOCK, seconds)
         channel = stack.enter_context(self._channel(query.argv, seconds))
@@ -145,7 +148,7 @@ class SshConnection:
 
     def close(self) -> None:
         """Close the connection; commands that still run there are left to themselves."""
-        # A run that ends and its own timer may both come here.
+        # The end of a run and its timer may both close the connection at the same time.
         with self._closing:
             turns, self._turns = self._turns, None
             try:
@@ -210,12 +213,13 @@ class SshConnection:
             ) from error
         except OSError as error:
             raise UnreachableError(f"{self._where}: {_say(error)}") from error
-        # Each request is a few small packets that wait for one another.
+        # A request is a few small packets, each of which waits for the answer to the one before.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return PromptSocket(fileno=sock.detach())
 
     def _await_banner(self, sock: socket.socket) -> None:
-        # The server speaks first. Who never does must not have a turn, nor a thread of paramiko.
+        # An SSH server speaks first. A server that never speaks must take neither a turn nor a
+        # thread of paramiko.
         seconds = self._connecting.left(HANDSHAKE_SECONDS)
         poll = select.poll()
         poll.register(sock, select.POLLIN)
@@ -259,8 +263,8 @@ class SshConnection:
                 raise self._login_failed(ssh, error) from error
 
     def _unpinned_kinds(self, endpoint: Endpoint) -> list[str]:
-        # paramiko asks for the first kind that is pinned, else for any: a host that has only
-        # the second would show one that is not pinned.
+        # paramiko prefers the first kind of key that is pinned and accepts any other. A host that
+        # has only the second pinned kind would then show a key that is not pinned.
         pinned = set(self._client.get_host_keys().lookup(name_of(endpoint)) or KINDS)
         if "ssh-rsa" in pinned:
             pinned |= {"rsa-sha2-256", "rsa-sha2-512"}
@@ -329,7 +333,7 @@ class _RejectUnpinned(paramiko.MissingHostKeyPolicy):
 
 
 def _close_channel(channel: paramiko.Channel) -> None:
-    # To say so to a peer that has gone fails.
+    # Closing tells the peer, which fails where the peer has gone.
     with suppress(paramiko.SSHException, EOFError, OSError):
         channel.close()
 
@@ -340,7 +344,8 @@ def _no_pin(known_hosts: str, what: str) -> ConfigurationError:
 
 def _identity(file: str) -> paramiko.PKey:
     try:
-        # Before any socket is opened: a missing file is not an unreachable endpoint.
+        # The identity is read before any socket is opened, so that a missing file is not reported
+        # as an unreachable endpoint.
         return paramiko.PKey.from_path(file)
     except OSError as error:
         raise ConfigurationError(f"{file}: identity cannot be read: {error.strerror}") from error
@@ -352,7 +357,7 @@ def _identity(file: str) -> paramiko.PKey:
         TypeError,
     ) as error:
         why = f"is not a private key that can be used: {_say(error)}"
-        # Each kind of file has an exception of its own for it.
+        # Each format of key file raises another exception for a passphrase.
         if "password" in why.lower() or isinstance(error, paramiko.PasswordRequiredException):
             why = "is protected by a passphrase, which nobody can type at night"
         raise ConfigurationError(f"{file}: identity {why}") from error

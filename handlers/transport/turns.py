@@ -13,9 +13,9 @@ LONGEST_WAIT = 60.0
 
 
 class Turns:
-    """Lets a few sessions work at a time; how long one waits for its turn is not its own time.
+    """Lets a few sessions work at a time; the wait for a turn does not count as a session's time.
 
-    Nobody waits for ever: endpoints that say no more than a banner would have all turns for long.
+    The wait is bounded: endpoints that send a banner and then hang could keep all turns for long.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -23,10 +23,10 @@ class Turns:
         self._free = threading.BoundedSemaphore(AT_WORK)
 
     def take(self, *deadlines: Deadline) -> bool:
-        """Wait for a turn, and put those deadlines off by as long as that took.
+        """Wait for a turn, and put the deadlines off by as long as the wait took.
 
         Returns:
-            Whether it was had, and has to be given back.
+            Whether a turn was taken, which then has to be given back.
         """
         began = self._clock.monotonic()
         taken = self._free.acquire(timeout=LONGEST_WAIT)

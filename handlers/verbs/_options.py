@@ -19,7 +19,7 @@ from ..operation.outcome import Outcome
 from ..operation.request import Case, Request, Verb
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-# Characters of a line for a person; an engine cuts at about as many.
+# Longest line that is printed, in characters; engines cut longer ones.
 LINE = 900
 
 

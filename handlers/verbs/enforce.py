@@ -76,7 +76,7 @@ def command(
     announced. UNKNOWN: could not look.
     """  # fmt: skip
     if checked is not None and not checked > 0:
-        # To Nagios, what was never checked is OK HARD.
+        # Nagios reports a service that was never checked as OK HARD.
         options |= {"state": State.UNKNOWN.name, "state_type": StateType.SOFT.name}
     fleet = read_fleet(invocation.file)
     request = engine_request(fleet, ENFORCE, (vip, endpoint), options)

@@ -12,7 +12,7 @@ from . import Invocation
 from ._options import read_fleet
 
 PARTS = ("gate", "allow", "sudoers", "authorized-keys")
-# Printed when it is asked for: it confines nobody.
+# Printed only by --only, since this file confines nobody.
 NRPE = "nrpe"
 
 

@@ -59,7 +59,7 @@ def command(
 
 
 def _read(line: str) -> dict[str, Any] | None:
-    # A line that a full disk has cut short is not worth an error.
+    # A full disk may have cut a line short; the other lines are shown all the same.
     try:
         entry = json.loads(line)
     except ValueError:

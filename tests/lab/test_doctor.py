@@ -392,13 +392,13 @@ class TestOspf:
             ospf(ward.lab.router, [f"no {backbone}", other], [f"no {other}", backbone]),
             ospf(ward.ns3, [f"no {backbone}", other], [f"no {other}", backbone]),
         ):
-            one = self.awaited(ward, "and ns3 in 0.0.0.1")
+            one = self.awaited(ward, "and ns3 in area 0.0.0.1")
             other = self.awaited(ward, "ns3: is in OSPF area")
             counting = self.awaited(ward, "cannot count in OSPF")
         settle(ward)
         remedy = 'they cannot count each other: set count_by = "peers" for vip.resolver'
-        assert one == f"ns1: is in OSPF area 0.0.0.0, and ns3 in 0.0.0.1: {remedy}"
-        assert other == f"ns3: is in OSPF area 0.0.0.1, and ns1 in 0.0.0.0: {remedy}"
+        assert one == f"ns1: is in OSPF area 0.0.0.0, and ns3 in area 0.0.0.1: {remedy}"
+        assert other == f"ns3: is in OSPF area 0.0.0.1, and ns1 in area 0.0.0.0: {remedy}"
         assert counting.endswith(': set count_by = "peers"')
 
     @pytest.mark.parametrize(

@@ -38,7 +38,13 @@ class Monitored:
         for place in ENDPOINTS:
             self.icinga.wait_for(place.name, HEALTH, "OK")
         wait_until(lambda: len(self.lab.routed()) == len(ENDPOINTS), "all are in the routing")
+        # A run that has acted logs seconds later, when it has seen its act in the routing.
+        wait_until(self._nothing_runs, "no handler runs", 30)
         self.lab.mon.run(["rm", "-f", LOG], check=True)
+
+    def _nothing_runs(self) -> bool:
+        found = self.lab.mon.run(["pgrep", "-f", "anycast-handler .*(event|enforce) "])
+        return found.returncode == 1
 
     def decisions(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.lab.mon.run(["cat", LOG]).stdout.splitlines()]

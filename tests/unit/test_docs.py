@@ -218,3 +218,29 @@ def test_words_in_italics_have_an_entry_in_the_glossary() -> None:
     used = {" ".join(word.split()).lower() for word in re.findall(r"(?<!\*)\*([^*]+)\*", glossary)}
 
     assert [w for w in used if not {w, w.removesuffix("s"), w.removesuffix("'s")} & entries] == []
+
+
+PAGES = ("docs/architecture.rst", "CONTRIBUTING.rst")
+# A file or a folder of the repository, as text names it; "NAME" in it stands for any.
+PATH = re.compile(r"``([\w./-]+(?:/|\.(?:py|rst|conf|sh|md|cfg)))``")
+
+
+# Named as what there is not, or what only building makes.
+NOT_THERE = {"utils.py", "dist", "share/anycast-checks"}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_file_that_a_page_names_exists(page: str) -> None:
+    """A file may be named without its folder, where the text has named the folder before."""
+    named = set(PATH.findall((ROOT / page).read_text()))
+    assert named
+    tracked = {str(file.relative_to(ROOT)) for file in ROOT.rglob("*") if ".git" not in file.parts}
+    files = [name.rstrip("/") for name in named if "NAME" not in name and "PROTOCOL" not in name]
+    ends = {tail for file in tracked for tail in tails(file)}
+    assert {name for name in files if name not in ends} <= NOT_THERE
+
+
+def tails(path: str) -> Iterator[str]:
+    """Give a path, and what is left of it without its first folders."""
+    parts = path.split("/")
+    return ("/".join(parts[number:]) for number in range(len(parts)))

@@ -100,7 +100,7 @@ def _keep(lab: Lab) -> int:
 
 
 def _interrupt(*_: object) -> None:
-    # Once: what ends the lab must not be interrupted itself.
+    # Only the first signal counts: ending the lab must not be interrupted.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt
 

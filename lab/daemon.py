@@ -38,7 +38,7 @@ class Daemon:
         """Stop it where it stands: clients hear nothing."""
 
         def stopped() -> bool:
-            # Again, for what it has started meanwhile.
+            # A second time, for processes that the daemon started meanwhile.
             self._signal("STOP")
             return self._states() == {"T"}
 

@@ -198,7 +198,8 @@ class HostProcess:
 
 
 def _written(file: IO[bytes]) -> str:
-    # Opened anew: whoever still writes shares the position of this file, which must not move.
+    # The file is opened anew to be read: a process that still writes shares its position, which
+    # must not move.
     return Path(f"/proc/self/fd/{file.fileno()}").read_text()
 
 

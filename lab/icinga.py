@@ -33,7 +33,7 @@ API_USER = "lab"
 STOP_SECONDS = 10.0
 STATES = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
 STATE_TYPES = ("SOFT", "HARD")
-# FileLogger and not the console: the log is then where a person looks for it.
+# A FileLogger writes the log where a person looks for it.
 MAIN = """\
 include <itl>
 include <plugins>

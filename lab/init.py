@@ -13,7 +13,7 @@ import socket
 import sys
 from pathlib import Path
 
-# What is written there, by daemons, the lab or whoever tries things in it, lands in memory.
+# Files that daemons, the lab or a person write in these directories stay in memory.
 PRIVATE = (
     "/boot",
     "/etc",
@@ -105,7 +105,8 @@ def keep_syslog_until_end_of_input() -> None:
 def main() -> None:
     """Be the host whose name is the first argument."""
     print(os.readlink("/proc/self"), flush=True)
-    # Ignored, children are reaped by the kernel, those that daemons leave behind included.
+    # While SIGCHLD is ignored the kernel reaps all children, those that daemons leave behind
+    # included.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
         socket.sethostname(sys.argv[1])

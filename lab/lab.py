@@ -21,7 +21,7 @@ from .unbound import Resolver
 from .waiting import wait_until
 
 T = TypeVar("T")
-# What the package installs, and where its users look for it in each host.
+# The programs that the package installs, and where users look for them in each host.
 PROGRAMS = {
     "check_anycast": ("/usr/local/bin", monitoring.PLUGINS),
     "anycast-handler": ("/usr/local/bin", "/usr/bin"),
@@ -212,7 +212,7 @@ def _start_services(endpoint: Endpoint, keys: dict[str, str]) -> str:
     for account, key in keys.items():
         sshd.make_account(endpoint.host, account, key)
     sshd.allow_sudo(endpoint.host, endpoint.place)
-    # Who may ask the routing daemon by vtysh.
+    # Members of this group may ask the routing daemon by vtysh.
     for account in keys:
         endpoint.host.run(["usermod", "-aG", "frrvty", account], check=True)
     endpoint.host.make_directory("/var/lib/anycast", owner="anycast")

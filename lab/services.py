@@ -30,7 +30,7 @@ http {{
 }}
 """
 CHRONY = "/etc/chrony/lab.conf"
-# It is the source of its own time, and never touches the clock (-x).
+# chronyd serves its own time, and -x keeps it from touching the machine's clock.
 TIME = """\
 allow
 port 123

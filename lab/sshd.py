@@ -21,7 +21,7 @@ UseDNS no
 LogLevel VERBOSE
 MaxStartups 200
 """
-# What the handler may do as root, and nothing else.
+# The commands that the handler may run as root.
 ALIAS = INTERFACE.replace(":", r"\:")
 COMMANDS = (
     f"/sbin/ifdown {ALIAS}",
@@ -32,7 +32,7 @@ COMMANDS = (
     f"/sbin/ip address add {{vip}}/32 dev lo label {ALIAS}",
 )
 SUDOERS_FILE = "/etc/sudoers.d/anycast"
-# What `anycast-handler gate --only` prints, where it belongs, and with which mode.
+# The files that `anycast-handler gate --only` prints: their place and mode.
 GATE = {
     "gate": ("/usr/local/sbin/anycast-gate", 0o755),
     "allow": ("/etc/anycast/gate.allow", 0o644),

@@ -28,7 +28,7 @@ ENTRY = re.compile(r'^(\t+)"([^"]+)" = \{\n(.*?)^\1\}', re.MULTILINE | re.DOTALL
 SETTING = re.compile(r"^\t+(\w+) = (\{\{.*?\}\}|.*?)$", re.MULTILINE | re.DOTALL)
 MACRO = re.compile(r"\$(anycast_\w+)\$")
 FUNCTION = re.compile(r"^globals\.(anycast_\w+) = (function\(.*?^\})", re.MULTILINE | re.DOTALL)
-# What a variable is, where it is not one option.
+# Descriptions of variables that are not options of a command.
 DESCRIPTIONS = {
     "anycast_check": "What the endpoint is asked: a check of check_anycast, such as dns.",
     "anycast_health": "Name of the health service of this host, such as anycast-health-resolver.",

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What demo, test, lint and bench need before they can begin; sourced by them, not run.
+# Functions that demo, test, lint and bench need at their start; they source this file.
 #
 #   need_root WHY            ends the script with one line where it is not root's
 #   need_packages NAME...    installs the Debian packages that are missing, without their services
@@ -30,7 +30,7 @@ LAB_PACKAGES=(
     nagios4-core
     bind9-dnsutils iproute2 openssl procps python3-venv busybox
 )
-# What is measured beside, and with.
+# Programs that the benchmark measures beside ours, and those that measure.
 # shellcheck disable=SC2034
 BENCH_PACKAGES=(bird2 keepalived time)
 POLICY=/usr/sbin/policy-rc.d
@@ -75,7 +75,7 @@ _installed() {
 }
 
 _forbid_services() {
-    # One with our mark was left by an installation that was killed.
+    # A policy with this mark was left by an installation that was killed.
     if [ -e $POLICY ] && ! grep -qs "$POLICY_MARK" $POLICY; then
         mv $POLICY $POLICY.anycast-lab
     fi
@@ -90,7 +90,7 @@ _restore_policy() {
     fi
 }
 
-# What was installed for the lab must not start at the machine's next boot either.
+# Services that were installed for the lab must not start at the next boot either.
 _disable_units() {
     local package file unit
     command -v systemctl >/dev/null || return 0
@@ -108,7 +108,7 @@ _disable_units() {
 make_venv() (
     _open_venv "$@"
     sources=$(cd "$copy" && find . -type f -print0 | LC_ALL=C sort -z | xargs -0 cat | _digest)
-    # What was made with extras has all that is needed without.
+    # An environment that was made with extras also serves where none are asked for.
     [ -n "$extras" ] || for noted in "$dir"/.anycast-needs-*; do
         _noted "${noted##*/.anycast-}" "$needs" && extras=${noted##*needs-}
     done

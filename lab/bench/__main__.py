@@ -77,7 +77,7 @@ def _parse() -> tuple[Options, list[str], Path]:
     unknown = set(given.questions) - set(QUESTIONS)
     if unknown or given.runs < 1:
         parser.error(f"a QUESTION is one of {', '.join(QUESTIONS)}, and --runs 1 or more")
-    # The slowest one shows nothing that the same at another pace does not.
+    # The slowest system behaves as the same system at a faster pace, so the picture leaves it out.
     chosen = [system.name for system in SYSTEMS if not (given.smoke and system is DEFAULTS)]
     systems = tuple(given.system or chosen)
     runs = 1 if given.smoke else given.runs
@@ -92,7 +92,7 @@ def _failover(options: Options) -> Any:
     systems = [find(name) for name in options.systems]
     runs: list[failover.Failover] = []
     settle = 0.0 if options.smoke else failover.SETTLE_SECONDS
-    # In turn, so that whatever the machine does meanwhile happens to all of them.
+    # The systems run in turn, so that whatever the machine does meanwhile happens to all of them.
     for turn in range(options.runs):
         for system in systems:
             minute = turn == 0 and not options.smoke

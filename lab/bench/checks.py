@@ -13,10 +13,11 @@ from lab.topology import QUERY, RIGHT_ANSWER, VIP
 from .timing import compare, median, ratio
 
 OURS = f"{PLUGINS}/check_anycast"
-# As the checks import their libraries, without what those would bring for nothing; or whole.
+# The floor is a Python that imports the libraries either as the checks do, without the modules that
+# are never used, or whole.
 LEAN = "from anycast_checks.imports import lean; lean('nagiosplugin', 'json', 'tempfile'); "
 IMPORTS = "import click, nagiosplugin, dataclasses, ipaddress, socket"
-# Seconds: of less, most would be the noise of what is taken off for getting into the host.
+# Seconds; a shorter run would be mostly the noise of entering the host, which is subtracted.
 SMALLEST = 0.001
 DNSPYTHON = ("from anycast_checks import dnspython", "import dns.message")
 
@@ -58,7 +59,8 @@ CHECKS = {
         ", http.client, ssl",
     ),
     "tcp": Question(["-H", VIP, "-p", "53"], ["check_tcp", "-H", VIP, "-p", "53"]),
-    # A query for the root, since the plugin that asks by UDP sends no bytes that are no text.
+    # The query is for the root, which is written in text only: the plugin that asks by UDP sends
+    # nothing else.
     "udp": Question(
         ["-H", VIP, "-p", "53", "--send-hex", "1a2b010000010000000000000000060001"], []
     ),

@@ -19,12 +19,12 @@ from lab.watch import DECISIONS, Timeline, Watcher
 from .system import System
 
 RATE = 200.0
-# OSPF answers a change within a second of another one only after seconds.
+# OSPF delays a change by seconds when it follows another one within a second.
 SETTLE_SECONDS = 7.0
 CALM_SECONDS = 3.0
 LONGEST_SECONDS = 90.0
 MINUTE = 60.0
-# Prints when a query comes by the loopback, as those of probes do, and of nobody else.
+# Prints the times of queries that arrive by the loopback, as only the probes' queries do.
 NEXT_PROBE = """
 import socket, time
 heard = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
@@ -130,7 +130,7 @@ def table(runs: list[Failover]) -> str:
         f"{'':<27}{'lost query, s':^15}{'peer':>7}{'lost':^15}{'after it':>16}",
         f"{'':<27}{'median':>7}{'worst':>8}{'':7}{'median':>7}{'worst':>8}{'changes':>10}{'lost':>6}",
     ]
-    # Equal ones beside each other, in the order in which they came.
+    # Systems of the same pace stand beside each other, in the order in which they ran.
     apart = {run.system: run.retry for run in runs}
     for retry in dict.fromkeys(apart.values()):
         lines.append(f"{retry:g} s between the samples")

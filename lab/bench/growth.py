@@ -24,7 +24,7 @@ ENFORCE = ["anycast-handler", "enforce", VIP_NAME, "ns1", "--state", "OK", "--st
 ENDPOINTS = 1000
 SILENT, ANSWERING = "10.0.200.0/21", "10.0.208.0/21"
 PORT = 2222
-# One alone would not accept connections as fast as a thousand hosts do.
+# A single sshd would not accept connections as fast as a thousand hosts do.
 SSHDS = 50
 CONFIGURATION = "/etc/ssh/sshd_config"
 EVERYWHERE = "/etc/ssh/sshd_config_everywhere"
@@ -78,7 +78,7 @@ def measure_fleet(lab: Lab, size: int = ENDPOINTS) -> dict[str, float]:
         took[f"{verb}, all silent"] = _cost(lab, verb, 2).wall
     key = _answer(lab)
     _write_fleet(lab, head, [_address(ANSWERING, n) for n in range(size)], key)
-    # What is left of the wall time is that of the endpoints, which have these same processors.
+    # The rest of the wall time is the endpoints' work, which runs on the same processors.
     answered = _cost(lab, "status", 0)
     took["status, all answer"] = answered.wall
     took["status, all answer, its own CPU"] = answered.cpu

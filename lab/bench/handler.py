@@ -22,10 +22,10 @@ TOML = "tomllib" if sys.version_info >= (3, 11) else "tomli"
 IMPORTS = f"import click, {TOML}, json, ipaddress, dataclasses"
 SSH = ["ssh", "-i", HANDLER_KEY, "-o", f"UserKnownHostsFile={KNOWN_HOSTS}", "-o", "BatchMode=yes"]
 SSH += ["-l", "anycast", ENDPOINTS[0].address, "sudo", "-n"]
-# OSPF answers a change within a second of another one only after seconds.
+# OSPF delays a change by seconds when it follows another one within a second.
 SETTLE_SECONDS = 6.0
 LONGEST_SECONDS = 15.0
-# paramiko is imported by whoever needs it, and not for an event without action.
+# An event without action does not import paramiko, so its floor does not either.
 IMPORTING = {"connect": "import paramiko, connect"}
 CONFIRMED = "run the endpoint's own check"
 ACTS = {
@@ -96,7 +96,7 @@ def _act_both_ways(lab: Lab, timeline: Timeline, acts: dict[str, list[Steps]]) -
             endpoint.resolver.repair()
         acts[act].append(_act(lab, timeline, state, seen) | {"plain ssh": plain[act]})
         time.sleep(SETTLE_SECONDS)
-    # Otherwise max_restores of a day would end the measuring.
+    # Without this the fleet's max_restores would end the measuring.
     endpoint.host.run(["rm", "-f", f"/var/lib/anycast/{VIP}.latch.json"], check=True)
 
 

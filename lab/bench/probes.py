@@ -20,7 +20,8 @@ WAYS = {
     "NRPE": 'transport = "nrpe"',
 }
 PACE = "interval = 1, retry = 1, "
-# Icinga counts those of the last minute; as long as it is younger, that is all of them.
+# Icinga counts the checks of the last minute, which are all of them while it has run for less than
+# a minute.
 SECONDS = 40.0
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -86,8 +87,8 @@ def _cpu_of(host: Host) -> float:
 
 
 def _cpu_of_machine() -> float:
-    # Of an endpoint's processes alone it cannot be told: sshd and nrpe leave their children to
-    # nobody.
+    # The CPU of an endpoint cannot be read from its processes, because sshd and nrpe leave their
+    # children behind.
     words = Path("/proc/stat").read_text().split("\n", 1)[0].split()
     user, nice, system, _, _, irq, softirq = (int(word) for word in words[1:8])
     return (user + nice + system + irq + softirq) / TICKS

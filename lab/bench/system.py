@@ -15,7 +15,7 @@ from lab.waiting import wait_until
 
 INTERVAL, SAMPLES = 1, 2
 DIG = f"/usr/bin/dig +time=1 +tries=1 +short @{VIP} {QUERY} A"
-# Where the address is taken away with the service, only this can tell that it is back.
+# Where the address is taken away with the service, only the route shows that the endpoint is back.
 DIG_INSTANCE = DIG.replace(VIP, "127.0.0.1")
 READY_SECONDS = 60.0
 

@@ -23,7 +23,7 @@ from .bgp_peers import Anycastd, Exabgp
 from .ospf_peers import Healthchecker, Keepalived
 from .system import INTERVAL, SAMPLES, System
 
-# Of the templates, and from a failing sample to the confirmation.
+# Interval of the templates, and from a failing sample to the confirmation.
 TEMPLATES_INTERVAL, TEMPLATES_RETRY = 10.0, 3.0
 CONFIRMED_AFTER = 0.3
 PACE = f"interval = {INTERVAL}, retry = {INTERVAL}, tries = 1"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from lab.errors import LabError
 from lab.host import ENVIRONMENT, Host
 
-# Costs as much as to get into a host, which is no cost of a program.
+# Entering a host costs this much, which is subtracted from the cost of a program.
 NOTHING = ("true",)
 
 
@@ -61,7 +61,7 @@ def cost(host: Host, argv: Sequence[str], *, expect: int = 0, user: str = "root"
 
 def memory(host: Host, argv: Sequence[str], *, user: str = "root") -> float:
     """Measure the peak memory of a program, in MiB."""
-    # wait4 would tell that of this very process, which is larger than most.
+    # wait4 would report the memory of this process, which is larger than that of most programs.
     ended = host.run(["/usr/bin/time", "-f", "%M", *argv], user=user, timeout=120)
     return int(ended.stderr.split()[-1]) / 1024
 

@@ -1,7 +1,7 @@
-"""Find the lines of known_hosts that are about a host; ssh.py reads the keys in them.
+"""Find the lines of known_hosts that are about a host, as OpenSSH does; ssh.py reads their keys.
 
 A file of 1,000 hosts is read for each connection, and paramiko would compare all of them with one
-another.
+another; nor does it know patterns and markers.
 """
 
 from __future__ import annotations
@@ -9,11 +9,24 @@ from __future__ import annotations
 import base64
 import hmac
 import re
+from typing import NamedTuple
 
 from ..errors import ConfigurationError
 from ..fleet.values import Endpoint
 
 HASHED, SALT = "|1|", 20
+REVOKED = "@revoked"
+# A line with none of these is about the hosts that it names, letter by letter.
+_PATTERNS = re.compile(r"[*?@]|\|1\|")
+# OpenSSH separates the fields by blanks and tabs only.
+_BLANK = re.compile("[ \t]+")
+
+
+class Line(NamedTuple):
+    """A line about a host: its marker such as "@revoked", else ""; kind and key as written."""
+
+    marker: str
+    key: str
 
 
 def name_of(endpoint: Endpoint) -> str:
@@ -23,38 +36,54 @@ def name_of(endpoint: Endpoint) -> str:
     return f"[{endpoint.address}]:{endpoint.port}"
 
 
-def lines_about(file: str, name: str) -> list[str]:
-    """List the lines that have to be understood for a host.
-
-    Lines with a marker such as @revoked are always among them, since another field names their
-    host.
+def lines_about(file: str, name: str) -> list[Line]:
+    """List the lines about a host; a line that makes no sense is about nobody.
 
     Raises:
-        ConfigurationError: the file cannot be read, or a hashed name makes no sense.
+        ConfigurationError: the file cannot be read.
     """
     try:
         with open(file, encoding="utf-8", errors="surrogateescape") as stream:
-            # A quick look drops most lines, which are about other hosts; a hashed name could be any
-            # host's.
-            near = [one for one in stream if name in one or HASHED in one or "@" in one]
+            # This quick look drops most lines, which are about other hosts.
+            near = [one for one in stream if name in one or _PATTERNS.search(one)]
     except OSError as error:
         raise ConfigurationError(f"{file}: known_hosts cannot be read: {error.strerror}") from error
+    lines = (line.strip() for line in near)
+    found = (_read(name, line) for line in lines if line[:1] != "#")
+    return [line for line in found if line]
+
+
+def _read(name: str, line: str) -> Line | None:
+    marker, rest = "", line
+    if line.startswith("@"):
+        marker, _, rest = (_BLANK.sub(" ", line, count=1)).partition(" ")
+    hosts, *fields = _BLANK.split(rest, maxsplit=1)
+    if not fields or not _is_about(name, hosts):
+        return None
+    return Line(marker, fields[0])
+
+
+def _is_about(name: str, hosts: str) -> bool:
+    """Tell whether a list of patterns has the host, and no pattern with a "!" has it."""
+    patterns = hosts.split(",")
+    if any(one.startswith("!") and _matches(name, one[1:]) for one in patterns):
+        return False
+    return any(_matches(name, one) for one in patterns)
+
+
+def _matches(name: str, pattern: str) -> bool:
+    if pattern.startswith(HASHED):
+        return _is_hash_of(name, pattern)
+    if "*" not in pattern and "?" not in pattern:
+        return pattern.lower() == name.lower()
+    expression = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
+    return bool(re.fullmatch(expression, name, re.IGNORECASE | re.DOTALL))
+
+
+def _is_hash_of(name: str, pattern: str) -> bool:
     try:
-        lines = [line.strip() for line in near]
-        return [line for line in lines if line[:1] != "#" and _is_about(name, line)]
-    except ValueError as error:
-        raise ConfigurationError(f"{file}: a hashed name makes no sense: {error}") from error
-
-
-def _is_about(name: str, line: str) -> bool:
-    # OpenSSH separates the fields by blanks and tabs only.
-    field = re.split("[ \t]", line, maxsplit=1)[0]
-    return field.startswith("@") or any(_is_name(name, one) for one in field.split(","))
-
-
-def _is_name(name: str, pattern: str) -> bool:
-    if not pattern.startswith(HASHED):
-        return pattern == name
-    parts = pattern.removeprefix(HASHED).split("|")
-    salt, *digests = (base64.b64decode(part, validate=True) for part in parts)
+        parts = pattern.removeprefix(HASHED).split("|")
+        salt, *digests = (base64.b64decode(part, validate=True) for part in parts)
+    except ValueError:
+        return False
     return len(salt) == SALT and [hmac.digest(salt, name.encode(), "sha1")] == digests

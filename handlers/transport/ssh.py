@@ -22,7 +22,7 @@ from ..errors import ConfigurationError, OutcomeUnknownError, RejectedError, Unr
 from ..fleet.values import Endpoint, Ssh
 from .channel import receive, send
 from .clock import SYSTEM_CLOCK, Deadline
-from .known_hosts import lines_about, name_of
+from .known_hosts import REVOKED, lines_about, name_of
 from .prompt_socket import READ_AHEAD, PromptSocket
 from .shell import COMMAND_SECONDS, Query, Reply, Result, Stream
 from .stream import Lines
@@ -185,23 +185,20 @@ class SshConnection:
             raise OutcomeUnknownError(argv, f"{self._where}: {_say(error)}") from error
 
     def _pin(self, known_hosts: str, name: str) -> None:
-        for line in lines_about(known_hosts, name):
-            if line.startswith("@"):
-                raise _no_pin(known_hosts, line[:60])
-            try:
-                with suppress(paramiko.SSHException):  # of a kind that is not known
-                    self._pin_line(name, line)
-            except paramiko.hostkeys.InvalidHostKey as error:
-                raise _no_pin(known_hosts, error.line.strip()[:60]) from error
-            except ValueError as error:
-                raise _no_pin(known_hosts, _say(error)) from error
-        self._client.set_missing_host_key_policy(_RejectUnpinned(known_hosts))
-
-    def _pin_line(self, name: str, line: str) -> None:
+        lines = lines_about(known_hosts, name)
+        keys = [(line.marker, key) for line in lines if (key := _host_key(name, line.key))]
+        revoked = {key.asbytes() for marker, key in keys if marker == REVOKED}
         pinned = self._client.get_host_keys()
-        entry = paramiko.hostkeys.HostKeyEntry.from_line(line)
-        if entry and entry.key and entry.key.get_name() not in (pinned.lookup(name) or ()):
-            pinned.add(name, entry.key.get_name(), entry.key)
+        for marker, key in keys:
+            kind = key.get_name()
+            # A marker such as @cert-authority is about certificates, which are not understood.
+            if (
+                not marker
+                and key.asbytes() not in revoked
+                and kind not in (pinned.lookup(name) or ())
+            ):
+                pinned.add(name, kind, key)
+        self._client.set_missing_host_key_policy(_RejectUnpinned(known_hosts, revoked))
 
     def _connect_tcp(self, endpoint: Endpoint) -> socket.socket:
         seconds = self._connecting.left(CONNECT_SECONDS)
@@ -322,10 +319,16 @@ class _SshStream:
 
 class _RejectUnpinned(paramiko.MissingHostKeyPolicy):
     # paramiko's own policy raises a plain SSHException, which reads like trouble on the wire.
-    def __init__(self, known_hosts: str) -> None:
+    def __init__(self, known_hosts: str, revoked: set[bytes]) -> None:
         self._known_hosts = known_hosts
+        self._revoked = revoked
 
-    def missing_host_key(self, client: object, hostname: str, key: object) -> None:
+    def missing_host_key(self, client: object, hostname: str, key: paramiko.PKey) -> None:
+        if key.asbytes() in self._revoked:
+            raise RejectedError(
+                f"the host key of {hostname} is revoked in {self._known_hosts}",
+                "give the host another key, and pin that",
+            )
         raise RejectedError(
             f"no host key is pinned for {hostname} in {self._known_hosts}",
             "add it, after comparing it with the endpoint's own",
@@ -338,8 +341,15 @@ def _close_channel(channel: paramiko.Channel) -> None:
         channel.close()
 
 
-def _no_pin(known_hosts: str, what: str) -> ConfigurationError:
-    return ConfigurationError(f"{known_hosts}: a line is not a plain host key: {what}")
+def _host_key(name: str, kind_and_key: str) -> paramiko.PKey | None:
+    """Read a host key; None where it makes no sense, or paramiko does not know its kind."""
+    try:
+        entry = paramiko.hostkeys.HostKeyEntry.from_line(f"{name} {kind_and_key}")
+    except (paramiko.SSHException, paramiko.hostkeys.InvalidHostKey, ValueError):
+        return None
+    # paramiko pads a key that was cut short, which is then no host's key.
+    is_whole = entry and entry.key and entry.key.get_base64() in kind_and_key
+    return entry.key if entry and is_whole else None
 
 
 def _identity(file: str) -> paramiko.PKey:

@@ -180,6 +180,8 @@ class Lab:
 
     def _finish(self, host: Host) -> None:
         host.write("/etc/hosts", hosts_file(host.name))
+        # Every endpoint is its own resolver, and no host of the lab has another one.
+        host.write("/etc/resolv.conf", "nameserver 127.0.0.1\n")
         if not self.venv:
             return
         for program, directories in PROGRAMS.items():

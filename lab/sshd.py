@@ -39,8 +39,7 @@ GATE = {
     "sudoers": (SUDOERS_FILE, 0o440),
     "authorized-keys": ("/home/anycast/.ssh/authorized_keys", 0o644),
 }
-SUDOERS = f"anycast ALL=(root) NOPASSWD: {', '.join(COMMANDS)}\n"
-
+SUDOERS = f"Defaults:anycast !fqdn\nanycast ALL=(root) NOPASSWD: {', '.join(COMMANDS)}\n"
 
 SSHD = ["/usr/sbin/sshd", "-E", "/var/log/sshd.log"]
 

@@ -48,9 +48,15 @@ MON, CLIENT = Place("mon", 4), Place("client", 5)
 PLACES = (*ENDPOINTS, MON, CLIENT)
 NAMES = (ROUTER, *(place.name for place in PLACES))
 
-_HOSTS = "".join(f"{place.address} {place.name}\n" for place in PLACES)
-
 
 def hosts_file(name: str) -> str:
-    """Write the /etc/hosts of the host of that name."""
-    return f"127.0.0.1 localhost\n::1 localhost\n127.0.1.1 {name}\n{_HOSTS}"
+    """Write the /etc/hosts of the host of that name.
+
+    An endpoint's own name is not in it, as on many cloud images: whatever looks it up there asks
+    the resolver of that very endpoint.
+    """
+    is_endpoint = name in {place.name for place in ENDPOINTS}
+    own = "" if is_endpoint else f"127.0.1.1 {name}\n"
+    known = [place for place in PLACES if not (is_endpoint and place.name == name)]
+    others = "".join(f"{place.address} {place.name}\n" for place in known)
+    return f"127.0.0.1 localhost\n::1 localhost\n{own}{others}"

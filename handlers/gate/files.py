@@ -42,9 +42,10 @@ def sudoers(ssh: Ssh, listed: Sequence[Command]) -> str:
     if not lines:
         return f"{AGAIN}# {ssh.user} needs no sudo.\n"
     rules = ", \\\n    ".join(lines)
-    return (
-        f"{AGAIN}Defaults:{ssh.user} !requiretty\n{ssh.user} ALL=(root) NOPASSWD: \\\n    {rules}\n"
-    )
+    # Debian's sudo looks up the name of its own host, and where that is not in /etc/hosts asks a
+    # name server for it: perhaps the one on this very endpoint that hangs and is to be withdrawn.
+    defaults = f"Defaults:{ssh.user} !fqdn"
+    return f"{AGAIN}{defaults}\n{ssh.user} ALL=(root) NOPASSWD: \\\n    {rules}\n"
 
 
 def nrpe(vips: tuple[Vip, ...]) -> str:

@@ -234,6 +234,12 @@ class TestFiles:
         assert "*" not in text
         assert "ALL=(root) NOPASSWD:" in text
 
+    def test_sudoers_asks_no_name_server_and_suits_sudo_rs(self) -> None:
+        """sudo-rs takes a setting that it does not know, such as requiretty, for an error."""
+        text = files.sudoers(SSH, closed_list(RESOLVER, as_root=False))
+        settings = [line for line in text.splitlines() if line.startswith("Defaults")]
+        assert settings == ["Defaults:anycast !fqdn"]
+
     def test_two_vips_share_what_is_the_same(self) -> None:
         twin = RESOLVER._replace(name="twin", address="10.99.0.54", interface="lo:1")
         both = [c for vip in (RESOLVER, twin) for c in closed_list(vip, as_root=False)]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 RECOVERED = "restore"
 LATCH_SETTLED = 60.0
 LONGEST_HOLD_DOWN = 3600.0
+NOT_ANNOUNCED = "its routing daemon does not announce it: run doctor to see why"
 NOT_OURS = "not withdrawn by the automation: restore by hand"
 
 
@@ -74,6 +75,8 @@ def _decide_nothing(
         return rest(why, State.WARNING)
     if counted and counted.others is None:
         return rest(_powerless(counted), State.WARNING)
+    if counted and counted.announced is False and seen and seen.present:
+        return rest(NOT_ANNOUNCED, State.WARNING)
     return rest(f"{state.name} {state_type.name} is nothing to act on", State.OK)
 
 
@@ -156,6 +159,8 @@ def _decide_settled(policy: Policy, seen: Seen, counted: Counted | None) -> Deci
         return Decision(action, "held", HOLD_UNKNOWN, State.WARNING)
     if counted and counted.others is None:
         return Decision(action, "announced", _powerless(counted), State.WARNING)
+    if counted and counted.announced is False:
+        return Decision(action, "announced", NOT_ANNOUNCED, State.WARNING)
     if policy.unwatched:
         return Decision(action, "announced", policy.unwatched, State.WARNING)
     return Decision(action, "announced", "as it should be", State.OK)

@@ -51,7 +51,8 @@ class Counted(NamedTuple):
     """How many *other* endpoints announce the VIP, of how many endpoints there are in all.
 
     ``others`` is None where it cannot be told, and ``trouble`` says why; ``spacing_left`` are the
-    seconds in which nothing more of this VIP may be withdrawn by the automation.
+    seconds in which nothing more of this VIP may be withdrawn by the automation. ``announced`` is
+    whether the endpoint itself announces the VIP, None where its routing daemon was not asked.
     """
 
     others: int | None
@@ -59,3 +60,4 @@ class Counted(NamedTuple):
     endpoints: int
     trouble: str = ""
     spacing_left: float = 0.0
+    announced: bool | None = None

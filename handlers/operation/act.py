@@ -157,8 +157,8 @@ def _count(parts: Parts) -> Counted:
         trouble = str(error)
     age = parts.held.since_withdrawal_elsewhere(parts.request.endpoint.name)
     left = 0.0 if age is None else max(0.0, vip.spacing - age)
-    counted = Counted(others, vip.floor, len(vip.endpoints), trouble, left)
-    parts.outcome.counted(counted, announced=own)
+    counted = Counted(others, vip.floor, len(vip.endpoints), trouble, left, own)
+    parts.outcome.counted(counted)
     return counted
 
 

@@ -36,7 +36,6 @@ class Outcome:
         self.look: Look | None = None
         self.present_before: bool | None = None
         self._counted: Counted | None = None
-        self._announced: bool | None = None
         self.check_said = ""
         self.steps: list[Step] = []
         self._verified: dict[str, bool] = {}
@@ -64,10 +63,9 @@ class Outcome:
         self.present_before = look.present
         self.note(look.trouble)
 
-    def counted(self, counted: Counted, *, announced: bool | None) -> None:
+    def counted(self, counted: Counted) -> None:
         """Put down how many others announce the VIP, and whether the endpoint itself does."""
         self._counted = counted
-        self._announced = announced
 
     def confirmed(self, said: str) -> None:
         """Put down what the endpoint's own check said."""
@@ -91,7 +89,8 @@ class Outcome:
         """End without an act."""
         self.decided(decision)
         said = f" ({self.check_said})" if self.check_said else ""
-        what = f"{_condition(self.look)}: {decision.reason}{said}{_origin(self.look)}"
+        condition = _condition(self.look, self._counted)
+        what = f"{condition}: {decision.reason}{said}{_origin(self.look)}"
         self._say(what, REFUSED if decision.action is Action.REFUSE else DONE, decision.severity)
 
     def would_run(self) -> None:
@@ -164,7 +163,7 @@ class Outcome:
             "state": request.state.name if request.state else None,
             "state_type": request.state_type.value if request.state_type else None,
             "present": self.present_before,
-            "announced": self._announced,
+            "announced": self._counted.announced if self._counted else None,
             "others": self._counted.others if self._counted else None,
             "floor": self._counted.floor if self._counted else None,
             "rule": decision.rule if decision else "error",
@@ -197,11 +196,11 @@ def age(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-def _condition(look: Look | None) -> str:
+def _condition(look: Look | None, counted: Counted | None) -> str:
     if look is None:
         return "not looked at"
     if look.present:
-        return "announced"
+        return "present" if counted and counted.announced is False else "announced"
     return "withdrawn" if look.latch_age is None else f"withdrawn {age(look.latch_age)} ago"
 
 

@@ -366,6 +366,19 @@ def test_enforce_is_ok_where_it_is_as_it_should_be(
     assert announced(host)
 
 
+@pytest.mark.parametrize("state", ["OK", "WARNING", "UNKNOWN"])
+def test_enforce_warns_where_it_is_present_but_not_announced(
+    host: Namespace, monitor: Monitor, state: str
+) -> None:
+    host.ospf(own=False)
+    code, output = monitor.enforce(state)
+    first = output.splitlines()[0]
+    assert code == 1, output
+    said = f"ANYCAST WARNING - ns1: {VIP} present: its routing daemon does not announce it: "
+    assert first.startswith(said), output
+    assert announced(host)
+
+
 def test_enforce_says_since_when_why_and_what_is_awaited(monitor: Monitor) -> None:
     withdraw(monitor)
     code, output = monitor.enforce("OK")

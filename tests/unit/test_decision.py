@@ -454,6 +454,16 @@ def test_row(row: Row) -> None:
     assert (decision.rule, decision.severity) == (rule, severity)
 
 
+@pytest.mark.parametrize("state", [OK, WARNING, UNKNOWN])
+@pytest.mark.parametrize(("announced", "severity"), [(True, OK), (None, OK), (False, WARNING)])
+def test_present_without_an_announcement_is_a_warning(
+    state: State, *, announced: bool | None, severity: State
+) -> None:
+    decision = decide(state, HARD, NONE, ANNOUNCED, ENOUGH._replace(announced=announced))
+    assert (decision.action, decision.severity) == (Action.NOTHING, severity), decision.reason
+    assert ("does not announce it" in decision.reason) is (severity is WARNING), decision.reason
+
+
 def test_soft_is_not_acted_on_unless_it_is_ok() -> None:
     assert decide(CRITICAL, SOFT, NONE, ANNOUNCED, ENOUGH, CRITICAL).action is Action.NOTHING
     assert decide(OK, SOFT, NONE, WITHDRAWN, None, OK).action is Action.RESTORE

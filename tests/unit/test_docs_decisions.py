@@ -53,6 +53,7 @@ COUNTS = (
     Counted(None, floor=2, endpoints=3, trouble="there is no vtysh"),
     Counted(1, floor=2, endpoints=3),
     Counted(2, floor=2, endpoints=3),
+    Counted(2, floor=2, endpoints=3, announced=False),
     Counted(2, floor=2, endpoints=3, spacing_left=1.0),
 )
 

@@ -70,7 +70,7 @@ class Monitored:
         return [verb for verb, _, _ in self.acts()]
 
     def assert_unknown_and_untouched(self) -> None:
-        """What goes wrong on the way is no evidence."""
+        """A failure of the transport is no evidence against the service."""
         self.icinga.wait_for("ns1", HEALTH, "UNKNOWN", seconds=60)
         assert self.acts() == []
         assert self.ns1.announced

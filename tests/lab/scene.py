@@ -32,7 +32,7 @@ class Scene:
         for endpoint in lab.endpoints:
             endpoint.resolver.repair()
             endpoint.host.run(["rm", "-f", LATCH, HOLD])
-            # Not where it is not needed: OSPF takes seconds over two changes within one.
+            # Only where it is needed: OSPF delays the second of two changes within a second.
             if not endpoint.announced:
                 endpoint.host.run(["ifup", "--force", "lo:0"], check=True)
         lab.mon.run(["sh", "-c", f"rm -f {LOG} /etc/anycast/stop /var/lib/anycast-handler/*"])

@@ -20,7 +20,7 @@ from tests.lab.scene import Scene
 SBIN, KEPT, PACKAGES = "/usr/sbin", "/run/kept", "/run/packages"
 PROGRAMS = ("ifup", "ifdown", "ifquery")
 SCRIPTS = "/etc/sysconfig/network-scripts"
-# Of each package: what is copied, and is gone again with it.
+# The files of each package that are copied onto the host, and removed afterwards.
 FILES = {
     "ifupdown2": ("/usr/share/ifupdown2", "/etc/network/ifupdown2"),
     "ifupdown-ng": ("/usr/libexec/ifupdown-ng", "/etc/network/ifupdown-ng.conf"),
@@ -70,7 +70,7 @@ def packages(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> None:
     directory = tmp_path_factory.mktemp("packages")
     said = _apt(directory, "download", *FILES)
     if said:
-        # The lists may be too old, or there are none.
+        # The package lists may be too old, or missing.
         said = _apt(directory, "update", "-qq") or _apt(directory, "download", *FILES)
     if said:
         pytest.skip(f"{' and '.join(FILES)} cannot be downloaded: {said}")
@@ -207,7 +207,7 @@ class TestIfupdown:
 @pytest.mark.usefixtures("packages")
 class TestIfupdown2:
     def test_auto_works_by_ip(self, scene: Scene) -> None:
-        """Its ifdown knows no alias; and it tells nobody but root its version."""
+        """ifupdown2's ifdown knows no alias, and only root may ask for its version."""
         configure(scene, "auto")
         with installed(scene.ns1.host, "ifupdown2"):
             assert withdraw_and_restore(scene) == BY_IP
@@ -232,7 +232,7 @@ class TestIfupdownNg:
             assert withdraw_and_restore(scene) == BY_IP
 
     def test_its_ifdown_empties_the_whole_loopback(self, scene: Scene) -> None:
-        """Why it is refused; tried where there is nothing to lose."""
+        """The harm for which the handler refuses it, shown where there is nothing to lose."""
         there = "mount -t tmpfs tmpfs /run && ifup lo && ifup lo:0 && ip -4 -o address show dev lo"
         then = "ifdown lo:0 && ip -o address show dev lo"
         unshare = ["unshare", "--net", "--mount", "sh", "-c"]
@@ -268,13 +268,13 @@ class TestNetworkScripts:
             assert withdraw_and_restore(scene) == (["ifdown lo:0"], ["ifup lo"])
 
     def test_another_vip_that_is_withdrawn_stays_withdrawn(self, scene: Scene) -> None:
-        """`ifup lo` would bring it back."""
+        """`ifup lo` would bring the other VIP back."""
         configure(scene, "auto", OTHER)
         with network_scripts(scene.ns1.host):
             assert withdraw_and_restore(scene) == (["ifdown lo:0"], ["ifup lo:0"])
 
     def test_an_address_without_the_label_is_taken_away_by_ip(self, scene: Scene) -> None:
-        """Its ifdown leaves that alone, and says that it worked."""
+        """ifdown does not touch such an address, and still reports success."""
         configure(scene, "auto")
         host = scene.ns1.host
         with network_scripts(host):

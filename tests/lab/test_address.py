@@ -99,7 +99,7 @@ def test_nothing_is_sent_to_a_neighbour(host: Host, neighbour: Host) -> None:
     for extra in ((), ("--tcp",)):
         host.run("sh", "-c", '"$@"; test $? = 1', "sh", *check, *extra)
     after = received()
-    # Without the proof the neighbour hears of it: there is something to count.
+    # Without the proof a packet reaches the neighbour, so the counter can count.
     host.run("sh", "-c", '"$@"; test $? = 2', "sh", *check, "--client")
 
     assert after == before

@@ -105,7 +105,7 @@ class TestClosedList:
         assert handler.do("restore").exit == 2
         handler.inert = False
         assert handler.do("restore").exit == 0
-        # An ifup of nobody knows which program, and a routing daemon without JSON.
+        # An ifup of an unknown package, and a routing daemon without JSON.
         handler.says = {
             "/sbin/ifup": Result(0, "", ""),
             "/usr/bin/vtysh": Result(1, "% Unknown command: show\n", ""),

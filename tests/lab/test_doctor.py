@@ -19,7 +19,7 @@ ALLOW = sshd.GATE["allow"][0]
 CLEAR = ("vtysh", "-c", "clear ip ospf process")
 SETTLE_SECONDS = 90.0
 NONLOCAL_BIND = "net.ipv4.ip_nonlocal_bind"
-# Another ifup than Debian's; it is asked for nothing but its version.
+# An ifup that is not Debian's; the tests ask it for its version only.
 OTHER_IFUP = "#!/bin/sh\necho 'ifupdown-ng 0.12.1'\n"
 SILENT_IFUP = "#!/bin/sh\nexit 1\n"
 SHOWN = ("ip -brief address; ls -lAR --time-style=full-iso /etc/anycast /var/lib/anycast "
@@ -30,7 +30,7 @@ HEALTHY = ["ns1: nothing found", "ns2: nothing found", "ns3: nothing found"]
 
 
 class Ward:
-    """The lab as the one who asks `doctor` has it."""
+    """The lab, and the monitoring host on which `doctor` is run."""
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
@@ -58,7 +58,7 @@ def ward(lab: Lab) -> Iterator[Ward]:
         endpoint.host.run(["sysctl", "-qw", f"{NONLOCAL_BIND}=1"], check=True)
     ward = Ward(lab)
     yield ward
-    # Each breakage was undone, and each line was about one alone.
+    # Each test undid its breakage, and doctor named each breakage in one line.
     assert ward.doctor() == (0, HEALTHY)
 
 
@@ -288,7 +288,7 @@ class TestProgram:
         assert line.endswith(': set activator = "ip" for vip.resolver in the fleet file')
 
     def test_ipv6_addresses_that_network_scripts_would_remove(self, ward: Ward) -> None:
-        """What the real ones do is not to be had on Debian; that they are there is told so."""
+        """Debian does not have network-scripts; a file of theirs stands for the package."""
         ours = "2001:db8::53/128"
         ward.ns1.write("/etc/sysconfig/network-scripts/ifup-eth", "")
         add = f"ip address add {ours} dev lo"
@@ -342,7 +342,7 @@ class TestOspf:
             assert line.startswith("ns2: its OSPF router-id 10.0.2.2 is that of ns1 too: ")
         finally:
             self.set_router_id(ward, f"ospf router-id {own}")
-            # It has lost what the other has taken back in its name.
+            # This router has lost the LSA that the other router withdrew under the same router-id.
             ward.ns2.run(CLEAR, check=True)
             settle(ward)
 
@@ -357,7 +357,8 @@ class TestOspf:
             code, lines = ward.doctor()
             for line in lines:
                 if expected in line:
-                    assert code in (1, 2)  # OSPF may not have led to every endpoint yet, lines
+                    # OSPF may not lead to every endpoint yet, which doctor reports by a code of 2.
+                    assert code in (1, 2)
                     return line
             assert time.monotonic() < end, lines
 
@@ -372,7 +373,7 @@ class TestOspf:
 
     def test_an_adjacency_that_is_not_full(self, ward: Ward) -> None:
         link = (ward.ns1, "interface eth0")
-        # Its way back to the one who asks must not depend on what is broken.
+        # The route back to the monitoring host must not depend on the broken daemon.
         route = f"route add {MON.network} via 10.0.1.1 metric 1"
         with done(ward.ns1, f"ip {route}", f"ip {route.replace('add', 'del')}"):
             configure(*link, "ip ospf hello-interval 2")
@@ -466,7 +467,7 @@ class TestMonitoringHost:
     def test_a_directory_that_cannot_be_written(
         self, ward: Ward, key: str, directory: str, user: str
     ) -> None:
-        """Root may write everything, and is told about the monitoring user's rights instead."""
+        """Root may write everything, so doctor tells root about the monitoring user's rights."""
         clear = f"rm -rf {directory}/*; chown root: {directory}"
         with done(ward.lab.mon, clear, f"chown nagios: {directory}"):
             line = self.found(ward, user)

@@ -36,7 +36,7 @@ class TestCommand:
         assert monitor.run("doctor", "resolver", "ns1") == (0, "ns1: nothing found")
 
     def test_all_endpoints_are_compared(self, monitor: Monitor) -> None:
-        """Here one host has two names, and of course one router-id."""
+        """In this test one host has two names in the fleet file, hence one router-id."""
         code, said = monitor.run("doctor")
         assert code == 1, said
         for name, other in (("ns1", "ns9"), ("ns9", "ns1")):

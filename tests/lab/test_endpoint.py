@@ -49,7 +49,7 @@ def test_the_look_after_tells_and_not_the_exit_status(host: Namespace, site: Sit
 
 
 def test_what_could_not_be_withdrawn_is_told(host: Namespace, site: Site) -> None:
-    """The address with another prefix length is none that the command takes away."""
+    """The command does not remove the address where its prefix length is another one."""
     host.run("ip", "address", "del", f"{VIP}/32", "dev", "lo")
     host.run("ip", "address", "add", f"{VIP}/24", "dev", "lo")
     after, by = site.withdraw(site.activator(), site.look())
@@ -118,7 +118,7 @@ def test_a_pipe_in_place_of_the_latch_does_not_stop_a_look(host: Namespace, site
 
 
 def deaf_to(program: str, host: Namespace) -> FakeShell:
-    """A shell of this host that does not hear the end of a program."""
+    """A shell of this host that never hears how one program ended."""
     shell = host.shell()
 
     def answer(asked: Asked) -> Said:
@@ -159,7 +159,7 @@ def test_two_that_write_a_note_at_once_leave_one_that_is_whole(host: Namespace) 
 
 
 def test_a_confirmation_that_hangs_says_no_argument(host: Namespace) -> None:
-    """One may be a secret, and the engine shows what is said to everybody."""
+    """An argument may be a secret, and the engine shows the output to everybody."""
     shell = deaf_to("true", host)
     vip = RESOLVER._replace(check=("/bin/true", "--header", "Authorization: Bearer abc"))
     found = confirm(Site(shell, vip))

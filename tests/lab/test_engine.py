@@ -62,7 +62,7 @@ def test_in_downtime_it_is_withdrawn_and_restored_after_it(monitored: Monitored)
 
 
 def test_two_unknown_and_a_critical_are_no_failure(monitored: Monitored) -> None:
-    """To an engine that is CRITICAL HARD."""
+    """An engine takes such a sequence of states for CRITICAL HARD."""
     icinga = monitored.icinga
 
     def refused() -> bool:
@@ -80,7 +80,7 @@ def test_two_unknown_and_a_critical_are_no_failure(monitored: Monitored) -> None
 
 @pytest.mark.parametrize("state", ["kept", "lost"])
 def test_a_restart_in_the_middle(monitored: Monitored, state: str) -> None:
-    """With the state file, or without."""
+    """The engine misses a failure and a recovery; it restarts with its state file, or without."""
     icinga = monitored.icinga
     monitored.ns1.resolver.kill()
     icinga.stop()
@@ -97,7 +97,7 @@ def test_a_restart_in_the_middle(monitored: Monitored, state: str) -> None:
 
 
 def test_a_service_that_flaps(monitored: Monitored, request: pytest.FixtureRequest) -> None:
-    """Dead for a second, alive for the next: the others are left alone, and the routing too."""
+    """Dead for a second, alive for the next: few acts follow, and none on another endpoint."""
     end = time.monotonic() + (120 if request.config.getoption("--all") else 15)
     while time.monotonic() < end:
         monitored.ns1.resolver.kill()
@@ -113,7 +113,7 @@ def test_a_service_that_flaps(monitored: Monitored, request: pytest.FixtureReque
 
 
 def test_without_the_handler_of_a_service_its_control_service_acts(monitored: Monitored) -> None:
-    """And once that is switched off too, nobody does."""
+    """Once the control service is switched off too, nothing acts."""
     icinga = monitored.icinga
     icinga.switch_service("ns1", HEALTH, enable_event_handler=False)
     try:

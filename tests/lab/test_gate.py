@@ -200,7 +200,7 @@ def state_of(host: Host) -> list[str]:
     return [
         shown("ip", "-4", "-o", "address", "show"),
         shown("ls", "-lAR", "-I", ".history_frr", *files),
-        # That of the machine shows through.
+        # The hosts share /tmp with the machine, so only the one file counts.
         shown("find", "/tmp", "-maxdepth", "1", "-name", "owned"),
     ]
 

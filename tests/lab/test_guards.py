@@ -138,7 +138,7 @@ class TestTwoMonitoringHosts:
     def test_two_failures_handled_at_once(
         self, scene: Scene, second: Host, request: pytest.FixtureRequest
     ) -> None:
-        """Each alone leaves the floor of two; both together do not, until one is taken back."""
+        """Each withdrawal alone keeps the floor of two; both together do not, and one is undone."""
         for _ in range(20 if request.config.getoption("--all") else 2):
             for name in ("ns1", "ns2"):
                 scene.lab.endpoint(name).resolver.kill()
@@ -220,7 +220,7 @@ class TestKilledAtEachStep:
 class TestFaults:
     @pytest.mark.parametrize("count_by", ["ospf", "peers"])
     def test_a_tarpit_does_not_hold_up_another_endpoint(self, scene: Scene, count_by: str) -> None:
-        """Neither is it waited for where it is asked who else announces."""
+        """The count does not wait for an endpoint that does not answer either."""
         policy = f'hold_down = 0\ncount_by = "{count_by}"'
         scene.set_fleet(scene.fleet.replace("hold_down = 0", policy))
         ns2 = scene.lab.endpoint("ns2")
@@ -328,7 +328,7 @@ class TestHold:
         assert ns1.host.read(HOLD) == before
 
     def test_of_a_whole_vip_each_endpoint_has_its_line(self, scene: Scene) -> None:
-        """Who cannot be asked does not keep the others from being held, or released."""
+        """An endpoint that does not answer does not prevent the hold or release of the others."""
         scene.set_fleet(scene.fleet.replace('"10.0.2.2"', '{ address = "10.0.2.2", port = 2222 }'))
         for verb, more, done in (
             ("hold", ("--reason", "night"), "held"),
@@ -401,7 +401,7 @@ class TestDrill:
 
 
 class TestPowerOff:
-    """Last: two endpoints do not come back."""
+    """This test comes last in the module, because two endpoints do not come back."""
 
     def test_who_was_powered_off_does_not_count(self, scene: Scene) -> None:
         for name in ("ns2", "ns3"):
@@ -415,7 +415,7 @@ class TestPowerOff:
             ended = ns1.run(argv)
             return ended.returncode, ended.stdout, ended.stderr
 
-        # Until then OSPF itself believes in them.
+        # Until the dead interval is over, OSPF still lists the dead endpoints.
         def announce_alone() -> bool:
             announcers = routing.see(VIP, run).announcers
             return not isinstance(announcers, Unknown) and len(announcers) == 1

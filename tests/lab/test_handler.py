@@ -241,7 +241,7 @@ class TestRestore:
         assert "restore by hand" in scene.enforce("OK")[1]
 
     def test_a_service_that_flaps_is_restored_max_restores_times(self, scene: Scene) -> None:
-        """It dies again as soon as it attracts traffic, ten times in a row."""
+        """The service dies again as soon as it attracts traffic, ten times in a row."""
         scene.set_fleet(scene.fleet.replace("hold_down = 0", "hold_down = 1"))
         for flap in range(10):
             scene.ns1.resolver.kill()
@@ -357,7 +357,7 @@ class TestKilled:
         assert code == 1, said
         assert scene.is_announced(), said
         assert "held by nagios@mon (by hand) while it was withdrawn: withdraw it again" in said
-        # As ifdown would have done, had it lived on.
+        # ifdown would have done the same if it had not been killed.
         ns1.run(["ifdown", "lo:0"], check=True)
         assert scene.enforce("OK")[0] == 1
         assert not scene.is_announced()
@@ -441,7 +441,7 @@ class TestTrouble:
         self._event(scene, 3, monitoring.FLEET_FILE, "Permission denied")
 
     def test_a_silent_sshd_does_not_keep_it(self, scene: Scene) -> None:
-        """The kernel accepts the connection, and then nobody speaks."""
+        """The kernel accepts the connection, and sshd never sends a byte."""
         ns1 = scene.ns1.host
         pid = ns1.read("/run/sshd.pid").strip()
         ns1.run(["kill", "-STOP", pid], check=True)
@@ -482,7 +482,7 @@ class TestStatus:
 
 class TestFirstRunAsRoot:
     def test_it_locks_the_automation_out_of_nothing(self, scene: Scene) -> None:
-        """A person often tries it as root first."""
+        """A person often tries the handler as root first."""
         scene.lab.mon.run(["sh", "-c", "rm -f /var/lib/anycast-handler/*"], check=True)
         assert scene.handler("withdraw", VIP_NAME, "ns1", user="root").returncode == 0
         assert scene.by_hand("restore")[0] == 0

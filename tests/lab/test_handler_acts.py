@@ -131,7 +131,7 @@ def test_a_recovery_is_restored_after_the_hold_down_and_counted(
 def test_what_the_engine_never_checked_is_no_recovery(
     host: Namespace, monitor: Monitor, never: str
 ) -> None:
-    """To Nagios it is OK HARD."""
+    """Nagios says OK HARD of a service that was never checked."""
     monitor.configure("hold_down = 0")
     withdraw(monitor)
     monitor.check_says("OK", 0)
@@ -152,7 +152,7 @@ def test_what_the_engine_never_checked_is_no_recovery(
 def test_a_health_service_that_is_not_checked_is_said(
     host: Namespace, monitor: Monitor, minutes: int, code: int, said: str
 ) -> None:
-    """Otherwise the control service would be OK for ever."""
+    """Without this warning the control service would be OK for ever."""
     checked = str(time.time() - 60 * minutes)
     assert announced(host)
     answer = monitor.enforce("OK", "HARD", "--checked", checked)
@@ -176,7 +176,7 @@ def test_a_health_service_that_is_not_checked_is_said(
 def test_a_service_that_asks_something_else_is_refused(
     host: Namespace, monitor: Monitor, more: tuple[str, ...], code: int, said: str
 ) -> None:
-    """With a misspelt address it would be well for ever, whatever the endpoint does."""
+    """With a misspelt address the check would be OK for ever, whatever the endpoint does."""
     monitor.configure(endpoint='"127.0.0.1"\nns2 = "192.0.2.12"')
     answer = monitor.enforce("OK", "HARD", *more)
     assert answer[0] == code, answer

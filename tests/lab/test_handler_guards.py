@@ -30,7 +30,7 @@ def has(host: Namespace, file: str) -> bool:
 
 
 def is_untouched(host: Namespace, monitor: Monitor) -> bool:
-    """Whether the last run changed nothing, and nothing at all was changed."""
+    """Tell whether the last run ran no command, and the endpoint is as it was at first."""
     return announced(host) and not has(host, LATCH) and monitor.log()[-1]["commands"] == []
 
 
@@ -180,7 +180,7 @@ def test_what_is_released_is_withdrawn(host: Namespace, monitor: Monitor) -> Non
 
 
 def test_without_an_endpoint_it_is_one_line_for_each_of_the_vip(monitor: Monitor) -> None:
-    """Both of them are this host here, so only one of their notes may be there in between."""
+    """Both endpoints are this one host, so they share one hold file."""
     for verb, options in (("hold", ("--reason", "x")), ("release", ())):
         _code, output = monitor.run(verb, "resolver", *options)
         assert [line.split(":")[0] for line in output.splitlines()] == ["ns1", "ns9"]
@@ -295,7 +295,7 @@ def test_what_is_held_withdrawn_is_not_restored_and_its_end_is_an_alert(
 def test_a_hold_of_what_was_withdrawn_does_not_protect_what_announces_it(
     host: Namespace, monitor: Monitor
 ) -> None:
-    """The person wanted it out; a reboot announced it."""
+    """A person wanted the endpoint out of the routing; a reboot announced it again."""
     assert monitor.run("withdraw", "resolver", "ns1")[0] == 0
     host.run("ip", "address", "add", f"{VIP}/32", "dev", "lo", "label", "lo:0")
     assert monitor.event("CRITICAL")[0] == 0

@@ -60,7 +60,7 @@ FAIL_ON_DEL = '#!/bin/sh\ncase "$*" in "address del"*) exit 0;; esac\nexec {real
 def test_the_latch_stays_where_nobody_knows_how_the_command_ended(
     host: Namespace, monitor: Monitor
 ) -> None:
-    """It may still take the address away."""
+    """A command whose end was not heard of may still remove the address."""
     replace(host, monitor, "/sbin/ip", HANG_ON_DEL)
     code, output = monitor.event("CRITICAL")
     assert code == 2, output
@@ -103,7 +103,7 @@ def full(host: Namespace) -> None:
 
 
 def test_an_automatic_restore_needs_its_record(host: Namespace, monitor: Monitor) -> None:
-    """The next restore would know nothing of it, and a broken service would flap for ever."""
+    """Without the note, the next restore counts nothing, and a broken service flaps for ever."""
     monitor.configure("hold_down = 0")
     assert monitor.event("CRITICAL")[0] == 0
     full(host)
@@ -151,7 +151,7 @@ def test_too_little_time_is_a_refusal_before_anything_is_changed(
 
 
 def test_the_address_on_another_interface_is_critical(host: Namespace, monitor: Monitor) -> None:
-    """There it goes on attracting traffic, and only a person knows why it is there."""
+    """On the other interface it still attracts traffic, and only a person knows why it is there."""
     host.run("ip", "link", "add", "va", "type", "veth", "peer", "name", "vb")
     host.run("ip", "address", "add", f"{VIP}/32", "dev", "va")
     code, output = monitor.enforce("CRITICAL")
@@ -174,7 +174,7 @@ def await_(monitor: Monitor, host: Namespace) -> None:
 def test_a_signal_after_an_act_leaves_a_line_in_the_log(
     host: Namespace, monitor: Monitor, name: str
 ) -> None:
-    """In the seconds before the recount, say; or before the command was heard of."""
+    """The signal may come before the recount, or before the command has answered."""
     host.ospf(own=True)
     argv = monitor.argv("event", *place("CRITICAL", "HARD"))
     with subprocess.Popen(
@@ -218,7 +218,7 @@ def test_a_signal_while_connecting_ends_it_in_one_line(
             output, errors = handler.communicate(timeout=60)
     assert (handler.returncode, errors) == (code, "")
     assert output.count("\n") == 1
-    # The second one may overtake the first.
+    # The second signal may overtake the first.
     assert "SIGTERM" in output or (name == "SIGINT" and "interrupted" in output)
 
 
@@ -257,7 +257,7 @@ def test_an_exit_status_of_0_alone_does_not_confirm_that_it_is_well(
 
 
 def test_two_changes_of_one_endpoint_are_kept_apart(host: Namespace, monitor: Monitor) -> None:
-    """OSPF would ignore the second one for seconds."""
+    """OSPF would ignore the second of two changes within a second."""
     monitor.check_says("OK", 0)
     assert monitor.run("withdraw", "resolver", "ns1")[0] == 0
     assert monitor.run("restore", "resolver", "ns1")[0] == 0

@@ -88,7 +88,7 @@ def test_the_remote_command_line_survives_the_shell_of_the_endpoint(recorded: Re
         *("--expect", "192.0.2.80", "--expect", "it's; `id` $(id) | \\ *"),
         *("--query", "www.example.org", "--tcp", "--warning=-1:5"),
     ]
-    # Icinga keeps no order among those of one `order`.
+    # Icinga sorts arguments by `order`, and those with the same `order` in no fixed way.
     assert (call[:2], call[-1]) == (["-o", "Compression=yes"], "-C")
     assert sorted(call[2:-1]) == sorted(
         shlex.split(
@@ -137,7 +137,7 @@ def test_a_command_line_that_would_do_harm_is_not_run(
 
 
 def test_a_check_of_its_own_command_is_refused_in_the_files(recorded: Recorded) -> None:
-    """It would ask for its own command line for ever, and the daemon would die of it."""
+    """Icinga would build the command line from itself for ever, and the daemon would die."""
     own = """
 object Service "own" {
   host_name = "ns1", check_interval = 1

@@ -125,7 +125,7 @@ def test_one_variable_chooses_the_transport(
 
 @pytest.mark.parametrize("transport", ["by_ssh", "nrpe"])
 def test_keys_that_do_nothing_by_nrpe_are_named_once(icinga: Icinga, transport: str) -> None:
-    """There the check's options are nrpe.cfg's; hosts of both kinds may share a template."""
+    """With NRPE, nrpe.cfg has the options; hosts with SSH and with NRPE may share a template."""
     keys = f'{VIP}, dns_expect = [ "192.0.2.80" ], tries = 2, deadline = 9, dry_run = true'
     one = host(f'{{ {keys}, interval = 1, transport = "{transport}" }}')
     result = icinga.validate(one + one.replace("ns1", "ns2").replace(".11", ".12"))

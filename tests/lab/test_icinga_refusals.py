@@ -24,7 +24,7 @@ def refusal(icinga: Icinga, hosts: str) -> str:
 )
 @pytest.mark.parametrize("of", ["host", "plain", "pool"])
 def test_a_file_that_was_forgotten_is_named(icinga: Icinga, missing: str, of: str) -> None:
-    """And nothing else is: no check is unknown because the commands are."""
+    """Only the missing file is named: the commands that it defines are not named as unknown."""
     (icinga.home / "templates" / missing).unlink()
     plain = host(f"{{ {VIP} }}").replace('import "anycast-endpoint"', 'check_command = "dummy"')
     hosts = {
@@ -182,7 +182,7 @@ def test_a_key_that_shares_no_connection_with_others_is_accepted(
 
 
 def test_macros_that_exist_and_real_switches_are_accepted(icinga: Icinga) -> None:
-    """Of each there is one here; whatever a host may set for all of its VIPs is known."""
+    """Every variable that a host may set for all of its VIPs is accepted."""
     expected = ["$host.address$", "$address$", "$host.vars.site.name$", "a$$b", "$$$host.name$"]
     expected += ["$anycast_dns_query$", "$service.vars.anycast_address$", "$host.name$$site_name$"]
     settings = f"{VIP}, dns_tcp = true, dry_run = false, dns_expect = {json.dumps(expected)}"

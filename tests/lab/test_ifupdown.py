@@ -83,7 +83,7 @@ def test_a_failing_hook_does_not_keep_the_address(host: Namespace, site: Site) -
 
 
 def test_ifup_lo_is_left_out_while_another_vip_is_withdrawn(host: Namespace) -> None:
-    """On RHEL it would bring that one back too."""
+    """On RHEL, `ifup lo` would bring the other VIP back too."""
     site = Site(host.shell(), RESOLVER, siblings=(WEB,))
     withdrawn, _ = site.withdraw(site.activator(), site.look())
     after, by = site.restore(site.activator(), withdrawn)

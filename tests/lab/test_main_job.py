@@ -96,7 +96,7 @@ def test_where_packets_are_dropped_nothing_is_withdrawn(monitored: Monitored) ->
 
 
 def test_without_sshd_nothing_is_withdrawn(monitored: Monitored) -> None:
-    """Neither does the handler get there then."""
+    """The handler cannot reach such an endpoint either."""
     listener = sshd.daemon(monitored.ns1.host)
     listener.kill()
     try:

@@ -66,7 +66,7 @@ def test_both_together_do_the_job(pair: Pair) -> None:
 
 
 def test_where_one_is_killed_the_other_finishes(pair: Pair) -> None:
-    """Last: the first one does not come back."""
+    """This test comes last in the module, because the first master does not come back."""
     ns1 = pair.lab.endpoint("ns1")
     ns1.resolver.kill()
     pair.first.kill()

@@ -34,7 +34,7 @@ class Watched:
         return [act for act in found if act[1] in ("withdraw", "restore")]
 
     def assert_untouched(self) -> None:
-        """Nobody has changed the routing."""
+        """Assert that no handler has changed the routing."""
         assert self.acts() == []
         assert self.scene.is_announced()
 
@@ -104,7 +104,7 @@ def test_where_packets_are_dropped_nothing_is_withdrawn(watched: Watched) -> Non
 
 
 def test_a_host_that_is_believed_down_is_asked_all_the_same(watched: Watched) -> None:
-    """Its check of the host may be wrong; the endpoint itself knows better."""
+    """Nagios may take the host for DOWN by mistake; the endpoint's own check decides."""
     lab, ns1 = watched.lab, watched.scene.ns1
     watched.nagios.believe_down("ns1")
     try:

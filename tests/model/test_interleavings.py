@@ -43,7 +43,7 @@ LOOKS: Engine = ("enforce", WARNING)
 LATCH = Latch(UPTIME - 80.0, "boot-0", "x", "x", (EPOCH - 4000,)).render()
 
 HEALTHY, BROKEN, OFF = Member(), Member(healthy=False), Member(on=False, flooded=False)
-# Its power has gone, and its neighbors have not noticed yet.
+# The endpoint has lost its power, and its neighbors have not noticed yet.
 JUST_OFF = Member(on=False, due=20)
 OUT = Member(announced=False, flooded=False, latch=LATCH, owner="suite")
 OUT_BROKEN = OUT._replace(healthy=False)

@@ -142,7 +142,7 @@ def announce(world: World, place: int, owner: str, *, up: bool) -> World:
     )
 
 
-# What is asked takes no part in any race: it is answered together with what was before it.
+# Questions take no part in any race: each is answered together with the step before it.
 def _is_quiet(effect: Effect | None) -> bool:
     return effect is not None and (
         effect.kind in (Kind.CONNECT, Kind.NOTE, Kind.SINCE)

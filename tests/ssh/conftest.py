@@ -21,7 +21,7 @@ def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
 
 @pytest.fixture(autouse=True)
 def _silence(capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
-    """Nothing is ever printed: it would be the plugin output."""
+    """No test may print anything, because the engine would take the text for plugin output."""
     yield
     printed = capfd.readouterr()
     assert (printed.out, printed.err) == ("", "")

@@ -179,7 +179,7 @@ BACKGROUND = {
 def test_a_child_that_keeps_the_streams_open_does_not_delay_the_result(
     shell: Shell, child: str
 ) -> None:
-    """What ifup starts may live on, and talk; the bound of the command is far away."""
+    """A process that ifup starts may live on and print; the time limit is far away."""
     script = f'echo done; sh -c "{child}" & echo $! >&2'
     done = threading.Event()
     results: list[Result] = []
@@ -211,7 +211,7 @@ def test_the_deadline_of_the_run_bounds_every_command(sshd: Sshd) -> None:
 
 
 def test_this_host_is_not_asked_over_ssh(sshd: Sshd, tmp_path: Path) -> None:
-    """Not even identity and known hosts are needed there."""
+    """On this host the shell needs neither identity nor known hosts."""
     missing = sshd.ssh()._replace(identity=f"{tmp_path}/none", known_hosts=f"{tmp_path}/none")
     connections = FreshConnections(missing)
     with connections.open(sshd.endpoint(), Deadline(SYSTEM_CLOCK, 30)) as shell:
@@ -221,7 +221,7 @@ def test_this_host_is_not_asked_over_ssh(sshd: Sshd, tmp_path: Path) -> None:
 
 
 def test_what_was_not_sent_is_sent_over_a_new_connection(sshd: Sshd) -> None:
-    """What was sent and not heard of is not sent again: that is for who sent it to decide."""
+    """A command without an answer is not sent again: only the caller may decide to repeat it."""
     shell = sshd.session(60.0)
     try:
         before = sh(shell, "echo $SSH_CONNECTION").stdout

@@ -1,4 +1,4 @@
-"""Many endpoints at once: who is silent costs nobody else anything, and work is done in turns."""
+"""Many endpoints at once: a silent endpoint delays no other, and the work is done in turns."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PATIENCE = 60.0
 
 
 class Counting(Turns):
-    """Counts the turns that are taken now, and that ever were."""
+    """Counts the turns that are taken now, and the most that ever were at once."""
 
     def __init__(self) -> None:
         super().__init__(SYSTEM_CLOCK)
@@ -42,7 +42,7 @@ class Counting(Turns):
 
 
 def test_as_many_wait_at_once_as_there_are() -> None:
-    """Each waits for all the others."""
+    """Each call waits for all the others, so they must run at the same time."""
     barrier = threading.Barrier(MANY, timeout=PATIENCE)
 
     def wait(number: int) -> int:

@@ -27,7 +27,7 @@ def query(script: str, timeout: float = PATIENCE) -> Query:
 
 
 def test_they_run_at_the_same_time_and_answer_in_their_order(shell: Shell, tmp_path: Path) -> None:
-    """Each of two waits for the other."""
+    """Each of the two questions waits for the other, so they must run at the same time."""
     one, two = tmp_path / "one", tmp_path / "two"
     os.mkfifo(one)
     os.mkfifo(two)

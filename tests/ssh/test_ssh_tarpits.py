@@ -31,7 +31,7 @@ from tests.ssh.tarpit import (
 )
 
 SECONDS = 2.0
-# Many times what it may take: only to tell a slow machine from a call that never returns.
+# Many times the time limit: it only tells a slow machine from a call that never returns.
 PATIENCE = 60.0
 
 
@@ -124,7 +124,7 @@ def test_a_server_that_stops_in_the_session(
 
 
 def test_no_channel_leaves_time_for_another_connection(port: Port) -> None:
-    """A check may take long, to begin it may not."""
+    """A command may take long to run, but not to start."""
     deadline, patient = Deadline(SYSTEM_CLOCK, PATIENCE), PATIENCE / 2
     with serve(port, deaf(port.directory / "host", "channel")):
         error = failure(port, deadline, patient)
@@ -133,7 +133,7 @@ def test_no_channel_leaves_time_for_another_connection(port: Port) -> None:
 
 
 def test_the_deadline_leaves_nothing_running_here(port: Port) -> None:
-    """A thread or a socket that stays would keep the handler from ending."""
+    """A thread or a socket that is left over would keep the handler from ending."""
     before = set(threading.enumerate())
     with serve(port, deaf(port.directory / "host", "command")):
         failure(port)

@@ -1,4 +1,4 @@
-"""Whom the handler trusts, and how it shows who it is: pinned host keys, one identity."""
+"""Which hosts the handler trusts, and how it logs in: pinned host keys, one identity."""
 
 from __future__ import annotations
 
@@ -203,7 +203,7 @@ def test_a_key_that_is_not_authorized_is_rejected_and_said(files: Sshd, tmp_path
 
 
 def test_a_server_that_hangs_up_during_the_login_is_said(tmp_path: Path) -> None:
-    """It looks like a connection that broke, and might be one."""
+    """Such a server looks like a connection that broke, and may be one."""
     sshd = Sshd(tmp_path, more="MaxAuthTries 1")
     with sshd.running():
         said = refused(UnreachableError, sshd, key(tmp_path / "own"))
@@ -261,7 +261,7 @@ def test_an_identity_without_permission(sshd: Sshd, tmp_path: Path) -> None:
 def test_neither_agent_nor_default_keys_are_used(
     sshd: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both would let us in: what works by hand only must not be taken for working."""
+    """Both would log in, but only when a person runs the handler, and not from the engine."""
     home = tmp_path / "home"
     (home / ".ssh").mkdir(parents=True)
     (home / ".ssh/id_ed25519").write_bytes(sshd.identity.read_bytes())

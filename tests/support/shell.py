@@ -59,5 +59,5 @@ class FakeShell:
         return ask_in_turn(self, queries)
 
     def stream(self, argv: Sequence[str]) -> Stream:
-        """Fail the test: it has nothing that goes on."""
+        """Fail the test: this shell has no command whose output goes on."""
         raise AssertionError(f"the test has no stream for {argv}")

@@ -106,7 +106,7 @@ def test_plain_ip_asks_nobody() -> None:
 def test_any_other_program_is_refused_and_the_way_out_named(
     answer: Result, installed: str, activator: str
 ) -> None:
-    """No name is trusted: `ifdown lo:0` of ifupdown-ng empties the whole loopback."""
+    """The name ifdown proves nothing: ifupdown-ng's `ifdown lo:0` empties the whole loopback."""
     with pytest.raises(
         UnsupportedActivatorError, match=r'set activator = "ip" for vip\.resolver'
     ) as caught:

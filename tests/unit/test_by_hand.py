@@ -54,7 +54,7 @@ def test_the_guards_are_those_of_the_automation_and_force_overrides_them_by_name
 
 
 def test_a_drill_overrides_nothing_and_is_for_what_is_healthy() -> None:
-    """A hold that protects nothing any more is a person's nevertheless."""
+    """An expired hold is still a person's order, and only a person removes it."""
     for policy, hold, counted in ANNOUNCED_CASES:
         seen = ANNOUNCED._replace(held=hold)
         plain = decide_withdraw(policy, seen, counted, force=False)

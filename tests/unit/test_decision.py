@@ -62,7 +62,7 @@ class Case(NamedTuple):
 
     @property
     def protected(self) -> bool:
-        """Whether a person has ordered to leave it as it is, announced."""
+        """Tell whether a person has ordered the endpoint to stay announced."""
         hold = self.seen.held if self.seen else None
         return hold is not None and hold.present and not hold.expired
 
@@ -118,7 +118,7 @@ def restores(case: Case) -> None:
 
 
 def idles(case: Case) -> None:
-    """What is neither CRITICAL HARD nor OK never withdraws, and restores only for the floor."""
+    """A state other than CRITICAL HARD and OK never withdraws, and restores only for the floor."""
     if not case.failed and case.state is not OK:
         assert case.decision.action in (Action.NOTHING, Action.RESTORE)
         if case.decision.action is Action.RESTORE:
@@ -128,7 +128,7 @@ def idles(case: Case) -> None:
 
 
 def must_withdraw(case: Case) -> None:
-    """What is broken, announced, confirmed, not needed and not protected is withdrawn."""
+    """A broken endpoint that is confirmed, not needed and not protected is withdrawn."""
     if (
         case.failed
         and case.seen is not None
@@ -143,7 +143,7 @@ def must_withdraw(case: Case) -> None:
 
 
 def must_restore(case: Case) -> None:
-    """What the suite withdrew comes back: when it may, or where too few are left."""
+    """An endpoint that the suite withdrew is restored when it may be, or where too few are left."""
     seen, policy = case.seen, case.policy
     if (
         seen is None
@@ -210,7 +210,7 @@ def asks(case: Case) -> None:
 
 
 def unlatches(case: Case) -> None:
-    """A latch is taken off exactly where it is settled, on what is announced and said to be OK."""
+    """A latch is removed exactly where it is settled, the VIP is present, and the state is OK."""
     seen = case.seen
     settled = seen and seen.present and seen.latch_age is not None and seen.latch_age > 60
     expected = case.state is OK and bool(settled) and not case.policy.stopped

@@ -128,7 +128,7 @@ def test_a_healthy_endpoint_has_nothing() -> None:
 
 
 def test_it_only_asks() -> None:
-    """No command of it writes, and none but `sudo -l` is a privileged one."""
+    """No command of doctor writes, and only `sudo -l` needs privileges."""
     shell = healthy()
     examine(subject(shell), DAEMONS)
     for argv, _, _ in shell.asked:
@@ -224,7 +224,7 @@ class TestGate:
 
 class TestOspf:
     def test_a_router_id_that_cannot_be_told_is_nothing(self) -> None:
-        """Quagga does not show it."""
+        """Quagga does not show this setting."""
         assert lines(router_id=Result(1, "% Unknown command.", "")) == []
 
     def test_an_automatic_router_id(self) -> None:

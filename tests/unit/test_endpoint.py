@@ -153,7 +153,7 @@ def test_a_disk_that_fails_is_no_hold(why: str) -> None:
 
 
 def test_a_hold_that_could_be_opened_and_not_read_is_a_disk_that_fails() -> None:
-    """The heading is there, and nothing below it."""
+    """head prints the heading of the file, and nothing below it."""
     stderr = unopened(LATCH_FILE) + f"head: error reading '{HOLD_FILE}': Input/output error\n"
     look = Site(endpoint(files=f"{FILES}\n==> {HOLD_FILE} <==\n", stderr=stderr), RESOLVER).look()
     assert (look.hold, look.hold_unknown) == (None, True)
@@ -166,7 +166,7 @@ def refusal(status: int, stderr: str) -> Iterator[Said]:
 
 
 def test_what_the_gate_does_not_show_counts_as_a_hold_and_is_told() -> None:
-    """A list from before an upgrade; a person can still act, with --force."""
+    """The gate's list is older than the handler; a person can still act with --force."""
     shell = endpoint(notes=refusal(126, "anycast-gate: refused: /usr/bin/env ...\n"))
     look = Site(shell, RESOLVER).look()
     assert (look.hold, look.hold_unknown) == (UNREADABLE_HOLD, False)
@@ -193,7 +193,7 @@ UNHEARD = OutcomeUnknownError(NOTES, "it did not end in time")
 
 
 def test_notes_that_are_slow_are_asked_for_once_more() -> None:
-    """A person's order must not depend on a second of patience."""
+    """A slow answer must not make the handler overlook a person's hold."""
     hold = Hold(1, None, "anna", "mine", present=True)
     files = f"{FILES}\n==> {HOLD_FILE} <==\n{hold.render()}"
     shell = endpoint(files=files, notes=[UNHEARD])

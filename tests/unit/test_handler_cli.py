@@ -135,7 +135,7 @@ def test_a_fleet_file_that_is_no_good_is_3(monitor: Monitor, verb: str) -> None:
 
 
 def test_two_vips_on_one_alias_of_one_endpoint_are_refused(monitor: Monitor) -> None:
-    """`ifdown lo:0` would take away the other one."""
+    """Two VIPs on one label: `ifdown lo:0` would remove the other VIP."""
     file = monitor.directory / "fleet.toml"
     twin = (
         '[vip.web]\naddress = "10.99.0.80"\ninterface = "lo:0"\ncheck = ["/bin/true"]\n'
@@ -301,7 +301,7 @@ def test_the_stop_file_stops_an_event_before_any_connection(
 
 @pytest.mark.parametrize("verb", ["event", "enforce"])
 def test_a_stop_file_nobody_can_see_is_a_configuration_error(monitor: Monitor, verb: str) -> None:
-    """It might be there, so nothing may be done; root sees everything but a loop."""
+    """A stop file that cannot be looked for may exist, so nothing acts."""
     (monitor.directory / "stop").symlink_to("stop")
     code, output = monitor.run(verb, *place("CRITICAL", "HARD"))
     assert code == 3, output

@@ -181,7 +181,7 @@ def test_a_hold_ends_with_its_time_and_not_before() -> None:
 
 @given(st.text() | values.map(json.dumps))
 def test_whatever_a_hold_file_says_it_is_a_hold(text: str) -> None:
-    """Somebody wrote something there: until it can be read, things are left alone."""
+    """A hold that cannot be read may be a person's order, so nothing acts on the endpoint."""
     hold = parse_hold(text)
     assert hold == UNREADABLE_HOLD or parse_hold(hold.render()) == hold
 

@@ -47,6 +47,11 @@ def chosen(
     return choose(RESOLVER._replace(activator=activator), ask, lambda: lo).name
 
 
+def test_each_program_has_one_activator() -> None:
+    programs = [program for activator in activators() for program in activator.programs]
+    assert sorted(programs) == sorted(set(programs))
+
+
 @pytest.mark.parametrize(
     ("answer", "installed", "name"),
     [

@@ -26,6 +26,18 @@ ROOMS = (
     "doctor",
     "verbs",
 )
+# From the ground up: a module of anycast_checks imports only its own level, and those before it.
+LEVELS = (
+    {"addresses", "dump", "errors", "imports", "line", "observation", "placement", "run"},
+    {"routing"},
+    {"address", "dns_answer", "dnspython", "http_client", "http_request", "ntp_packet"}
+    | {"payload", "program", "tls", "tls_connection"},
+    {"options", "threshold", "verdict"},
+    {"command", "sampling"},
+    {"health", "this_router"},
+    {file.stem for file in CHECKS.glob("check_*.py")},
+    {"__main__"},
+)
 # The files of handlers/ that stand outside of a room.
 OUTSIDE = {"__init__.py", "__main__.py", "cli.py", "errors.py"}
 HOMES = {
@@ -132,6 +144,23 @@ def test_a_room_imports_only_the_rooms_below_it(file: Path) -> None:
         where = f"{relative(file)}:{one.line} imports {one.name}"
         if one.name.startswith("handlers"):
             assert room(one.name) in allowed or one.name == "handlers.errors", where
+
+
+def level(name: str) -> int:
+    """Number the level of a module of anycast_checks; what only has the version is below all."""
+    if name == "anycast_checks":
+        return -1
+    (own,) = (n for n, modules in enumerate(LEVELS) if name.split(".")[1] in modules)
+    return own
+
+
+@pytest.mark.parametrize("file", sorted(CHECKS.rglob("*.py")), ids=relative)
+def test_a_check_imports_only_the_levels_below_it(file: Path) -> None:
+    own = level(dotted(file))
+    for one in imports(file):
+        if one.name.startswith("anycast_checks") and not one.for_types:
+            where = f"{relative(file)}:{one.line} imports {one.name}"
+            assert level(one.name) <= own, where
 
 
 def test_the_errors_stand_below_all_rooms() -> None:

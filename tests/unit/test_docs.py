@@ -222,11 +222,13 @@ def test_words_in_italics_have_an_entry_in_the_glossary() -> None:
 
 PAGES = ("docs/architecture.rst", "CONTRIBUTING.rst")
 # A file or a folder of the repository, as text names it; "NAME" in it stands for any.
-PATH = re.compile(r"``([\w./-]+(?:/|\.(?:py|rst|conf|sh|md|cfg)))``")
-
-
+PATH = re.compile(r"``([\w./-]+(?:/|\.(?:py|rst|conf|sh|md|cfg|yml)))``")
 # Named as what there is not, or what only building makes.
 NOT_THERE = {"utils.py", "dist", "share/anycast-checks"}
+ARCHITECTURE = (ROOT / "docs/architecture.rst").read_text()
+# A room of the page, and what the page says of it.
+ROOM = re.compile(r"^``([\w/]+/)``\n((?:    .*\n)+)", re.MULTILINE)
+ROOMS = dict(ROOM.findall(ARCHITECTURE))
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -234,9 +236,9 @@ def test_every_file_that_a_page_names_exists(page: str) -> None:
     """A file may be named without its folder, where the text has named the folder before."""
     named = set(PATH.findall((ROOT / page).read_text()))
     assert named
-    tracked = {str(file.relative_to(ROOT)) for file in ROOT.rglob("*") if ".git" not in file.parts}
+    present = {str(file.relative_to(ROOT)) for file in ROOT.rglob("*") if ".git" not in file.parts}
     files = [name.rstrip("/") for name in named if "NAME" not in name and "PROTOCOL" not in name]
-    ends = {tail for file in tracked for tail in tails(file)}
+    ends = {tail for file in present for tail in tails(file)}
     assert {name for name in files if name not in ends} <= NOT_THERE
 
 
@@ -244,3 +246,29 @@ def tails(path: str) -> Iterator[str]:
     """Give a path, and what is left of it without its first folders."""
     parts = path.split("/")
     return ("/".join(parts[number:]) for number in range(len(parts)))
+
+
+def is_found_by_name(file: str) -> bool:
+    """Whether being in its folder is all that it takes: such a file need not be named."""
+    folder, name = file.rsplit("/", 1)
+    if folder in ("handlers/verbs", "handlers/activators"):
+        return not name.startswith("_")
+    return folder == "anycast_checks" and name.startswith("check_")
+
+
+def test_the_page_says_what_is_in_every_room() -> None:
+    sources = [*(ROOT / "handlers").rglob("*.py"), *(ROOT / "anycast_checks").rglob("*.py")]
+    folders = {f"{file.parent.relative_to(ROOT)}/".removeprefix("handlers/") for file in sources}
+
+    assert set(ROOMS) == folders - {""}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_the_page_names_the_files_of_a_room(room: str) -> None:
+    folder = room.rstrip("/") if room.startswith("anycast_checks") else f"handlers/{room[:-1]}"
+    named = {f"{folder}/{name}" for name in re.findall(r"``(\w+\.py)``", ROOMS[room])}
+    there = {f"{folder}/{file.name}" for file in (ROOT / folder).glob("*.py")}
+    entry_points = {f"{folder}/__init__.py", f"{folder}/__main__.py"}
+
+    assert named - there == set()
+    assert {f for f in there - named if not is_found_by_name(f)} <= entry_points

@@ -1,0 +1,236 @@
+"""Command lines, outputs and names that the pages show are those of the programs."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+import pytest
+from anycast_handlers.cli import Verbs
+from anycast_handlers.doctor.closed_list import closed_list
+from anycast_handlers.endpoint.latch import Hold, Latch
+from anycast_handlers.endpoint.look import Look
+from anycast_handlers.fleet.values import Vip
+from anycast_handlers.gate.files import sudoers
+from anycast_handlers.operation.log import DecisionLog
+from anycast_handlers.operation.operate import Host, operate
+from anycast_handlers.operation.overview import Sight
+from anycast_handlers.operation.request import Request
+from anycast_handlers.transport.clock import SYSTEM_CLOCK
+from anycast_handlers.verbs import status
+from anycast_handlers.verbs._options import read_fleet
+
+from anycast_checks.addresses import Addresses, Assigned
+from anycast_checks.health import START_UP
+from anycast_checks.routing import DAEMONS
+from anycast_checks.routing.daemon import RoutingState
+from tests.support.examples import HEALTH, subcommand
+from tests.support.examples import NAMES as CHECKS
+from tests.support.verbs import VERBS
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.rst").read_text()
+ENGINES = (ROOT / "docs/engines.rst").read_text()
+PAGES = (ROOT / "README.rst", *sorted((ROOT / "docs").glob("*.rst")))
+ALL_VERBS = Verbs().list_commands(click.Context(Verbs()))
+# A program's name, where it stands for the program itself, and all words that follow.
+COMMAND = re.compile(r"(?:^|[\s/`])(anycast-handler|check_anycast)((?: [^`\n]*)?)")
+# What ends a command in a shell, and a comment.
+END = re.compile(r"\s[|>#].*| \$ .*|;.*")
+
+
+class Shown(NamedTuple):
+    """A command line, and the page that shows it."""
+
+    page: str
+    program: str
+    words: tuple[str, ...]
+
+
+def commands(text: str) -> Iterator[tuple[str, list[str]]]:
+    """Find the command lines of literal blocks, and of quoted text."""
+    for paragraph in re.split(r"\n\s*\n", text.replace("\\\n", " ")):
+        quoted = re.findall(r"``([^`]+)``", paragraph)
+        literal = [line for line in paragraph.splitlines() if line.startswith("  ")]
+        for line in (" ".join(one.split()) for one in [*quoted, *literal]):
+            for program, rest in COMMAND.findall(line):
+                if "``" not in line:
+                    yield program, shlex.split(END.sub("", f" {rest}"))
+
+
+def shown() -> list[Shown]:
+    """List every command line that a page shows with a verb or a check that there is."""
+    return [
+        Shown(page.name, program, tuple(words))
+        for page in PAGES
+        for program, words in commands(page.read_text())
+        if words and words[0] in (ALL_VERBS if program == "anycast-handler" else CHECKS)
+        # A drawing, and the argument of a function of the shell.
+        if not any(one[:1] in ("(", "$") for one in words)
+    ]
+
+
+def parse(program: str, words: tuple[str, ...]) -> click.Context:
+    name, *rest = words
+    if program == "anycast-handler":
+        command = import_module(f"anycast_handlers.verbs.{name}").command
+        assert isinstance(command, click.Command)
+    else:
+        command = subcommand(name)
+    # The name alone, as prose has it, is no command line.
+    resilient = not rest
+    return command.make_context(name, list(rest), resilient_parsing=resilient)
+
+
+@pytest.mark.parametrize(
+    "one", sorted(set(shown())), ids=lambda one: " ".join((one.page, *one.words))
+)
+def test_a_command_line_of_a_page_is_understood(one: Shown) -> None:
+    assert parse(one.program, one.words)
+
+
+def test_command_lines_are_found() -> None:
+    """The verbs and checks that the README shows with arguments, at least."""
+    found = {one.words[0] for one in shown() if one.page == "README.rst" and len(one.words) > 1}
+
+    assert {"withdraw", "restore", "hold", "drill", "history", "dns", "plugin", "pool"} <= found
+
+
+def checks_of_fleet_files() -> Iterator[Shown]:
+    """Find the checks in the pages' fleet files, as an engine would run them."""
+    for page in PAGES:
+        for found in re.findall(r"^ +check = \[([^]]+)\]", page.read_text(), re.MULTILINE):
+            (_, name, *rest) = tomllib.loads(f"check = [{found}]")["check"]
+            yield Shown(page.name, "check_anycast", (name, "-H", "10.99.0.53", *rest))
+
+
+def test_a_health_check_of_a_page_has_time_for_its_tries() -> None:
+    """A health check refuses tries that do not fit into its deadline."""
+    found = [*checks_of_fleet_files(), *shown()]
+    found = [one for one in found if one.words[0] in HEALTH and len(one.words) > 1]
+    assert {one.page for one in found} >= {"README.rst", "fleet-file.rst"}
+    for one in found:
+        given = parse(one.program, one.words).params
+        needed = given["tries"] * given["timeout"] + (given["tries"] - 1) * given["retry_delay"]
+        assert needed + START_UP <= given["deadline"], one
+
+
+def test_every_check_has_its_row_in_the_readme() -> None:
+    assert [name for name in CHECKS if not re.search(rf"^``{name}`` +\S", README, re.M)] == []
+
+
+def test_every_verb_is_in_the_readme() -> None:
+    named = {one.words[0] for one in shown() if one.page == "README.rst"}
+    quoted = set(re.findall(r"``([a-z]+)``", README))
+
+    assert set(ALL_VERBS) - named - quoted == set()
+
+
+def rows(heading: str) -> dict[str, str]:
+    """Read the table of a public name and its meaning, below a heading of docs/engines.rst."""
+    text = ENGINES.split(f"\n{heading}\n", 1)[1]
+    table = re.split(r"^    =+  =+\n", text, flags=re.M)[1]
+    found = re.split(r"^    ``([\w-]+)`` +", table, flags=re.M)[1:]
+    return dict(zip(found[::2], found[1::2], strict=True))
+
+
+def test_the_labels_of_the_performance_data_are_documented() -> None:
+    found = rows("Performance data").items()
+    documented = {name: re.findall("``([a-z_]+)``", text) for name, text in found}
+    labels = {
+        name: [one.split("=")[0] for one in subcommand(name).perfdata.split()]  # type: ignore[attr-defined]
+        for name in CHECKS
+    }
+
+    assert documented == {**labels, "enforce": ["present"]}
+
+
+@pytest.fixture
+def resolver(tmp_path: Path) -> Vip:
+    """The VIP of the README's fleet file."""
+    return read_fleet(readme_fleet(tmp_path)).vip("resolver")
+
+
+def readme_fleet(directory: Path) -> str:
+    block = README.split(".. code-block:: toml\n\n", 1)[1].split("\n   The handler", 1)[0]
+    assert tomllib.loads(block)
+    file = directory / "fleet.toml"
+    file.write_text(block)
+    return str(file)
+
+
+def test_the_fields_of_status_are_documented(resolver: Vip) -> None:
+    document = status._document(seen(resolver, "ns1"))
+
+    assert list(rows("``anycast-handler status --json``")) == list(document)
+    for field in ("latch", "hold"):
+        quoted = re.findall("``([a-z]+)``", rows("``anycast-handler status --json``")[field])
+        assert set(quoted) == set(document[field])
+
+
+def test_the_fields_of_the_log_are_documented(resolver: Vip, tmp_path: Path) -> None:
+    fleet = read_fleet(readme_fleet(tmp_path))
+    log = tmp_path / "decisions.jsonl"
+    host = Host(SYSTEM_CLOCK, DecisionLog(str(log), SYSTEM_CLOCK), lambda *_: None)
+    operate(fleet, Request(VERBS["restore"], resolver, resolver.endpoints[0]), host)
+
+    (line,) = log.read_text().splitlines()
+    assert list(rows("The log of decisions")) == re.findall(r'[{,]"([a-z_]+)":', line)
+
+
+def test_the_sudo_rules_of_the_readme_are_those_of_the_gate(tmp_path: Path) -> None:
+    fleet = read_fleet(readme_fleet(tmp_path))
+    made = sudoers(fleet.ssh, closed_list(fleet.vip("resolver"), as_root=False))
+    block = README.split("``/etc/sudoers.d/anycast`` (check it with ``visudo -cf``)::\n\n", 1)[1]
+    block = block.split("\n\n", 1)[0].replace("\\\n", "")
+    defaults, rules = (" ".join(line.split()) for line in block.splitlines())
+
+    made_defaults, made_rules = made.split("\n", 1)[1].replace("\\\n", "").splitlines()
+    assert defaults == made_defaults
+    assert commands_of(rules) == commands_of(made_rules)
+
+
+def commands_of(rule: str) -> set[str]:
+    head, _, rest = rule.partition("NOPASSWD:")
+    assert head == "anycast ALL=(root) "
+    return {" ".join(one.split()) for one in rest.split(", ")}
+
+
+def seen(vip: Vip, name: str) -> Sight:
+    """An endpoint as the README shows it: ns1 is withdrawn and held by a person."""
+    endpoint = vip.endpoint(name)
+    assert endpoint
+    is_out = name == "ns1"
+    by = ("nagios@mon", "disk")
+    place = vip.placement
+    on_lo = Assigned(place.interface, vip.address, place.prefix_length, place.label)
+    look = Look(
+        Addresses(() if is_out else (on_lo,)),
+        vip,
+        boot_id="boot",
+        uptime=103.0,
+        latch=Latch(100.0, "boot", *by) if is_out else Latch(),
+        hold=Hold(1_800_000_000, None, *by, present=False) if is_out else None,
+    )
+    return Sight(vip, endpoint, look, routing=RoutingState(DAEMONS[0], announced=not is_out))
+
+
+def test_the_readme_shows_what_status_prints(
+    resolver: Vip, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sights = [seen(resolver, endpoint.name) for endpoint in resolver.endpoints]
+    status._print(sights, (resolver,))
+
+    printed = capsys.readouterr().out
+    assert "".join(f"    {line}\n" for line in printed.splitlines()) in README

@@ -14,7 +14,8 @@ from .shell import LARGEST_OUTPUT, Result
 
 # A process that the command left behind may keep the streams open after the command has ended.
 DRAIN_SECONDS = 0.5
-LONGEST_DRAIN = 2.0  # it may also go on talking
+# Such a process may also go on writing, so the reading has a time limit of its own.
+LONGEST_DRAIN = 2.0
 # Seconds after a command's time limit by which the timer has closed its connection.
 LONGEST_GRACE = 2.0
 
@@ -29,26 +30,26 @@ class Channel(Protocol):
         """Bound each of the operations below, in seconds."""
 
     def exec_command(self, command: str) -> None:
-        """Ask for a command."""
+        """Ask the server to run a command."""
 
     def sendall(self, s: bytes) -> object:
-        """Send what it reads."""
+        """Send bytes to the command's standard input."""
 
     def shutdown_write(self) -> None:
-        """End what it reads."""
+        """End the command's standard input."""
 
     def recv(self, nbytes: int) -> bytes:
-        """Read of its standard output."""
+        """Read from the command's standard output."""
 
     def recv_stderr(self, nbytes: int) -> bytes:
-        """Read of its standard error."""
+        """Read from the command's standard error."""
 
     def recv_exit_status(self) -> int:
-        """Give its exit status, negative where there is none."""
+        """Give the command's exit status, negative where there is none."""
 
 
 def send(channel: Channel, argv: Sequence[str], stdin: str, seconds: float) -> None:
-    """Send a command, and all that it may read."""
+    """Send a command and the whole of its standard input."""
     channel.settimeout(seconds)
     channel.event = _BoundedEvent(seconds + LONGEST_GRACE)
     channel.exec_command(shlex.join(argv))
@@ -58,7 +59,7 @@ def send(channel: Channel, argv: Sequence[str], stdin: str, seconds: float) -> N
 
 
 def receive(channel: Channel, argv: Sequence[str], seconds: float, until: Deadline) -> Result:
-    """Wait for the end of a command that was sent and has ``seconds`` for it, until a deadline.
+    """Wait for the end of a command that was sent, for ``seconds`` at most and until a deadline.
 
     Raises:
         OutcomeUnknownError: the command did not end in time, or its end was not heard.

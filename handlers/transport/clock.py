@@ -1,15 +1,15 @@
-"""The time, handed to whoever needs it so that a test can hand in its own; and deadlines on it."""
+"""The clock, and deadlines on it; the clock is an argument, so that a test can pass its own."""
 
 from __future__ import annotations
 
 import time
 
-# Nagios kills an event handler after 30 s; the design promises 25.
+# Nagios kills an event handler after 30 s; the documentation promises an end within 25 s.
 RUN_SECONDS = 23.0
 
 
 class Clock:
-    """The clock of this machine; all in seconds."""
+    """The clock of this machine; all times are in seconds."""
 
     def monotonic(self) -> float:
         """Give a time that never goes back, for measuring."""
@@ -20,7 +20,7 @@ class Clock:
         return time.time()
 
     def sleep(self, seconds: float) -> None:
-        """Wait; not at all where it is zero or less."""
+        """Wait so many seconds; return at once where the number is zero or less."""
         time.sleep(max(0.0, seconds))
 
 
@@ -38,7 +38,7 @@ class Deadline:
     def left(self, at_most: float) -> float:
         """Give the seconds a phase may take: ``at_most``, or less when the end is near.
 
-        Never zero or below, which sockets and locks would take for something else.
+        The result is above zero, since zero and less have other meanings to sockets and locks.
         """
         return max(0.01, min(at_most, self._end - self.clock.monotonic()))
 
@@ -47,7 +47,7 @@ class Deadline:
         return Deadline(self.clock, self.left(seconds))
 
     def put_off(self, seconds: float) -> None:
-        """Move the end by a time that the run spent waiting for others."""
+        """Make the end later by the seconds that the run spent waiting for others."""
         self._end += seconds
 
     @property

@@ -13,7 +13,7 @@ from .turns import Turns
 
 
 class Connections(Protocol):
-    """Hands out shells; handed to whoever needs one, so that a test can hand in its own."""
+    """Hands out shells; it is passed as an argument, so that a test can pass its own."""
 
     def open(
         self, endpoint: Endpoint, deadline: Deadline, connecting: Deadline | None = None
@@ -21,13 +21,13 @@ class Connections(Protocol):
         """Open the shell of an endpoint for one run, and close it in the end.
 
         Args:
-            endpoint: where.
-            deadline: of all that is run there.
-            connecting: of the connection, where others must not wait for it for as long.
+            endpoint: the host to connect to.
+            deadline: bounds everything that is run there.
+            connecting: an earlier deadline of the login, where others wait for it.
 
         Raises:
             ConfigurationError: identity or known hosts cannot be used.
-            UnreachableError: nobody answers, or not in time.
+            UnreachableError: the endpoint does not answer, or not in time.
             RejectedError: the host key or the login is refused.
         """
 
@@ -36,7 +36,7 @@ class FreshConnections:
     """Opens a connection for each run, and closes it with the run."""
 
     def __init__(self, ssh: Ssh, turns: Turns | None = None) -> None:
-        """Log in as ``ssh`` says; where there are many endpoints, ``turns`` bounds the work."""
+        """Log in as ``ssh`` says; ``turns`` bounds how many sessions work at the same time."""
         self._ssh = ssh
         self._turns = turns
 
@@ -46,10 +46,10 @@ class FreshConnections:
     ) -> Iterator[Shell]:
         """Open the shell of an endpoint; see Connections.
 
-        It is tried again, with growing pauses, for as long as nothing was sent.
+        After an UnreachableError the connecting is tried again, with growing pauses.
         """
-        # An engine calls the handler mostly for nothing, and paramiko takes longer to import than
-        # everything else together: it is imported where there is something to connect to.
+        # Most calls by an engine need no connection, and importing paramiko takes longer than
+        # everything else together, so it is imported only here.
         from .opening import open_session
 
         session = open_session(endpoint, self._ssh, deadline, connecting or deadline, self._turns)

@@ -1,4 +1,4 @@
-"""Do the same on each of many endpoints, at once."""
+"""Call a function for many endpoints at once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OTHER_FILES = 100
 def at_once(do: Callable[[T], R], items: Iterable[T]) -> list[R]:
     """Call a function for all items at once, and list what it returns in their order.
 
-    Endpoints that are silent are all waited for at the same time; see turns.py for those at work.
+    All silent endpoints are waited for at the same time; turns.py bounds the sessions at work.
     """
     listed = list(items)
     _allow_files(len(listed) + OTHER_FILES)
@@ -23,7 +23,7 @@ def at_once(do: Callable[[T], R], items: Iterable[T]) -> list[R]:
     try:
         return list(pool.map(do, listed))
     finally:
-        # A process that is told to end does not wait for endpoints that hang.
+        # When the process is told to end, it must not wait for endpoints that hang.
         pool.shutdown(wait=False, cancel_futures=True)
 
 

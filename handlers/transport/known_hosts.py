@@ -1,7 +1,7 @@
 """Find the lines of known_hosts that are about a host, as OpenSSH does; ssh.py reads their keys.
 
-A file of 1,000 hosts is read for each connection, and paramiko would compare all of them with one
-another; nor does it know patterns and markers.
+paramiko's own reader knows neither patterns nor markers. It also compares all lines with one
+another, which is too slow where a file of 1,000 hosts is read for each connection.
 """
 
 from __future__ import annotations
@@ -16,35 +16,35 @@ from ..fleet.values import Endpoint
 
 HASHED, SALT = "|1|", 20
 REVOKED = "@revoked"
-# A line with none of these is about the hosts that it names, letter by letter.
+# A line that matches none of these names its hosts literally.
 _PATTERNS = re.compile(r"[*?@]|\|1\|")
 # OpenSSH separates the fields by blanks and tabs only.
 _BLANK = re.compile("[ \t]+")
 
 
 class Line(NamedTuple):
-    """A line about a host: its marker such as "@revoked", else ""; kind and key as written."""
+    """A line about a host: its marker such as "@revoked", or ""; its kind and key as written."""
 
     marker: str
     key: str
 
 
 def name_of(endpoint: Endpoint) -> str:
-    """Give the name by which known_hosts has an endpoint."""
+    """Give the name that an endpoint has in known_hosts."""
     if endpoint.port == 22:
         return endpoint.address
     return f"[{endpoint.address}]:{endpoint.port}"
 
 
 def lines_about(file: str, name: str) -> list[Line]:
-    """List the lines about a host; a line that makes no sense is about nobody.
+    """List the lines about a host; a line that cannot be understood is left out.
 
     Raises:
         ConfigurationError: the file cannot be read.
     """
     try:
         with open(file, encoding="utf-8", errors="surrogateescape") as stream:
-            # This quick look drops most lines, which are about other hosts.
+            # This quick test drops most lines, which are about other hosts.
             near = [one for one in stream if name in one or _PATTERNS.search(one)]
     except OSError as error:
         raise ConfigurationError(f"{file}: known_hosts cannot be read: {error.strerror}") from error
@@ -64,7 +64,7 @@ def _read(name: str, line: str) -> Line | None:
 
 
 def _is_about(name: str, hosts: str) -> bool:
-    """Tell whether a list of patterns has the host, and no pattern with a "!" has it."""
+    """Tell whether a pattern of the list matches the host, and none that begins with "!" does."""
     patterns = hosts.split(",")
     if any(one.startswith("!") and _matches(name, one[1:]) for one in patterns):
         return False

@@ -1,4 +1,4 @@
-"""The Shell of a person, or an agent, on the endpoint itself."""
+"""The Shell for an endpoint that is this very host: commands run here, without SSH."""
 
 from __future__ import annotations
 

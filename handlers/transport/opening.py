@@ -1,4 +1,4 @@
-"""Open a session with an endpoint, over SSH or, where it is this very host, without."""
+"""Open a session with an endpoint: over SSH, or without where it is this very host."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def open_session(
 ) -> Session:
     """Open a session; see Connections.open.
 
-    It is local where the management address is this host's own, as a socket proves.
+    The session is local where the management address is this host's own, which a socket proves.
     """
     if locality(endpoint.address) is Locality.LOCAL:
         return Session(_connect_here, deadline, connecting)

@@ -11,11 +11,12 @@ READ_AHEAD = 16384
 class PromptSocket(socket.socket):
     """A TCP socket that acknowledges at once what it has received, and reads ahead.
 
-    After the login sshd tells its keys, and holds back its next answer until that is acknowledged;
-    the kernel would take 40 ms for it. It forgets the option by itself, hence each time.
+    After the login sshd sends its host keys, and holds back its next answer until they are
+    acknowledged, for which the kernel would otherwise take 40 ms. The kernel drops the option by
+    itself, so it is set after each read.
 
-    paramiko receives each packet in two parts. With many sessions at once each call costs more than
-    its own time, since the thread then has to wait for the interpreter again.
+    Reading ahead saves calls: paramiko receives each packet in two parts, and with many sessions at
+    once a thread has to wait for the interpreter again after each call.
     """
 
     _ahead = b""

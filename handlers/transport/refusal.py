@@ -11,14 +11,14 @@ STATUS, SAYS = 126, "anycast-gate: refused"
 
 
 class GatedShell:
-    """A shell that tells a refusal from a command's failure."""
+    """A shell that raises an error where the forced command refuses a command."""
 
     def __init__(self, shell: Shell) -> None:
         self.is_root = shell.is_root
         self._shell = shell
 
     def run(self, argv: Sequence[str], stdin: str = "", timeout: float = COMMAND_SECONDS) -> Result:
-        """Run one command to its end; see Shell.run, and raises GateRefusedError."""
+        """Run one command to its end; see Shell.run. Raises: GateRefusedError, if refused."""
         ended = self._shell.run(argv, stdin, timeout)
         if is_refused(ended):
             raise GateRefusedError(argv)
@@ -34,5 +34,5 @@ class GatedShell:
 
 
 def is_refused(ended: Result) -> bool:
-    """Whether a command was not let through."""
+    """Whether the forced command refused a command."""
     return ended.status == STATUS and SAYS in ended.stderr

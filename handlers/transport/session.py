@@ -10,15 +10,15 @@ from .shell import COMMAND_SECONDS, Connection, Query, Reply, Result, Stream, as
 
 # Seconds to wait before each new try to connect.
 PAUSES = (0.5, 1.0, 2.0)
-# Makes a connection, by a deadline.
+# Makes a connection, and gives up at a deadline.
 Connect = Callable[[Deadline], Connection]
 
 
 class Session:
     """A shell for one run.
 
-    The connection below it knows nothing of the run: each command gets the seconds that it may
-    take, and these never go beyond the run's deadline.
+    The connection below it knows nothing of the run: the session tells it how many seconds each
+    command may take, and these never go beyond the run's deadline.
     """
 
     def __init__(self, connect: Connect, deadline: Deadline, connecting: Deadline) -> None:
@@ -32,8 +32,8 @@ class Session:
         try:
             return self._connection.run(argv, stdin, self._deadline.left(timeout))
         except UnreachableError:
-            # Nothing was sent, so it is safe to send it over a new connection; once, and soon,
-            # since others may be waiting for the lock.
+            # Nothing was sent, so it is safe to send the command over a new connection. That is
+            # tried once, and briefly, since other runs may be waiting for the lock.
             self.close()
             self._connection = self._connect(self._deadline.within(COMMAND_SECONDS))
             return self._connection.run(argv, stdin, self._deadline.left(timeout))
@@ -49,8 +49,8 @@ class Session:
         ]
         if in_time.passed or not lost:
             return replies
-        # Their time is not over, so they were lost with the connection or ended by a signal. Asking
-        # the first one again makes the connection anew.
+        # Their time is not over, so these queries were lost with the connection or ended by a
+        # signal. Asking the first one again makes a new connection where that is needed.
         again = iter([ask(self, lost[0]), *self._send_all(lost[1:])])
         return [next(again) if isinstance(r, OutcomeUnknownError) else r for r in replies]
 
@@ -72,7 +72,7 @@ class Session:
 
 
 def _connect_patiently(connect: Connect, connecting: Deadline) -> Connection:
-    """Connect, and try again with growing pauses for as long as nothing was sent."""
+    """Connect; after an UnreachableError try again with growing pauses, while there is time."""
     for pause in PAUSES:
         try:
             return connect(connecting)

@@ -1,4 +1,4 @@
-"""The Shell: what it takes to run commands on an endpoint, however it is reached."""
+"""The Shell: runs commands on an endpoint, however the endpoint is reached."""
 
 from __future__ import annotations
 
@@ -37,24 +37,24 @@ Reply = Result | OutcomeUnknownError
 
 
 class Stream(Protocol):
-    """A command that goes on, and what it says."""
+    """A command that goes on until it is stopped, and the lines that it prints."""
 
     def read_line(self, timeout: float) -> str | None:
         """Wait for the next line of its standard output.
 
         Returns:
-            The line without its end; None where the command has ended, or the connection.
+            The line without its line break; None where the command or the connection has ended.
 
         Raises:
             TimeoutError: it said nothing within ``timeout`` seconds.
-            CommandFailedError: it said more than LONGEST_LINE bytes without the end of a line.
+            CommandFailedError: it said more than LONGEST_LINE bytes without a line break.
         """
 
     def close(self) -> None:
         """Stop listening.
 
-        A command on this host is ended. Over SSH it ends by itself once it writes to nobody, which
-        is so when the connection has ended: sshd reads on after its channel was closed.
+        A command on this host is ended. A command over SSH ends at its first write after the
+        connection has ended; closing its channel does not end it, since sshd still reads from it.
         """
 
 
@@ -80,7 +80,7 @@ class Shell(Protocol):
         """
 
     def stream(self, argv: Sequence[str]) -> Stream:
-        """Start a command that goes on until it is no longer listened to.
+        """Start a command that goes on until its stream is closed.
 
         Raises:
             UnreachableError: it was not sent.
@@ -89,10 +89,10 @@ class Shell(Protocol):
 
 
 class Connection(Shell, Protocol):
-    """A way to an endpoint that is open; it knows of no run, each command has its own time."""
+    """An open connection to an endpoint; it knows of no run, and each command has its own time."""
 
     def close(self) -> None:
-        """Close it; commands that still run there are left to themselves."""
+        """Close the connection; commands that still run there are left to themselves."""
 
 
 def ask_in_turn(shell: Shell, queries: Sequence[Query]) -> list[Reply]:
@@ -101,7 +101,7 @@ def ask_in_turn(shell: Shell, queries: Sequence[Query]) -> list[Reply]:
 
 
 def ask(shell: Shell, query: Query) -> Reply:
-    """Run one query; that nothing was heard of it is a reply too."""
+    """Run one query; where its outcome is unknown, the error is the reply."""
     try:
         return shell.run(query.argv, timeout=query.timeout)
     except OutcomeUnknownError as error:

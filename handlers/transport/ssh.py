@@ -1,7 +1,8 @@
 """A connection over SSH; the only home of paramiko.
 
-Every phase is bounded, and every failure says which of three things it is: nothing was sent
-(UnreachableError), a person must look (RejectedError), or sent and not heard (OutcomeUnknownError).
+Every phase has a time limit, and every failure is one of three: nothing was sent
+(UnreachableError), a person must look (RejectedError), or a command was sent and its end was not
+heard (OutcomeUnknownError).
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ from .shell import COMMAND_SECONDS, Query, Reply, Result, Stream
 from .stream import Lines
 from .turns import Turns
 
-# paramiko needs invoke for `Match exec` in a user's ssh_config, which is never read here; importing
-# it takes a third of paramiko's time.
+# paramiko needs invoke for `Match exec` in a user's ssh_config, which is never read here; invoke
+# would take a third of the time that importing paramiko takes.
 lean("paramiko", "invoke")
 import paramiko  # noqa: E402
 
@@ -61,11 +62,11 @@ class SshConnection:
         """Connect and log in.
 
         Args:
-            endpoint: where.
-            ssh: as whom.
-            turns: the connection takes one while it is open; None where few connect at once.
+            endpoint: the host to connect to.
+            ssh: the account, its key, and the file of known hosts.
+            turns: the connection takes a turn while it is open; None where few connect at once.
             waiting: the deadlines that a wait for a turn puts off.
-            connecting: by when it has to be logged in.
+            connecting: the deadline by which the login has to be complete.
         """
         self.is_root = ssh.user == "root"
         self._connecting = connecting
@@ -170,8 +171,8 @@ class SshConnection:
         try:
             if transport is None:
                 raise EOFError
-            # A long command does not wait for its channel for as long as it may itself take: a new
-            # connection may still be in time.
+            # The wait for a channel is short even for a command that may take long, so that there
+            # is still time for a new connection.
             return transport.open_session(timeout=min(seconds, COMMAND_SECONDS))
         except (paramiko.SSHException, EOFError, OSError) as error:
             why = f"{self._where}: no channel for {argv[0]}: {_say(error)}"
@@ -191,7 +192,7 @@ class SshConnection:
         pinned = self._client.get_host_keys()
         for marker, key in keys:
             kind = key.get_name()
-            # A marker such as @cert-authority is about certificates, which are not understood.
+            # A marker such as @cert-authority is about certificates, which are not supported.
             if (
                 not marker
                 and key.asbytes() not in revoked
@@ -260,8 +261,8 @@ class SshConnection:
                 raise self._login_failed(ssh, error) from error
 
     def _unpinned_kinds(self, endpoint: Endpoint) -> list[str]:
-        # paramiko prefers the first kind of key that is pinned and accepts any other. A host that
-        # has only the second pinned kind would then show a key that is not pinned.
+        # paramiko prefers the first pinned kind of key, and accepts any other. A host that has only
+        # the second pinned kind might then show a key of a kind that is not pinned.
         pinned = set(self._client.get_host_keys().lookup(name_of(endpoint)) or KINDS)
         if "ssh-rsa" in pinned:
             pinned |= {"rsa-sha2-256", "rsa-sha2-512"}
@@ -283,8 +284,8 @@ class SshConnection:
 
     @contextmanager
     def _abort_after(self, seconds: float) -> Iterator[None]:
-        # paramiko waits for some replies without any bound (an exec request's among them);
-        # closing the connection under it ends such a wait.
+        # paramiko waits for some replies without a time limit, such as the reply to an exec
+        # request; closing the connection ends such a wait.
         timer = threading.Timer(seconds + GRACE, self.close)
         timer.daemon = True
         timer.start()
@@ -318,7 +319,7 @@ class _SshStream:
 
 
 class _RejectUnpinned(paramiko.MissingHostKeyPolicy):
-    # paramiko's own policy raises a plain SSHException, which reads like trouble on the wire.
+    # paramiko's own policy raises a plain SSHException, which looks like a network error.
     def __init__(self, known_hosts: str, revoked: set[bytes]) -> None:
         self._known_hosts = known_hosts
         self._revoked = revoked
@@ -336,13 +337,13 @@ class _RejectUnpinned(paramiko.MissingHostKeyPolicy):
 
 
 def _close_channel(channel: paramiko.Channel) -> None:
-    # Closing tells the peer, which fails where the peer has gone.
+    # Closing a channel sends a message, which fails where the peer has gone.
     with suppress(paramiko.SSHException, EOFError, OSError):
         channel.close()
 
 
 def _host_key(name: str, kind_and_key: str) -> paramiko.PKey | None:
-    """Read a host key; None where it makes no sense, or paramiko does not know its kind."""
+    """Read a host key; None where it is malformed, or paramiko does not know its kind."""
     try:
         entry = paramiko.hostkeys.HostKeyEntry.from_line(f"{name} {kind_and_key}")
     except (paramiko.SSHException, paramiko.hostkeys.InvalidHostKey, ValueError):
@@ -367,7 +368,7 @@ def _identity(file: str) -> paramiko.PKey:
         TypeError,
     ) as error:
         why = f"is not a private key that can be used: {_say(error)}"
-        # Each format of key file raises another exception for a passphrase.
+        # Each format of key file has another exception for a missing passphrase.
         if "password" in why.lower() or isinstance(error, paramiko.PasswordRequiredException):
             why = "is protected by a passphrase, which nobody can type at night"
         raise ConfigurationError(f"{file}: identity {why}") from error

@@ -16,12 +16,13 @@ _CHUNK = 16384
 
 
 class Lines:
-    """Cuts what a command says into lines, however it arrives, and bounds what is kept."""
+    """Cuts the output of a command into lines, in whatever pieces it arrives, and bounds them."""
 
     def __init__(self, argv: Sequence[str], receive: Callable[[float], bytes]) -> None:
-        """Take bytes from ``receive``, which waits so many seconds, and gives none at the end.
+        """Take bytes from ``receive``.
 
-        It raises TimeoutError where nothing came.
+        It is given the seconds to wait, returns no bytes at the end of the output, and raises
+        TimeoutError where nothing came in time.
         """
         self._argv = tuple(argv)
         self._receive = receive
@@ -45,10 +46,10 @@ class Lines:
 
 
 class LocalStream:
-    """A command that goes on, on this host; it ends with whoever listens to it."""
+    """A command that goes on, on this host; closing the stream ends it."""
 
     def __init__(self, argv: Sequence[str], environment: Mapping[str, str]) -> None:
-        """Start it. Raises: UnreachableError, where it cannot be started."""
+        """Start the command. Raises: UnreachableError, where it cannot be started."""
         try:
             self._process = subprocess.Popen(
                 argv,

@@ -1,4 +1,4 @@
-"""Turns: how many sessions are at work at the same time, where there are many endpoints."""
+"""Turns: they bound how many sessions work at the same time, where there are many endpoints."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import threading
 
 from .clock import Clock, Deadline
 
-# One session takes some 10 ms of the interpreter's one processor, and with many at once each of
-# them would take too long; with few, all would wait for those that are far away or slow.
+# A session takes some 10 ms of the one processor that the interpreter uses. With more sessions at
+# once each would take too long; with fewer, all would wait for endpoints that are distant or slow.
 AT_WORK = 32
 LONGEST_WAIT = 60.0
 
@@ -15,7 +15,7 @@ LONGEST_WAIT = 60.0
 class Turns:
     """Lets a few sessions work at a time; the wait for a turn does not count as a session's time.
 
-    The wait is bounded: endpoints that send a banner and then hang could keep all turns for long.
+    The wait is bounded, since endpoints that send a banner and then hang could keep all turns long.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -35,5 +35,5 @@ class Turns:
         return taken
 
     def give_back(self) -> None:
-        """Let the next one work."""
+        """Give a turn back, for the next session."""
         self._free.release()

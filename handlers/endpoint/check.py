@@ -11,7 +11,7 @@ CHECK_DEFAULT_DEADLINE = 10.0
 
 
 def confirmation(vip: Vip) -> Argv:
-    """Build the command that confirms: the VIP's check, its address, and a single try."""
+    """Build the command of the confirmation: the VIP's check with its address and a single try."""
     return check_of(vip, "--tries", "1")
 
 

@@ -20,7 +20,7 @@ PLACES = (
 
 
 class Confirmation(NamedTuple):
-    """The result of the endpoint's own check in two forms, and the replies asked ahead."""
+    """The result of the endpoint's own check, as state and as text; the replies asked ahead."""
 
     state: State
     said: str
@@ -30,7 +30,7 @@ class Confirmation(NamedTuple):
 def confirm(site: Site) -> Confirmation:
     """Run the endpoint's own check.
 
-    A check that cannot be run, or does not end, has found nothing: UNKNOWN.
+    A check that cannot be run, or does not end, counts as UNKNOWN.
     """
     try:
         ended, ahead = site.confirm()
@@ -52,8 +52,8 @@ def _reason(said: str, vip: str) -> str:
 
 
 def _judge(ended: Result, said: str) -> State:
-    # An interpreter that cannot find its script, or a shell that cannot parse a line, exits
-    # with 2 as well, and `true` with 0; only a check also says that it is CRITICAL, or OK.
+    # An exit status alone proves nothing: an interpreter that cannot find its script, or a shell
+    # that cannot parse a line, also exits with 2. Only a check prints the name of its state too.
     try:
         state = State(ended.status)
     except ValueError:

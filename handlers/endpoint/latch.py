@@ -70,9 +70,9 @@ class Latch:
     def restored(
         self, *, uptime: float, clock: int, boot_id: str, automatic: bool, still_on: bool = False
     ) -> Latch:
-        """Note a restore; a person's does not count against the automation.
+        """Note a restore; only automatic restores are counted.
 
-        An automatic one is noted before it is made, and the latch is then ``still_on``.
+        An automatic restore is noted before it is made, while the latch is ``still_on``.
         """
         restores = (*self.restores, clock) if automatic else self.restores
         return replace(
@@ -110,9 +110,8 @@ class Latch:
 class Hold:
     """A person's order to leave the endpoint alone; times by the endpoint's own clock.
 
-    ``present`` is whether the VIP was there when the hold was placed: a hold on a withdrawn
-    endpoint does not protect one to which something has brought the VIP back since. (The file calls
-    it announced.)
+    ``present`` (``announced`` in the file) is whether the VIP was there when the hold was placed: a
+    hold on a withdrawn endpoint does not protect it once something has brought the VIP back.
     """
 
     since: int
@@ -122,7 +121,7 @@ class Hold:
     present: bool
 
     def has_expired(self, clock: int) -> bool:
-        """Whether its time is over; without an end it never is."""
+        """Whether the hold has ended; a hold without an end never has."""
         return self.until is not None and clock >= self.until
 
     def render(self) -> str:

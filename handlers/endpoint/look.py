@@ -1,4 +1,4 @@
-"""What one look at an endpoint shows; nothing of what it says is trusted to be well-formed."""
+"""What one look at an endpoint shows; no output of it is trusted to be well-formed."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ HIDES_AN_ORDER = {
 class Look:
     """The addresses of the endpoint, its uptime in seconds, and the two notes on the VIP.
 
-    ``hold_unknown`` is where it cannot be told whether there is a hold: then the VIP may be taken
-    away, since a disk that fails must not keep a dead endpoint in the routing, and is not brought
-    back. ``trouble`` says what could not be read without making the look useless.
+    ``hold_unknown`` is true where it cannot be told whether there is a hold. The VIP may then be
+    withdrawn, since a failing disk must not keep a dead endpoint in the routing, but it is not
+    restored. ``trouble`` says what could not be read, where the look is of use nevertheless.
     """
 
     addresses: Addresses
@@ -55,7 +55,7 @@ class Look:
 
     @property
     def may_be_held(self) -> bool:
-        """Whether there is a hold, for all that is known."""
+        """Whether there is a hold, or it cannot be told."""
         return self.hold is not None or self.hold_unknown
 
     @property
@@ -96,11 +96,11 @@ class Look:
 
     @property
     def needs_clock(self) -> bool:
-        """Whether a note has times of the endpoint's clock."""
+        """Whether a note has times that have to be compared with the endpoint's clock."""
         return bool(self.latch.withdrawals or self.latch.restores or self.hold)
 
     def seen(self, clock: int) -> Seen:
-        """Reduce it to what a decision needs; ``clock`` is the endpoint's."""
+        """Reduce the look to what a decision needs; ``clock`` is the time on the endpoint."""
         withdrawals, restores = self.latch.within_a_day(clock)
         hold = self.hold
         held = None
@@ -130,10 +130,10 @@ def read(vip: Vip, shown: Result, booted: Result, noted: Reply) -> Look:
     """Read what the three commands of a look have printed.
 
     Args:
-        vip: what is looked at.
-        shown: the addresses.
-        booted: the boot.
-        noted: the notes, or why they were not heard of.
+        vip: the VIP that is looked at.
+        shown: the output about the addresses.
+        booted: the output about the boot.
+        noted: the output about the notes, or why there is none.
 
     Raises:
         CommandFailedError: it cannot be told what the addresses or the boot are.
@@ -167,7 +167,7 @@ def read_addresses(shown: Result) -> Addresses:
 
 
 def tells_of_notes(noted: Reply) -> bool:
-    """Whether an answer says anything about the notes; it may then be asked for once more."""
+    """Whether a reply says anything about the notes; if not, they may be asked for once more."""
     if isinstance(noted, OutcomeUnknownError):
         return False
     return is_refused(noted) or notes.DIRECTORY in noted.stdout + noted.stderr
@@ -210,7 +210,7 @@ def _note(path: str, files: dict[str, str], complaints: str) -> tuple[str | None
     why = complaint.rpartition(": ")[2]
     if why == MISSING:
         return None, ""
-    # head prints the name of a file that it could open, even where it then could not read it.
+    # head prints the name of a file that it can open, even where it then cannot read the file.
     if why or path not in files:
         return None, why or UNHEARD
     return files[path], ""

@@ -12,7 +12,7 @@ from .site import Site
 
 
 class Notes:
-    """The notes on one endpoint; each method returns what stood in the way, or nothing.
+    """The notes on one endpoint; methods return what stood in the way, empty where nothing did.
 
     A note that cannot be written never stops a withdrawal: a full disk must not keep a dead
     endpoint in the routing.
@@ -27,7 +27,7 @@ class Notes:
         self._has_placed = False
 
     def put_latch_on(self, before: Look, reason: str, clock: Reply | None = None) -> str:
-        """Note a withdrawal; ``clock`` is a reply of the endpoint's, where it was asked ahead."""
+        """Note a withdrawal; ``clock`` is the reply about the endpoint's time, if asked ahead."""
         try:
             latch = before.latch.put_on(
                 uptime=before.uptime,
@@ -43,7 +43,7 @@ class Notes:
     def keep_latch_on(self, reason: str) -> str:
         """Note a withdrawal again where another monitoring host has written over its latch.
 
-        It may have looked before the withdrawal, and have taken an old latch off after it.
+        That host may have looked before the withdrawal, and have taken an old latch off after it.
         """
         try:
             look = self._site.look()
@@ -61,7 +61,7 @@ class Notes:
             self._write(before.latch)
 
     def take_latch_off(self, look: Look) -> str:
-        """Note that the VIP is announced again, by whomever."""
+        """Note that the VIP is announced again, whoever has restored it."""
         return self._write_or_remove(look.latch.take_off())
 
     def note_restore_to_come(self, look: Look, clock: Reply | None = None) -> str:
@@ -88,8 +88,8 @@ class Notes:
     def take_hold_back(self, before: Look) -> str:
         """Leave the hold as it was before a withdrawal by hand that has not worked.
 
-        One that could not be seen has been written over; what says so protects the endpoint until
-        somebody releases it.
+        An earlier hold that could not be read is lost. In its place is written a hold that says
+        so, which protects the endpoint until somebody releases it.
         """
         if not self._has_placed:
             return ""
@@ -99,7 +99,7 @@ class Notes:
         return self._site.write_note(self._hold_path, hold.render())
 
     def remove_hold(self) -> str:
-        """Take the order back."""
+        """Release the endpoint from its hold."""
         return self._site.remove_note(self._hold_path)
 
     def _restored(self, look: Look, clock: Reply | None, *, still_on: bool) -> Latch:
@@ -115,7 +115,7 @@ class Notes:
         return self._site.write_note(self._latch_path, latch.render())
 
     def _write_or_remove(self, latch: Latch) -> str:
-        # A latch that stays on would make the automation undo what a person does next. Removing the
-        # file works on a full disk too.
+        # A latch that stays on would make the automation undo what a person does next, so the file
+        # is removed where it cannot be written, which works on a full disk too.
         trouble = self._write(latch)
         return trouble and (self._site.remove_note(self._latch_path) or trouble)

@@ -1,4 +1,4 @@
-"""Look at, withdraw and restore one VIP on one endpoint; believes the kernel, no exit status."""
+"""Look at, withdraw and restore one VIP on one endpoint; the kernel says whether it worked."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ NOTE_SECONDS = 1.0
 class Step:
     """A command that was run to change something.
 
-    ``status`` is None where nobody knows, ``at`` the time it was sent, in seconds since the epoch.
+    ``status`` is None where it is unknown; ``at`` is when the command was sent, in seconds since
+    the epoch.
     """
 
     argv: Argv
@@ -35,11 +36,11 @@ class Step:
 
 
 class Ahead(NamedTuple):
-    """Replies to what an act asks first, if it was asked ahead of it; None where it was not.
+    """Replies to the first questions of an act, where they were asked ahead of it, else None.
 
     Attributes:
-        clock: to the question for the endpoint's clock.
-        program: to the first question for its activator.
+        clock: the reply about the endpoint's time.
+        program: the reply to the first question of the choice of the activator.
     """
 
     clock: Reply | None = None
@@ -61,11 +62,11 @@ class Site:
         """Take a VIP on an endpoint.
 
         Args:
-            shell: of the endpoint.
+            shell: runs commands on the endpoint.
             vip: the VIP.
             siblings: the other VIPs of the endpoint.
-            dry_run: put down what would be changed, and change nothing.
-            clock: of this host, for the record.
+            dry_run: record what would be changed, and change nothing.
+            clock: this host's, for the times in ``steps``.
         """
         self.shell = shell
         self.vip = vip
@@ -79,25 +80,25 @@ class Site:
         """See addresses, boot, uptime and notes.
 
         Raises:
-            CommandFailedError: the endpoint has no `ip -json`, or it says what cannot be read.
+            CommandFailedError: the endpoint has no `ip -json`, or an output cannot be read.
         """
         notes = Query(notes_argv(self.vip), NOTE_SECONDS)
         replies = self.shell.ask_all((Query(ADDRESSES), Query(BOOT), notes))
         shown, booted, noted = _heard(replies[0]), _heard(replies[1]), replies[2]
         if not tells_of_notes(noted) and not self._notes_hang:
-            # The notes may hold a person's order, so they are asked for once more; a disk that
-            # hangs costs this time once a run.
+            # The notes may hold a person's order, so they are asked for once more. Where that
+            # fails too, the disk hangs, and the later looks of the run do not try twice.
             with suppress(UnreachableError):
                 (noted,) = self.shell.ask_all((Query(notes.argv),))
             self._notes_hang = not tells_of_notes(noted)
         return read(self.vip, shown, booted, noted)
 
     def is_present(self) -> bool:
-        """See whether the VIP is on the loopback, and nothing else; raises as look does."""
+        """See only whether the VIP is on its interface; raises as look does."""
         return is_present(self.vip, self.shell.run(ADDRESSES))
 
     def clock(self, heard: Reply | None = None) -> int:
-        """Read the endpoint's clock, in seconds since the epoch; from a reply where there is one.
+        """Read the endpoint's clock, in seconds since the epoch; ``heard`` is a reply asked ahead.
 
         Raises:
             CommandFailedError: the endpoint does not say what time it is.
@@ -115,7 +116,7 @@ class Site:
         """Run the endpoint's own check once more, unprivileged, within its own deadline.
 
         Returns:
-            How it ended, and replies to what an act asks next, which is asked while it runs.
+            How the check ended, and the replies to an act's first questions, asked meanwhile.
         """
         argv = confirmation(self.vip)
         check = Query(argv, check_seconds(argv) + COMMAND_SECONDS)
@@ -124,13 +125,13 @@ class Site:
         return _heard(confirmed), Ahead(clock, program[0] if program else None)
 
     def activator(self, heard: Reply | None = None) -> Activator:
-        """Choose the activator; to be asked before anything is changed.
+        """Choose the activator; call this before anything is changed.
 
         Args:
-            heard: a reply to its first question, where it was asked ahead.
+            heard: the reply to the first question of the choice, where it was asked ahead.
 
         Raises:
-            UnsupportedActivatorError: nothing there may be used.
+            UnsupportedActivatorError: no activator may be used there.
         """
         replies = {} if heard is None else dict.fromkeys(first_questions(self.vip), heard)
 
@@ -140,10 +141,10 @@ class Site:
         return choose(self.vip, ask, lambda: self.look().neighbors)
 
     def withdraw(self, activator: Activator, before: Look) -> tuple[Look, str]:
-        """Take the VIP off the loopback.
+        """Take the VIP off its interface.
 
         Returns:
-            The look afterwards, and the command that did it, empty where none has.
+            The look afterwards, and the command that worked, empty where none did.
         """
         after = before
         for argv in activator.withdraw(self.vip, self._around(before)):
@@ -212,8 +213,8 @@ class Site:
         if self.dry_run:
             self.steps.append(replace(sent, said="dry run"))
             return Result(0, "", "")
-        # The step is recorded before the command is sent, so that a run which is ended meanwhile
-        # has it in its log.
+        # The step is recorded before the command is sent, so that it is in the log even of a run
+        # that is ended meanwhile.
         self.steps.append(replace(sent, said="sent, and not heard of"))
         try:
             ended = self.shell.run(argv, stdin, timeout)
@@ -234,8 +235,8 @@ def _heard(reply: Reply) -> Result:
 
 
 def _write(file: str) -> Argv:
-    # `install` and not `tee`: tee follows a link that the owner of the directory may have put
-    # there, and uses the caller's umask.
+    # `tee` would follow a link that the owner of the directory may have put there, and would use
+    # the caller's umask; `install` does neither.
     return ("/usr/bin/install", "-T", "-m", "644", "/dev/stdin", file)
 
 

@@ -1,1 +1,1 @@
-"""What goes onto an endpoint, so that the handler's account can do what it must and no more."""
+"""The files that confine the handler's account on an endpoint to what the handler needs."""

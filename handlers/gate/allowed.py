@@ -1,7 +1,7 @@
 """The closed list: every command that the handler may ever run on an endpoint for one VIP.
 
-It is not written down a second time: the handler's own code is led through all that it can do, on
-a shell that runs nothing.
+The list is not kept by hand: the handler's own code is run through all that it can do, on a shell
+that only writes down the commands.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ class Command(NamedTuple):
 
     @property
     def line(self) -> str:
-        """Give it exactly as it goes over SSH."""
+        """Give the command exactly as it is sent over SSH."""
         return shlex.join(self.argv)
 
     @property
     def privileged(self) -> Argv | None:
-        """Give what sudo runs as root; None where the account runs it itself."""
+        """Give what sudo runs as root; None where the account runs the command itself."""
         sudo, rest = self.argv[: len(SUDO)], self.argv[len(SUDO) :]
         return rest if sudo == SUDO and rest[0].startswith("/") else None
 
@@ -67,11 +67,11 @@ def commands(
     Args:
         vip: with activator "auto", the commands of every activator are listed.
         daemons: the routing daemons that may run there.
-        more: what is asked there besides what an act needs.
+        more: asks everything that may be asked there besides what an act asks.
         as_root: whether the handler logs in as root, and needs no sudo.
 
     Raises:
-        ConfigurationError: one of them cannot be written down.
+        ConfigurationError: a command cannot be written into the list.
     """
     listed: dict[Argv, bool] = {}
     for present in (True, False):
@@ -95,8 +95,8 @@ def _act(site: Site, daemons: Sequence[RoutingDaemon], *, present: bool) -> None
     for note in (latch_path(site.vip.address), hold_path(site.vip.address)):
         site.write_note(note, "{}")
         site.remove_note(note)
-    # The rehearsal gives no sensible answer, so the choice asks every question it has before it
-    # gives up.
+    # The rehearsal gives no sensible answer, so the choice asks all its questions before it gives
+    # up.
     with suppress(UnsupportedActivatorError):
         site.activator()
     for daemon in daemons:
@@ -107,7 +107,7 @@ def _act(site: Site, daemons: Sequence[RoutingDaemon], *, present: bool) -> None
 
 
 class _Rehearsal:
-    """A shell that runs nothing: an endpoint on which no command ever changes anything."""
+    """A shell that only lists commands: none changes anything, so that every fallback is tried."""
 
     def __init__(self, vip: Vip, listed: dict[Argv, bool], *, is_root: bool, present: bool) -> None:
         self.is_root = is_root
@@ -129,12 +129,12 @@ class _Rehearsal:
         return ask_in_turn(self, queries)
 
     def stream(self, argv: Sequence[str]) -> Stream:
-        """Refuse: nothing that goes on is on the list yet."""
+        """Refuse: no command that goes on is on the list yet."""
         raise NotImplementedError
 
 
 def _addresses(vip: Vip, *, present: bool) -> str:
-    """Write what `ip` says of a host that has nothing but loopback and, perhaps, the VIP."""
+    """Write what `ip` prints on a host that has only loopback and, if present, the VIP."""
     interface, label, length = vip.placement
     has = [{"local": vip.address, "prefixlen": length, "label": label}] if present else []
     own = [] if interface == LOOPBACK else [{"ifname": interface, "addr_info": has}]

@@ -20,7 +20,7 @@ AGAIN = "# Made by `anycast-handler gate`; to be made anew after a change of the
 NRPE = "/etc/nagios/nrpe.d/anycast.cfg"
 # nrpe reads a line of its file into a buffer of 2048 bytes and silently cuts a longer one.
 NRPE_LINE = 2000
-# Last line of the list: a list that was cut short lacks it.
+# The last line of the list; a list that was cut short lacks it.
 END = "# end\n"
 
 
@@ -51,7 +51,7 @@ def sudoers(ssh: Ssh, listed: Sequence[Command]) -> str:
 def nrpe(vips: tuple[Vip, ...]) -> str:
     """Write the commands by which NRPE runs the checks of some VIPs, for NRPE.
 
-    Nothing of them comes from the network. nrpe gives each to a shell.
+    nrpe gives each command to a shell; no part of a command comes from the network.
 
     Raises:
         ConfigurationError: a check has a line break, or is longer than nrpe.cfg can express.

@@ -31,14 +31,14 @@ def load(file: str, activators: Sequence[str]) -> Fleet:
         activators: the names that a VIP's activator may have, besides "auto".
 
     Raises:
-        ConfigurationError: with file, key and reason, at the first thing that is wrong.
+        ConfigurationError: something is wrong; it names file, key and reason of the first error.
     """
     try:
         with open(file, "rb") as stream:
             document = tomllib.load(stream)
     except OSError as error:
         raise ConfigurationError(f"{file}: cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:  # more than TOMLDecodeError comes out of it
+    except (ValueError, RecursionError) as error:  # tomllib raises more than its own error
         raise ConfigurationError(f"{file}: is not valid TOML: {error}") from error
     top = Table(file, "", document)
     ssh = _ssh(top.table("ssh"))
@@ -197,8 +197,8 @@ def _endpoint(name: str, table: Table) -> Endpoint:
         raise inner.wrong("address", f"{text!r} is not an IP address") from error
     if address.is_unspecified or address.is_multicast:
         raise inner.wrong("address", f"{text} cannot be a host's own address")
-    # ::ffff:192.0.2.1 is the same address as 192.0.2.1; written so, the VIP would not be
-    # recognised.
+    # ::ffff:192.0.2.1 is the same address as 192.0.2.1, but a VIP would not be recognised in this
+    # form.
     address = getattr(address, "ipv4_mapped", None) or address
     port = inner.take("port", int, 22)
     if not 0 < port < 65536:

@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class Table:
-    """One table of the file; every key must be taken, or it is unknown and refused."""
+    """One table of the file; a key that no code takes is unknown, and is refused."""
 
     def __init__(self, file: str, prefix: str, values: dict[str, Any]) -> None:
         self._file = file
@@ -19,11 +19,11 @@ class Table:
         self._values = dict(values)
 
     def names(self) -> list[str]:
-        """List the keys that nobody has taken yet."""
+        """List the keys that have not been taken yet."""
         return list(self._values)
 
     def wrong(self, key: str, reason: str) -> ConfigurationError:
-        """Say what is wrong with a key."""
+        """Make the error that says what is wrong with a key."""
         name = f"{self._prefix}.{key}" if self._prefix and key else self._prefix or key
         return ConfigurationError(f"{self._file}: {name}: {reason}")
 
@@ -37,7 +37,7 @@ class Table:
         return self.inner(key, value)
 
     def inner(self, key: str, value: dict[str, Any]) -> Table:
-        """Make a table of a value of this one."""
+        """Make a Table of a value in this table."""
         return Table(self._file, f"{self._prefix}.{key}" if self._prefix else key, value)
 
     def take(self, key: str, kind: type[T], default: T | None = None) -> T:
@@ -47,8 +47,8 @@ class Table:
             raise self.wrong(key, "is missing")
         if kind is object:
             return value  # type: ignore[no-any-return]
-        # Python counts a bool as an int, which a person does not mean; and a person writes 5 for
-        # 5.0.
+        # Python counts a bool as an int, but a person who writes `true` means no number. A person
+        # also writes 5 for 5.0.
         accepted: tuple[type, ...] = (int, float) if kind is float else (kind,)
         if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
             raise self.wrong(key, f"must be {_KINDS[kind]}")
@@ -83,7 +83,7 @@ class Table:
         return value
 
     def refuse_unknown(self) -> None:
-        """Raise for the first key that nobody has taken."""
+        """Raise for the first key that has not been taken."""
         for key in self._values:
             raise self.wrong(key, "is not a key of the fleet file")
 

@@ -80,7 +80,7 @@ class Fleet(NamedTuple):
         """Resolve two names of the fleet file.
 
         Raises:
-            ConfigurationError: one of them is not in the file; the text lists what is.
+            ConfigurationError: a name is not in the file; the text lists those that are.
         """
         found = self.vip(vip)
         member = found.endpoint(endpoint)

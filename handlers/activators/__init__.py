@@ -1,4 +1,4 @@
-"""Which program configures the interface of a VIP: one activator a file, discovered by its name.
+"""The programs that configure the interface of a VIP: one activator a file, found by its name.
 
 A file `network_scripts.py` has the activator "network-scripts", as ACTIVATOR. A file whose name
 begins with an underscore has none.

@@ -1,4 +1,4 @@
-"""What an activator is: a program that configures interfaces, and the commands it is given.
+"""An activator: a program that configures interfaces, and the commands that it is given.
 
 ifup and ifdown are in /sbin on every distribution, if only as a link.
 """
@@ -19,8 +19,8 @@ class Surroundings(NamedTuple):
 
     Attributes:
         neighbors: the interface's other addresses, as address/length.
-        shares_label: one of them has the VIP's label.
-        siblings_present: every other VIP of this endpoint is on its interface.
+        shares_label: whether one of those addresses has the VIP's label.
+        siblings_present: whether every other VIP of this endpoint is on its interface.
     """
 
     neighbors: frozenset[str] = frozenset()
@@ -39,9 +39,10 @@ class Activator(NamedTuple):
         withdraw: the commands to try until one has worked.
         restore: likewise.
         programs: names of the programs behind ifup for which `auto` chooses this activator.
-        suits_any: an activator that the fleet file names is used whatever program ifup is.
+        suits_any: whether the activator is used whatever program ifup is, if the fleet file names
+            it.
         objection: given the other addresses of the interface, says why the activator must not be
-            used, or nothing; None where no address is an objection.
+            used, empty where it may be; None where no address matters.
     """
 
     name: str
@@ -52,7 +53,7 @@ class Activator(NamedTuple):
     objection: Callable[[Vip, frozenset[str]], str] | None = None
 
     def commands(self, vip: Vip) -> tuple[Argv, ...]:
-        """List every command that it may run for a VIP."""
+        """List every command that the activator may run for a VIP."""
         around = Surroundings()
         return tuple(dict.fromkeys((*self.withdraw(vip, around), *self.restore(vip, around))))
 
@@ -71,7 +72,7 @@ def delete_address(vip: Vip) -> Argv:
 
 
 def ifdown(vip: Vip, around: Surroundings) -> tuple[Argv, ...]:
-    """Take the VIP down by its name, and where that has not worked by its address."""
+    """Take the VIP down by the name of its interface, and where that fails by its address."""
     # ifdown works by the label, and would take the other address of that label away too.
     by_name = () if around.shares_label else ((IFDOWN, vip.interface),)
     return (*by_name, delete_address(vip))

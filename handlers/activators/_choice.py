@@ -1,4 +1,4 @@
-"""Choose the activator of an endpoint, by the program that its ifup is."""
+"""Choose the activator of an endpoint, by the program behind its ifup."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ FILES = {
     "/usr/share/ifupdown2": "ifupdown2",
 }
 INSTALLED: Argv = ("/bin/ls", "-d", *FILES)
-# No activator is for ifupdown-ng. Its user has to know about it, since `ifdown lo:0` typed by hand
-# there empties the whole loopback.
+# There is no activator for ifupdown-ng, but the error names it: an administrator has to know that
+# its `ifdown lo:0`, typed by hand, empties the whole loopback.
 IFUPDOWN_NG = "ifupdown-ng"
 
 
@@ -44,7 +44,7 @@ def first_questions(vip: Vip) -> tuple[Argv, ...]:
 
 
 def choose(vip: Vip, ask: Ask, neighbors: Callable[[], frozenset[str]]) -> Activator:
-    """Choose the activator of an endpoint, by the program that is there.
+    """Choose the activator of an endpoint, by the program behind its ifup.
 
     The endpoint is asked even where the fleet file names an activator, because `ifdown lo:0` of
     ifupdown-ng empties the whole loopback. Nothing is changed by asking.
@@ -55,8 +55,8 @@ def choose(vip: Vip, ask: Ask, neighbors: Callable[[], frozenset[str]]) -> Activ
         neighbors: gives the other addresses of the VIP's interface, as address/length.
 
     Raises:
-        UnsupportedActivatorError: what is there must not be used, or is not what the fleet file
-            names.
+        UnsupportedActivatorError: the program there must not be used, or is not the one that the
+            fleet file names.
     """
     if named := _named(vip):
         return named
@@ -80,13 +80,13 @@ def _named(vip: Vip) -> Activator | None:
 
 
 def _find(ask: Ask) -> tuple[str, str]:
-    """Find out which program ifup is there; returns its name and what it said."""
+    """Find out which program is behind ifup; returns its name and what it said."""
     answer = ask(VERSION)
     words = (answer.stdout + answer.stderr).split()
     said = " ".join(words)[:60] or f"exit status {answer.status}"
     if answer.status == NOT_FOUND:
         return "missing", said
-    # "ifup version 0.8.41"; ifdown is the same program.
+    # ifupdown says "ifup version 0.8.41"; its ifdown is the same program.
     if answer.status == 0 and words[:2] in (["ifup", "version"], ["ifdown", "version"]):
         return "ifupdown", said
     if IFUPDOWN_NG in words:

@@ -1,4 +1,4 @@
-"""ifupdown, which Debian and Ubuntu have: an alias of lo is an interface of its own to it."""
+"""ifupdown of Debian and Ubuntu, to which an alias of lo is an interface of its own."""
 
 from __future__ import annotations
 

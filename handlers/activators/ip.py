@@ -1,4 +1,4 @@
-"""Plain `ip`: for an interface whose manager is better not asked, or that has none."""
+"""Plain `ip`, for an interface that no program manages, or whose manager must not be used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""network-scripts, which RHEL had: its `ifup lo` brings back every alias of lo."""
+"""network-scripts of older RHEL, whose `ifup lo` brings back every alias of lo."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Hosts in network namespaces with real daemons; for the demo, the tests and the benchmarks.
 
-`python -m lab up` builds one to play with; programs use `with Lab() as lab: ...`.
+`python -m lab up` builds a lab to play with; programs use `with Lab() as lab: ...`.
 """
 
 from .errors import LabError

@@ -62,7 +62,8 @@ def _up(options: argparse.Namespace) -> int:
         return _keep(lab)
     argv = [sys.executable, "-m", "lab", "up", "--foreground", "--style", options.style]
     argv += ["--hold-down", f"{options.hold_down}", *(["--venv", str(venv)] if venv else [])]
-    # A process of its own session keeps the lab; it ends it when nobody reads that it is ready.
+    # A process in a session of its own keeps the lab. It ends the lab again where this process has
+    # ended before it could read that the lab is ready.
     keeper = subprocess.Popen(
         argv,
         cwd=CHECKOUT,

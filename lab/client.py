@@ -1,9 +1,9 @@
 """Ask a DNS server the same question at a steady rate, and say how each query ended.
 
-Run by path in the client's host, unprivileged; standard library only. Each query has a socket, and
-so a source port, of its own, as the queries of many clients have. One JSON object a line:
-`sent` (epoch), `outcome` (answered, wrong or lost), `seconds` from query to answer, `instance` (the
-NSID), both null where lost.
+This file is run by path in the client's host, unprivileged, so it imports the standard library
+only. Each query has a socket, and so a source port, of its own, as the queries of many clients
+have. For each it prints a line with a JSON object: `sent` (epoch), `outcome` (answered, wrong or
+lost), and, both null for a lost query, `seconds` until the answer and `instance` (its NSID).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Pending:
 
 
 class Questioner:
-    """The queries to one server; times are of the monotonic clock, but `sent` as it is printed."""
+    """The queries to one server; all times but the printed `sent` are of the monotonic clock."""
 
     def __init__(self, server: str, name: str, expect: str, timeout: float) -> None:
         self.stopped = False
@@ -72,7 +72,7 @@ class Questioner:
             assert isinstance(sock, socket.socket)
             try:
                 answer = sock.recv(65535)
-            except OSError:  # refused, by an ICMP message
+            except OSError:  # an ICMP message has refused the query
                 self._end(sock, "lost")
                 continue
             if HEADER.unpack_from(answer)[0] == self._pending[sock].number:

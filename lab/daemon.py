@@ -25,27 +25,27 @@ class Daemon:
         self._name = f"{host.name}: {argv[0].rpartition('/')[2]}"
 
     def start(self) -> None:
-        """Start it, answering rightly."""
+        """Start it, and wait until it works."""
         self._host.run(self._argv, check=True)
         wait_until(self._obeys, f"{self._name} has started")
 
     def kill(self) -> None:
-        """End it without warning: clients get a refusal."""
+        """End it without warning: clients are refused."""
         self._signal("KILL")
         wait_until(lambda: not self._states(), f"{self._name} is dead")
 
     def hang(self) -> None:
-        """Stop it where it stands: clients hear nothing."""
+        """Suspend it: clients get no answer."""
 
         def stopped() -> bool:
-            # A second time, for processes that the daemon started meanwhile.
+            # The signal is sent again for processes that the daemon has started meanwhile.
             self._signal("STOP")
             return self._states() == {"T"}
 
         wait_until(stopped, f"{self._name} has stopped")
 
     def resume(self) -> None:
-        """Let it go on after `hang`."""
+        """Let it continue after `hang`."""
         self._signal("CONT")
         wait_until(self._obeys, f"{self._name} goes on")
 
@@ -64,11 +64,11 @@ class Daemon:
         pids = self._pids()
         if not pids:
             raise LabError(f"{self._name} does not run")
-        # A child may have ended meanwhile; whether it worked shows in the states.
+        # A child may have ended meanwhile, so that kill fails; the states show whether it worked.
         self._host.run(["kill", "-s", name, *pids])
 
     def _pids(self) -> list[str]:
-        """List the daemon and its own children, such as workers; none where it is dead."""
+        """List the process ids of the daemon and its children; none where it is dead."""
         pid = self._host.run(["cat", self._pidfile]).stdout.strip()
         if not pid:
             return []
@@ -76,7 +76,7 @@ class Daemon:
         return shown.split()
 
     def _states(self) -> set[str]:
-        """Give the letters of their processes' states; none where there is no process."""
+        """Give the state letters of these processes, as ps prints them; none where it is dead."""
         pids = self._pids()
         if not pids:
             return set()

@@ -28,7 +28,7 @@ PACE = "interval = 2s, retry = 1s, attempts = 2, control_interval = 5s"
 
 
 class Story:
-    """What is told while it happens."""
+    """Prints the events of the demo as they happen."""
 
     def __init__(self) -> None:
         self.zero = time.time()
@@ -49,7 +49,7 @@ class Story:
 
 
 def main() -> int:
-    """Run the demo; 0 only if all of it was seen."""
+    """Run the demo; return 0 only if every expected event was seen."""
     parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
     parser.add_argument("--venv", type=Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--keep", action="store_true", help="leave the lab up afterwards")
@@ -131,7 +131,8 @@ def _tell(lab: Lab, icinga: Icinga, story: Story, load: Load) -> None:
 
 
 def _last_lost(load: Load, broken: float, gone: float) -> float | None:
-    # A query waits a second for its answer, so what was sent a while ago has ended.
+    # A query waits a second for its answer, so by then all that were sent before the route had gone
+    # have ended.
     wait_until(
         lambda: any(q.outcome == "answered" and q.sent > gone + 1.5 for q in load.queries()),
         "the client goes on",

@@ -8,15 +8,16 @@ from collections.abc import Sequence
 from .host import Host
 from .topology import VIP, Place
 
-# FRR's timers of 10 and 40 s would make the lab wait for nothing.
+# FRR's default timers of 10 and 40 s would only make the lab slower.
 LINK = """\
 interface {}
  ip ospf network point-to-point
  ip ospf hello-interval 1
  ip ospf dead-interval 4
 """
-# Without an explicit id an endpoint would take the VIP for it, as all the others do. OSPF's pause
-# of 5 s between two versions of an LSA would make a start take 12 s, so it begins without.
+# Without an explicit router id every endpoint would take the VIP as its id. OSPF's pause of 5 s
+# between two versions of an LSA would make a start take 12 s, so it is off until the lab has
+# started.
 ROUTER_OSPF = """\
 router ospf
  ospf router-id {}
@@ -38,7 +39,7 @@ route-map ANYCAST permit 10
 
 
 def router_configuration(endpoints: Sequence[Place]) -> str:
-    """Write ospfd.conf of the router; it tells the endpoints the way to mon and client."""
+    """Write ospfd.conf of the router, which announces the networks of mon and client."""
     links = "".join(LINK.format(place.name) for place in endpoints)
     networks = "".join(f" network {place.network} area 0\n" for place in endpoints)
     return links + ROUTER_OSPF.format("10.0.0.1") + networks + " redistribute connected\n"
@@ -62,7 +63,7 @@ def start(host: Host, ospfd: str) -> None:
     head = f"hostname {host.name}\nlog file /var/log/frr/%s.log\n"
     for name, text in (("zebra", ""), ("ospfd", ospfd)):
         host.write(f"/etc/frr/{name}.conf", head.replace("%s", name) + text, owner="frr")
-    # vtysh wants the file, and must find the two above and not one for all daemons.
+    # vtysh needs this file, which makes it use the two files above and not one for all daemons.
     host.write("/etc/frr/vtysh.conf", "no service integrated-vtysh-config\n", owner="frr")
     host.run(["rm", "-f", "/etc/frr/frr.conf"], check=True)
     _start_daemons(host)
@@ -83,7 +84,7 @@ def _start_daemons(host: Host) -> None:
 
 
 def set_real_timers(host: Host) -> None:
-    """Give ospfd the timers that it has everywhere else, once the start is over."""
+    """Give ospfd its default timers back, once the start is over."""
     words = [word for line in REAL_TIMERS for word in ("-c", line)]
     host.run(["vtysh", "-d", "ospfd", *words], check=True)
 

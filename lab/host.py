@@ -23,12 +23,12 @@ ENVIRONMENT: Mapping[str, str] = MappingProxyType({"PATH": PATH, "LC_ALL": "C.UT
 COMMAND_SECONDS = 30.0
 END_SECONDS = 10.0
 CLONE_NEWNET = 0x40000000
-# Every other account's first group has its name.
+# The first group of every other account has the account's name.
 FIRST_GROUP = MappingProxyType({"nobody": "nogroup"})
 
 
 class Host:
-    """A host that runs; ``pid`` is that of its process 1 as this process counts."""
+    """A running host; ``pid`` is the id that its process 1 has in the namespace of this process."""
 
     def __init__(self, name: str, pid: int) -> None:
         self.name = name
@@ -38,7 +38,7 @@ class Host:
     def enter(self, argv: Sequence[str], user: str = "root") -> list[str]:
         """Build the command that runs argv in the host, in / and with all of the user's groups.
 
-        The command in the host dies with the process that runs this one.
+        In the host, argv is killed when the process that runs the built command ends.
         """
         group = FIRST_GROUP.get(user, user)
         who = [f"--reuid={user}", f"--regid={group}", "--init-groups"] if user != "root" else []
@@ -56,7 +56,7 @@ class Host:
     ) -> subprocess.CompletedProcess[str]:
         """Run one command to its end, with a minimal environment (no HOME but root's).
 
-        What it leaves running, as one that starts a daemon does, may keep its output open.
+        Processes that the command leaves running, such as a daemon, may keep its output open.
 
         Args:
             argv: the program, looked for in the host's usual PATH, and its arguments.
@@ -65,7 +65,8 @@ class Host:
             timeout: seconds; then it is killed and subprocess.TimeoutExpired is raised.
             check: whether an exit status other than 0 is a LabError.
         """
-        # Files, because a pipe ends only when the last process that has it open has ended.
+        # The output goes to files, because a pipe ends only when the last process that has it open
+        # has ended.
         with TemporaryFile() as output, TemporaryFile() as errors:
             ended = subprocess.run(
                 self.enter(argv, user),
@@ -92,7 +93,7 @@ class Host:
         stdout: int | None = None,
         stderr: int | None = None,
     ) -> subprocess.Popen[str]:
-        """Start a command; killing the returned process kills the command, and so does the end."""
+        """Start a command; it ends when the returned process is killed, or the host ends."""
         process = subprocess.Popen(
             self.enter(argv, user),
             stdin=stdin,
@@ -100,7 +101,7 @@ class Host:
             stderr=stderr,
             text=True,
             env=_environment(user),
-            # A Ctrl-C is for the lab, which then ends its hosts in order.
+            # Ctrl-C must reach the lab alone, which then ends its hosts in order.
             start_new_session=True,
         )
         self._started.append(process)
@@ -131,7 +132,7 @@ class Host:
     def connect(self, address: str, port: int, timeout: float) -> socket.socket:
         """Open a TCP connection from within the host's network; raises OSError as connect does."""
         found: list[socket.socket | OSError] = []
-        # A network namespace belongs to a thread, so one is spent on it.
+        # setns changes the network of the calling thread only, so it gets a thread of its own.
         thread = threading.Thread(target=lambda: found.append(self._open(address, port, timeout)))
         thread.start()
         thread.join()
@@ -140,7 +141,7 @@ class Host:
         return found[0]
 
     def wait_for_started(self) -> None:
-        """Reap what popen started; for a host that has ended."""
+        """Reap the processes that popen started, once the host has ended."""
         for process in self._started:
             process.wait(END_SECONDS)
 
@@ -157,7 +158,7 @@ class Host:
 
 
 class HostProcess:
-    """The namespaces of a host that is being started; their life is that of this process's pipe."""
+    """The namespaces of a host; they last until the pipe to its process 1 is closed."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -198,8 +199,8 @@ class HostProcess:
 
 
 def _written(file: IO[bytes]) -> str:
-    # The file is opened anew to be read: a process that still writes shares its position, which
-    # must not move.
+    # The file is opened anew, because a process that still writes shares the position of the
+    # present descriptor, which must not move.
     return Path(f"/proc/self/fd/{file.fileno()}").read_text()
 
 

@@ -51,7 +51,7 @@ HEALTH, CONTROL = f"anycast-health-{VIP_NAME}", f"anycast-control-{VIP_NAME}"
 
 
 def endpoints(pace: str) -> str:
-    """Write the hosts that a user of the templates would; ``pace`` are further keys of the VIP."""
+    """Write hosts as a user of the templates would; ``pace`` has further keys of the VIP."""
     return "".join(
         f"""
 object Host "{place.name}" {{
@@ -72,7 +72,8 @@ object Host "{place.name}" {{
 class Service:
     """A service as Icinga sees it now.
 
-    ``checked`` is the epoch of its last check, 0 for none, and ``seconds`` what that took.
+    ``checked`` is the time of its last check, in seconds since the epoch (0 for none), and
+    ``seconds`` how long that check took.
     """
 
     host: str
@@ -91,7 +92,7 @@ class Icinga:
     Args:
         host: where it runs.
         configuration: the user's objects; the templates of this project are included before.
-        templates: the directory of those.
+        templates: the directory of these templates.
     """
 
     def __init__(self, host: Host, configuration: str, templates: Path = TEMPLATES) -> None:
@@ -124,7 +125,7 @@ class Icinga:
 
     @property
     def api(self) -> Api:
-        """The API, for all that has no method here; after `start`."""
+        """The API, for requests that have no method here; only after `start`."""
         assert self._api
         return self._api
 
@@ -164,7 +165,7 @@ class Icinga:
         self.act("reschedule-check", host, name, force=True)
 
     def submit(self, host: str, name: str, state: str, output: str) -> None:
-        """Give a service a result that no check has found."""
+        """Give a service a result, without running its check."""
         number = STATES.index(state)
         self.act("process-check-result", host, name, exit_status=number, plugin_output=output)
 
@@ -203,7 +204,7 @@ class Icinga:
             self._host.make_directory(f"{BASE}/{directory}", owner=USER, mode=0o750)
         self._host.write(CONFIGURATION, main, owner=USER, mode=0o600)
         self._host.write("/etc/icinga2/lab.conf", self._configuration)
-        # A copy, since the checkout may be readable by root only.
+        # The templates are copied, since the checkout may be readable by root only.
         self._host.make_directory("/etc/icinga2/templates")
         for file in sorted(self._templates.glob("*.conf")):
             self._host.write(f"/etc/icinga2/templates/{file.name}", file.read_text())

@@ -27,7 +27,7 @@ class Agent(Icinga):
     Args:
         host: the endpoint.
         place: its place in the network.
-        master: a daemon that runs.
+        master: the Icinga of the monitoring host, which runs already.
     """
 
     def __init__(self, host: Host, place: Place, master: Icinga) -> None:
@@ -48,7 +48,7 @@ class Agent(Icinga):
 
 
 def zones(places: tuple[Place, ...]) -> str:
-    """Write what the master has to know of its agents."""
+    """Write the objects by which the master knows its agents."""
     return "".join(
         f'object Endpoint "{place.name}" {{ host = "{place.address}", log_duration = 0 }}\n'
         f'object Zone "{place.name}" {{ endpoints = [ "{place.name}" ], parent = "{MON.name}" }}\n'

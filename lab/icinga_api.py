@@ -23,7 +23,7 @@ class Api:
     Args:
         host: where it listens, on 127.0.0.1.
         login: user and password.
-        certificate: in PEM, the one that it must show.
+        certificate: the one that the daemon must show, in PEM.
     """
 
     def __init__(self, host: Host, login: tuple[str, str], certificate: str) -> None:
@@ -33,7 +33,7 @@ class Api:
         self._tls.load_verify_locations(cadata=certificate)
 
     def ask(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
-        """Ask for what is below /v1/, and return its document.
+        """Send a request for a path below /v1/, and return the JSON document of the answer.
 
         Raises:
             LabError: Icinga does not answer, or refuses.

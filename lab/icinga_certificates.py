@@ -8,12 +8,12 @@ _KEY = ["-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
 
 
 def make_own(host: Host, certs: str, user: str) -> str:
-    """Make a certificate that signs itself, and others; returns it.
+    """Make a self-signed certificate that can sign others; returns it in PEM.
 
     Args:
-        host: whose.
-        certs: its directory, where ``ca.crt`` is the same one.
-        user: the daemon's.
+        host: the host that gets it.
+        certs: the directory of certificates there; ``ca.crt`` becomes a copy.
+        user: the user that the daemon runs as.
     """
     certificate = f"{certs}/{host.name}.crt"
     argv = ["openssl", "req", "-x509", "-days", "2", "-subj", f"/CN={host.name}", *_KEY]
@@ -25,13 +25,13 @@ def make_own(host: Host, certs: str, user: str) -> str:
 
 
 def sign(signer: Host, host: Host, certs: str, user: str) -> str:
-    """Make a certificate that another host signs; returns the signer's.
+    """Make a certificate that another host signs; returns the signer's in PEM.
 
     Args:
-        signer: has one of its own, and is where this one is made.
-        host: gets it.
-        certs: the directory, on both.
-        user: the daemon's, on both.
+        signer: the host that signs it with its own, and where it is made.
+        host: the host that gets it.
+        certs: the directory of certificates, on both hosts.
+        user: the user that the daemon runs as, on both hosts.
     """
     made = f"{certs}/{host.name}"
     new = ["openssl", "req", "-new", "-subj", f"/CN={host.name}", *_KEY]

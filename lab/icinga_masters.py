@@ -28,12 +28,12 @@ FIRST, SECOND = MON, CLIENT
 
 
 class Master(Icinga):
-    """One of the two.
+    """One of the two masters.
 
     Args:
         host: where it runs.
-        configuration: the objects of the zone; of the second one empty.
-        first: of the second one the first, which signs its certificate.
+        configuration: the objects of the zone; empty for the second master.
+        first: for the second master the first one, which signs its certificate.
     """
 
     def __init__(self, host: Host, configuration: str = "", first: Icinga | None = None) -> None:

@@ -1,6 +1,6 @@
 """Process 1 of a lab host, run by path in fresh namespaces; standard library only.
 
-It makes the host's private file systems, says its pid (as its parent counts), and then keeps the
+It prints the pid that it has outside, makes the host's private file systems, and then keeps the
 host's syslog until standard input ends. The owner holds the other end of that pipe: however the
 owner dies, this process ends, and the kernel ends everything in the PID namespace with it.
 """
@@ -34,9 +34,9 @@ PRIVATE = (
     "/var/spool",
     "/var/tmp",  # noqa: S108
 )
-# /run is new in each host, and so the place for what the overlays keep.
+# /run is new in each host, so the overlays keep their files there.
 KEEP = Path("/run/lab")
-# A whole new /dev only because /dev/log would otherwise be that of the machine.
+# /dev is replaced by one with these devices, because /dev/log would otherwise be the machine's.
 DEVICES = ("full", "null", "ptmx", "pts", "random", "tty", "urandom", "zero")
 MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC = 2, 4, 8, 4096, 16384
 
@@ -52,7 +52,7 @@ def mount(source: str, target: str, kind: str = "", flags: int = 0, options: str
 
 
 def make_private_files() -> None:
-    """Put memory over /run and /dev, and overlays over the directories of PRIVATE."""
+    """Mount a tmpfs on /run, overlays on the directories of PRIVATE, and a new /dev."""
     mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
     KEEP.mkdir(mode=0o700)
     for number, directory in enumerate(PRIVATE):
@@ -81,7 +81,7 @@ def make_devices() -> None:
             place.touch()
         mount(str(old), str(place), "", MS_BIND | MS_REC)
     (new / "shm").mkdir(mode=0o1777)
-    (new / "shm").chmod(0o1777)  # whatever the umask
+    (new / "shm").chmod(0o1777)  # mkdir obeys the umask
     for name, target in (("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")):
         (new / name).symlink_to(f"/proc/self/fd{target}")
     mount(str(new), "/dev", "", MS_BIND | MS_REC)
@@ -105,8 +105,7 @@ def keep_syslog_until_end_of_input() -> None:
 def main() -> None:
     """Be the host whose name is the first argument."""
     print(os.readlink("/proc/self"), flush=True)
-    # While SIGCHLD is ignored the kernel reaps all children, those that daemons leave behind
-    # included.
+    # While SIGCHLD is ignored the kernel reaps all children, also those that daemons leave behind.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
         socket.sethostname(sys.argv[1])

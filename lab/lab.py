@@ -55,8 +55,8 @@ class Endpoint:
 class Lab:
     """A router, three endpoints, a monitoring host and a client, with real daemons.
 
-    Used with `with`. Nothing of it has a name on the machine, so several can be up at once; and
-    it ends with the process that made it, however that ends.
+    Use it in a `with` statement. Nothing of a lab has a name on the machine, so several can be up
+    at once. A lab ends with the process that made it, however that process ends.
 
     Args:
         style: how the endpoints announce the VIP, "redistribute" or "network".
@@ -64,8 +64,8 @@ class Lab:
             hosts have neither check_anycast nor anycast-handler.
         hold_down: the fleet file's, in seconds.
         gate: whether the handler's account is confined to what the handler needs, by the forced
-            command that the package ships; not without it.
-        places: those of the endpoints, where it is not to be the usual three.
+            command that the package ships; without ``venv`` it never is.
+        places: the endpoints, where they are not the usual three.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class Lab:
 
     @property
     def router(self) -> Host:
-        """The router that all the others hang on."""
+        """The router, to which all other hosts are linked."""
         return self.hosts[ROUTER]
 
     @property
@@ -138,12 +138,12 @@ class Lab:
         return self.hosts[CLIENT.name]
 
     def routed(self) -> tuple[str, ...]:
-        """Name the endpoints to which the router's kernel sends what is for the VIP."""
+        """Name the endpoints to which the router's kernel sends packets for the VIP."""
         hops = frr.next_hops(self.router)
         return tuple(place.name for place in self.places if place.address in hops)
 
     def install_gate(self) -> None:
-        """Confine the handler's account to what the fleet file of now needs."""
+        """Confine the handler's account to what the present fleet file needs."""
         texts = _at_once(partial(monitoring.gate, self.mon, part) for part in sshd.GATE)
         parts = dict(zip(sshd.GATE, texts, strict=True))
         _at_once(partial(sshd.install_gate, endpoint.host, parts) for endpoint in self.endpoints)
@@ -159,7 +159,7 @@ class Lab:
 
     def _start_daemons(self) -> None:
         network.connect(self.router, self.hosts, (*self.places, MON, CLIENT))
-        # Routing first: it then converges while the rest starts.
+        # Routing is started first, so that it converges while the rest starts.
         start_router = partial(frr.start, self.router, frr.router_configuration(self.places))
         _at_once([start_router, *(partial(self._start_routing, e) for e in self.endpoints)])
         keys = monitoring.make_keys(self.mon)
@@ -180,7 +180,7 @@ class Lab:
 
     def _finish(self, host: Host) -> None:
         host.write("/etc/hosts", hosts_file(host.name))
-        # Every endpoint is its own resolver, and no host of the lab has another one.
+        # An endpoint asks its own resolver; the other hosts have none.
         host.write("/etc/resolv.conf", "nameserver 127.0.0.1\n")
         if not self.venv:
             return

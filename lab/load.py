@@ -18,7 +18,7 @@ LAST_ANSWERS_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Query:
-    """How one query ended: "answered", "wrong" or "lost"; `sent` is an epoch."""
+    """How one query ended: "answered", "wrong" or "lost"; `sent` is in epoch seconds."""
 
     sent: float
     outcome: str

@@ -42,7 +42,7 @@ def make_keys(mon: Host) -> dict[str, str]:
 
 
 def fleet(places: Sequence[Place], hold_down: float) -> str:
-    """Write the fleet file of endpoints; hold_down in seconds."""
+    """Write the fleet file for these endpoints; hold_down is in seconds."""
     text = FLEET_SSH
     for vip_name, vip in dict.fromkeys((place.vip_name, place.vip) for place in places):
         text += FLEET_VIP.format(
@@ -80,6 +80,6 @@ def make_like(host: Host, mon: Host) -> None:
 
 
 def gate(mon: Host, part: str) -> str:
-    """Print a file that confines the handler's account on an endpoint."""
+    """Give the text of a file that confines the handler's account on an endpoint."""
     argv = ["anycast-handler", "gate", "--only", part]
     return mon.run(argv, user=USER, check=True).stdout

@@ -18,10 +18,10 @@ USER = "nagios"
 TEMPLATES = Path(__file__).parents[1] / "nagios-templates"
 BASE = "/var/lib/nagios4-lab"
 CONFIGURATION = f"{BASE}/nagios.cfg"
-# A host is UP as long as there is a file of its name: a missing one ends `ls` with 2.
+# A host is UP as long as this directory has a file of its name, which its check lists by `ls`.
 UP = f"{BASE}/up"
 STATES = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
-# Faster than the templates; all else is what they advise.
+# Times are shorter than in the templates; everything else is what the templates advise.
 MAIN = f"""\
 cfg_dir={BASE}/objects
 resource_file={BASE}/resource.cfg
@@ -88,7 +88,7 @@ OF_HEALTH = "!".join(
 
 
 def endpoints(transport: str) -> str:
-    """Write the objects that a user would, by "by_ssh", "by_ssh_kept_open" or "nrpe"."""
+    """Write objects as a user would; transport is "by_ssh", "by_ssh_kept_open" or "nrpe"."""
     command = f"anycast_{transport}!{VIP_NAME if transport == 'nrpe' else CHECK}"
     return "".join(
         f"""
@@ -140,7 +140,7 @@ class Nagios(Daemon):
         self._configuration = configuration
 
     def start(self) -> None:
-        """Start it, and wait until it has written its status. Raises: LabError, in its words."""
+        """Start it, and wait until it has a status. Raises: LabError, if Nagios refuses."""
         for directory in ("", "objects", "spool"):
             self._host.make_directory(f"{BASE}/{directory}", owner=USER)
         self._host.write(CONFIGURATION, MAIN)
@@ -169,7 +169,7 @@ class Nagios(Daemon):
         self._host.run(["tee", f"{BASE}/nagios.cmd"], user=USER, stdin=line, check=True)
 
     def believe_down(self, host: str) -> None:
-        """Let the check of a host fail from now on, and wait until Nagios holds it to be DOWN."""
+        """Let the check of a host fail from now on, and wait until Nagios considers it DOWN."""
         self._host.run(["rm", f"{UP}/{host}"], check=True)
         self._check(host)
         wait_until(lambda: self._is_down(host), f"Nagios holds {host} to be DOWN")
@@ -181,7 +181,7 @@ class Nagios(Daemon):
         wait_until(lambda: not self._is_down(host), f"Nagios holds {host} to be UP")
 
     def wait_for(self, host: str, service: str, state: str, seconds: float = 40.0) -> str:
-        """Wait until a service has this state, HARD; its output."""
+        """Wait until a service has this state, HARD, and return its output."""
 
         def there() -> str | None:
             found, kind, output = self.state(host, service)

@@ -9,7 +9,7 @@ from .errors import LabError
 from .host import Host
 from .topology import CLIENT, INTERFACE, MON, Place
 
-# The scripts of the machine's packages are not for the lab's hosts.
+# Scripts that the machine's packages have put there must not run in the lab's hosts.
 HOOKS = ("if-pre-up.d", "if-up.d", "if-down.d", "if-post-down.d")
 INTERFACES = f"""\
 auto lo
@@ -20,7 +20,7 @@ iface {INTERFACE} inet static
     address {{vip}}/32
 """
 KERNEL = ("net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.default.rp_filter=0")
-# OSPF's multicast group is joined on each link; Linux lets a socket join 20.
+# ospfd joins a multicast group on each link, and by default Linux lets a socket join only 20.
 ROUTER_KERNEL = (
     "net.ipv4.ip_forward=1",
     "net.ipv4.fib_multipath_hash_policy=1",
@@ -56,8 +56,8 @@ def configure_loopback(endpoint: Host, place: Place) -> None:
 
 
 def _make_links(router: Host, hosts: dict[str, Host], places: Sequence[Place]) -> None:
-    # Both ends are born where they belong: nothing of the lab ever has a name on the machine.
-    # The pids are the machine's, hence only the router's network is entered here.
+    # Both ends are made inside their hosts, so that no interface of the lab ever has a name on the
+    # machine. The pids are the machine's, so only the router's network namespace is entered.
     text = "".join(
         f"link add {place.name} type veth peer name eth0 netns {hosts[place.name].pid}\n"
         for place in places
@@ -75,7 +75,7 @@ def _make_links(router: Host, hosts: dict[str, Host], places: Sequence[Place]) -
 
 def _address(host: Host, place: Place) -> None:
     commands = [f"address add {place.address}/30 dev eth0", "link set eth0 up"]
-    if place in (MON, CLIENT):  # endpoints learn their routes, and ifupdown raises their lo
+    if place in (MON, CLIENT):  # endpoints learn routes by OSPF, and ifupdown sets up their lo
         commands += ["link set lo up", f"route add default via {place.gateway}"]
     _ip(host, commands)
 

@@ -24,7 +24,7 @@ include={commands}
 
 
 def nrpe(mon: Host, host: Host, place: Place) -> Daemon:
-    """Prepare it, for the monitoring host alone."""
+    """Prepare NRPE on an endpoint, for the monitoring host alone."""
     host.write(COMMANDS, monitoring.gate(mon, "nrpe"))
     text = TEXT.format(address=place.address, monitoring=MON.address, commands=COMMANDS)
     host.write(CONFIGURATION, text)
@@ -32,7 +32,7 @@ def nrpe(mon: Host, host: Host, place: Place) -> Daemon:
 
 
 def start_everywhere(lab: Lab) -> list[Daemon]:
-    """Start it on all endpoints, in the order of the topology."""
+    """Start NRPE on all endpoints, in the order of the topology."""
     daemons = [nrpe(lab.mon, lab.host(place.name), place) for place in ENDPOINTS]
     for daemon in daemons:
         daemon.start()

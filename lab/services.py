@@ -1,4 +1,4 @@
-"""Other services of an endpoint than DNS: a web server and a time server, as real as unbound."""
+"""Services of an endpoint besides DNS: a real web server and a real time server."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ pidfile /run/chronyd.pid
 
 
 def web_server(host: Host, like: Host | None = None) -> Daemon:
-    """Prepare nginx with HTTP and TLS, whose certificate is its own authority.
+    """Prepare nginx with HTTP and TLS, with a self-signed certificate.
 
     Args:
         host: where it runs.
-        like: a host that has one already, to have the same certificate as that.
+        like: a host with a web server whose certificate this one is to have too.
     """
     host.make_directory("/srv/web")
     host.write("/srv/web/slow", "slow " * 10000)
@@ -67,6 +67,6 @@ def _make_certificate(host: Host) -> None:
 
 
 def time_server(host: Host, *, synchronised: bool = True) -> Daemon:
-    """Prepare chronyd, which serves the time of this machine; or says that it has none."""
+    """Prepare chronyd, which serves the time of this machine, or says that it has none."""
     host.write(CHRONY, f"local stratum 3\n{TIME}" if synchronised else TIME)
     return Daemon(host, ["chronyd", "-x", "-f", CHRONY, "-u", "root"], "/run/chronyd.pid")

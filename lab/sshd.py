@@ -21,8 +21,8 @@ UseDNS no
 LogLevel VERBOSE
 MaxStartups 200
 """
-# The commands that the handler may run as root.
 ALIAS = INTERFACE.replace(":", r"\:")
+# The commands that the handler may run as root.
 COMMANDS = (
     f"/sbin/ifdown {ALIAS}",
     "/sbin/ifup lo",
@@ -54,7 +54,8 @@ def make_key(host: Host, path: str, owner: str) -> str:
 
 def make_account(host: Host, name: str, key: str) -> None:
     """Make an account that can be logged in to with that public key only."""
-    # "*" is no password; "!" would be a locked account, which sshd refuses without PAM.
+    # "*" means that no password is right; "!" would lock the account, and sshd without PAM would
+    # then refuse its keys too.
     useradd = ["useradd", "--create-home", "--user-group", "--shell=/bin/sh", "--password=*", name]
     host.run(useradd, check=True)
     host.make_directory(f"/home/{name}/.ssh", owner=name, mode=0o700)
@@ -94,5 +95,5 @@ def restart(host: Host) -> None:
 
 
 def daemon(host: Host) -> Daemon:
-    """Give the listener of a host that has it."""
+    """Give the sshd that was started on a host."""
     return Daemon(host, SSHD, PIDFILE)

@@ -21,10 +21,10 @@ DOWN_SECONDS = 30.0
 
 @contextmanager
 def occupied() -> Iterator[None]:
-    """Be the one lab of the machine that `exec` and `down` find, and leave no trace of it.
+    """Be the one lab of the machine that `exec` and `down` find, and leave no trace in the end.
 
     Raises:
-        LabError: another one is up.
+        LabError: another lab is up.
     """
     lock = _lock()
     if lock is None:
@@ -46,10 +46,10 @@ def find() -> tuple[int, dict[str, Host]] | None:
     """Return the keeper's pid and the hosts; None where no lab is up.
 
     Raises:
-        LabError: one is being built.
+        LabError: a lab is being built or ended.
     """
     lock = _lock()
-    if lock is not None:  # nobody holds it: what is there was left by a lab that was killed
+    if lock is not None:  # no lab is up, so the files are left from a lab that was killed
         _clean(lock)
         return None
     try:
@@ -67,9 +67,9 @@ def end(keeper: int) -> None:
 
 
 def _lock() -> int | None:
-    """Lock the directory, which is made; None where another process holds the lock.
+    """Make the directory and lock it; None where another process holds the lock.
 
-    The lock is what says that a lab is up, since it ends with its holder, however that ends.
+    The lock, not the note, says that a lab is up, since it ends however its holder ends.
     """
     while True:
         DIRECTORY.mkdir(mode=0o755, exist_ok=True)
@@ -86,7 +86,7 @@ def _lock() -> int | None:
             return None
         except FileNotFoundError:
             pass
-        os.close(lock)  # of a directory that was removed meanwhile
+        os.close(lock)  # the directory was removed meanwhile
 
 
 def _clean(lock: int) -> None:

@@ -1,6 +1,6 @@
-"""Who is in the lab, and with which addresses.
+"""The hosts of the lab, and their addresses.
 
-Every host hangs on the router by a link of its own, number N: the router has 10.0.N.1 on an
+Every host has a link of its own to the router, with a number N: the router has 10.0.N.1 on an
 interface named after the host, the host has 10.0.N.2 on eth0. Three endpoints carry the VIP.
 """
 
@@ -52,8 +52,8 @@ NAMES = (ROUTER, *(place.name for place in PLACES))
 def hosts_file(name: str) -> str:
     """Write the /etc/hosts of the host of that name.
 
-    An endpoint's own name is not in it, as on many cloud images: whatever looks it up there asks
-    the resolver of that very endpoint.
+    An endpoint's own name is not in it, as on many cloud images: a program that looks it up there
+    asks the resolver of that very endpoint.
     """
     is_endpoint = name in {place.name for place in ENDPOINTS}
     own = "" if is_endpoint else f"127.0.1.1 {name}\n"

@@ -48,7 +48,7 @@ class Resolver(Daemon):
         super().__init__(host, ["unbound", "-c", CONFIGURATION], PIDFILE)
 
     def start(self) -> None:
-        """Start it, answering rightly."""
+        """Start it with the right answer, and wait until it works."""
         text = TEXT.format(
             name=self._host.name,
             network=NETWORK,
@@ -62,7 +62,7 @@ class Resolver(Daemon):
         super().start()
 
     def answer(self, address: str) -> None:
-        """Make it answer the query with that address, be it wrong."""
+        """Make it answer the query with that address, which may be wrong."""
         self._control("local_zone", f"{QUERY}.", "static")
         self._control("local_data_remove", f"{QUERY}.")
         self._control("local_data", f"{QUERY}. 5 IN A {address}")

@@ -13,10 +13,10 @@ POLL_SECONDS = 0.05
 
 
 def wait_until(condition: Callable[[], T | None], what: str, seconds: float = 15.0) -> T:
-    """Ask again and again until the answer is true, and return it.
+    """Call the condition until it is true, and return its result.
 
     Raises:
-        LabError: it was not true within so many seconds; the text says what was awaited.
+        LabError: it did not become true within so many seconds; the text says what was awaited.
     """
     end = time.monotonic() + seconds
     while not (answer := condition()):

@@ -17,7 +17,7 @@ from .topology import VIP
 from .waiting import wait_until
 
 POLL_SECONDS = 0.1
-# The handler logs an act when it has counted again: it must still be shown in its place.
+# Events are held back this long, since the handler logs an act only after it has counted again.
 SETTLE_SECONDS = 3.5
 DECISIONS = "/var/log/anycast-handler/decisions.jsonl"
 
@@ -35,8 +35,8 @@ class Event:
 class Timeline:
     """All events of a run.
 
-    ``show`` is called with each, in the order in which they happened; to that end each is held
-    back for a moment.
+    ``show`` is called with each, in the order in which they happened; each is held back for
+    SETTLE_SECONDS, since some are seen late.
     """
 
     def __init__(self, show: Callable[[Event], None]) -> None:
@@ -96,7 +96,7 @@ class Timeline:
 
 
 class Watcher:
-    """What is seen of one endpoint, by its kernel, the router's, the handler's log and Icinga."""
+    """Watches one endpoint: its kernel, the router's kernel, the handler's log and Icinga."""
 
     def __init__(self, lab: Lab, endpoint: str, timeline: Timeline) -> None:
         self._endpoint = lab.endpoint(endpoint)
@@ -181,7 +181,7 @@ class Watcher:
             try:
                 service = icinga.service(self._name, name)
             except LabError:
-                continue  # busy, or gone with the lab
+                continue  # Icinga is busy, or has ended with the lab
             seen = f"{service.state} {service.state_type}"
             if seen != before:
                 said = service.output.split(" - ", 1)[-1].removeprefix(f"{VIP} ")

@@ -23,7 +23,7 @@ PICTURE = Path(__file__).parents[2] / "docs/failover.svg"
 
 
 class Options(NamedTuple):
-    """How often, and where things are; ``smoke`` is once, as small as it gets."""
+    """The settings of a benchmark; ``smoke`` means one run, as small as possible."""
 
     venv: Path
     peers: Path
@@ -77,7 +77,7 @@ def _parse() -> tuple[Options, list[str], Path]:
     unknown = set(given.questions) - set(QUESTIONS)
     if unknown or given.runs < 1:
         parser.error(f"a QUESTION is one of {', '.join(QUESTIONS)}, and --runs 1 or more")
-    # The slowest system behaves as the same system at a faster pace, so the picture leaves it out.
+    # A smoke run leaves out the slowest system, which is another one at a slower pace.
     chosen = [system.name for system in SYSTEMS if not (given.smoke and system is DEFAULTS)]
     systems = tuple(given.system or chosen)
     runs = 1 if given.smoke else given.runs

@@ -23,7 +23,7 @@ STAND_IN = "/usr/local/lib/anycast-lab/cabourotte.py"
 
 
 def start_bgp(lab: Lab) -> None:
-    """Let the router learn the VIP by BGP, and the endpoints no longer announce it by OSPF."""
+    """Let the router learn the VIP by BGP, and stop the endpoints from announcing it by OSPF."""
     neighbors = "".join(
         f" neighbor {place.address} remote-as {65000 + place.link}\n"
         f" neighbor {place.address} timers 1 3\n"

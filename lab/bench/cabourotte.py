@@ -1,7 +1,7 @@
-"""Stand in for Cabourotte: run a command at a steady pace, and answer by HTTP whether it is well.
+"""Stand in for Cabourotte: run a command at a steady pace, and answer by HTTP whether it succeeds.
 
-Run by path on an endpoint; standard library only. Unlike Cabourotte it calls the service ill only
-after so many failing samples in a row, since anycastd counts none.
+This file is run by path on an endpoint, so it imports the standard library only. Unlike Cabourotte
+it reports a failure only after SAMPLES failures in a row, since anycastd does not count them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def watch(interval: float, argv: list[str]) -> None:
 
 
 def main() -> None:
-    """Serve the result: INTERVAL SAMPLES COMMAND..."""
+    """Serve the result; the arguments are INTERVAL SAMPLES COMMAND..."""
     interval, samples, *argv = sys.argv[1:]
 
     class Answer(BaseHTTPRequestHandler):

@@ -13,11 +13,12 @@ from lab.topology import QUERY, RIGHT_ANSWER, VIP
 from .timing import compare, median, ratio
 
 OURS = f"{PLUGINS}/check_anycast"
-# The floor is a Python that imports the libraries either as the checks do, without the modules that
-# are never used, or whole.
+# A check is compared with a Python that only imports its libraries: as the checks do, without the
+# modules that are never used, or whole.
 LEAN = "from anycast_checks.imports import lean; lean('nagiosplugin', 'json', 'tempfile'); "
 IMPORTS = "import click, nagiosplugin, dataclasses, ipaddress, socket"
-# Seconds; a shorter run would be mostly the noise of entering the host, which is subtracted.
+# Seconds; no ratio is shown to a smaller cost, since it would be mostly noise: the cost of entering
+# the host is subtracted.
 SMALLEST = 0.001
 DNSPYTHON = ("from anycast_checks import dnspython", "import dns.message")
 
@@ -26,10 +27,10 @@ class Question(NamedTuple):
     """A question, as several programs ask it.
 
     Attributes:
-        own: our options.
-        plugin: the plugin that asks the same, with its options.
-        modules: what ours imports besides.
-        programs: what ours has to run.
+        own: the options of our check.
+        plugin: the plugin that asks the same, with its options; empty where there is none.
+        modules: the Python code that imports what our check needs besides.
+        programs: the programs that our check has to run.
     """
 
     own: list[str]
@@ -39,7 +40,7 @@ class Question(NamedTuple):
 
     @property
     def floor(self) -> str:
-        """Write the Python that only imports, and runs what has to be run."""
+        """Write the Python code that only imports those modules and runs those programs."""
         calls = "".join(f"; subprocess.run({argv}, capture_output=True)" for argv in self.programs)
         return f"{IMPORTS}{self.modules}{calls}"
 
@@ -59,8 +60,7 @@ CHECKS = {
         ", http.client, ssl",
     ),
     "tcp": Question(["-H", VIP, "-p", "53"], ["check_tcp", "-H", VIP, "-p", "53"]),
-    # The query is for the root, which is written in text only: the plugin that asks by UDP sends
-    # nothing else.
+    # There is no plugin to compare with: check_udp sends text only, and a DNS query is binary.
     "udp": Question(
         ["-H", VIP, "-p", "53", "--send-hex", "1a2b010000010000000000000000060001"], []
     ),
@@ -79,7 +79,7 @@ CHECKS = {
 
 
 def measure(lab: Lab, runs: int) -> list[dict[str, Any]]:
-    """Measure every check on an endpoint, in turn with the others of its row."""
+    """Measure every check on an endpoint, in turn with the programs that it is compared with."""
     host = lab.endpoint("ns1").host
     services.web_server(host).start()
     services.time_server(host).start()
@@ -102,7 +102,7 @@ def measure(lab: Lab, runs: int) -> list[dict[str, Any]]:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Write a table beside the imports, and one beside the plugins."""
+    """Write a table of the checks beside their imports, and one beside the plugins."""
     units = f"{'CPU ms':>7}{'wall':>8}{'MiB':>7}"
     lines = [
         f"{'':<12}{'ours':^22}  {'x CPU of imports':>16}",

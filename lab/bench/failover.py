@@ -24,7 +24,7 @@ SETTLE_SECONDS = 7.0
 CALM_SECONDS = 3.0
 LONGEST_SECONDS = 90.0
 MINUTE = 60.0
-# Prints the times of queries that arrive by the loopback, as only the probes' queries do.
+# Prints when the next query arrives by the loopback, as only the queries of probes do.
 NEXT_PROBE = """
 import socket, time
 heard = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
@@ -43,13 +43,13 @@ class Failover:
     """One run; times are seconds from the kill.
 
     Attributes:
-        system: its name.
-        retry: seconds from its first failing sample to the next one.
-        seconds: when the last query was sent that was lost before calm.
-        lost: when each lost query was sent, sorted.
-        stages: when what happened, in words; of ours only.
-        changes: of the router's route in the minute after; None where that was not watched.
-        lost_later: queries in that minute; likewise.
+        system: the system's name.
+        retry: seconds from the system's first failing sample to its next one.
+        seconds: when the last query that the failover cost was sent.
+        lost: when each query that the failover cost was sent, sorted.
+        stages: the time of each step, by its name; of a peer only that of the last lost query.
+        changes: how often the router's route changed in the minute after; None if not watched.
+        lost_later: how many queries were lost in that minute; None if not watched.
     """
 
     system: str
@@ -73,13 +73,13 @@ def measure(
     """Build a lab, let the system watch it, kill a resolver under load.
 
     Args:
-        system: which.
-        venv: ours.
-        peers: theirs.
-        share: of the interval between two probes, from a probe to the kill: by chance alone the
-            median of ten runs would be good to 0.15 s.
+        system: the system to measure.
+        venv: the virtual environment with this package.
+        peers: the virtual environment with the peers.
+        share: the part of the interval between two probes that passes from a probe to the kill;
+            with kills at random times the median of ten runs would be uncertain by 0.15 s.
         minute: whether to watch for a minute more.
-        settle: seconds before all that.
+        settle: seconds to wait before the kill, for OSPF.
     """
     with Lab(venv=venv, hold_down=300) as lab:
         system.start(lab, peers)
@@ -117,7 +117,7 @@ def _fail(system: System, lab: Lab, timeline: Timeline, share: float, *, minute:
 
 
 def table(runs: list[Failover]) -> str:
-    """Write medians and worst, and the ratio to the best peer whose samples are as far apart."""
+    """Write medians, worst runs, and the ratio to the best peer with samples as far apart."""
     names = list(dict.fromkeys(run.system for run in runs))
     medians = {n: statistics.median(r.seconds for r in runs if r.system == n) for n in names}
     best: dict[float, float] = {}
@@ -148,7 +148,7 @@ def table(runs: list[Failover]) -> str:
 
 
 def stages_table(runs: list[Failover]) -> str:
-    """Write where the time of ours goes: the median of each stage, in the order of the stages."""
+    """Write where the time of our systems goes: the median of each stage, in their order."""
     of = {run.system: run.stages for run in runs if len(run.stages) > 1}
     titles = {name: name.removeprefix("ours, ") for name in of}
     if not of:
@@ -168,7 +168,7 @@ def _column(title: str) -> str:
 
 
 def _stages(lab: Lab, timeline: Timeline, killed: float) -> dict[str, float]:
-    """Say when the handler did what, from its own log; nothing where it has none."""
+    """Give the time of each step of the handler, from its log; empty where no handler acted."""
     shown = lab.mon.run(["cat", DECISIONS]).stdout
     entries = [json.loads(line) for line in shown.splitlines()]
     acts = [entry for entry in entries if entry["action"] == "withdraw"]

@@ -38,7 +38,7 @@ class Counted(NamedTuple):
 
 
 def measure_pool(lab: Lab, runs: int, sizes: tuple[int, ...] = SIZES) -> dict[int, Counted]:
-    """Measure counting with so many external LSAs in the database of a real ospfd."""
+    """Measure the count with each number of external LSAs in the database of a real ospfd."""
     host = lab.endpoint("ns1").host
     words = ["-c", "configure terminal", "-c", "router ospf", "-c", "redistribute kernel"]
     lab.router.run(["vtysh", "-d", "ospfd", *words], check=True)
@@ -63,9 +63,9 @@ def _count(lab: Lab) -> float:
 
 
 def measure_fleet(lab: Lab, size: int = ENDPOINTS) -> dict[str, float]:
-    """Measure a fleet of so many endpoints that are silent, and then of as many that answer.
+    """Measure a fleet of ``size`` silent endpoints, then one of as many that answer, in seconds.
 
-    All that answer are one host with as many addresses. In seconds.
+    The endpoints that answer are one host, with an address for each.
     """
     head = lab.mon.read(FLEET_FILE).partition("[vip.resolver.endpoints]")[0]
     lab.router.run(["ip", "route", "add", "blackhole", SILENT], check=True)
@@ -119,7 +119,7 @@ def _cost(lab: Lab, verb: str, expect: int) -> Cost:
 
 
 def table(pool: dict[int, Counted], fleet: dict[str, float]) -> str:
-    """Write both."""
+    """Write both results."""
     lines = [
         f"{'':<11}{'pool':^22}  the handler's count",
         f"{'LSAs':<11}{'CPU ms':>7}{'wall':>8}{'MiB':>7}  {'wall ms':>19}",

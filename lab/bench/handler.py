@@ -18,6 +18,8 @@ from .timing import compare, cost, median, ratio
 
 ENFORCE = ["anycast-handler", "enforce", VIP_NAME, "ns1", "--state-type", "HARD", "--state", "OK"]
 EVENT = ["anycast-handler", "event", VIP_NAME, "ns1", "--state-type", "HARD", "--state"]
+# An event without action does not import paramiko, so the imports that it is compared with do not
+# either.
 TOML = "tomllib" if sys.version_info >= (3, 11) else "tomli"
 IMPORTS = f"import click, {TOML}, json, ipaddress, dataclasses"
 SSH = ["ssh", "-i", HANDLER_KEY, "-o", f"UserKnownHostsFile={KNOWN_HOSTS}", "-o", "BatchMode=yes"]
@@ -25,7 +27,7 @@ SSH += ["-l", "anycast", ENDPOINTS[0].address, "sudo", "-n"]
 # OSPF delays a change by seconds when it follows another one within a second.
 SETTLE_SECONDS = 6.0
 LONGEST_SECONDS = 15.0
-# An event without action does not import paramiko, so its floor does not either.
+# The handler imports paramiko when it connects.
 IMPORTING = {"connect": "import paramiko, connect"}
 CONFIRMED = "run the endpoint's own check"
 ACTS = {

@@ -1,7 +1,7 @@
 """A bad night: all endpoints of ten VIPs fail within a second.
 
-A hundred lab hosts with their own FRR, sshd and unbound. All of them share this
-machine's processors with the monitoring host, whose handlers would have them alone elsewhere.
+A hundred lab hosts run FRR, sshd and unbound of their own. All of them share this machine's
+processors with the monitoring host, whose handlers would elsewhere have a machine to themselves.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ class Run:
     """One run of the handler.
 
     Attributes:
-        endpoint: whose.
-        exit: its status; negative where a signal ended it.
+        endpoint: the name of the endpoint.
+        exit: the exit status; negative where a signal ended the run.
         seconds: from the start of the process to its end.
-        ended: seconds from the failure.
+        ended: seconds from the failure to the end of the run.
         memory: its peak, in MiB.
     """
 
@@ -87,7 +87,7 @@ def measure(lab: Lab) -> dict[str, Any]:
 
 
 def table(result: dict[str, Any]) -> str:
-    """Write it in words."""
+    """Write the result, one figure a line."""
     events = [Run(**run) for run in result["events"]]
     killed = [run for run in events if run.exit < 0 or run.seconds > 25]
     rules = ", ".join(f"{count} {rule}" for rule, count in sorted(result["rules"].items()))
@@ -109,7 +109,7 @@ def table(result: dict[str, Any]) -> str:
 
 
 class _Fewest:
-    """Watches in the router's kernel how few endpoints each VIP has had."""
+    """Watches the router's kernel for the fewest endpoints that each VIP has had."""
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab

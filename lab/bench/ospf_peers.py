@@ -11,7 +11,7 @@ from .system import DIG, DIG_INSTANCE, INTERVAL, SAMPLES, System, start_quietly
 
 
 class Keepalived(System):
-    """keepalived has the address on lo, and FRR announces it where it is."""
+    """keepalived puts the address on lo and takes it off; FRR announces it while it is there."""
 
     configuration = f"""\
 global_defs {{

@@ -19,7 +19,7 @@ COLOURS = ("#1b6ca8", "#a23b3b")
 def draw(runs: list[Failover]) -> str:
     """Write an SVG: for each system the queries lost in each quarter of a second, mean of runs.
 
-    It ends soon after the last peer's last loss; beyond that there is the median in figures.
+    The axis ends soon after the slowest peer's last loss; a later median is in figures only.
     """
     names = list(dict.fromkeys(run.system for run in runs))
     peers = [run.seconds for run in runs if not run.system.startswith("ours")]

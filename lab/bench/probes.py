@@ -20,21 +20,21 @@ WAYS = {
     "NRPE": 'transport = "nrpe"',
 }
 PACE = "interval = 1, retry = 1, "
-# Icinga counts the checks of the last minute, which are all of them while it has run for less than
-# a minute.
+# Icinga says how many checks it has made in the last minute. While it has run for less than a
+# minute these are all checks.
 SECONDS = 40.0
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Cpu(NamedTuple):
-    """Seconds of CPU of the monitoring host, and of all else: the endpoints."""
+    """Seconds of CPU of the monitoring host, and of everything else, which is the endpoints."""
 
     monitoring: float
     endpoints: float
 
 
 class Probed(NamedTuple):
-    """What one probe costs, of how many that was found, and how many seconds the last ones took."""
+    """The CPU time of one probe, the number of probes, and the seconds that the last ones took."""
 
     cpu: Cpu
     probes: int
@@ -42,7 +42,7 @@ class Probed(NamedTuple):
 
 
 def measure(lab: Lab, way: str, seconds: float = SECONDS) -> Probed:
-    """Let Icinga probe every endpoint every second; what is spent without probes is no cost."""
+    """Let Icinga probe every endpoint every second; the cost without probes is subtracted."""
     if way == "NRPE":
         start_everywhere(lab)
     icinga = Icinga(lab.mon, endpoints(PACE + WAYS[way]))
@@ -75,14 +75,14 @@ def _spent(lab: Lab, seconds: float) -> Cpu:
 
 
 def _cpu_of(host: Host) -> float:
-    """Add up what the host's processes, and the ended children of theirs, have had of CPU."""
+    """Add up the CPU seconds of the host's processes and of their ended children."""
     ticks = 0
     for stat in Path(f"/proc/{host.pid}/root/proc").glob("[0-9]*/stat"):
         try:
             words = stat.read_text().rpartition(")")[2].split()
         except (FileNotFoundError, ProcessLookupError):
             continue
-        ticks += sum(int(word) for word in words[11:15])  # utime, stime, and of the children
+        ticks += sum(int(word) for word in words[11:15])  # utime, stime, cutime, cstime
     return ticks / TICKS
 
 

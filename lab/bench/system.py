@@ -1,4 +1,4 @@
-"""What every system that takes a failing endpoint out of the routing has in common here."""
+"""What all systems that take a failing endpoint out of the routing have in common here."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from lab.waiting import wait_until
 
 INTERVAL, SAMPLES = 1, 2
 DIG = f"/usr/bin/dig +time=1 +tries=1 +short @{VIP} {QUERY} A"
-# Where the address is taken away with the service, only the route shows that the endpoint is back.
+# A system that takes the address away with the service has to ask the service at another address to
+# see that it is back.
 DIG_INSTANCE = DIG.replace(VIP, "127.0.0.1")
 READY_SECONDS = 60.0
 
@@ -25,7 +26,7 @@ class System(ABC):
     """One way to withdraw.
 
     Attributes:
-        name: in the tables; that of ours begins with "ours".
+        name: its name in the tables; those of our systems begin with "ours".
         retry: seconds from the first failing sample to the next one.
         interval: seconds between two probes.
     """
@@ -36,7 +37,7 @@ class System(ABC):
 
     @abstractmethod
     def start(self, lab: Lab, peers: Path) -> None:
-        """Start it on a lab whose endpoints all announce; `peers` is the peers' environment."""
+        """Start it in a lab whose endpoints all announce; `peers` is the peers' environment."""
 
     def wait_until_ready(self, lab: Lab) -> None:
         """Wait until all endpoints are announced as this system does it."""

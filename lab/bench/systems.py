@@ -1,7 +1,7 @@
 """The systems that are compared: ours, in four settings, and its peers.
 
 Each asks once a second and wants two failing samples, whatever its own defaults are; the one peer
-whose second sample can come sooner is there with the pace of our fastest setting too. Each is set
+whose second sample can come sooner is also measured at the pace of our fastest setting. Each is set
 up as its own documentation recommends, with these deviations: all peers ask by the same `dig`
 (keepalived asks the resolver itself, since it takes the address away with the service), and ExaBGP
 withdraws rather than worsens the route. What anycastd asks is not Cabourotte but a small HTTP
@@ -23,7 +23,7 @@ from .bgp_peers import Anycastd, Exabgp
 from .ospf_peers import Healthchecker, Keepalived
 from .system import INTERVAL, SAMPLES, System
 
-# Interval of the templates, and from a failing sample to the confirmation.
+# Seconds: the pace of the templates, and from a failing sample to the confirmation.
 TEMPLATES_INTERVAL, TEMPLATES_RETRY = 10.0, 3.0
 CONFIRMED_AFTER = 0.3
 PACE = f"interval = {INTERVAL}, retry = {INTERVAL}, tries = 1"
@@ -55,7 +55,7 @@ DEFAULTS = Ours("ours, defaults", TEMPLATES_RETRY, TEMPLATES_INTERVAL, pace="")
 SYSTEMS = (
     Ours("ours, by SSH"),
     Ours("ours, SSH kept open", pace=f"{TWO_SAMPLES}, {KEPT_OPEN}"),
-    # The confirmation is the second sample.
+    # Here the handler's confirmation is the second sample.
     Ours("ours, fastest", CONFIRMED_AFTER, pace=f"{PACE}, attempts = 1, {KEPT_OPEN}"),
     DEFAULTS,
     Keepalived("keepalived"),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from lab.errors import LabError
 from lab.host import ENVIRONMENT, Host
 
-# Entering a host costs this much, which is subtracted from the cost of a program.
+# Running this costs as much as entering a host, which is subtracted from the cost of a program.
 NOTHING = ("true",)
 
 
@@ -20,7 +20,7 @@ NOTHING = ("true",)
 class Cost:
     """One run, or the median of several: seconds of CPU and of wall time, and peak MiB.
 
-    The CPU time of the programs that it has run is in it; the memory is that of the largest one.
+    The CPU time includes that of the programs that it ran; the memory is that of the largest one.
     """
 
     cpu: float
@@ -33,9 +33,9 @@ class Cost:
 
 
 def run(host: Host, argv: Sequence[str], user: str = "root") -> tuple[int, Cost]:
-    """Run a program once: its exit status, negative for a signal, and what it cost.
+    """Run a program once; return its exit status, negative for a signal, and its cost.
 
-    The memory is right only where it is more than this process has.
+    The memory is right only where the program needs more than this process.
     """
     began = time.monotonic()
     process = subprocess.Popen(
@@ -69,7 +69,7 @@ def memory(host: Host, argv: Sequence[str], *, user: str = "root") -> float:
 def compare(
     host: Host, programs: Mapping[str, Sequence[str]], runs: int, user: str = "root"
 ) -> dict[str, list[Cost]]:
-    """Run each of the programs in turn, so often, after one run that does not count."""
+    """Run the programs in turn, ``runs`` times each, after one run that does not count."""
     found: dict[str, list[Cost]] = {name: [] for name in programs}
     peaks = {name: memory(host, argv, user=user) for name, argv in programs.items()}
     for turn in range(runs + 1):

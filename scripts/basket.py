@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Write icinga2-templates/director-basket.json from the templates beside it.
 
-Those are held to the command line by a test, and this file to them by another. Standard library
-only: ``scripts/basket.py`` writes it anew.
+One test compares the templates with the command line, another the basket with the templates. After
+a change of the templates run ``scripts/basket.py``, which needs the standard library only.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def _command(
             wanted[variable] = "y" if settings.get("required") == "true" else "n"
             fields.setdefault(variable, _field(variable, settings))
     for key, options in sharing.items():
-        # The Director knows no key: an argument is named after it.
+        # The Director does not know `key`, so it gets the key as the name of the argument.
         shared = [arguments.pop(option) for option in options]
         arguments[key] = shared[0] if len(shared) == 1 else _repeated(shared)
     line = re.search(r"^\tcommand = \[ (.*) \]$", body, re.MULTILINE)
@@ -108,7 +108,7 @@ def _command(
 
 
 def _variables(settings: dict[str, str]) -> set[str]:
-    """Name what an argument reads, as a macro or in a function."""
+    """Name the variables that an argument reads, as a macro or in a function."""
     text = settings.get("value", "") + settings.get("set_if", "")
     read = set(MACRO.findall(text))
     return read | {"anycast_health"} if "anycast_health_of(" in text else read
@@ -122,7 +122,7 @@ def _argument(option: str, settings: dict[str, str]) -> dict[str, Any]:
         if key in settings:
             found[key] = _value(settings[key])
     if "separator" in settings:
-        # The Director knows no separator: the whole argument is the value.
+        # The Director does not know `separator`, so the whole argument becomes the value.
         found |= {"value": f"{option}={found['value']}", "skip_key": True}
     for key in ("required", "repeat_key", "skip_key"):
         if key in settings:
@@ -133,7 +133,7 @@ def _argument(option: str, settings: dict[str, str]) -> dict[str, Any]:
 
 
 def _repeated(shared: list[dict[str, Any]]) -> dict[str, Any]:
-    """Join arguments with one key: those that a user may set first, since they win."""
+    """Join arguments with the same key; those that a user may set come first, since they win."""
     lines = ["var all = []"]
     fixed = []
     for one in shared:
@@ -145,7 +145,7 @@ def _repeated(shared: list[dict[str, Any]]) -> dict[str, Any]:
                 f"if (on) {{ all += {values} }}",
             ]
         elif own := MACRO.fullmatch(one["value"]):
-            # Not by macro(), which complains in the log where there is none.
+            # macro() would complain in the log where the variable is not set.
             lines += [
                 f"var own = service.vars.{own[1]} || host.vars.{own[1]}",
                 "if (own) { all += own }",
@@ -166,7 +166,7 @@ def _value(text: str) -> Any:
 
 
 def _with_functions(body: str) -> str:
-    """Put the functions of the library that a body calls before it: the Director has no files."""
+    """Put the library's functions that a body calls before it: the Director has no files."""
     called = {name: text for name, text in _library().items() if f"{name}(" in body}
     whole = "\n".join([*(f"var {name} = {text}" for name, text in called.items()), body])
     return "\n".join(line.strip() for line in whole.splitlines())
@@ -216,7 +216,7 @@ def _service(name: str, body: str) -> dict[str, Any]:
         value = text.removesuffix("s") if re.fullmatch(r"\d+s", text) else text
         found[key] = json.loads(value)
     if name == "anycast-health":
-        # In the apply rules of the files these follow from the transport.
+        # The apply rules of the files set these by the transport.
         found |= {"check_command": "anycast_by_ssh", "event_command": "anycast_event"}
         found["enable_event_handler"] = True
     return found

@@ -1,13 +1,14 @@
 # shellcheck shell=bash
 # Functions that demo, test, lint and bench need at their start; they source this file.
 #
-#   need_root WHY            ends the script with one line where it is not root's
+#   need_root WHY            ends the script with one line where root does not run it
 #   need_packages NAME...    installs the Debian packages that are missing, without their services
-#   make_venv DIR EXTRAS     a virtual environment with a copy of this checkout, as it is now
-#   make_develop DIR EXTRAS  one that runs the files of this checkout, so that an edit counts at once
-#   make_peers DIR FILE      one with what that file of requirements names
+#   make_venv DIR EXTRAS     makes a virtual environment with a copy of this checkout, as it is now
+#   make_develop DIR EXTRAS  makes one that runs this checkout's files, so that edits count at once
+#   make_peers DIR FILE      makes one with the packages of a file of requirements
 #
-# ANYCAST_CACHE in the environment names another directory for them, for a second checkout.
+# ANYCAST_CACHE in the environment names another directory for these environments, so that a second
+# checkout has its own.
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 if [ "$(id -u)" = 0 ]; then
@@ -30,7 +31,7 @@ LAB_PACKAGES=(
     nagios4-core
     bind9-dnsutils iproute2 openssl procps python3-venv busybox
 )
-# Programs that the benchmark measures beside ours, and those that measure.
+# The programs that the benchmark measures beside ours, and `time`, which measures.
 # shellcheck disable=SC2034
 BENCH_PACKAGES=(bird2 keepalived time)
 POLICY=/usr/sbin/policy-rc.d
@@ -55,7 +56,7 @@ need_packages() {
     _install "${missing[@]}"
 }
 
-# A subshell, so that its traps are its own.
+# The function runs in a subshell, so that its traps are its own.
 _install() (
     trap _restore_policy EXIT
     trap 'exit 130' INT TERM HUP
@@ -63,7 +64,7 @@ _install() (
     before=$(_installed)
     export DEBIAN_FRONTEND=noninteractive
     install=(apt-get install -y -qq --no-install-recommends "$@")
-    # Only where the lists are too old, or there are none.
+    # The lists are updated only where they are too old, or there are none.
     "${install[@]}" >/dev/null 2>&1 ||
         { apt-get update -qq && "${install[@]}" >/dev/null; } || exit 1
     comm -13 <(echo "$before") <(_installed) | _disable_units
@@ -130,7 +131,7 @@ _open_venv() {
     dir=$1 extras=${2:-}
     unset PYTHONPATH PYTHONHOME
     export PIP_DISABLE_PIP_VERSION_CHECK=1
-    # Readable by the users of the lab's hosts, whatever the caller's umask.
+    # The users of the lab's hosts must be able to read it, whatever the caller's umask.
     umask 022
     mkdir -p "$(dirname "$dir")"
     exec 9>"$dir.lock"
@@ -160,14 +161,14 @@ _install_needs() {
     echo "$needs" >"$dir/.anycast-needs-$extras"
 }
 
-# The links are not in site-packages: pip writes and deletes there, through a link too.
+# The links are outside site-packages, since pip writes and deletes there, through a link too.
 _link_checkout() {
     local links=$1/checkout site
     site=$("$1/bin/python3" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
     mkdir -p "$links"
     ln -sfn "$ROOT/anycast_checks" "$links/anycast_checks"
     ln -sfn "$ROOT/handlers" "$links/anycast_handlers"
-    # Written once, since a test that runs meanwhile reads it.
+    # The file is written only once, since a test that runs meanwhile reads it.
     [ -s "$site/anycast-checkout.pth" ] || echo "$links" >"$site/anycast-checkout.pth"
     rm -rf "$site/anycast_checks" "$site/anycast_handlers"
 }

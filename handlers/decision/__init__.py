@@ -1,1 +1,1 @@
-"""Pure: the facts, the guards, what the automation does and what a person may do."""
+"""The rules, as pure functions: the guards, what the automation does and what a person may do."""

@@ -1,6 +1,6 @@
-"""What the automation does about one VIP on one endpoint: a pure function to one decision.
+"""What the automation does about one VIP on one endpoint: a pure function that decides.
 
-The rules stand in the order of the table in the documentation; the first that matches wins.
+The rules stand in the order of the table in docs/architecture.rst. The first that matches wins.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # Name of the rule by which the automation restores an endpoint that has recovered.
 RECOVERED = "restore"
+# An older latch, on an endpoint where the VIP is present, belongs to no act that is under way.
 LATCH_SETTLED = 60.0
 LONGEST_HOLD_DOWN = 3600.0
 NOT_ANNOUNCED = "its routing daemon does not announce it: run doctor to see why"
@@ -29,15 +30,15 @@ def decide(
     counted: Counted | None = None,
     confirmed: State | None = None,
 ) -> Decision:
-    """Decide for the automation.
+    """Decide what the automation does.
 
     Args:
-        state: the health service's state, as the engine has it.
+        state: the state of the health service, as the engine knows it.
         state_type: SOFT or HARD.
-        policy: what is configured.
-        seen: None where nobody has looked yet.
-        counted: None where nobody has counted yet.
-        confirmed: what the endpoint's own check said just now; None where it has not run.
+        policy: what the fleet file, the stop file and the engine say.
+        seen: what a look at the endpoint showed; None before the look.
+        counted: how many other endpoints announce; None before they are counted.
+        confirmed: what the endpoint's own check said just now; None before it has run.
     """
     failed = state is State.CRITICAL and state_type is StateType.HARD
     if policy.stopped:
@@ -88,10 +89,10 @@ def _stopped(seen: Seen | None, *, failed: bool) -> Decision:
 
 
 def _decide_too_few(policy: Policy, seen: Seen | None, counted: Counted | None) -> Decision | None:
-    """Bring back an endpoint that the automation withdrew where too few others announce.
+    """Restore an endpoint that the automation withdrew, where too few other endpoints announce.
 
-    Two monitoring hosts may have withdrawn at the same moment, and the one that should have taken
-    its withdrawal back may be dead.
+    Two monitoring hosts may have withdrawn one endpoint each at the same moment, and the host that
+    should have taken its withdrawal back may be dead.
     """
     if seen is None or seen.present or seen.latch_age is None:
         return None
@@ -167,7 +168,7 @@ def _decide_settled(policy: Policy, seen: Seen, counted: Counted | None) -> Deci
 
 
 def _powerless(counted: Counted) -> str:
-    """Say that no withdrawal would be possible, long before one is needed."""
+    """Say that nothing could be withdrawn, long before a withdrawal is needed."""
     return f"nothing could be withdrawn: cannot count who else announces it: {counted.trouble}"
 
 
@@ -198,8 +199,8 @@ def _awaited(policy: Policy, seen: Seen) -> Decision | None:
 def hold_down(policy: Policy, withdrawals: int) -> float:
     """Give the seconds between a withdrawal and its automatic restore.
 
-    It doubles with each withdrawal within a day, up to an hour, or to what is configured where
-    that is longer.
+    They double with each withdrawal within a day, up to an hour, or up to the configured hold-down
+    where that is longer.
     """
     longest = max(LONGEST_HOLD_DOWN, policy.hold_down)
     return float(min(longest, policy.hold_down * 2 ** min(max(0, withdrawals - 1), 30)))

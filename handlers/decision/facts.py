@@ -1,4 +1,4 @@
-"""What a decision is made on, and what it is: frozen values, without any third party."""
+"""The facts that every decision needs, and the decision itself: frozen values."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ class State(Enum):
 
 
 class StateType(Enum):
-    """Whether the engine is still counting attempts."""
+    """SOFT as long as the engine goes on trying, HARD once it believes the state."""
 
     SOFT = "SOFT"
     HARD = "HARD"
 
 
 class Action(Enum):
-    """What follows. LOOK, COUNT and CONFIRM ask for something that is not known yet."""
+    """What is to be done. LOOK, COUNT and CONFIRM find out a fact that is not known yet."""
 
     NOTHING = "nothing"
     REFUSE = "refuse"
@@ -38,10 +38,10 @@ class Action(Enum):
 
 
 class Policy(NamedTuple):
-    """What the fleet file, the stop file and the engine say.
+    """What the fleet file, the stop file and the engine say about one VIP on one endpoint.
 
-    ``unwatched`` says why the state that the engine has of the service is out of date; empty where
-    it is not.
+    ``unwatched`` says why the engine's state of the service is out of date; it is empty where the
+    state is current.
     """
 
     stopped: bool = False
@@ -54,7 +54,7 @@ class Policy(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """One action, the rule that asked for it, its reason in words, and `enforce`'s state."""
+    """One action, the rule that asked for it, the reason, and the state that `enforce` reports."""
 
     action: Action
     rule: str

@@ -13,7 +13,7 @@ HOLD_UNKNOWN = "cannot tell whether it is held"
 
 
 def find_guard(policy: Policy, seen: Seen, counted: Counted | None) -> Decision | None:
-    """Find the guard that forbids a withdrawal, or the fact that a guard has to know first."""
+    """Find the guard that forbids a withdrawal, or ask for the count that a guard needs first."""
 
     def refuse(rule: str, why: str) -> Decision:
         return Decision(Action.REFUSE, rule, f"refused: {why}", State.CRITICAL)

@@ -1,4 +1,4 @@
-"""What a person's verbs decide: the same guards, and --force overrides them."""
+"""What the verbs for a person decide: the same guards apply, and --force overrides them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def decide_withdraw(
 def decide_drill(
     policy: Policy, seen: Seen, counted: Counted | None, confirmed: State | None
 ) -> Decision:
-    """Decide for a drill: only what is announced and healthy, and never over a guard."""
+    """Decide for a drill, which needs an announced and healthy endpoint and overrides no guard."""
     if not seen.present:
         why = "refused: is withdrawn; a drill is for an endpoint that is announced"
         return Decision(Action.REFUSE, "already-withdrawn", why, State.WARNING)

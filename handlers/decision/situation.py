@@ -1,6 +1,7 @@
 """What a look and a count have shown, reduced to what a decision needs: frozen values.
 
-They are apart from the other facts because most calls of the handler neither look nor count.
+They are apart from the other facts because most calls of the handler neither look nor count, and
+so need not load this module.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from typing import NamedTuple
 
 
 class Held(NamedTuple):
-    """A hold that is on the endpoint; ``present`` is whether the VIP was there when it was placed.
+    """A hold on the endpoint; ``present`` tells whether the VIP was there when it was placed.
 
-    ``unreadable`` marks a file that may not be a hold, but has to be taken for one.
+    ``unreadable`` marks a file that cannot be read, and so has to be taken for a hold.
     """
 
     by: str = ""
@@ -21,16 +22,16 @@ class Held(NamedTuple):
     unreadable: bool = False
 
     def __str__(self) -> str:
-        """Write who holds it, and why."""
+        """Say who holds the endpoint, and why."""
         return f"held by {self.by}" + (f" ({self.reason})" if self.reason else "")
 
 
 class Seen(NamedTuple):
     """What a look at the endpoint showed; counts are of the last day, ages in seconds.
 
-    ``latch_age`` is None where no latch of this boot is on, ``held`` where there is no hold.
-    ``elsewhere`` names other interfaces that carry the VIP. ``hold_unknown`` says that it cannot be
-    told whether there is a hold.
+    ``latch_age`` is None where no latch is on that was written since the endpoint booted, ``held``
+    where there is no hold. ``elsewhere`` names other interfaces that carry the VIP.
+    ``hold_unknown`` is set where the look could not find out whether there is a hold.
     """
 
     present: bool
@@ -50,9 +51,10 @@ class Seen(NamedTuple):
 class Counted(NamedTuple):
     """How many *other* endpoints announce the VIP, of how many endpoints there are in all.
 
-    ``others`` is None where it cannot be told, and ``trouble`` says why; ``spacing_left`` are the
-    seconds in which nothing more of this VIP may be withdrawn by the automation. ``announced`` is
-    whether the endpoint itself announces the VIP, None where its routing daemon was not asked.
+    ``others`` is None where the number is unknown, and ``trouble`` says why. ``spacing_left`` is
+    the time in seconds for which the automation may withdraw no further endpoint of the VIP.
+    ``announced`` tells whether the endpoint itself announces the VIP; it is None where its routing
+    daemon was not asked.
     """
 
     others: int | None

@@ -1,1 +1,1 @@
-"""Counting the announcers of a VIP, and seeing an act in the routing."""
+"""Counts who announces a VIP, and finds out whether the routing has followed an act."""

@@ -1,4 +1,4 @@
-"""How many others announce the VIP: told by an endpoint's routing, or asked of each of them."""
+"""How many other endpoints announce a VIP: one endpoint's routing tells, or each one is asked."""
 
 from __future__ import annotations
 
@@ -19,20 +19,21 @@ from ..transport.shell import COMMAND_SECONDS, Shell
 
 
 class Announced(NamedTuple):
-    """Who announces a VIP, as one router has it: router-ids, and the asked router's own."""
+    """The router-ids of those who announce a VIP, and of the router that was asked."""
 
     by: frozenset[str]
     asked: str
 
     def others_than(self, router_id: str) -> int:
-        """Count the announcing routers but one."""
+        """Count the announcing routers without one of them."""
         return len(self.by - {router_id})
 
 
 class Others(NamedTuple):
     """How many other endpoints announce a VIP.
 
-    ``own`` is whether the asked endpoint does too; None where its routing was not asked.
+    ``own`` tells whether the endpoint announces the VIP itself; None where its routing was not
+    asked.
     """
 
     number: int
@@ -53,10 +54,10 @@ def see_routing(shell: Shell, vip: Vip, daemons: Sequence[RoutingDaemon]) -> Rou
 
 
 def count_announcers(state: RoutingState) -> Announced:
-    """Take from the state of the routing who announces the VIP.
+    """Read from the state of the routing who announces the VIP.
 
     Raises:
-        UncountableError: it cannot be told.
+        UncountableError: the state does not tell.
     """
     if not any(adjacency.is_up for adjacency in state.adjacencies):
         # A router without a Full adjacency knows only its own announcement, so the count would be
@@ -82,11 +83,11 @@ class Counter:
         """Count for an endpoint.
 
         Args:
-            vip: whose announcers.
-            endpoint: which is not one of the others.
-            connections: to the other endpoints.
-            daemons: the routing daemons that may run there.
-            deadline: of the run.
+            vip: the VIP whose announcers are counted.
+            endpoint: the endpoint of the run, which is not one of the others.
+            connections: lead to the other endpoints.
+            daemons: the routing daemons that may run on an endpoint.
+            deadline: the deadline of the run.
         """
         self._vip = vip
         self._endpoint = endpoint
@@ -95,18 +96,18 @@ class Counter:
         self._deadline = deadline
 
     def see(self, shell: Shell) -> RoutingState:
-        """Ask the routing daemon that a shell leads to; raises as `see_routing` does."""
+        """Ask the routing daemon of an endpoint about the VIP; raises as `see_routing` does."""
         return see_routing(shell, self._vip, self._daemons)
 
     def announced(self, shell: Shell) -> Announced:
-        """Ask it who announces the VIP; raises as `see_routing` and `count_announcers` do."""
+        """Ask it who announces the VIP; raises as `see` and `count_announcers` do."""
         return count_announcers(self.see(shell))
 
     def others(self, shell: Shell) -> Others:
-        """Count the other endpoints that announce the VIP; ``shell`` is the endpoint's.
+        """Count the other endpoints that announce the VIP; ``shell`` leads to the run's endpoint.
 
         Raises:
-            UncountableError: it cannot be told.
+            UncountableError: the routing there does not tell.
             HandlerError: the endpoint cannot be asked.
         """
         if self._vip.count_by == "ospf":
@@ -117,7 +118,7 @@ class Counter:
         return Others(sum(at_once(self._carries, others)))
 
     def _carries(self, endpoint: Endpoint) -> bool:
-        # The lock is held: an endpoint that hangs must not keep the others waiting.
+        # This run holds the lock, so an endpoint that hangs must not keep other runs waiting.
         soon = self._deadline.within(COMMAND_SECONDS)
         try:
             with self._connections.open(endpoint, soon) as shell:

@@ -1,4 +1,4 @@
-"""What the routing has made of an act, here and elsewhere, and how many others still announce."""
+"""Whether the routing has followed an act, and how many other endpoints still announce the VIP."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ WITHDRAWN_SECONDS = 2.0
 RESTORED_SECONDS = 5.0
 POLL_SECONDS = 0.1
 RECOUNT_SECONDS, RECOUNT_STEP, RECOUNT_LONGEST = 1.5, 0.5, 10.0
-# A router ignores a change that follows another one within a second, and hears of it again after 5
-# to 9 s.
+# A router drops an update that comes within a second of the one before, and gets it again after 5
+# to 9 s. This is the time that another endpoint has to see a withdrawal.
 ELSEWHERE_SECONDS = 10.0
 FIND_OTHER_SECONDS = 3.0
 TAKE_BACK_SECONDS = 3.0
 
 
 class Followed(NamedTuple):
-    """Whether the endpoint's own announcement followed an act; None where it cannot be told."""
+    """Whether the endpoint's own announcement followed an act; None where that is unknown."""
 
     followed: bool | None
     trouble: str = ""
@@ -33,9 +33,9 @@ class Recount(NamedTuple):
     """What a second count after a withdrawal has shown.
 
     Attributes:
-        others: how many other endpoints announce; None where it cannot be told.
+        others: how many other endpoints announce; None where the number is unknown.
         seen_elsewhere: whether another endpoint has seen the withdrawal; None where none was asked.
-        trouble: what could not be seen, and why.
+        trouble: what could not be found out, and why.
     """
 
     others: int | None
@@ -44,7 +44,7 @@ class Recount(NamedTuple):
 
 
 class Follower:
-    """Sees what the routing makes of an act on one endpoint: there, and on another endpoint."""
+    """Asks the endpoint of an act, and another endpoint, whether the routing has followed."""
 
     def __init__(
         self,
@@ -58,12 +58,12 @@ class Follower:
         """Follow the acts of one run.
 
         Args:
-            vip: which is withdrawn or restored.
-            endpoint: where.
-            shell: of that endpoint.
-            counter: of the run.
-            connections: to the other endpoints.
-            deadline: of the run.
+            vip: the VIP that is withdrawn or restored.
+            endpoint: the endpoint of the act.
+            shell: runs commands on that endpoint.
+            counter: the counter of the run.
+            connections: lead to the other endpoints.
+            deadline: the deadline of the run.
         """
         self._vip = vip
         self._endpoint = endpoint
@@ -87,9 +87,9 @@ class Follower:
     def recount(self, withdrawn_at: float, *, gone_here: bool | None) -> Recount:
         """Count again, some time after a withdrawal.
 
-        Of several monitoring hosts that withdrew at the same moment the first one to find too few
-        announcing restores; each waits for its own time, by the endpoint's place in the fleet
-        file.
+        Several monitoring hosts may have withdrawn an endpoint each at the same moment. Only one
+        should restore: the first that finds too few announcing. So each waits for a time of its
+        own, which depends on its endpoint's place in the fleet file.
 
         Args:
             withdrawn_at: when the address was taken away, by the monotonic clock.
@@ -135,10 +135,10 @@ class Follower:
     def _ask_other(
         self, other: Endpoint, router_id: str, finding: Deadline, patience: float
     ) -> Announced | None:
-        """Ask an endpoint until it has seen the withdrawal, or too few are left.
+        """Ask an endpoint until it has seen the withdrawal, or counts too few others.
 
-        Without patience it is asked once: an announcement that has not left here cannot have left
-        elsewhere.
+        With a patience of 0 it is asked once: as long as the announcement is still there on the
+        withdrawn endpoint, no other endpoint can have seen it go.
         """
         until = Deadline(self._clock, max(COMMAND_SECONDS, patience))
         try:

@@ -12,7 +12,7 @@ from .site import Site
 
 
 class Notes:
-    """The notes on one endpoint; methods return what stood in the way, empty where nothing did.
+    """The notes on one endpoint; methods return what went wrong, empty where nothing did.
 
     A note that cannot be written never stops a withdrawal: a full disk must not keep a dead
     endpoint in the routing.

@@ -173,7 +173,7 @@ class Site:
         return Surroundings(look.neighbors, look.shares_label, present)
 
     def write_note(self, path: str, text: str) -> str:
-        """Replace a note's file; returns what stood in the way, empty where nothing did.
+        """Replace a note's file; returns what went wrong, empty where nothing did.
 
         It never raises: a disk that is full must not keep a dead endpoint in the routing.
         """
@@ -195,7 +195,7 @@ class Site:
         return trouble
 
     def remove_note(self, path: str) -> str:
-        """Remove a note's file, there or not; returns what stood in the way, as write_note."""
+        """Remove a note's file, there or not; returns what went wrong, as write_note."""
         try:
             ended = self._run_change(("/bin/rm", "-f", path), "", NOTE_SECONDS)
         except OutcomeUnknownError as error:

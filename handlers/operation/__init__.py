@@ -1,1 +1,1 @@
-"""The one path of all that acts: connect, lock, look, count, decide, confirm, act, verify, log."""
+"""The path of a verb that acts: connect, lock, look, count, decide, confirm, act, verify, log."""

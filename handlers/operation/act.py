@@ -1,4 +1,4 @@
-"""What happens on the endpoint, under the lock: look, count, decide, confirm, act, verify."""
+"""What a run does while it holds the lock: look, count, decide, confirm, act, verify."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from .request import Case, signature
 from .restoration import restore
 from .withdrawal import withdraw
 
-# Time for the note, the act, its fallback and the looks between them, on a slow endpoint.
+# A slow endpoint needs this time for the note, the act, its fallback and the looks between them.
 ACT_SECONDS = 8.0
 
 
@@ -36,10 +36,10 @@ class Means(NamedTuple):
     """What a run acts with; a test or a resident process hands in its own.
 
     Attributes:
-        connections: to the endpoints.
-        locks: of the VIPs, on this host.
+        connections: lead to the endpoints.
+        locks: the locks of the VIPs on this host.
         daemons: the routing daemons that may run on an endpoint.
-        by: who signs the notes.
+        by: the user and host that sign the notes.
     """
 
     connections: Connections
@@ -49,20 +49,20 @@ class Means(NamedTuple):
 
 
 def act_here(fleet: Fleet, outcome: Outcome, policy: Policy, deadline: Deadline) -> None:
-    """Act with what this host has; see `act`."""
+    """Act with the connections, locks and routing daemons of this host; see `act`."""
     connections = FreshConnections(fleet.ssh)
     means = Means(connections, FileLocks(fleet.paths.state), DAEMONS, signature())
     act(fleet, outcome, policy, deadline, means)
 
 
 def act(fleet: Fleet, outcome: Outcome, policy: Policy, deadline: Deadline, means: Means) -> None:
-    """Do what the rules say for the outcome's request, and put into it what came of it.
+    """Do what the rules say for the outcome's request, and record the result in the outcome.
 
-    It connects before it takes the lock of the VIP, so that an endpoint that does not answer does
-    not keep others waiting.
+    The connection is opened before the lock of the VIP is taken, so that other runs do not wait for
+    an endpoint that does not answer.
 
     Raises:
-        HandlerError: we could not do something; the outcome has the steps so far.
+        HandlerError: something could not be done; the outcome has the steps so far.
     """
     vip, endpoint = outcome.request.vip, outcome.request.endpoint
     connections = means.connections
@@ -133,8 +133,8 @@ def _clock_there(parts: Parts) -> int:
     try:
         return parts.site.clock()
     except HandlerError as error:
-        # Without the clock only the memory of earlier withdrawals is lost, and no hold counts as
-        # expired.
+        # The run goes on without the endpoint's clock: earlier withdrawals and restores do not
+        # count then, and no hold counts as expired.
         parts.outcome.note(str(error))
         return 0
 
@@ -163,7 +163,7 @@ def _count(parts: Parts) -> Counted:
 
 
 def _leave(parts: Parts, look: Look, decision: Decision) -> None:
-    """End without an act of routing; a person's order about holds still counts."""
+    """End without a withdrawal or a restore; a hold is placed or removed all the same."""
     outcome, verb = parts.outcome, parts.request.verb
     if not parts.request.dry_run and decision.action is not Action.REFUSE:
         if verb.places_hold:

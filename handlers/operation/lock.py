@@ -13,20 +13,21 @@ from ..errors import LockUnavailableError
 from ..transport.clock import Clock, Deadline
 from .log import open_shared
 
-# A holder acts once within this time, and the waiting run needs time for its own act afterwards.
+# Longest wait for a lock. A run that holds it has time for one act, and the run that waits still
+# needs time for its own act afterwards.
 WAIT_SECONDS = 10.0
 RETRY_SECONDS = 0.02
 
 
 class FileLock:
-    """A lock while it is held; its file remembers the last withdrawal. See HeldLock."""
+    """A lock that is held, in a file that remembers the last withdrawal; see HeldLock."""
 
     def __init__(self, descriptor: int, clock: Clock) -> None:
         self._descriptor = descriptor
         self._clock = clock
 
     def note_withdrawal(self, endpoint: str) -> str:
-        """Remember a withdrawal; returns what stood in the way, empty where nothing did."""
+        """Remember a withdrawal; returns what went wrong, empty where nothing did."""
         text = json.dumps({"endpoint": endpoint, "at": self._clock.time()}).encode()
         try:
             os.pwrite(self._descriptor, text, 0)
@@ -42,18 +43,18 @@ class FileLock:
             age = self._clock.time() - float(document["at"])
         except (ValueError, TypeError, KeyError):
             return None
-        # Where the clock was set back the age is negative, and the note tells nothing.
+        # A negative age means that the clock was set back, so the note tells nothing.
         return age if document.get("endpoint") != endpoint and age >= 0 else None
 
 
 class Locks(Protocol):
-    """Gives out the lock of a VIP; handed to whoever needs one."""
+    """Gives out the locks of the VIPs."""
 
     def hold(self, vip: str, deadline: Deadline) -> AbstractContextManager[HeldLock]:
         """Hold the lock of a VIP.
 
         Raises:
-            LockUnavailableError: it cannot be had, or another run holds it too long.
+            LockUnavailableError: the lock cannot be opened, or another run holds it too long.
         """
 
 
@@ -61,14 +62,14 @@ class HeldLock(Protocol):
     """The lock of a VIP while it is held; it remembers the last automatic withdrawal."""
 
     def note_withdrawal(self, endpoint: str) -> str:
-        """Remember a withdrawal; returns what stood in the way, empty where nothing did."""
+        """Remember a withdrawal; returns what went wrong, empty where nothing did."""
 
     def since_withdrawal_elsewhere(self, endpoint: str) -> float | None:
         """Give the seconds since another endpoint was withdrawn; None where that is unknown."""
 
 
 class FileLocks:
-    """Locks in files of this host; the kernel lets go of one when its process ends, however."""
+    """Locks in files of this host; the kernel releases a lock however its process ends."""
 
     def __init__(self, directory: str) -> None:
         self._directory = directory

@@ -1,4 +1,4 @@
-"""The log of decisions: one JSON line each, and one line to syslog."""
+"""The log of decisions: one JSON line for each decision, and one line to syslog."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ class DecisionLog:
         self._syslog = Syslog()
 
     def write(self, entry: Mapping[str, Any]) -> str:
-        """Append one decision; returns what stood in the way, empty where nothing did.
+        """Append one decision; returns what went wrong, empty where nothing did.
 
-        A full disk here must not undo, or hide, what was done there: it never raises.
+        It never raises, because a full disk of the monitoring host must neither undo nor hide what
+        was done on the endpoint.
         """
         timed = {"time": _iso(self._clock.time()), **entry}
         line = json.dumps(timed, separators=(",", ":")) + "\n"
@@ -52,9 +53,9 @@ class DecisionLog:
 
 
 def open_shared(file: str, flags: int) -> int:
-    """Open a file of the handler's own, creating it for the owner of its directory.
+    """Open a file of the handler; where it is missing, create it for the owner of its directory.
 
-    A first run by hand is often root's; the automation must not be locked out by it.
+    The first run is often one by hand, as root, and must not lock the automation out.
 
     Raises:
         OSError: as open does.
@@ -68,7 +69,7 @@ def open_shared(file: str, flags: int) -> int:
         pass
     try:
         descriptor = os.open(file, flags | os.O_CREAT | os.O_EXCL, 0o640)
-    except FileExistsError:  # by another run, just now
+    except FileExistsError:  # another run has created it just now
         return os.open(file, flags)
     if os.geteuid() == 0:
         owner = os.stat(os.path.dirname(file))
@@ -79,14 +80,15 @@ def open_shared(file: str, flags: int) -> int:
 class Syslog:
     """Sends lines to the syslog of this host; where there is none, nothing happens."""
 
-    # Shared by the whole process, because the C library's syslog lock is: while a hung daemon holds
-    # one thread in it, another call would stop all threads of the process.
+    # The process has one such thread at a time, because the C library has one lock for syslog: as
+    # long as a hung daemon keeps a thread in it, another call would stop all threads.
     _sending: ClassVar[threading.Thread | None] = None
 
     def send(self, text: str, *, warning: bool) -> None:
         """Send one line, and wait for it half a second at most.
 
-        A syslog daemon that hangs holds a thread and not the run; while it does, lines are lost.
+        A syslog daemon that hangs keeps a thread and not the run. As long as it does, lines are
+        lost.
         """
         if Syslog._sending and Syslog._sending.is_alive():
             return

@@ -1,4 +1,4 @@
-"""What a person does about notes, on one endpoint or on every endpoint of a VIP at once."""
+"""Carries out an order about holds on one endpoint, or on every endpoint of a VIP at once."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def on_each(
 
     Args:
         fleet: the fleet file.
-        request: of the verb; its endpoint is replaced by each of them.
-        endpoints: on which.
-        do: what.
+        request: the request of the verb; each endpoint takes the place of the one in it.
+        endpoints: where it is done.
+        do: what is done on an endpoint.
         host: this monitoring host.
 
     Returns:
-        What came of it, in the order of the endpoints.
+        An outcome for each endpoint, in their order.
     """
     deadline = Deadline(host.clock, RUN_SECONDS)
     connections = FreshConnections(fleet.ssh, Turns(host.clock))

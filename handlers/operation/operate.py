@@ -13,12 +13,12 @@ from .log import DecisionLog
 from .outcome import Outcome
 from .request import Case, Request
 
-# Does what the rules say for an outcome's request, and puts into it what came of it.
+# Does what the rules say for an outcome's request, and records the result in the outcome.
 Act = Callable[[Fleet, Outcome, Policy, Deadline], None]
 
 
 class Host:
-    """The monitoring host, as a run needs it; a test or a resident process brings its own."""
+    """What a run needs of the monitoring host; a test or a resident process hands in its own."""
 
     def __init__(self, clock: Clock, log: DecisionLog, act: Act) -> None:
         self.clock = clock
@@ -27,14 +27,14 @@ class Host:
 
 
 def this_host(fleet: Fleet) -> Host:
-    """Give what a run uses on this host."""
+    """Make the Host for the machine on which this runs."""
     return Host(SYSTEM_CLOCK, DecisionLog(fleet.paths.log, SYSTEM_CLOCK), _act)
 
 
 def operate(fleet: Fleet, request: Request, host: Host) -> Outcome:
     """Decide, act where a rule says so, verify, and log.
 
-    Never raises HandlerError: what went wrong is in the outcome, with its exit code.
+    It never raises HandlerError: what went wrong is in the outcome, with its exit code.
     """
     deadline = Deadline(host.clock, RUN_SECONDS)
     outcome = Outcome(request, host.clock)
@@ -78,8 +78,8 @@ def _operate(fleet: Fleet, outcome: Outcome, deadline: Deadline, act: Act) -> No
 
 
 def _act(fleet: Fleet, outcome: Outcome, policy: Policy, deadline: Deadline) -> None:
-    # An engine calls `event` at each change of state, and mostly there is nothing to do: modules
-    # that only an act needs are imported only for an act.
+    # An engine calls `event` at each change of state, and mostly there is nothing to do. So the
+    # modules that an act needs are imported only for an act.
     from .act import act_here
 
     act_here(fleet, outcome, policy, deadline)

@@ -1,4 +1,4 @@
-"""What came of a request, and the words for it."""
+"""The outcome of a request: what was done, and the words for it."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 class Outcome:
-    """What came of a request.
+    """The outcome of a request, which a run fills in as it goes on.
 
     ``severity`` is the state that `enforce` reports and exits with, ``exit`` the exit code of
-    every other verb; ``present_before`` is what the decision was made on.
+    every other verb. ``present_before`` tells whether the VIP was present at the first look.
     """
 
     def __init__(self, request: Request, clock: Clock) -> None:
@@ -44,7 +44,7 @@ class Outcome:
 
     @property
     def present(self) -> bool | None:
-        """Whether the VIP was present at the last look; None where nobody could look."""
+        """Whether the VIP was present at the last look; None where there was no look."""
         return self.look.present if self.look else None
 
     @property
@@ -54,35 +54,35 @@ class Outcome:
 
     @property
     def line(self) -> str:
-        """One line for people: what came of it, and what else they should know."""
+        """One line for people: what was done, and what else they should know."""
         return "; ".join([self.text, *self.notes])
 
     def looked(self, look: Look) -> None:
-        """Put down what the first look has shown."""
+        """Record what the first look has shown."""
         self.look = look
         self.present_before = look.present
         self.note(look.trouble)
 
     def counted(self, counted: Counted) -> None:
-        """Put down how many others announce the VIP, and whether the endpoint itself does."""
+        """Record how many others announce the VIP, and whether the endpoint itself does."""
         self._counted = counted
 
     def confirmed(self, said: str) -> None:
-        """Put down what the endpoint's own check said."""
+        """Record what the endpoint's own check said."""
         self.check_said = said
 
     def acted(self, after: Look, *, address: bool) -> None:
-        """Put down the look after an act, and whether the address is where it should be."""
+        """Record the look after an act, and whether the address is where it should be."""
         self.look = after
         self._verified["address"] = address
 
-    def verify(self, what: str, found: bool | None) -> None:  # noqa: FBT001 - it is the finding
-        """Put down whether something is as it should be after an act; None where it is unknown."""
+    def verify(self, what: str, found: bool | None) -> None:  # noqa: FBT001 - it is no switch
+        """Record whether something is as it should be after an act; None where it is unknown."""
         if found is not None:
             self._verified[what] = found
 
     def decided(self, decision: Decision) -> None:
-        """Put down what was decided."""
+        """Record what was decided."""
         self.decision = decision
 
     def conclude(self, decision: Decision) -> None:
@@ -119,7 +119,7 @@ class Outcome:
         self._say(what, TRIED_AND_FAILED, State.CRITICAL)
 
     def failed(self, error: HandlerError) -> None:
-        """End because we could not do something."""
+        """End because something could not be done."""
         severity = State.UNKNOWN
         if error.exit_code == REFUSED:
             severity = State.CRITICAL if self.request.failing else State.WARNING
@@ -135,7 +135,7 @@ class Outcome:
 
     @contextmanager
     def timed(self, step: str) -> Iterator[None]:
-        """Put down how many seconds a step takes."""
+        """Record how many seconds a step takes."""
         began = self._clock.monotonic()
         try:
             yield
@@ -143,7 +143,7 @@ class Outcome:
             self.timings.append((step, self._clock.monotonic() - began))
 
     def note(self, trouble: str) -> None:
-        """Add what stood in the way without stopping anything; empty text adds nothing."""
+        """Add something that went wrong without ending the run; an empty text adds nothing."""
         if trouble and trouble not in self.notes:
             self.notes.append(trouble)
 
@@ -189,7 +189,7 @@ class Outcome:
 
 
 def age(seconds: float) -> str:
-    """Say how long something takes or is ago, as people do."""
+    """Write a time in words, such as 90 s, 5 m, 3 h or 2 d."""
     for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"
@@ -205,7 +205,7 @@ def _condition(look: Look | None, counted: Counted | None) -> str:
 
 
 def _origin(look: Look | None) -> str:
-    # The origin comes last in the line, because the end of a long line is cut off.
+    # The user and the reason come last, because the end of a long line is cut off.
     if look is None or look.present or look.latch_age is None:
         return ""
     why = f": {clean(look.latch.reason, 80)}" if look.latch.reason else ""

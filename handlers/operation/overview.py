@@ -1,4 +1,4 @@
-"""What every endpoint is like now: a look at each, and what its routing says."""
+"""The state of every endpoint now: a look at each, and what its routing daemon says."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Sight:
     """One VIP on one endpoint, as far as it could be seen.
 
     Attributes:
-        vip: which.
-        endpoint: where.
+        vip: the VIP.
+        endpoint: the endpoint.
         look: None where the endpoint could not be asked, and ``error`` says why.
-        clock: of the endpoint, in seconds since the epoch; 0 where no hold needs it.
+        clock: the endpoint's time in seconds since the epoch; 0 where there is no hold.
         routing: None where it is unknown, and ``routing_unknown`` says why.
     """
 
@@ -57,10 +57,10 @@ def look_at_all(
     clock: Clock,
     seconds: float,
 ) -> list[Sight]:
-    """Look at every endpoint of some VIPs at once, each for so many seconds at most.
+    """Look at every endpoint of some VIPs at once, for ``seconds`` at most.
 
     Raises:
-        ConfigurationError: identity or known hosts cannot be used.
+        ConfigurationError: the identity or the known_hosts file cannot be used.
     """
     connections = FreshConnections(fleet.ssh, Turns(clock))
 

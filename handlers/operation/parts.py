@@ -25,15 +25,15 @@ class Parts:
     """What one run works with while it holds the lock of its VIP.
 
     Attributes:
-        outcome: takes what came of it.
+        outcome: is filled in by the run.
         policy: what the fleet file, the stop file and the engine say.
         site: the VIP on its endpoint.
-        held: the lock.
-        counter: of those who announce the VIP.
-        follower: sees what the routing makes of an act.
-        notes: on the endpoint.
-        deadline: of the run.
-        ahead: replies to what an act asks first, where it was asked while the check ran.
+        held: the lock of the VIP.
+        counter: counts who announces the VIP.
+        follower: finds out whether the routing has followed an act.
+        notes: the latch and the hold on the endpoint.
+        deadline: the deadline of the run.
+        ahead: replies to the first questions of an act, which were asked while the check ran.
     """
 
     outcome: Outcome
@@ -48,32 +48,32 @@ class Parts:
 
     @property
     def request(self) -> Request:
-        """What is wanted."""
+        """The request that the run is for."""
         return self.outcome.request
 
     @property
     def vip(self) -> Vip:
-        """Whose request it is."""
+        """The VIP that the request is about."""
         return self.outcome.request.vip
 
     @property
     def interface(self) -> str:
-        """Where the VIP lives, for people."""
+        """The name of the interface that the VIP lives on."""
         return self.vip.placement.interface
 
     @property
     def why(self) -> str:
-        """What is noted as the reason of an act."""
+        """The reason of an act, as the notes say it."""
         return self.outcome.check_said or self.request.reason
 
     def keep_apart(self, look: Look) -> None:
-        """Wait until the last change of the endpoint is long enough ago for another one."""
+        """Wait until the last change of the endpoint is long enough ago for the next change."""
         since = look.since_change
         if since is not None and not self.request.dry_run:
             self.deadline.clock.sleep(BETWEEN_CHANGES - since)
 
     def hold_by_hand(self) -> str:
-        """Place a person's hold on what is withdrawn; returns what stood in the way."""
+        """Place a person's hold on an endpoint that is withdrawn; returns as `Notes` does."""
         return self.notes.place_hold(self.request.reason or "by hand", present=False)
 
     def see_in_routing(self, *, announced: bool) -> bool | None:
@@ -85,7 +85,7 @@ class Parts:
         return own.followed
 
     def last_words(self) -> str:
-        """Say what the last command that did not work has said."""
+        """Quote the last command that failed, and what it said."""
         for step in reversed(self.site.steps):
             if step.status != 0:
                 return f"{' '.join(step.argv)}: {step.said or f'exit status {step.status}'}"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Case:
-    """All that a verb may decide on; None is what is not known yet, or what nobody said.
+    """All that a verb may decide on; what is not known yet is None.
 
     Attributes:
         request: what is wanted, and what an engine has said.
@@ -47,17 +47,17 @@ class Verb:
 
     Attributes:
         name: the word on the command line and in the log.
-        decide: gives the decision on what is known, which may be to find out more.
-        by_hand: a person asks, not an engine.
-        decides_unseen: what the engine's state alone decides opens no connection.
-        counts_each_time: the others are counted although nothing is to be withdrawn.
-        places_hold: what it withdraws is held, so that the automation does not bring it back.
-        removes_hold: it gives the endpoint back to the automation.
-        ends_with_severity: its exit code is the state of a plugin.
+        decide: decides on what is known; the decision may be to find out more.
+        by_hand: a person calls the verb, not an engine.
+        decides_unseen: no connection is opened where the engine's state alone decides.
+        counts_each_time: the others are counted even where nothing is to be withdrawn.
+        places_hold: a withdrawn endpoint is held, so that the automation does not bring it back.
+        removes_hold: a hold is removed, which gives the endpoint back to the automation.
+        ends_with_severity: the exit code is the state of a plugin.
     """
 
-    # A plain class: making a named tuple takes longer than the rest of this file, and most calls of
-    # the handler have nothing to do.
+    # A plain class, because creating a named tuple takes longer than the rest of this module, and
+    # most calls of the handler have nothing to do.
     def __init__(
         self,
         name: str,
@@ -81,7 +81,7 @@ class Verb:
 
 
 class Request(NamedTuple):
-    """What a verb wants done; state and state type are an engine's, None for a person."""
+    """What a verb wants done; state and state type come from an engine, and are None by hand."""
 
     verb: Verb
     vip: Vip
@@ -106,7 +106,7 @@ def signature() -> str:
 
 
 def user() -> str:
-    """Name the user who runs this: the person behind sudo where there is one."""
+    """Name the user who runs this, or the person who called it by sudo."""
     by_sudo = os.environ.get("SUDO_USER")
     if by_sudo and os.geteuid() == 0:
         return clean(by_sudo, 32)

@@ -1,4 +1,4 @@
-"""Restore: the record, the act, the notes, and what the routing makes of it."""
+"""A restore: the record of it, the act, the notes and the verification in the routing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .parts import Parts
 
 
 def restore(parts: Parts, before: Look, decision: Decision) -> None:
-    """Bring the VIP back, and see what has come of it."""
+    """Bring the VIP back, and verify it."""
     outcome, site = parts.outcome, parts.site
     activator = site.activator(parts.ahead.program)
     parts.keep_apart(before)

@@ -1,4 +1,4 @@
-"""Withdraw: the note, the act, what the routing makes of it, and taking it back where too few."""
+"""A withdrawal: the note, the act, the verification, and a restore where too few still announce."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from .parts import Parts
 
 
 def withdraw(parts: Parts, before: Look) -> None:
-    """Take the VIP away, and see what has come of it."""
+    """Take the VIP away, and verify it."""
     outcome, site = parts.outcome, parts.site
     activator = site.activator(parts.ahead.program)
     parts.keep_apart(before)
-    # The note comes before the act: a run that is ended between them leaves a note that the next
-    # run can put right.
+    # The note comes before the act: a run that is ended between them leaves a note, which the next
+    # run puts right.
     trouble = parts.hold_by_hand() if parts.request.verb.places_hold else ""
     outcome.note(trouble or parts.notes.put_latch_on(before, parts.why, parts.ahead.clock))
     withdrawn_at = parts.deadline.clock.monotonic()
@@ -37,7 +37,7 @@ def withdraw(parts: Parts, before: Look) -> None:
 
 
 def _fail(parts: Parts, before: Look) -> None:
-    # A command that was not heard of may still take the address away, and the latch is needed then.
+    # A command whose end is unknown may still take the address away, and then the latch is needed.
     if all(step.status is not None for step in parts.site.steps):
         parts.notes.take_latch_back(before)
         if parts.request.verb.places_hold:
@@ -48,7 +48,7 @@ def _fail(parts: Parts, before: Look) -> None:
 def _follow(
     parts: Parts, activator: Activator, before: Look, after: Look, withdrawn_at: float, done: str
 ) -> None:
-    """See what has come of it in the routing, and take it back where too few are left."""
+    """Verify the withdrawal in the routing, and take it back where too few others announce."""
     outcome = parts.outcome
     gone = parts.see_in_routing(announced=False)
     with outcome.timed("count again"):

@@ -1,1 +1,1 @@
-"""What would go wrong at night, found by day."""
+"""The examinations of `doctor`, which find by day what would go wrong at night."""

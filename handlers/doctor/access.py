@@ -53,7 +53,7 @@ def sudo_passwords(subject: Subject) -> Iterator[Finding]:
 
 
 def gate_list(subject: Subject) -> Iterator[Finding]:
-    """Find commands that the endpoint's closed list lacks, the ones that change something too."""
+    """Find commands that the endpoint's closed list lacks, including those of the acts."""
     listed = subject.site.shell.run(("/bin/cat", ALLOW)).stdout
     if not listed:
         return

@@ -1,7 +1,7 @@
 """The closed list of an endpoint: every command of the acts and of the examinations.
 
-It stands here because the examinations ask on an endpoint too, and the gate's room, below this one,
-does not know them.
+The list is made here and not in gate/, because the examinations run commands on an endpoint too,
+and gate/ is below this room and may not import them.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ def closed_list(vip: Vip, *, as_root: bool) -> tuple[Command, ...]:
     """List every command that the handler may ever run on an endpoint of a VIP.
 
     Args:
-        vip: with activator "auto", the commands of every activator are listed.
-        as_root: whether the handler logs in as root, and needs no sudo.
+        vip: the VIP; if its activator is "auto", the commands of every activator are listed.
+        as_root: whether the handler logs in as root, and so needs no sudo.
 
     Raises:
-        ConfigurationError: one of them cannot be written down.
+        ConfigurationError: a command cannot be written in the list.
     """
     return commands(vip, DAEMONS, _examine_everything, as_root=as_root)
 

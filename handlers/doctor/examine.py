@@ -1,4 +1,4 @@
-"""Examine one endpoint: every examination there is, in the order of what is found."""
+"""Examine one endpoint: every examination, in the order in which findings are printed."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def examine(subject: Subject, daemons: Sequence[RoutingDaemon]) -> Examined:
             found += ask(partial(_list, examination, subject)) or []
     except UnreachableError as error:
         return Examined(subject.name, found, subject, str(error))
-    # One trouble may stand in the way of several examinations.
+    # Several examinations may fail for the same reason, which is said once.
     return Examined(subject.name, list(dict.fromkeys(found)), subject)
 
 

@@ -1,4 +1,4 @@
-"""What `doctor` finds, and what an examination has to find it with."""
+"""What `doctor` finds, and what an examination is given to find it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..gate.allowed import Command
 
 @dataclass(frozen=True)
 class Finding:
-    """A fault that would matter at night, and its remedy; a hint is a fault that may not matter."""
+    """A fault that would matter at night, and its remedy; a hint is about one that may not."""
 
     endpoint: str
     text: str
@@ -26,7 +26,7 @@ class Finding:
     is_hint: bool = False
 
     def __str__(self) -> str:
-        """Write its line."""
+        """Write the line that `doctor` prints."""
         hint = "hint: " if self.is_hint else ""
         remedy = f": {self.remedy}" if self.remedy else ""
         return clean(f"{self.endpoint}: {hint}{self.text}{remedy}", 900)
@@ -34,10 +34,10 @@ class Finding:
 
 @dataclass(frozen=True)
 class Subject:
-    """One VIP on one endpoint, with what it has answered; None where it gave no answer.
+    """One VIP on one endpoint, and what the endpoint has answered; None where it has not.
 
-    ``name`` is what findings call it, ``user`` who logs in there; ``needed`` lists the commands
-    that the handler must be able to run there.
+    ``name`` is its name in findings, ``user`` the handler's account on the endpoint. ``needed``
+    lists the commands that this account must be able to run.
     """
 
     name: str
@@ -66,7 +66,7 @@ class Subject:
 
 
 class Examined(NamedTuple):
-    """What was found on one endpoint; ``trouble`` is why it could not be asked to the end."""
+    """What was found on one endpoint; ``trouble`` says why not every examination could be made."""
 
     name: str
     findings: list[Finding]

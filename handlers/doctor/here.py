@@ -1,4 +1,4 @@
-"""The examinations of this host: the fleet file, and what it names here."""
+"""The examinations of the monitoring host: the fleet file, and the files that it names."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ TOO_OPEN = stat.S_IRWXO | stat.S_IWGRP
 
 
 def examine_here(fleet: Fleet) -> list[Finding]:
-    """Examine the fleet file and this host; what is found is named by the file's key."""
+    """Examine the fleet file and this host; a finding names the key of the fleet file."""
     return [finding for examination in EXAMINATIONS_HERE for finding in examination(fleet)]
 
 
 def floors(fleet: Fleet) -> Iterator[Finding]:
-    """Find floors below which the first withdrawal would fall already."""
+    """Find floors that forbid even the first withdrawal."""
     for vip in fleet.vips:
         most = sum(not endpoint.never_withdraw for endpoint in vip.endpoints)
         if vip.floor >= len(vip.endpoints) or not most:
@@ -36,7 +36,7 @@ def floors(fleet: Fleet) -> Iterator[Finding]:
 
 
 def stop_file(fleet: Fleet) -> Iterator[Finding]:
-    """Find the stop file."""
+    """Find a stop file, which keeps the automation from acting."""
     stop = fleet.paths.stop
     try:
         os.stat(stop)
@@ -76,7 +76,7 @@ def identity(fleet: Fleet) -> Iterator[Finding]:
     try:
         mode = os.stat(file).st_mode
     except OSError:
-        return  # then no endpoint can be asked, and that is said
+        return  # then no endpoint can be asked, which the survey reports
     if mode & TOO_OPEN:
         text = f"{file} is a private key that others can read or change"
         yield Finding(f"{fleet.file}: ssh.identity", text, f"chmod 600 {file}, and make a new key")
@@ -94,7 +94,7 @@ def _may_write(fleet: Fleet, path: str) -> bool:
     monitoring = _monitoring(fleet)
     if monitoring is None:
         return os.access(path, os.W_OK)
-    # Root may write everything, so somebody else has to try.
+    # Root may write every file, so the monitoring user has to try.
     tried = subprocess.run(
         (*IS_WRITABLE, path),
         check=False,
@@ -107,7 +107,7 @@ def _may_write(fleet: Fleet, path: str) -> bool:
 
 
 def _monitoring(fleet: Fleet) -> pwd.struct_passwd | None:
-    """Find the user of the automation, where root asks: the owner of the identity or the locks."""
+    """Find the automation's user if root runs this: the owner of the identity or the locks."""
     if os.geteuid() != 0:
         return None
     for path in (fleet.ssh.identity, fleet.paths.state):

@@ -1,4 +1,4 @@
-"""The examinations of the routing: as one endpoint has it, and of all of them compared."""
+"""The examinations of the routing, on each endpoint and of all endpoints compared."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .finding import Examination, Finding, Subject
 def see_routing(
     subject: Subject, daemons: Sequence[RoutingDaemon]
 ) -> tuple[RoutingState | None, Finding | None]:
-    """Ask the routing daemon; where it gives no answer, a finding says what that costs."""
+    """Ask the routing daemon; if it gives no answer, a finding says what cannot be done then."""
     vip = subject.vip
     try:
         return routing.see(vip.address, subject.site.shell.run, daemons), None

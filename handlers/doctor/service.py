@@ -15,7 +15,7 @@ NONLOCAL_BIND: Argv = ("/bin/cat", "/proc/sys/net/ipv4/ip_nonlocal_bind")
 
 
 def own_check(subject: Subject) -> Iterator[Finding]:
-    """Find a check that does not run there, or does not say OK."""
+    """Find a check that does not run on the endpoint, or does not say OK."""
     found = confirm(subject.site)
     if found.state is State.OK:
         return

@@ -26,7 +26,7 @@ CONNECT_SECONDS = 15.0
 
 
 class Chosen(NamedTuple):
-    """One VIP on one endpoint that is to be examined, and what findings call it."""
+    """One VIP on one endpoint that is to be examined, and its name in findings."""
 
     name: str
     vip: Vip
@@ -36,10 +36,10 @@ class Chosen(NamedTuple):
 def survey(
     fleet: Fleet, chosen: Sequence[Chosen], daemons: Sequence[RoutingDaemon], clock: Clock
 ) -> list[Examined]:
-    """Examine endpoints, each by itself and then all compared; changes nothing.
+    """Examine endpoints, each by itself and then all compared, and change nothing.
 
     Raises:
-        ConfigurationError: identity or known hosts cannot be used.
+        ConfigurationError: the identity or the known_hosts file cannot be used.
     """
     connections = FreshConnections(fleet.ssh, Turns(clock))
     examined = at_once(lambda one: _examine(fleet, one, connections, daemons, clock), chosen)

@@ -9,7 +9,7 @@ from .finding import Examination, Finding, Subject
 
 
 def whereabouts(subject: Subject) -> Iterator[Finding]:
-    """Say where the VIP is withdrawn, since much can then not be examined."""
+    """Hint at a VIP that is withdrawn, since its announcement cannot be examined then."""
     look, vip = subject.look, subject.vip
     if look and not look.present and not look.elsewhere:
         yield subject.hint(
@@ -19,7 +19,7 @@ def whereabouts(subject: Subject) -> Iterator[Finding]:
 
 
 def prefix_length(subject: Subject) -> Iterator[Finding]:
-    """Find the VIP with another prefix length than its own, which is not what is counted."""
+    """Find a VIP with a wrong prefix length, since nobody counts who announces that prefix."""
     vip = subject.vip
     wanted = vip.placement.prefix(vip.address)
     for one in sorted(subject.look.addresses if subject.look else ()):
@@ -31,7 +31,7 @@ def prefix_length(subject: Subject) -> Iterator[Finding]:
 
 
 def interfaces(subject: Subject) -> Iterator[Finding]:
-    """Find the VIP on other interfaces, where `ifdown lo:0` does not reach it."""
+    """Find a VIP on another interface than its own, from where a withdrawal does not take it."""
     look, vip = subject.look, subject.vip
     if look and look.elsewhere:
         also = "also " if look.present else ""

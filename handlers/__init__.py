@@ -1,1 +1,1 @@
-"""What acts: takes an anycast endpoint out of the routing, and brings it back."""
+"""The handler: it takes a failing anycast endpoint out of the routing, and brings it back."""

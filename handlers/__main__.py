@@ -1,4 +1,7 @@
-"""Entry point of anycast-handler: standard library only until the exit boundary stands."""
+"""Entry point of anycast-handler: it turns every error into one line and an exit code.
+
+Only the standard library is imported at the top, so that a missing dependency ends in one line too.
+"""
 
 from __future__ import annotations
 
@@ -16,24 +19,24 @@ from .verbs import Invocation
 
 TRIED_AND_FAILED = 2
 CONFIGURATION = 3
-# Objects made between two runs of the garbage collector: by default it would look a dozen times at
-# what was just imported, for 3 % of the CPU of a call.
+# Number of new objects between two runs of the garbage collector. By default it would run a dozen
+# times over what was just imported, which takes 3 % of the CPU time of a call.
 COLLECTED = 100_000
 
 
 class _Ended(BaseException):
-    """A signal, made an exception so that locks and connections are closed on the way out."""
+    """A signal came; it is raised as an exception so that locks and connections are closed."""
 
 
 def main() -> NoReturn:
-    """Run anycast-handler; whatever happens, one exit code of the documented ones."""
+    """Run anycast-handler, and exit with one of the documented codes, whatever happens."""
     gc.set_threshold(COLLECTED)
     # Engines merge stderr into the plugin output, where a library's DeprecationWarning would hide
     # the status line.
     warnings.simplefilter("ignore")
-    # stdout is None where it was closed before the process began; a connection must not get its
-    # number.
-    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 - until the end
+    # sys.stdout is None where stdout was closed before the process began. /dev/null takes its
+    # descriptor, so that no connection gets it.
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 - open until the end
     signal.signal(signal.SIGTERM, _on_signal)
     signal.signal(signal.SIGINT, _on_signal)  # click would answer Ctrl-C on stderr
     # Where the parent process ignores SIGCHLD, every program's exit status would read as 0.
@@ -46,8 +49,8 @@ def main() -> NoReturn:
     except (OSError, _Ended):
         # Nobody reads stdout, or its disk is full; or a signal came after the result was printed.
         code = _trouble(invocation, TRIED_AND_FAILED)
-    # Not sys.exit: the interpreter's own end waits for threads that ask endpoints which hang, makes
-    # exit 120 of a stdout that cannot be flushed, and gives signals their deadly meaning back.
+    # Not sys.exit, with which the interpreter would wait for threads that ask a hanging endpoint,
+    # exit with 120 where stdout cannot be flushed, and let a late signal kill the process.
     os._exit(code)
 
 
@@ -59,8 +62,7 @@ def _run(invocation: Invocation) -> int:
     except _Ended as error:
         return _say(invocation, f"{error}; `status` tells what was done", TRIED_AND_FAILED)
     except SystemExit:
-        # Only click raises SystemExit, where nobody reads stdout; its exit code 1 would mean
-        # "refused".
+        # click raises SystemExit where nobody reads stdout. Its exit code 1 would mean "refused".
         return _trouble(invocation, TRIED_AND_FAILED)
     except Exception as error:
         what = f"internal error: {type(error).__name__}: {error}{_where(error)}"
@@ -91,8 +93,8 @@ def _say(invocation: Invocation, text: str, code: int) -> int:
 
 
 def _trouble(invocation: Invocation, code: int) -> int:
-    # To an engine, only positive evidence is CRITICAL; and before the verb is known an engine may
-    # have asked.
+    # An engine would read exit code 2 as CRITICAL. As long as the verb is unknown, the caller may
+    # be an engine.
     return code if invocation.is_plugin is False else CONFIGURATION
 
 
@@ -118,7 +120,7 @@ def _on_signal(signum: int, frame: FrameType | None) -> NoReturn:
 
 
 def _ignore_signals() -> None:
-    # A function and not SIG_IGN, about which Python complains where both signals have come already.
+    # Not SIG_IGN, because Python would complain on stderr about a signal that is pending already.
     signal.signal(signal.SIGTERM, lambda *_: None)
     signal.signal(signal.SIGINT, lambda *_: None)
 

@@ -1,4 +1,4 @@
-"""The anycast-handler command: its verbs, found by name in verbs/, and what all of them share."""
+"""The anycast-handler command: it finds its verbs in verbs/, and has the option that all share."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _VERBS = os.path.join(os.path.dirname(__file__), "verbs")
 
 
 class Verbs(click.Group):
-    """Finds its commands in the files of verbs/, and imports only the one that is asked for."""
+    """Finds the verbs by the names of the files in verbs/, and imports only the verb called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Name every verb; a file whose name begins with an underscore is none."""
+        """Name every verb. A file whose name begins with an underscore is not a verb."""
         files = (name for name in os.listdir(_VERBS) if name.endswith(".py"))
         return sorted(name.removesuffix(".py") for name in files if not name.startswith("_"))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one verb; None where there is none of that name."""
+        """Import a verb; None where no verb has that name."""
         if cmd_name not in self.list_commands(ctx):
             return None
         command = import_module(f".verbs.{cmd_name}", __package__).command
@@ -35,13 +35,13 @@ class Verbs(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the verb, and let the invocation know how it speaks."""
+        """Find the verb, and note in the invocation whether it is a plugin."""
         name, command, rest = super().resolve_command(ctx, args)
         ctx.ensure_object(Invocation).is_plugin = isinstance(command, Plugin)
         return name, command, rest
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write each verb with its summary, whole."""
+        """List each verb with its whole summary, which click would cut short."""
         rows = [(name, _summary(name)) for name in self.list_commands(ctx)]
         with formatter.section("Verbs"):
             formatter.write_dl(rows)
@@ -58,7 +58,7 @@ def _summary(verb: str) -> str:
     no_args_is_help=False,
     context_settings={"help_option_names": ["-h", "--help"], "terminal_width": 80},
     epilog="Exit codes: 0 done or nothing to do, 1 refused or not confirmed, 2 tried and failed, "
-    "3 usage or configuration. `enforce` has those of a plugin.",
+    "3 usage or configuration. `enforce` has the exit codes of a plugin.",
 )
 @click.version_option(__version__, "-V", "--version", message="anycast-handler %(version)s")
 @click.option(
@@ -68,7 +68,7 @@ def _summary(verb: str) -> str:
     default=DEFAULT_FLEET,
     show_default=True,
     metavar="FILE",
-    help="The fleet file; or ANYCAST_FLEET in the environment.",
+    help="The fleet file. The environment variable ANYCAST_FLEET can name it too.",
 )
 @click.pass_obj
 def group(invocation: Invocation, file: str) -> None:

@@ -1,7 +1,7 @@
-"""What the handler raises when it could not do something: evidence, remedy and exit code.
+"""The errors that the handler raises when it could not do something, with their exit codes.
 
-Each error keeps what it knows in attributes, so that no code has to take a sentence apart; its text
-is one line for people.
+Each error keeps its evidence and its remedy in attributes, so that no code has to take a sentence
+apart. Its text is one line for people.
 """
 
 from __future__ import annotations
@@ -41,29 +41,29 @@ class ConfigurationError(HandlerError):
 
 
 class UnreachableError(HandlerError):
-    """Nothing was sent, so nothing changed: trying again is safe."""
+    """No command was sent to the endpoint, so nothing changed: trying again is safe."""
 
 
 class RejectedError(HandlerError):
-    """The host key or the login was refused: trying again is pointless, a person must look."""
+    """The host key or the login was refused: trying again is pointless, and a person must look."""
 
 
 class UnsupportedActivatorError(HandlerError):
-    """The program that configures the interface there must not be used for a VIP."""
+    """The program that configures the endpoint's interface must not be used for a VIP."""
 
 
 class UncountableError(HandlerError):
-    """It cannot be told who announces the VIP."""
+    """The handler cannot tell who announces the VIP."""
 
 
 class LockUnavailableError(HandlerError):
-    """The lock of the VIP could not be had, so nothing was done: a refusal."""
+    """The lock of the VIP could not be taken, so nothing was done; this counts as a refusal."""
 
     exit_code = REFUSED
 
 
 class TooLateError(HandlerError):
-    """The rest of the run is too short for an act and its verification: a refusal."""
+    """The run has too little time left to act and verify; this counts as a refusal."""
 
     exit_code = REFUSED
 
@@ -79,7 +79,7 @@ class GateRefusedError(HandlerError):
         )
 
     def __str__(self) -> str:
-        """Write the remedy first, since a long command is what may be cut off."""
+        """Write the remedy first, since the end of a long line is cut off."""
         return f"{self.remedy}: {self.what}"
 
 
@@ -94,7 +94,7 @@ class CommandFailedError(HandlerError):
 
 
 class OutcomeUnknownError(HandlerError):
-    """A command was sent and nothing was heard: look before acting again."""
+    """A command was sent and its exit status did not come back: look before acting again."""
 
     def __init__(self, argv: Sequence[str], why: str) -> None:
         self.argv = tuple(argv)

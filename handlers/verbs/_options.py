@@ -28,17 +28,17 @@ class Plugin(click.Command):
 
 
 def read_fleet(file: str) -> Fleet:
-    """Read a fleet file, with every activator that there is; raises as `load` does."""
+    """Read a fleet file, which may name any of the activators; raises as `load` does."""
     return load(file, names())
 
 
 def run(fleet: Fleet, request: Request) -> Outcome:
-    """Do what is requested, with what this host has."""
+    """Carry out a request, with the log, the locks and the connections of this host."""
     return operate(fleet, request, this_host(fleet))
 
 
 def decide_for_engine(case: Case) -> Decision:
-    """Decide as the automation does, on what an engine has said."""
+    """Decide as the automation does, on the state that an engine has reported."""
     state, state_type = case.request.state, case.request.state_type
     assert state is not None
     assert state_type is not None
@@ -46,32 +46,33 @@ def decide_for_engine(case: Case) -> Decision:
 
 
 def place(function: Function) -> Function:
-    """Take VIP and ENDPOINT, the names of the fleet file."""
+    """Add the arguments VIP and ENDPOINT, which are names in the fleet file."""
     function = click.argument("endpoint", metavar="ENDPOINT")(function)
     return click.argument("vip", metavar="VIP")(function)
 
 
 def engine_options(function: Function) -> Function:
-    """Take what an engine knows of the health service."""
+    """Add the options for what an engine knows of the health service."""
     for option in (
         click.option(
             "--downtime",
             type=click.IntRange(min=0),
             default=0,
             metavar="N",
-            help="Depth of the service's downtime; in downtime nothing is restored.",
+            help="How many downtimes the health service and its host are in. In a downtime nothing"
+            " is restored.",
         ),
         click.option(
             "--state-type",
             required=True,
             type=click.Choice([t.name for t in StateType], case_sensitive=False),
-            help="The type of that state.",
+            help="Whether the state is SOFT or HARD.",
         ),
         click.option(
             "--state",
             required=True,
             type=click.Choice([s.name for s in State], case_sensitive=False),
-            help="The health service's state.",
+            help="State of the health service.",
         ),
     ):
         function = option(function)
@@ -79,22 +80,24 @@ def engine_options(function: Function) -> Function:
 
 
 def acting_options(function: Function) -> Function:
-    """Take what every verb that acts understands."""
-    function = click.option("--reason", default="", metavar="TEXT", help="For the log.")(function)
-    return click.option("--dry-run", is_flag=True, help="Print what would run; change nothing.")(
-        function
-    )
+    """Add the options of every verb that acts."""
+    function = click.option(
+        "--reason", default="", metavar="TEXT", help="Reason, for the log of decisions."
+    )(function)
+    return click.option(
+        "--dry-run", is_flag=True, help="Print what would run, and change nothing."
+    )(function)
 
 
 def force_option(function: Function) -> Function:
-    """Take --force, for people only."""
-    return click.option("--force", is_flag=True, help="Override a guard; the log says which.")(
-        function
-    )
+    """Add --force, which only a verb for people has."""
+    return click.option(
+        "--force", is_flag=True, help="Act in spite of a refusal, which the log then names."
+    )(function)
 
 
 def note_options(function: Function) -> Function:
-    """Take VIP, and ENDPOINT where only one of its endpoints is meant."""
+    """Add VIP, and ENDPOINT for an order that is for one endpoint only."""
     function = click.argument("endpoint", metavar="[ENDPOINT]", required=False)(function)
     return click.argument("vip", metavar="VIP")(function)
 
@@ -102,7 +105,7 @@ def note_options(function: Function) -> Function:
 def note_request(
     fleet: Fleet, verb: Verb, vip: str, endpoint: str | None, reason: str
 ) -> tuple[Request, tuple[Endpoint, ...]]:
-    """Build the request of `hold` or `release`, and list the endpoints that it is for."""
+    """Build the request of `hold` or `release`, and list the endpoints of the order."""
     found = fleet.vip(vip)
     endpoints = (fleet.find(vip, endpoint)[1],) if endpoint else found.endpoints
     return Request(verb, found, endpoints[0], reason=clean(reason, 120)), endpoints
@@ -111,7 +114,7 @@ def note_request(
 def hand_request(
     fleet: Fleet, verb: Verb, names: tuple[str, str], options: dict[str, Any]
 ) -> Request:
-    """Build the request of a person from the verb's options."""
+    """Build the request of a verb that acts from its options."""
     vip, endpoint = fleet.find(*names)
     return Request(
         verb,
@@ -126,7 +129,7 @@ def hand_request(
 def engine_request(
     fleet: Fleet, verb: Verb, names: tuple[str, str], options: dict[str, Any]
 ) -> Request:
-    """Build the request of `event` or `enforce`: a person's, and what the engine knows."""
+    """Build the request of `event` or `enforce`, with what the engine knows."""
     request = hand_request(fleet, verb, names, options)
     return request._replace(
         state=State[options["state"].upper()],

@@ -1,4 +1,4 @@
-"""A person's order, given on each endpoint that it is for."""
+"""A person's order (`hold` or `release`), carried out on each endpoint that it is for."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ._options import LINE
 
 
 def give_order(fleet: Fleet, request: Request, endpoints: tuple[Endpoint, ...], do: Do) -> int:
-    """Do something on each endpoint, print a line for each, and give the highest exit code."""
+    """Carry out an order on each endpoint, print a line each, and give the highest exit code."""
     outcomes = on_each(fleet, request, endpoints, do, this_host(fleet))
     for outcome in outcomes:
         click.echo(clean(outcome.line, LINE))

@@ -1,4 +1,4 @@
-"""Find what would go wrong at night, and say what to do; changes nothing."""
+"""Find by day what would go wrong at night, and say what to do."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ from ._options import LINE, read_fleet
 @click.argument("endpoint", metavar="[ENDPOINT]", required=False)
 @click.pass_obj
 def command(invocation: Invocation, /, vip: str | None, endpoint: str | None) -> int:
-    """Find what would go wrong at night, and say what to do; changes nothing.
+    """Find by day what would go wrong at night, and say what to do.
 
-    Exits with 1 where something was found, 2 where an endpoint could not be asked.
+    Nothing is changed. Exit code 1 means that something was found (a hint does not count), 2 that
+    an endpoint could not be asked.
     """
     fleet = read_fleet(invocation.file)
     vips = (fleet.vip(vip),) if vip else fleet.vips

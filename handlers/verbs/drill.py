@@ -1,4 +1,4 @@
-"""Withdraw and restore a healthy endpoint, and print how long each step took."""
+"""Withdraw a healthy endpoint, restore it, and show how long it took."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ DRILL = Verb("drill", _decide, places_hold=True)
 @place
 @click.pass_obj
 def command(invocation: Invocation, /, vip: str, endpoint: str) -> int:
-    """Withdraw and restore a healthy endpoint, guards included; print how long each step took.
+    """Withdraw a healthy endpoint, restore it, and print how long each step took.
 
-    It refuses where the endpoint's own check does not say OK, where it is held, or too few others
-    announce. While it is withdrawn the endpoint is held; a drill that is killed is ended by
-    `restore`.
+    A drill refuses where the endpoint's own check does not say OK, where the endpoint is held, and
+    where a guard forbids a withdrawal. The endpoint is held while it is withdrawn. If a drill was
+    killed, `restore` brings the endpoint back.
     """
     fleet = read_fleet(invocation.file)
     found, member = fleet.find(vip, endpoint)

@@ -1,4 +1,4 @@
-"""Look, and put right what a lost or failed event left (an active check)."""
+"""Look at an endpoint, and do what a lost or failed event left undone."""
 
 from __future__ import annotations
 
@@ -40,23 +40,23 @@ LONGEST_UNCHECKED = 900.0
     "--checked",
     type=float,
     metavar="TIME",
-    help="When the engine last checked the health service, in seconds since the epoch; 0 for"
-    " never, which is UNKNOWN SOFT whatever --state says. WARNING where that is never, or more"
-    " than 15 minutes ago.",
+    help="Time of the engine's last check of the health service, in seconds since the epoch. The"
+    " result is WARNING where that was more than 15 minutes ago. 0 means never: WARNING too, and"
+    " the state counts as UNKNOWN, whatever --state says.",
 )
 @click.option(
     "--address",
     default="",
     metavar="ADDRESS",
-    help="The anycast address that the health service asks: UNKNOWN where the fleet file has"
-    " another one.",
+    help="The anycast address of the health service. The result is UNKNOWN where the fleet file"
+    " has another one.",
 )
 @click.option(
     "--management",
     default="",
     metavar="ADDRESS",
-    help="The address by which the engine gets to the endpoint: UNKNOWN where the fleet file"
-    " has that for another endpoint.",
+    help="The address of the endpoint in the engine. The result is UNKNOWN where the fleet file"
+    " has it for another endpoint.",
 )
 @click.pass_obj
 def command(
@@ -70,11 +70,13 @@ def command(
     management: str,
     **options: Any,
 ) -> int:
-    """Look, and put right what a lost or failed event left (an active check).
+    """Look at an endpoint, and do what a lost or failed event left undone.
 
-    OK: as it should be. WARNING: withdrawn, and what is awaited. CRITICAL: broken and still
-    announced. UNKNOWN: could not look.
-    """  # fmt: skip
+    The engine runs this as an active check, whatever the state is.
+
+    OK: the endpoint is as it should be. WARNING: it is withdrawn, and the output says what is
+    awaited. CRITICAL: it is broken and still announced. UNKNOWN: it could not be looked at.
+    """
     if checked is not None and not checked > 0:
         # Nagios reports a service that was never checked as OK HARD.
         options |= {"state": State.UNKNOWN.name, "state_type": StateType.SOFT.name}
@@ -91,7 +93,7 @@ def command(
 
 
 def _refuse_mix_up(fleet: Fleet, request: Request, address: str, management: str) -> None:
-    """Refuse a service that asks something else: it would be well for ever, or fail for nothing."""
+    """Refuse the state of a health service that asks another address or another endpoint."""
     vip, endpoint = request.vip, request.endpoint
     if address and address != vip.address:
         raise ConfigurationError(

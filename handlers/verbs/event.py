@@ -30,8 +30,8 @@ EVENT = Verb("event", decide_for_engine, by_hand=False, decides_unseen=True)
 def command(invocation: Invocation, /, vip: str, endpoint: str, **options: Any) -> int:
     """Act on a state change of the health service (the event handler).
 
-    CRITICAL HARD withdraws, OK restores what was withdrawn by this suite, and both only where
-    the endpoint's own check agrees. Everything else opens no connection.
+    CRITICAL HARD withdraws the endpoint, and OK restores it if this suite withdrew it; both only if
+    the endpoint's own check agrees. Any other state opens no connection.
     """
     fleet = read_fleet(invocation.file)
     return finish(run(fleet, engine_request(fleet, EVENT, (vip, endpoint), options)))

@@ -12,23 +12,23 @@ from . import Invocation
 from ._options import read_fleet
 
 PARTS = ("gate", "allow", "sudoers", "authorized-keys")
-# Printed only by --only, since this file confines nobody.
+# This file is printed only with --only, since it does not confine the account.
 NRPE = "nrpe"
 
 
 @click.command()
 @click.argument("vips", metavar="[VIP]...", nargs=-1)
 @click.option(
-    "--only", type=click.Choice((*PARTS, NRPE)), help="Print that file alone, to install it."
+    "--only", type=click.Choice((*PARTS, NRPE)), help="Print one file alone, to install it."
 )
 @click.pass_obj
 def command(invocation: Invocation, /, vips: tuple[str, ...], only: str | None) -> int:
-    """Print the files that let the handler's account do what it must on an endpoint, and no more.
+    """Print the files that confine the handler's account on an endpoint.
 
-    For the VIPs that the endpoint carries; without VIP: for all of them. `gate` is the forced
-    command, `allow` its closed list of commands, `sudoers` what runs as root, `authorized-keys`
-    the line for the handler's key. `nrpe` has the commands for an endpoint's nrpe.cfg, where the
-    engine gets to it by NRPE.
+    They let the account do what it must for the VIPs that are named, and no more; without VIP, for
+    all VIPs. `gate` is the forced command, `allow` its closed list of commands, `sudoers` says what
+    runs as root, and `authorized-keys` is the line for the handler's key. `nrpe` has the checks for
+    the nrpe.cfg of an endpoint that the engine asks by NRPE.
     """
     fleet = read_fleet(invocation.file)
     found = tuple(fleet.vip(name) for name in vips) or fleet.vips

@@ -1,4 +1,4 @@
-"""Show past decisions, from the log of decisions."""
+"""Show past decisions from the log of decisions, the newest last."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ ROUTINE = ("nothing", "unlatch")
 @click.argument("vip", metavar="[VIP]", required=False)
 @click.argument("endpoint", metavar="[ENDPOINT]", required=False)
 @click.option("-n", "--lines", type=click.IntRange(1), default=20, show_default=True, metavar="N",
-              help="Show the last N.")  # fmt: skip
-@click.option("--all", "everything", is_flag=True, help="Also decisions to do nothing.")
+              help="Show the last N decisions.")  # fmt: skip
+@click.option("--all", "everything", is_flag=True, help="Show decisions to do nothing too.")
 @click.pass_obj
 def command(
     invocation: Invocation,
@@ -33,7 +33,7 @@ def command(
     lines: int,
     everything: bool,
 ) -> int:
-    """Show past decisions, the newest last."""
+    """Show past decisions from the log of decisions, the newest last."""
     fleet = read_fleet(invocation.file)
     if vip and endpoint:
         fleet.find(vip, endpoint)

@@ -1,4 +1,4 @@
-"""Tell the automation to leave an endpoint as it is."""
+"""Tell the automation to leave an endpoint as it is, until `release`."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ LONGEST = 365 * 86400
 
 
 class Duration(click.ParamType):  # type: ignore[type-arg]
-    """A time such as 90s, 30m, 2h or 1d; seconds."""
+    """A time such as 90s, 30m, 2h or 1d, which becomes a number of seconds."""
 
     name = "duration"
 
     def convert(
         self, value: str | int, param: click.Parameter | None, ctx: click.Context | None
     ) -> int:
-        """Read it, or say how it should look."""
+        """Read a time, or say how it should be written."""
         if isinstance(value, int):
             return value
         found = re.fullmatch(r"([1-9][0-9]{0,8})([smhd])", value)
@@ -45,8 +45,9 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
 
 @click.command()
 @note_options
-@click.option("--reason", required=True, metavar="TEXT", help="For whoever finds the hold.")
-@click.option("--for", "seconds", type=Duration(), metavar="TIME", help="Such as 30m, 2h or 1d.")
+@click.option("--reason", required=True, metavar="TEXT", help="Reason, for whoever meets the hold.")
+@click.option("--for", "seconds", type=Duration(), metavar="TIME",
+              help="Expected duration of the hold, such as 30m, 2h or 1d.")  # fmt: skip
 @click.pass_obj
 def command(
     invocation: Invocation,
@@ -58,8 +59,8 @@ def command(
 ) -> int:
     """Tell the automation to leave an endpoint as it is, present or withdrawn.
 
-    Without ENDPOINT: every endpoint of the VIP. It holds until `release`; when the time of --for
-    is over, that is an alert and not an action.
+    Without ENDPOINT, all endpoints of the VIP are held. A hold stays until `release`. When the time
+    of --for is over, `enforce` warns, but brings nothing back.
     """
     fleet = read_fleet(invocation.file)
     request, endpoints = note_request(fleet, HOLD, vip, endpoint, reason)

@@ -1,4 +1,4 @@
-"""Give an endpoint back to the automation."""
+"""End a hold, which gives the endpoint back to the automation."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ RELEASE = Verb("release", _decide)
 
 @click.command()
 @note_options
-@click.option("--reason", default="", metavar="TEXT", help="For the log.")
+@click.option("--reason", default="", metavar="TEXT", help="Reason, for the log of decisions.")
 @click.pass_obj
 def command(invocation: Invocation, /, vip: str, endpoint: str | None, reason: str) -> int:
-    """Give an endpoint back to the automation.
+    """End a hold, which gives the endpoint back to the automation.
 
-    Without ENDPOINT: every endpoint of the VIP.
+    Without ENDPOINT, all endpoints of the VIP are released.
     """
     fleet = read_fleet(invocation.file)
     request, endpoints = note_request(fleet, RELEASE, vip, endpoint, reason)

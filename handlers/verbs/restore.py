@@ -37,7 +37,7 @@ RESTORE = Verb("restore", _decide, removes_hold=True)
 def command(invocation: Invocation, /, vip: str, endpoint: str, **options: Any) -> int:
     """Bring an endpoint back into the routing, by hand.
 
-    Only if its own check says OK; --force overrides that.
+    The endpoint's own check has to say OK first, unless --force is given. A hold is released.
     """
     fleet = read_fleet(invocation.file)
     return finish(run(fleet, hand_request(fleet, RESTORE, (vip, endpoint), options)))

@@ -1,4 +1,4 @@
-"""Show what every endpoint is like now; changes nothing."""
+"""Show what every endpoint is like now, and change nothing."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ COLUMNS = ("vip", "endpoint", "address", "routing", "latch", "hold")
 
 @click.command()
 @click.argument("vip", metavar="[VIP]", required=False)
-@click.option("--watch", is_flag=True, help="Show it again every 2 s, until Ctrl-C.")
-@click.option("--json", "as_json", is_flag=True, help="Print a list for programs instead.")
+@click.option("--watch", is_flag=True, help="Show the table again every 2 s, until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list instead of the table.")
 @click.pass_obj
 def command(invocation: Invocation, /, vip: str | None, *, watch: bool, as_json: bool) -> int:
-    """Show what every endpoint is like now; changes nothing.
+    """Show what every endpoint is like now, and change nothing.
 
     ADDRESS is what the kernel says: present, absent, or on another interface than its own. ROUTING
-    is what the routing daemon says: announced, not, or unknown. Exit code 2 where not all of it
-    could be seen.
+    is what the routing daemon says: announced, not, or unknown. Exit code 2 means that an endpoint
+    or its notes could not be read.
     """
     fleet = read_fleet(invocation.file)
     vips = (fleet.vip(vip),) if vip else fleet.vips
@@ -127,7 +127,7 @@ def _hold(look: Look, clock: int) -> str:
 
 
 def _remarks(sight: Sight) -> list[str]:
-    """Say below the table who did it and why, and what could not be seen."""
+    """Say for the lines below the table who withdrew or held, why, and what could not be seen."""
     look = sight.look
     if look is None:
         return [sight.error]

@@ -37,7 +37,7 @@ WITHDRAW = Verb("withdraw", _decide, places_hold=True)
 def command(invocation: Invocation, /, vip: str, endpoint: str, **options: Any) -> int:
     """Take an endpoint out of the routing, by hand.
 
-    It stays out until a person restores it.
+    The endpoint is held, so that it stays out until a person restores it.
     """
     fleet = read_fleet(invocation.file)
     return finish(run(fleet, hand_request(fleet, WITHDRAW, (vip, endpoint), options)))

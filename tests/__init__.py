@@ -1,1 +1,1 @@
-"""Tests, as a package so that they can share what they build on."""
+"""The tests; they are a package so that they can import tests/support/."""

@@ -1,4 +1,4 @@
-"""What long tests ask for, and what makes the helpers' assertions show what they saw."""
+"""The option --all, and assertions outside of test files that show what they saw."""
 
 import pytest
 
@@ -6,5 +6,5 @@ pytest.register_assert_rewrite("tests.support", "tests.ssh", "tests.lab")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Take --all, which `scripts/test --all` hands on."""
+    """Add --all, which `scripts/test --all` hands on."""
     parser.addoption("--all", action="store_true", help="run the long forms of the tests too")

@@ -1,1 +1,1 @@
-"""Whatever bytes come from a peer: a state, and one clean line. See __main__.py."""
+"""Fuzzing: any bytes of a peer end in a state and one clean line. See __main__.py."""

@@ -31,7 +31,7 @@ def fuzz(name: str, seconds: str) -> None:
     """Fuzz one target in this process, which ends with it."""
     import atheris
 
-    # What is not imported within is not watched.
+    # Only modules that are imported within the block are watched.
     with atheris.instrument_imports():
         from tests.fuzz.seeds import SEEDS
         from tests.fuzz.targets import TARGETS

@@ -1,4 +1,4 @@
-"""The examples in the help of each check, run against loopback; checks are found by their names."""
+"""The examples in the help of each check, changed so that they ask a server on loopback."""
 
 import shlex
 import sys
@@ -33,7 +33,7 @@ def read_examples(text: str) -> list[list[str]]:
     return [shlex.split(line)[1:] for line in lines if line.strip().startswith("check_anycast ")]
 
 
-# A plugin for the checks that run one; it says nothing before the peer does.
+# A plugin for the check that runs one; it waits until the peer says something.
 PLUGIN = """
 import socket, sys
 try:
@@ -45,7 +45,7 @@ except ConnectionError as error:
 
 
 def with_options(words: list[str], *more: str) -> list[str]:
-    """Add to the options, of which the last ones win: in front of another command."""
+    """Add options behind the others, since the last one wins, but before a plugin's command."""
     place = words.index("--") if "--" in words else len(words)
     return [*words[:place], *more, *words[place:]]
 
@@ -55,7 +55,7 @@ def has_port(name: str) -> bool:
 
 
 def arguments(name: str, port: str, *more: str) -> list[str]:
-    """A health check's first example, at loopback and this port."""
+    """Return the first example of a health check, changed to ask loopback at this port."""
     words, options = examples(name)[0], ["-H", "127.0.0.1", "--retry-delay", "0"]
     if has_port(name):
         options += ["-p", port]

@@ -1,4 +1,4 @@
-"""Run anycast-handler as an engine does, and read what it left."""
+"""Run anycast-handler as an engine does, and read the files that it leaves."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Monitor:
         return self.namespace.argv(*argv) if self.namespace else argv
 
     def run(self, *arguments: str, **options: Any) -> tuple[int, str]:
-        """Run the handler: its exit code, and its output, which is all that it may print."""
+        """Run the handler, and return its exit code and its output; stderr must be empty."""
         options = {"timeout": 60, "env": self.environment, **options}
         ended = subprocess.run(
             self.argv(*arguments), capture_output=True, text=True, check=False, **options
@@ -94,5 +94,5 @@ def place(state: str, state_type: str) -> tuple[str, ...]:
 
 
 def unopened(note: str, why: str = "No such file or directory") -> str:
-    """Say what head does of a file that it cannot open."""
+    """Return what head prints about a file that it cannot open."""
     return f"/usr/bin/head: cannot open '{note}' for reading: {why}\n"

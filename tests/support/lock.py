@@ -1,4 +1,4 @@
-"""The lock of a VIP, taken in vain and with success."""
+"""Take the lock of a VIP, in vain or with success."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from anycast_handlers.transport.clock import SYSTEM_CLOCK, Deadline
 
 
 def refused(directory: Path, seconds: float = 5.0) -> str:
-    """Take the lock in vain, and give the reason."""
+    """Try to take a lock that cannot be had, and return the reason."""
     with (
         pytest.raises(LockUnavailableError) as caught,
         FileLocks(str(directory)).hold("resolver", Deadline(SYSTEM_CLOCK, seconds)),

@@ -39,19 +39,19 @@ chmod 755 /run/vtysh
 mount --bind /run/vtysh /usr/bin/vtysh
 ip route add local 192.0.2.0/24 dev lo src 127.0.0.1
 echo ready
-# Ends with the test's process, however that ends.
+# cat ends with the test's process, however that ends, and the namespace ends with cat.
 exec cat
 """
 
 
 class Namespace:
-    """One such host."""
+    """A host of its own, which is a namespace."""
 
     def __init__(self, pid: int) -> None:
         self._enter = ("nsenter", "--target", str(pid), "--net", "--mount", "--")
 
     def argv(self, *argv: str) -> tuple[str, ...]:
-        """Give the command that runs a command there."""
+        """Return the command line that runs a command on this host."""
         return (*self._enter, *argv)
 
     def run(self, *argv: str, **options: Any) -> str:
@@ -65,32 +65,32 @@ class Namespace:
         return {line.split()[3] for line in shown}
 
     def ospf(self, **situation: Any) -> None:
-        """Change what vtysh says there; see vtysh.py."""
+        """Change what vtysh says on this host; see vtysh.py."""
         self.run("sh", "-c", "cat >/run/vtysh.json", input=json.dumps(situation))
 
     def shell(self, seconds: float = 60.0) -> NamespaceShell:
-        """Open the handler's own local shell there."""
+        """Open the handler's own local shell on this host."""
         return NamespaceShell(self, seconds)
 
 
 class NamespaceShell(LocalShell):
-    """The handler's shell for its own host, on that host."""
+    """The handler's local shell, which runs its commands in a namespace."""
 
     def __init__(self, namespace: Namespace, seconds: float) -> None:
         super().__init__()
         self._namespace = namespace
 
     def run(self, argv: Sequence[str], stdin: str = "", timeout: float = 3.0) -> Result:
-        """Run one command there; a loaded machine gets more time for it than the product gives."""
+        """Run one command; a loaded machine gets more time than the product would give."""
         return super().run(self._namespace.argv(*argv), stdin, timeout * 5)
 
 
 @contextmanager
 def namespace() -> Iterator[Namespace]:
-    """Make such a host, and end it.
+    """Make a host of its own, and end it.
 
     Raises:
-        PermissionError: it needs root, or a machine that lets root do this.
+        PermissionError: the user is not root, or the machine does not let root do this.
     """
     unshare = ("unshare", "--net", "--mount", "--propagation", "private", "--")
     with subprocess.Popen(
@@ -105,7 +105,7 @@ def namespace() -> Iterator[Namespace]:
         try:
             if process.stdout.readline() != "ready\n":
                 raise PermissionError(f"no namespace: {process.stderr.read().strip()}")
-            # Not where there is none: everything outside would end.
+            # Only where there is a namespace: otherwise everything outside of it would end.
             try:
                 yield Namespace(process.pid)
             finally:
@@ -115,7 +115,7 @@ def namespace() -> Iterator[Namespace]:
 
 
 def _end_all_in(pid: int) -> None:
-    """End what the handler has left to itself there."""
+    """End the processes that the handler has left behind in a namespace."""
     own = os.readlink(f"/proc/{pid}/ns/net")
     for directory in Path("/proc").glob("[0-9]*"):
         with suppress(FileNotFoundError, ProcessLookupError, PermissionError):

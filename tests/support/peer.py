@@ -115,7 +115,7 @@ def saying(*parts: bytes, first: bool = False) -> Talk:
             connection.recv(65536)
         for part in parts:
             connection.sendall(part)
-        # To close with unread data would send a reset.
+        # Closing with unread data would send a reset.
         connection.shutdown(socket.SHUT_WR)
         connection.recv(65536)
 

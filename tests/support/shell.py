@@ -29,11 +29,11 @@ Table = Mapping[tuple[str, ...], Said]
 
 
 class FakeShell:
-    """Gives the answers of a test, and keeps all that it was asked in ``asked``.
+    """Gives the answers of a test, and records each command in ``asked``.
 
     Args:
-        answers: what is said to each argv, or a function that says it.
-        is_root: whether commands run as root there, so that none needs sudo.
+        answers: the answer to each argv, or a function that gives the answer.
+        is_root: whether commands run as root on the endpoint, so that none needs sudo.
     """
 
     def __init__(self, answers: Table | Callable[[Asked], Said], *, is_root: bool = True) -> None:

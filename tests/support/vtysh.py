@@ -1,16 +1,16 @@
 """Stands for vtysh of FRR 8.4.4 where no router can run: in the bare namespace of one test.
 
 A star of routers in area 0 around 192.0.2.254, each with the VIP as a stub link in its router LSA
-(`network`). This host is 192.0.2.1 and announces exactly while the VIP is on lo. What differs from
-that is in the file SITUATION, a JSON object:
+(`network`). This host is 192.0.2.1 and announces exactly while the VIP is on lo. A test changes
+that by the file SITUATION, a JSON object with these keys (and their defaults):
 
     others: how many other routers announce (2);
-    others_withdrawn: the same once the VIP is not on lo (others);
-    own: whether this one announces, whatever lo says;
+    others_withdrawn: how many announce while the VIP is not on lo (others);
+    own: whether this router announces, whatever is on lo;
     router_id: the id of this router (192.0.2.1);
-    configured: what the configuration says of router-ids (nothing that can be told);
+    configured: what `show running-config` prints about router-ids (an unknown command);
     neighbor: the state of the adjacency with the centre (Full/-);
-    fails: what to say on stderr instead of an answer.
+    fails: what vtysh says on stderr instead of an answer.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The search: every interleaving of a few runs, what must hold after it, and what follows."""
+"""The search: it takes every interleaving of a few runs, and checks the invariants."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from tests.model.stepping import Kind
 from tests.model.world import CHECK, EPOCH, LONG_AGO, TICK, UPTIME, Member, World
 
 FLOOR = model.VIP.floor
-# Enough for what is quick, and then for two of the longest hold-downs.
+# Three rounds of `enforce` for what is soon due, and two that each outlast the longest hold-down.
 PAUSES = (30, 30, 30, 7200, 7200)
 Move = Callable[[World], World]
 Moves = tuple[tuple[str, Move], ...]
 
 
-class Hole(AssertionError):  # noqa: N818 - says what it is
-    """The search has found what must not be."""
+class Hole(AssertionError):  # noqa: N818 - the word of the README
+    """The search has found a world that breaks an invariant."""
 
 
 class Size:
-    """How much was searched."""
+    """Counts how much was searched."""
 
     def __init__(self) -> None:
         self.states = self.transitions = self.ends = 0
@@ -35,7 +35,7 @@ class Size:
 
 
 class Point(NamedTuple):
-    """A world, and the faults that may still come."""
+    """A world, and how many kills and moves may still come."""
 
     world: World
     kills: int
@@ -43,7 +43,7 @@ class Point(NamedTuple):
 
 
 def waits(world: World, number: int) -> bool:
-    """Whether a run may let time pass: it sleeps, or its check takes long."""
+    """Tell whether a run lets time pass: it sleeps, runs the check, or waits for the lock."""
     run = world.runs[number]
     if run.effect.kind is Kind.SLEEP:
         return world.tick < run.wakes
@@ -53,7 +53,7 @@ def waits(world: World, number: int) -> bool:
 
 
 def successors(at: Point, moves: Moves) -> Iterator[tuple[str, Point]]:
-    """List every next step there is, with its name."""
+    """List everything that can happen next, with its name."""
     world, runs = at.world, at.world.runs
     for number, run in enumerate(runs):
         if model.enabled(world, number):
@@ -85,7 +85,7 @@ def _name(world: World, number: int) -> str:
 
 
 class End(NamedTuple):
-    """A world in which no run is left, settled; ``faulty`` where something was killed or moved."""
+    """A settled world without runs; ``faulty`` tells of kills and moves, ``way`` the steps."""
 
     world: World
     faulty: bool
@@ -95,7 +95,7 @@ class End(NamedTuple):
 def explore(
     world: World, size: Size, *, kills: int = 0, moves: int = 0, possible: Moves = ()
 ) -> list[End]:
-    """Take every interleaving to its end; raises Hole, with a way to it."""
+    """Take every interleaving to its end; raises Hole, with the steps that lead to it."""
     first = Point(world, kills, moves)
     came: dict[Point, tuple[Point, str] | None] = {first: None}
     queue = deque([first])
@@ -130,7 +130,7 @@ def _way(came: dict[Point, tuple[Point, str] | None], at: Point) -> str:
 
 
 def check_step(before: World, after: World, number: int) -> None:
-    """Check what one step of the automation did to what a person wants."""
+    """Check that one step of the automation respects what a person wants."""
     run = before.runs[number]
     if run.node.program.request.verb.by_hand:
         return
@@ -145,9 +145,9 @@ def check_step(before: World, after: World, number: int) -> None:
 
 
 def settle(world: World) -> World:
-    """Let everything flood, and make worlds equal that differ in nothing but when it was.
+    """Flood every change, and make worlds equal that differ only in their times.
 
-    Ages are put into classes: below the shortest hold-down, below an hour, above it.
+    Ages are put into classes: below the shortest hold-down, below an hour, above an hour.
     """
     members = tuple(_settle(member, world.tick) for member in world.members)
     return World(members)
@@ -196,7 +196,7 @@ def _settle_hold(member: Member, tick: int) -> str | None:
 
 
 def finish(world: World) -> World:
-    """Let what runs end without another fault, each at its own pace."""
+    """Let all runs end without another fault."""
     while world.runs:
         ready = [n for n in range(len(world.runs)) if model.enabled(world, n)]
         if ready:
@@ -228,7 +228,7 @@ def enforce(world: World, pauses: Iterable[float], size: Size) -> World:
 
 
 def converge(world: World, size: Size) -> None:
-    """Check that `enforce` brings everything to where it belongs, and again once all is well."""
+    """Check that `enforce` brings all to where it belongs, now and once every service is well."""
     world = enforce(world, PAUSES, size)
     check_converged(world)
     members = (member._replace(healthy=True) for member in world.members)
@@ -237,7 +237,7 @@ def converge(world: World, size: Size) -> None:
 
 
 def check_announced(world: World, when: str) -> None:
-    """Check that not everything is out of the routing because the suite took it out."""
+    """Check that the suite keeps no endpoint withdrawn while too few others announce."""
     announcing = sum(member.on and member.announced for member in world.members)
     ours = sum(
         member.on and member.owner == "suite" and not (member.hold or member.lost)

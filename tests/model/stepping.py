@@ -2,8 +2,8 @@
 
 `act` runs until it asks something of the world for which there is no answer yet, and is then
 abandoned; with one more answer it is run again from its beginning. What a run does follows from
-its answers alone, so a run that stands somewhere is a value: a node of a tree, with an edge for
-each answer it might hear. A search can hold thousands of them, and each step is taken only once.
+its answers alone, so a run that waits for an answer is a value: a node of a tree, with an edge for
+each answer it might hear. A search can hold thousands of nodes, and each step is taken only once.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Effect(NamedTuple):
 
 
 class Fault(Enum):
-    """An answer that is none."""
+    """What a run is told in the place of an answer."""
 
     UNREACHABLE = "unreachable"
     UNKNOWN = "outcome unknown"
@@ -72,7 +72,7 @@ class _Suspended(BaseException):
 
 
 class _Replay:
-    """Hands out the answers that are there, and suspends the run at the first that is not."""
+    """Hands out the known answers, and suspends the run at the first question without one."""
 
     def __init__(self, answers: Sequence[Answer]) -> None:
         self._answers = iter(answers)
@@ -91,7 +91,7 @@ class _Replay:
 
 
 class _Clock(Clock):
-    """A run's time is what its last answer said."""
+    """Tells the time of the last answer."""
 
     def __init__(self, replay: _Replay) -> None:
         self._replay = replay
@@ -127,7 +127,7 @@ class _Connections:
 
 
 class _Locks:
-    """Gives out the model's lock, and is it."""
+    """Gives out the model's lock, and is that lock itself."""
 
     def __init__(self, replay: _Replay) -> None:
         self._replay = replay
@@ -175,7 +175,7 @@ class Program(NamedTuple):
 
 
 class Node:
-    """A run that stands before ``effect``, or has ended: then ``outcome`` is there."""
+    """A run that waits for the answer to ``effect``, or has ended with ``outcome``."""
 
     __slots__ = ("_answers", "_next", "effect", "outcome", "program")
     made = 0

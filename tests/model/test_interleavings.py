@@ -1,8 +1,8 @@
-"""No interleaving of runs and faults leaves nobody announcing, and `enforce` mends them all.
+"""Whatever the order of runs and faults, somebody announces, and `enforce` mends the rest.
 
 The operation, the decision and the notes are the real ones; the endpoints, OSPF, the engines and
-time are modelled (world.py), the operation is driven by its steps (stepping.py), and every order
-of them is tried (search.py).
+time are modelled (world.py). stepping.py runs the operation step by step, and search.py tries every
+order of the steps.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ HEALTHY, BROKEN, OFF = Member(), Member(healthy=False), Member(on=False, flooded
 JUST_OFF = Member(on=False, due=20)
 OUT = Member(announced=False, flooded=False, latch=LATCH, owner="suite")
 OUT_BROKEN = OUT._replace(healthy=False)
-# A run was killed between the latch and ifdown, or a person has brought it up again.
+# A run was killed between the latch and ifdown, or a person has brought the address up again.
 LEFT, LEFT_BROKEN = Member(latch=LATCH), Member(latch=LATCH, healthy=False)
 BY_PERSON = Member(announced=False, flooded=False, owner="person")
 
 
 @pytest.fixture
 def times(request: pytest.FixtureRequest) -> int:
-    """How many times as far to look, breadth first, where no bound comes by itself."""
+    """Give the factor by which --all makes a search longer that has no end of its own."""
     return 10 if request.config.getoption("--all") else 1
 
 
@@ -74,7 +74,7 @@ def race(world: World, first: tuple[int, Engine], second: tuple[int, Engine]) ->
 
 
 class Judge:
-    """Checks each end once: (a) somebody announces, (b) `enforce` brings all where it belongs."""
+    """Checks each end once: somebody announces, and `enforce` brings all to where it belongs."""
 
     def __init__(self, size: Size) -> None:
         self._size = size
@@ -83,7 +83,7 @@ class Judge:
     def judge(self, begun: World, end: End) -> None:
         try:
             members = begun.members
-            # A recount sees what OSPF sees, and that is in time for all but a loss of power.
+            # A recount sees what OSPF has seen, which is in time for all but a loss of power.
             blind = any(member.flooded and not member.on for member in members)
             announced = any(member.on and member.announced for member in members)
             if announced and not (end.faulty or blind):
@@ -122,7 +122,7 @@ BELIEFS = [
 
 
 def test_two_hosts_act_on_the_same_endpoint_and_disagree(size: Size) -> None:
-    """Engine states that are stale or wrong, an event that came twice, and one run killed."""
+    """The engines' states may be stale or wrong, an event may come twice, a run may be killed."""
     judge = Judge(size)
     for others in OTHERS:
         for member in SAME:
@@ -193,7 +193,7 @@ def between_runs(world: World) -> Iterator[World]:
 
 
 def runs(world: World) -> Iterator[World]:
-    """Start each run there is: of an engine that is right or wrong, and of a person."""
+    """Start each possible run: of an engine that is right or wrong, and of a person."""
     for place in range(len(world.members)):
         for verb, state in (FAILED, RECOVERED, ("enforce", CRITICAL), STALE_OK, LOOKS):
             yield model.start(world, 0, verb, place, state)
@@ -342,13 +342,13 @@ def test_the_last_one_that_announces_is_not_withdrawn() -> None:
 
 
 def killed_after_withdrawal() -> World:
-    """Two hosts have raced, and the one that had to take it back is dead."""
+    """Two hosts have raced, and the host that had to take its withdrawal back is dead."""
     return World((OUT_BROKEN, OUT_BROKEN, OFF))
 
 
 @pytest.mark.parametrize("state", [State.OK, State.WARNING, State.CRITICAL])
 def test_enforce_takes_back_what_a_killed_run_did_not(state: State) -> None:
-    """Well or not: it was withdrawn, and too few are left."""
+    """The endpoint comes back, well or not, because too few others announce."""
     world = alone(killed_after_withdrawal(), "enforce", 0, state)
     assert [member.announced for member in world.members] == [True, False, True]
     assert not model.is_latched(world.members[0])
@@ -360,7 +360,7 @@ def test_enforce_takes_nothing_back_from_a_person() -> None:
 
 
 def test_a_latch_that_another_host_has_written_over_is_written_again() -> None:
-    """One host takes an old latch off that it saw before the other withdrew."""
+    """One host takes off an old latch, which it saw before the other host withdrew."""
     world = race(World((LEFT_BROKEN, HEALTHY, HEALTHY)), (0, FAILED), (0, STALE_OK))
     for _ in range(3):  # lock, look, count
         world = model.step(world, 1)

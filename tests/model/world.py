@@ -52,10 +52,10 @@ LONG_AGO = -1000
 class Member(NamedTuple):
     """An endpoint.
 
-    ``flooded`` is what the others have of it, ``due`` when they must have what is so, ``changed``
-    the tick of its last change. For the invariants only: ``owner`` is who has withdrawn it,
-    ``shared`` whether two runs are on it at once, ``lost`` whether one was killed that would have
-    seen to a latch that the other has written over, or that could not be written.
+    ``flooded`` tells whether the others believe that it announces, ``due`` is the tick by which
+    they must know the truth, ``changed`` the tick of its last change. The rest is for the
+    invariants only: ``owner`` is who has withdrawn it, ``shared`` tells whether two runs act on it
+    at once, ``lost`` whether a run was killed that would have put a missing latch back.
     """
 
     on: bool = True
@@ -77,15 +77,15 @@ class Member(NamedTuple):
 
     @property
     def lags(self) -> bool:
-        """Whether the others have not seen it yet."""
+        """Whether the others have not learnt of its last change yet."""
         return self.flooded != (self.on and self.announced)
 
 
 class Run(NamedTuple):
     """A handler that is under way on a monitoring host.
 
-    ``wakes`` is the tick at which what it waits for ends, ``acted`` whether its last step has
-    changed something.
+    ``wakes`` is the tick at which its wait ends, ``acted`` tells whether its last step has changed
+    something.
     """
 
     host: int
@@ -97,12 +97,12 @@ class Run(NamedTuple):
 
     @property
     def place(self) -> int:
-        """Which endpoint it is for."""
+        """The number of the endpoint that it is for."""
         return NAMES.index(self.node.program.request.endpoint.name)
 
     @property
     def effect(self) -> Effect:
-        """What it asks next."""
+        """The question that it asks next."""
         assert self.node.effect is not None
         return self.node.effect
 
@@ -125,7 +125,7 @@ class World(NamedTuple):
 def announce(world: World, place: int, owner: str, *, up: bool) -> World:
     """Put the address on an endpoint's loopback, or take it off.
 
-    While a latch is on that no run has taken off yet, it cannot be told who took it off.
+    As long as a latch is on, nobody can tell who took the address off, so the suite owns it.
     """
     member = world.members[place]
     if member.announced is up:
@@ -142,7 +142,7 @@ def announce(world: World, place: int, owner: str, *, up: bool) -> World:
     )
 
 
-# Questions take no part in any race: each is answered together with the step before it.
+# These questions take no part in a race, so each is answered together with the step before it.
 def _is_quiet(effect: Effect | None) -> bool:
     return effect is not None and (
         effect.kind in (Kind.CONNECT, Kind.NOTE, Kind.SINCE)
@@ -187,7 +187,7 @@ def enabled(world: World, number: int) -> bool:
 
 
 def step(world: World, number: int, fault: Fault | None = None) -> World:
-    """Let a run take one step; with a fault, what it did happens and is not heard of."""
+    """Let a run take one step; with a fault the step is done, but the run gets no answer."""
     world, answer, acted = _answer(world, number, world.runs[number].effect)
     world = _set(world, number, acted=acted)
     world = _hear(world, number, fault or answer)
@@ -202,14 +202,14 @@ def _proceed(world: World, number: int) -> World:
     if run.node.outcome is not None:
         return end(world, number)
     if run.effect.kind is Kind.SLEEP:
-        # A tenth of a second is the polling of OSPF: once a tick is often enough.
+        # The handler polls OSPF each tenth of a second; once a tick is often enough here.
         ticks = max(1, int(run.effect.seconds / TICK + 0.999))
         return _set(world, number, wakes=world.tick + ticks)
     return _set(world, number, wakes=world.tick)
 
 
 def end(world: World, number: int, *, killed: bool = False) -> World:
-    """End a run, however it ends: the kernel lets go of its lock."""
+    """End a run; the kernel releases its lock, however it ends."""
     place = world.runs[number].place
     member = world.members[place]
     world = world._replace(runs=world.runs[:number] + world.runs[number + 1 :])
@@ -319,7 +319,7 @@ def _view(world: World, place: int) -> Result:
 
 
 def _note(world: World, place: int, effect: Effect) -> tuple[World, Result] | None:
-    """Interpret what writes notes: the file it is first written to is the same for everybody."""
+    """Carry out a command that writes notes; all runs write to the same temporary file first."""
     done = Result(0, "", "")
     for path, key in ((LATCH, "latch"), (HOLD, "hold")):
         new = getattr(world.members[place], f"{key}_new")
@@ -367,7 +367,7 @@ def flood(world: World, place: int) -> World:
 
 
 def pass_time(world: World) -> World:
-    """Let a tick pass, and everything flood that must not wait longer."""
+    """Let a tick pass, and flood each change that is due."""
     world = world._replace(tick=world.tick + 1)
     for place, member in enumerate(world.members):
         if member.lags and member.due <= world.tick:
@@ -407,7 +407,7 @@ def is_latched(member: Member) -> bool:
 
 
 def release(world: World, place: int) -> World:
-    """Remove a hold: what is withdrawn is the automation's where it has a latch."""
+    """Remove a hold; what is withdrawn then has no owner whose will the invariants guard."""
     member = world.members[place]
     return world.member(place, hold=None, owner=member.owner and "released")
 
@@ -418,7 +418,7 @@ def held(member: Member) -> Hold | None:
 
 
 def true_state(member: Member) -> State:
-    """Say what the engine has once it has caught up."""
+    """Return the state that an engine reports once it has caught up."""
     if not member.on:
         return State.UNKNOWN
     if member.healthy:

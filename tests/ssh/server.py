@@ -29,11 +29,11 @@ PasswordAuthentication no
 KbdInteractiveAuthentication no
 PermitRootLogin prohibit-password
 MaxStartups 100
-# Nothing of what the shell of whoever runs this reads at its start.
+# The login shell reads no start-up file of the user who runs the tests.
 SetEnv HOME={directory}
 {more}
 """
-# Between the command and its sshd there may be a login shell.
+# It kills the sshd of its connection. A login shell may be between the command and that sshd.
 HANG_UP = """
 pid=$$
 until grep -q ^sshd /proc/$pid/comm; do pid=$(cut -d " " -f 4 /proc/$pid/stat); done
@@ -96,14 +96,14 @@ class Sshd:
             shell.close()
 
     def session(self, seconds: float, ssh: Ssh | None = None) -> Session:
-        """Log in for a run of so many seconds."""
+        """Log in for a run of this many seconds."""
         deadline = Deadline(SYSTEM_CLOCK, seconds)
         connect = partial(SshConnection, self.endpoint(), ssh or self.ssh(), None, ())
         return Session(connect, deadline, deadline)
 
     @contextmanager
     def running(self, prefix: tuple[str, ...] = ()) -> Iterator[Sshd]:
-        """Run it, and end it with its connections."""
+        """Run the sshd, and end it together with its connections."""
         host_keys = "\n".join(f"HostKey {file}" for file in self.host_keys)
         # Without PAM only root can tell that an account is not locked.
         pam = "no" if os.geteuid() == 0 else "yes"
@@ -121,7 +121,7 @@ class Sshd:
                     time.sleep(0.02)
                 yield self
             finally:
-                process.kill()  # unshare ignores SIGTERM; what it encloses ends with it
+                process.kill()  # unshare ignores SIGTERM; the processes inside end with it
 
 
 def free_port() -> int:
@@ -131,7 +131,7 @@ def free_port() -> int:
 
 
 def _enclosed() -> tuple[str, ...]:
-    # What a test leaves running ends with the sshd: sshd itself lets it live on.
+    # Commands that a test leaves running end with this namespace; sshd would let them live on.
     unshare = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
     if os.geteuid() == 0:
         script = 'test -d /run/sshd || { mount -t tmpfs tmpfs /run; mkdir /run/sshd; }; exec "$@"'

@@ -25,7 +25,7 @@ Talk = Callable[[socket.socket, threading.Event], None]
 
 @dataclass
 class Port:
-    """Where such a server listens, and what to log in with."""
+    """Where a server listens, and the directory with the keys to log in with."""
 
     directory: Path
     number: int = 0
@@ -35,7 +35,7 @@ class Port:
 
 @contextmanager
 def serve(port: Port, talk: Talk) -> Iterator[Port]:
-    """Treat each connection with ``talk`` in a thread, until the test is over."""
+    """Serve each connection by ``talk``, in a thread, until the test is over."""
     over = threading.Event()
     threads: list[threading.Thread] = []
 
@@ -66,12 +66,12 @@ def serve(port: Port, talk: Talk) -> Iterator[Port]:
 
 
 def silence(connection: socket.socket, over: threading.Event) -> None:
-    """Read, and say nothing."""
+    """Say nothing."""
     over.wait()
 
 
 def saying(data: bytes) -> Talk:
-    """Say this, and nothing more."""
+    """Send these bytes, and nothing more."""
 
     def talk(connection: socket.socket, over: threading.Event) -> None:
         connection.sendall(data)
@@ -81,7 +81,7 @@ def saying(data: bytes) -> Talk:
 
 
 def dripping(data: bytes, seconds: float) -> Talk:
-    """Say this again and again, a piece at a time."""
+    """Send these bytes again and again, with a pause before each time."""
 
     def talk(connection: socket.socket, over: threading.Event) -> None:
         while not over.wait(seconds):
@@ -92,7 +92,7 @@ def dripping(data: bytes, seconds: float) -> Talk:
 
 @contextmanager
 def full_backlog(port: Port) -> Iterator[Port]:
-    """Listen, accept nothing, and have the queue full: the kernel drops what comes."""
+    """Listen with a full queue and accept nothing, so that the kernel drops new connections."""
     with ExitStack() as stack:
         server = stack.enter_context(socket.socket())
         server.bind((port.address, 0))

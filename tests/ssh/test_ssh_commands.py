@@ -126,7 +126,7 @@ def test_a_command_that_does_not_read_is_of_unknown_outcome(over_ssh: SshConnect
 
 
 def test_a_command_that_a_signal_ended_never_looks_like_success(shell: Shell) -> None:
-    """Some login shells stay and say 137, others are replaced by the command."""
+    """A login shell may outlive the command and exit with 137, or be replaced by the command."""
     try:
         status = shell.run(("/bin/sh", "-c", "kill -KILL $$"), timeout=PATIENCE).status
     except OutcomeUnknownError:
@@ -146,9 +146,9 @@ def test_a_connection_that_dies_under_a_command_is_of_unknown_outcome(
 def test_a_connection_that_dies_while_a_command_is_sent_is_of_unknown_outcome(
     over_ssh: SshConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between paramiko's look at the connection and its wait for the reply, which is then for ever.
+    """It dies between paramiko's look at it and paramiko's wait for a reply, which has no end then.
 
-    No server can be made to die at that moment, so the client's side of it is made to.
+    No server can be made to die at that moment, so the client's side of the connection is closed.
     """
     prepare = getattr(paramiko.Channel, "_event_pending")  # noqa: B009 - the stubs hide it
 
@@ -179,7 +179,7 @@ BACKGROUND = {
 def test_a_child_that_keeps_the_streams_open_does_not_delay_the_result(
     shell: Shell, child: str
 ) -> None:
-    """A process that ifup starts may live on and print; the time limit is far away."""
+    """A process that ifup starts may live on and print; the result comes before the time limit."""
     script = f'echo done; sh -c "{child}" & echo $! >&2'
     done = threading.Event()
     results: list[Result] = []

@@ -25,7 +25,7 @@ PATIENCE = 60.0
 
 
 class Counting(Turns):
-    """Counts the turns that are taken now, and the most that ever were at once."""
+    """Counts the turns that are taken now, and all turns that were ever taken."""
 
     def __init__(self) -> None:
         super().__init__(SYSTEM_CLOCK)
@@ -54,7 +54,7 @@ def test_as_many_wait_at_once_as_there_are() -> None:
 
 
 def test_an_error_does_not_wait_for_who_is_silent() -> None:
-    """Nor does a signal, which is an exception in the thread that waits for the others."""
+    """A signal does not wait either: it is an exception in the thread that waits for the others."""
     begun, over, ended = threading.Event(), threading.Event(), threading.Event()
 
     def do(number: int) -> None:
@@ -113,7 +113,7 @@ def test_a_session_has_a_turn_from_its_login_to_its_end(sshd: Sshd, tmp_path: Pa
 
 
 def test_an_endpoint_that_hangs_under_queries_is_given_up_once(tmp_path: Path) -> None:
-    """Logged in to again, for each of them, it would keep the lock of its VIP for that long."""
+    """A new login for each query would keep the lock of the VIP for as long as all of them take."""
     _, host_key = login(tmp_path)
     port, turns = Port(tmp_path), Counting()
     with serve(port, deaf(host_key, "command")):

@@ -16,7 +16,7 @@ from tests.support.handler import Monitor, place
 from tests.support.namespace import REMOTE, VIP, Namespace, namespace, write
 
 ROOT = Path(__file__).parents[2]
-# A phase of a session, and what is said where the endpoint falls silent in it.
+# A phase of a session, and what the handler says of an endpoint that falls silent in it.
 TARPITS = {
     "accept": "no connection within",
     "banner": "no SSH banner",
@@ -40,7 +40,7 @@ class Far(Monitor):
         self.at(sshd.port)
 
     def at(self, port: int) -> str:
-        """Expect the endpoint's sshd at this port; gives the text of the fleet file."""
+        """Write this port of the endpoint's sshd into the fleet file, and return its text."""
         self.configure(endpoint=f'{{ address = "{REMOTE}", port = {port} }}')
         return (self.directory / "fleet.toml").read_text()
 
@@ -148,7 +148,7 @@ def test_status_shows_the_others_where_one_cannot_be_asked(monitor: Far) -> None
 
 
 def test_a_connection_that_dies_under_the_command_is_made_anew_to_look(monitor: Far) -> None:
-    """The command was sent and nothing was heard: only a look tells what has come of it."""
+    """The command was sent and its end is unknown: only a look tells whether it has worked."""
     ip = monitor.host.run("readlink", "-f", "/sbin/ip").strip()
     real = monitor.directory / "real-ip"
     real.write_bytes(Path(ip).read_bytes())
@@ -166,7 +166,7 @@ def test_a_connection_that_dies_under_the_command_is_made_anew_to_look(monitor: 
 
 @contextmanager
 def tarpits(monitor: Far) -> Iterator[dict[str, int]]:
-    """Serve one for each phase, and give their ports."""
+    """Serve a tarpit for each phase of a session, and give their ports."""
     host_key = str(monitor.sshd.host_keys[0])
     argv = monitor.host.argv(sys.executable, "-m", "tests.ssh.tarpit", REMOTE, host_key)
     there = {**monitor.environment, "PYTHONPATH": str(ROOT)}
@@ -183,7 +183,7 @@ def tarpits(monitor: Far) -> Iterator[dict[str, int]]:
 def test_an_endpoint_that_falls_silent_in_any_phase_does_not_keep_the_handler(
     monitor: Far,
 ) -> None:
-    """Nagios kills an event handler after 30 s; 25 are promised, also to many at once."""
+    """Nagios kills an event handler after 30 s, so each ends within 25 s, many at once too."""
     with tarpits(monitor) as ports, ExitStack() as stack:
         pinned = public(monitor.sshd.host_keys[0])
         lines = [f"[{REMOTE}]:{port} {pinned}\n" for port in ports.values()]

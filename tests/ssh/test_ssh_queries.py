@@ -48,7 +48,7 @@ def test_one_that_hangs_is_of_unknown_outcome_and_the_others_answer(shell: Shell
 
 @pytest.mark.parametrize("end", ["kill -9 $$", HANG_UP], ids=["command", "connection"])
 def test_what_was_lost_is_asked_again(shell: Shell, tmp_path: Path, end: str) -> None:
-    """A question changes nothing, and nobody should act, or not act, because one was lost."""
+    """A question changes nothing, and whether the handler acts must not hang on a lost one."""
     once = tmp_path / "once"
     lost = f"test -e {once} || {{ touch {once}; {end}; sleep 90; }}; echo b"
     answers = shell.ask_all((query("echo a"), query(lost), query("echo c")))

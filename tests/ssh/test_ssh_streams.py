@@ -19,7 +19,7 @@ COUNT = "i=0; while [ $i -lt 3 ]; do echo $i; i=$((i + 1)); done; exec sleep 600
 
 @pytest.fixture(params=["ssh", "local"])
 def shell(request: pytest.FixtureRequest, sshd: Sshd) -> Iterator[Shell]:
-    """Give a shell over SSH, and the one of this host."""
+    """Give a shell over SSH, and a shell of this host."""
     if request.param == "local":
         yield LocalShell()
         return
@@ -110,7 +110,7 @@ def test_a_connection_that_is_lost_ends_it(tmp_path: Path) -> None:
 
 
 def test_a_program_that_is_not_there(sshd: Sshd) -> None:
-    """Over SSH a shell says so on stderr, and the stream ends; here it cannot be started."""
+    """Over SSH a shell says so on stderr, and the stream ends; on this host it never begins."""
     with pytest.raises(UnreachableError, match="cannot run /no/such"):
         LocalShell().stream(("/no/such",))
     with sshd.shell() as shell:

@@ -1,6 +1,6 @@
 """Endpoints that fall silent: each phase of a session ends, and as the right kind of failure.
 
-Nothing was sent: UnreachableError. The command was sent: OutcomeUnknownError.
+It is an UnreachableError where no command was sent, and an OutcomeUnknownError where one was.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def port(tmp_path: Path) -> Port:
 def failure(
     port: Port, deadline: Deadline | None = None, timeout: float = COMMAND_SECONDS
 ) -> HandlerError:
-    """Log in and run a command in a thread, and give what it raised once it has."""
+    """Log in and run a command in a thread, and return the error that it raises."""
     deadline = deadline or Deadline(SYSTEM_CLOCK, SECONDS)
     ended: list[BaseException] = []
 

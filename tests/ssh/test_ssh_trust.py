@@ -42,7 +42,7 @@ def refused(kind: type[HandlerError], sshd: Sshd, identity: Path | None = None) 
 
 
 def without_connection(sshd: Sshd, identity: Path | None = None) -> str:
-    """A configuration error comes before any connection: nobody listens, and nobody notices."""
+    """Return the configuration error of a login where nobody listens, so that it comes first."""
     port, sshd.port = sshd.port, free_port()
     try:
         return refused(ConfigurationError, sshd, identity)
@@ -96,7 +96,7 @@ def test_kinds_of_key_that_are_not_known_are_passed_over(files: Sshd) -> None:
 
 @contextmanager
 def naming(file: Path) -> Iterator[None]:
-    """Let an error through that is short and names the file."""
+    """Check that an error is short and names the file, and let it through."""
     try:
         yield
     except HandlerError as error:

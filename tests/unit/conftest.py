@@ -1,4 +1,4 @@
-"""Run a check in this process."""
+"""The fixture that runs a check in the process of the tests."""
 
 import pytest
 

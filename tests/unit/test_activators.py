@@ -1,4 +1,4 @@
-"""Activators: the programs that are told apart."""
+"""Activators: which program of an endpoint is recognised, and what is chosen for it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RESOLVER = Vip("resolver", VIP, "lo:0", ("/bin/check", "dns"), (), activator="au
 WEB = Vip("web", "10.99.0.80", "lo:1", ("/bin/check", "http"), (), activator="auto")
 DEBIAN = Result(0, "ifup version 0.8.41\nCopyright (c) 1999-2009 Anthony Towns\n", "")
 NG = Result(0, "ifupdown-ng 0.11.3\n\nCopyright (c) 2020 Ariadne Conill\n", "")
-# What ifupdown2 says to a user, and to root where dpkg knows it.
+# ifupdown2 prints this for a user, and the next for root where it was installed by dpkg.
 IFUPDOWN2 = Result(1, "", "must be root to run this command\n")
 IFUPDOWN2_ROOT = Result(0, "ifupdown2:3.0.0-1.1\n", "")
 RHEL = Result(

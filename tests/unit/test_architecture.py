@@ -45,7 +45,7 @@ HOMES = {
     "nagiosplugin": {"anycast_checks/verdict.py"},
     "dns": {"anycast_checks/dnspython.py"},
 }
-# click is at home in whatever reads a command line; the entry points tell its errors.
+# click is at home where a command line is read; the entry points turn its errors into a line.
 CLICK = {"handlers/cli.py", "handlers/__main__.py"}
 # An import inside a function, each with its reason.
 LATE = {
@@ -65,7 +65,7 @@ LARGE = {
 
 
 class Import(NamedTuple):
-    """A module that is imported, and whether it is at the head of the file and for more than types.
+    """A module that is imported: ``late`` is within a function, ``for_types`` for type checks only.
 
     ``name`` is dotted, from the root of the packages: "handlers.fleet.values", "click".
     """
@@ -147,7 +147,7 @@ def test_a_room_imports_only_the_rooms_below_it(file: Path) -> None:
 
 
 def level(name: str) -> int:
-    """Number the level of a module of anycast_checks; what only has the version is below all."""
+    """Number the level of a module of anycast_checks; the package itself is below all of them."""
     if name == "anycast_checks":
         return -1
     (own,) = (n for n, modules in enumerate(LEVELS) if name.split(".")[1] in modules)
@@ -175,7 +175,7 @@ def test_asking_knows_nothing_of_acting(file: Path) -> None:
 
 
 def test_there_is_no_circle() -> None:
-    """Not even within a room; what is imported for types alone makes none."""
+    """There is none within a room either; an import for types alone makes no circle."""
     after = {
         name: {one.name for one in imports(file) if not one.for_types and not one.late} - {name}
         for name, file in MODULES.items()

@@ -34,7 +34,7 @@ WITHDRAWN = [
 
 
 def test_the_guards_are_those_of_the_automation_and_force_overrides_them_by_name() -> None:
-    """The stop file, downtime, the spacing and the check are the automation's alone."""
+    """The stop file, downtime, the spacing and the check bind the automation alone."""
     for policy, hold, counted in ANNOUNCED_CASES:
         seen = ANNOUNCED._replace(held=hold)
         running = policy._replace(stopped=False)
@@ -90,7 +90,7 @@ def test_what_is_announced_is_not_restored_again() -> None:
 
 @pytest.mark.parametrize("seen", WITHDRAWN)
 def test_a_person_restores_what_the_check_confirms_and_nothing_else(seen: Seen) -> None:
-    """With a latch or without, held or not, and whatever its age."""
+    """This is so with a latch of any age and without, and with a hold and without."""
     assert decide_restore(seen, None, force=False).action is Action.CONFIRM
     assert decide_restore(seen, OK, force=False).action is Action.RESTORE
     for said in (State.WARNING, CRITICAL, State.UNKNOWN):

@@ -19,7 +19,7 @@ CONSOLE_SCRIPTS = {
     "anycast_checks": str(Path(sys.executable).parent / "check_anycast"),
     "anycast_handlers": PROGRAM,
 }
-# What PYTHONVERBOSE says of each module: the file that it was compiled from, now or earlier.
+# PYTHONVERBOSE tells of each module the file that it was compiled from, now or earlier.
 FOLDERS = "|".join([*PACKAGES, "handlers"])
 LOADED = re.compile(
     rf"^# (?:.* matches |code object from '?)(.*/(?:{FOLDERS})/(?:\w+/)*\w+\.py)'?$", re.M
@@ -48,7 +48,7 @@ def test_the_programs_that_tests_start_are_the_checkout(package: str, started_as
 
 
 def test_an_environment_that_ran_other_code_is_turned_to_this_checkout(tmp_path: Path) -> None:
-    """The earlier code was an installed copy, or that of another checkout, which stays whole."""
+    """The environment ran an installed copy, or another checkout, whose files stay as they are."""
     environment, other = tmp_path / "environment", tmp_path / "other"
     venv.create(environment)
     (site,) = environment.glob("lib/python3*/site-packages")

@@ -46,7 +46,7 @@ CONFIRMED = (None, *State)
 
 
 class Case(NamedTuple):
-    """One combination, and what is decided."""
+    """One combination of the inputs, and the decision on it."""
 
     state: State
     state_type: StateType
@@ -75,7 +75,7 @@ def cases() -> Iterator[Case]:
 
 
 def acts(case: Case) -> None:
-    """Acts never without a look, never under the stop file, never unconfirmed."""
+    """No act comes without a look or under the stop file, no withdrawal without confirmation."""
     action = case.decision.action
     if action not in (Action.WITHDRAW, Action.RESTORE):
         return
@@ -94,7 +94,7 @@ def acts(case: Case) -> None:
 
 
 def restores(case: Case) -> None:
-    """Restores only its own, never against a hold, and a recovery only confirmed and in time."""
+    """Only what the suite withdrew is restored, never against a hold; a recovery only if due."""
     seen, policy = case.seen, case.policy
     if case.decision.action is not Action.RESTORE:
         return
@@ -185,7 +185,7 @@ def twice(case: Case) -> None:
         after, counted = Seen(present=False, latch_age=0.0, withdrawals=1), case.counted
     elif case.decision.action is Action.RESTORE:
         after, counted = Seen(present=True, withdrawals=1, restores=3), case.counted
-        if case.failed:  # for the floor, which keeps it in
+        if case.failed:  # it was restored for the floor, which now keeps it in
             assert counted is BELOW
     else:
         return
@@ -262,8 +262,8 @@ def held(*, announced: bool = True, expired: bool = False) -> Held:
 NONE, MANUAL, BLIND = Policy(), Policy(restore="manual"), Policy(unwatched="never checked")
 FRESH = WITHDRAWN._replace(latch_age=12.0)
 IN, OUT = held(), held(announced=False)
-# The table of the documentation in its order: what is decided, and `enforce`'s state. Each row
-# has, as far as it can, everything that a later row asks for.
+# The rows of the documented table in their order: the inputs, the rule, and `enforce`'s state. The
+# inputs of a row fit later rows too, as far as they can, so that the order of the rules is tested.
 ROWS = {
     "stopped": (CRITICAL, Policy(stopped=True), ANNOUNCED, ENOUGH, CRITICAL, "stopped", CRITICAL),
     "stopped, OK": (OK, Policy(stopped=True), WITHDRAWN, BELOW, OK, "stopped", WARNING),

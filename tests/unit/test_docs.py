@@ -21,7 +21,7 @@ else:
 
 ROOT = Path(__file__).parents[2]
 FLEET_FILE = (ROOT / "docs/fleet-file.rst").read_text()
-# What the page calls a kind of value that the loader asks for.
+# The page's name for each kind of value that the loader asks for.
 TYPES = {
     str: "text",
     int: "whole number",
@@ -223,7 +223,7 @@ def test_words_in_italics_have_an_entry_in_the_glossary() -> None:
 PAGES = ("docs/architecture.rst", "CONTRIBUTING.rst")
 # A file or a folder of the repository, as text names it; "NAME" in it stands for any.
 PATH = re.compile(r"``([\w./-]+(?:/|\.(?:py|rst|conf|sh|md|cfg|yml)))``")
-# Named as what there is not, or what only building makes.
+# A page names these as files that there must not be, or that only building makes.
 NOT_THERE = {"utils.py", "dist", "share/anycast-checks"}
 ARCHITECTURE = (ROOT / "docs/architecture.rst").read_text()
 # A room of the page, and what the page says of it.
@@ -249,7 +249,7 @@ def tails(path: str) -> Iterator[str]:
 
 
 def is_found_by_name(file: str) -> bool:
-    """Whether being in its folder is all that it takes: such a file need not be named."""
+    """Tell whether a program finds the file by its name, so that a page need not name it."""
     folder, name = file.rsplit("/", 1)
     if folder in ("handlers/verbs", "handlers/activators"):
         return not name.startswith("_")

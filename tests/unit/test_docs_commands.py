@@ -46,7 +46,7 @@ PAGES = (ROOT / "README.rst", *sorted((ROOT / "docs").glob("*.rst")))
 ALL_VERBS = Verbs().list_commands(click.Context(Verbs()))
 # A program's name, where it stands for the program itself, and all words that follow.
 COMMAND = re.compile(r"(?:^|[\s/`])(anycast-handler|check_anycast)((?: [^`\n]*)?)")
-# What ends a command in a shell, and a comment.
+# This ends a command in a shell, or begins a comment.
 END = re.compile(r"\s[|>#].*| \$ .*|;.*")
 
 
@@ -76,7 +76,7 @@ def shown() -> list[Shown]:
         for page in PAGES
         for program, words in commands(page.read_text())
         if words and words[0] in (ALL_VERBS if program == "anycast-handler" else CHECKS)
-        # A drawing, and the argument of a function of the shell.
+        # Such words stand in a drawing, and in a function of the shell.
         if not any(one[:1] in ("(", "$") for one in words)
     ]
 

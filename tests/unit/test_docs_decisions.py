@@ -41,7 +41,7 @@ POLICIES = (
     USUAL._replace(restore="manual"),
     USUAL._replace(unwatched="the health service was never checked"),
 )
-# By whom and why, whether the VIP was present then, has it expired, is it unreadable.
+# By whom and why, and whether the VIP was present then, it has expired, and it is unreadable.
 HOLDS = (
     None,
     Held("somebody", "why", True, False, False),  # noqa: FBT003 - named above

@@ -37,13 +37,13 @@ NOTES = notes_argv(RESOLVER)
 def endpoint(
     shown: str = SHOWN, files: str = FILES, stderr: str | None = None, notes: Iterable[Said] = ()
 ) -> FakeShell:
-    """An endpoint that answers what no endpoint at hand does.
+    """Make an endpoint whose answers no endpoint at hand gives.
 
     Args:
-        shown: what ip says.
-        files: what head says of files.
+        shown: what ip prints.
+        files: what head prints of files.
         stderr: what head says of the files that it does not show.
-        notes: what the first questions for the notes are answered.
+        notes: the answers to the first questions for the notes.
     """
     missing = "".join(unopened(note) for note in (LATCH_FILE, HOLD_FILE) if note not in files)
     stderr = missing if stderr is None else stderr
@@ -123,7 +123,7 @@ def test_a_latch_that_cannot_be_opened_is_unopened() -> None:
     ids=["denied", "of no kind that it can be", "lost"],
 )
 def test_a_hold_that_may_be_there_counts(stderr: str) -> None:
-    """Only where the endpoint says that there is none, a person has given no order."""
+    """Only where the endpoint says that there is no hold, a person has given no order."""
     assert Site(endpoint(stderr=stderr), RESOLVER).look().hold == UNREADABLE_HOLD
 
 

@@ -149,7 +149,7 @@ def test_missing_tables_are_named(file: Path) -> None:
     assert refusal(file, changed("[ssh]", "ssh = 5\n[other]")) == "ssh: must be a table"
 
 
-# Key of the example, a value for it, and what is said.
+# A key of the example, a bad value for it, and what the refusal says.
 BAD = [
     ("ssh.user", "5", "must be text"),
     ("ssh.user", '"-oProxyCommand=x"', "is not a login name"),

@@ -96,7 +96,7 @@ class TestForcedCommand:
         assert gate.ask("/bin/sh -c 'exit 7'") == (7, "")
         status, said = gate.ask("/bin/missing")
         assert status == 127
-        # As `check_anycast` and the count look for it.
+        # `check_anycast` and the count look for one of these texts.
         assert "missing: not found" in said or "missing: No such file" in said
 
     def test_only_who_writes_notes_is_fed_and_only_so_much(self, gate: Gate) -> None:

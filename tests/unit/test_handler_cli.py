@@ -184,7 +184,7 @@ def test_the_module_is_the_program(monitor: Monitor) -> None:
 
 
 def shadow(monitor: Monitor, file: str, text: str) -> None:
-    """Put a module before all others."""
+    """Put a module where Python finds it before the installed one."""
     directory = monitor.directory / "shadow"
     directory.mkdir()
     (directory / file).write_text(text)

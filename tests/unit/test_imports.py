@@ -1,4 +1,4 @@
-"""What is imported: libraries without the modules that they do not need here, and where."""
+"""Imports: libraries come without modules that nothing needs here, and stand where they should."""
 
 import ast
 import subprocess

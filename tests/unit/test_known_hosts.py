@@ -1,4 +1,4 @@
-"""Of a known_hosts of many hosts, only the lines about the one that is meant are read further."""
+"""A known_hosts file of many hosts: only the lines about the host in question are read further."""
 
 from __future__ import annotations
 

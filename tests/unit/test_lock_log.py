@@ -1,4 +1,4 @@
-"""The lock and the log: other processes, full disks."""
+"""The lock and the log, with other processes about and on full disks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lab and smaller hosts, or the reason why there are none."""
+"""The fixtures of the lab and of smaller hosts; tests are skipped where none can be built."""
 
 import os
 import shutil
@@ -37,7 +37,7 @@ PROGRAMS = {
 
 @pytest.fixture(scope="session")
 def lab_is_possible() -> None:
-    """Skip what needs the lab where it cannot be built."""
+    """Skip the test where the lab cannot be built."""
     if os.geteuid() != 0:
         pytest.skip("the lab needs root")
     missing = [package for program, package in PROGRAMS.items() if not shutil.which(program)]

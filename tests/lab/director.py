@@ -1,11 +1,11 @@
-"""What Icinga's Director writes for Icinga of a basket, as 1.10 does after `basket restore`."""
+"""Write a basket as configuration of Icinga, as Director 1.10 does after `basket restore`."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-# The rest of an argument it drops without a word, such as `key` and `separator`.
+# The Director drops the rest of an argument without a word, such as `key` and `separator`.
 KEPT = {"description", "order", "repeat_key", "required", "set_if", "skip_key", "value"}
 OWN = ("fields", "imports", "object_name", "object_type", "vars")
 
@@ -20,7 +20,7 @@ def render(basket: dict[str, Any]) -> str:
 
 
 def _command(command: dict[str, Any]) -> str:
-    # It is told of ids by number; those of text end its restoring.
+    # The Director expects ids that are numbers; a uuid would end its restoring.
     assert "uuid" not in command
     kind = "EventCommand" if command["methods_execute"] == "PluginEvent" else "CheckCommand"
     arguments = {

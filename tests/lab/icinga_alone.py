@@ -1,4 +1,4 @@
-"""An Icinga 2 daemon alone, on icinga2-templates/: what the tests of those need."""
+"""An Icinga 2 daemon without a lab, for the tests of icinga2-templates/."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Icinga:
         )
 
     def services(self) -> dict[str, dict[str, str]]:
-        """The services of the last valid configuration: attributes and variables, as text."""
+        """Read the services of the last valid configuration: attributes and variables, as text."""
         listing = self._run(["object", "list", "--type", "Service"]).stdout
         found = {}
         for part in listing.split("Object '")[1:]:
@@ -125,7 +125,7 @@ def pool(settings: str) -> str:
 
 
 def basket() -> str:
-    """What the Director makes of its basket."""
+    """Write the configuration that the Director makes of its basket."""
     return render(json.loads((TEMPLATES / "director-basket.json").read_text()))
 
 
@@ -205,19 +205,19 @@ class Recorded(Icinga):
             return wait_until(lambda: self.calls("check_by_ssh"), "a check", SECONDS)[0]
 
     def warned(self, text: str) -> bool:
-        """Whether the daemon's log has a warning with this text."""
+        """Tell whether the daemon's log has a warning with this text."""
         lines = (self.home / "out").read_text().splitlines()
         return any("warning/" in line and text in line for line in lines)
 
     def calls(self, program: str, verb: str = "") -> list[list[str]]:
-        """The arguments of each call so far of a program, or of one verb of the handler."""
+        """List the arguments of each call so far of a program, or of one verb of the handler."""
         lines = (self.home / "calls").read_text().splitlines(keepends=True)
         whole = [json.loads(line) for line in lines if line.endswith("\n")]
         calls = [call[1:] for call in whole if call[0] == program]
         return [call for call in calls if not verb or call[0] == verb]
 
     def states(self, verb: str) -> list[tuple[str, str, str]]:
-        """State, state type and downtime of each call of a verb so far."""
+        """List the state, the state type and the downtime of each call of a verb so far."""
         found = []
         for call in self.calls("anycast-handler", verb):
             assert call[1:3] == ["resolver", "ns1"]
@@ -226,7 +226,7 @@ class Recorded(Icinga):
             assert bool(checked) == (verb == "enforce")
             asked = [options.pop(name, None) for name in ("--address", "--management")]
             assert asked == (["10.99.0.53", "192.0.2.11"] if checked else [None, None])
-            # Never is -1 to Icinga; then the state must be one on which nothing acts.
+            # Before the first check Icinga says -1, and nothing may act on the state then.
             assert not checked.startswith("-") or options["--state"] == "UNKNOWN"
             assert list(options) == ["--downtime", "--state", "--state-type"]
             found.append((options["--state"], options["--state-type"], options["--downtime"]))

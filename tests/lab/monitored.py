@@ -60,7 +60,7 @@ class Monitored:
         wait_until(lambda: self.lab.routed() == names, f"{names} are in the routing", 40)
 
     def fails_and_recovers(self) -> list[str]:
-        """Kill the resolver of ns1, wait, repair it, wait; which verbs have acted."""
+        """Kill the resolver of ns1, wait, repair it, wait; return the verbs that have acted."""
         self.ns1.resolver.kill()
         self.wait_until_routed("ns2", "ns3")
         self.ns1.resolver.repair()
@@ -89,7 +89,7 @@ def monitored_lab(venv: Path, pace: str = PACE) -> Iterator[Monitored]:
 
 @contextmanager
 def packets_dropped(host: Host) -> Iterator[None]:
-    """Drop all that it sends to the monitoring host; clients and OSPF do not notice."""
+    """Drop all that a host sends to the monitoring host; clients and OSPF do not notice."""
     route = ("blackhole", f"{MON.address}/32")
     host.run(["ip", "route", "add", *route], check=True)
     try:

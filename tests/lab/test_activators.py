@@ -66,7 +66,7 @@ def scene(lab: Lab) -> Scene:
 
 @pytest.fixture(scope="module")
 def packages(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Both packages, unpacked on ns1 below PACKAGES."""
+    """Unpack both packages on ns1, below PACKAGES."""
     directory = tmp_path_factory.mktemp("packages")
     said = _apt(directory, "download", *FILES)
     if said:
@@ -81,13 +81,13 @@ def packages(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> None:
         host.make_directory(f"{PACKAGES}/{name}")
         unpack = host.enter(["tar", "-x", "-C", f"{PACKAGES}/{name}"])
         subprocess.run(unpack, input=tar.stdout, check=True, timeout=60)
-    # The package's own installation does so.
+    # The installation of the package would do this.
     main = f"{PACKAGES}/ifupdown2/usr/share/ifupdown2/__main__.py"
     host.run(["chmod", "755", main], check=True)
 
 
 def _apt(directory: Path, *argv: str) -> str:
-    """Run apt-get there; returns what stood in the way, in one line."""
+    """Run apt-get in a directory; returns what went wrong, in one line."""
     try:
         ended = subprocess.run(
             ["apt-get", *argv],
@@ -170,7 +170,7 @@ def ran(scene: Scene, state: str) -> list[str]:
 
 
 def withdraw_and_restore(scene: Scene) -> tuple[list[str], list[str]]:
-    """Do both, and tell as `ran` does; lo must lose the VIP alone, and then be as it was."""
+    """Do both, and return what `ran` does; lo must lose the VIP alone, and get it back."""
     before = of_lo(scene.ns1.host)
     withdrew = ran(scene, "CRITICAL")
     assert of_lo(scene.ns1.host) == [a for a in before if a != f"{VIP}/32"] != before
@@ -258,7 +258,7 @@ class TestNoIfupdown:
 
 
 class TestNetworkScripts:
-    """The stand-in, not the real scripts: see the top."""
+    """These tests run the stand-in of which the head of this file speaks, not the real scripts."""
 
     @pytest.mark.parametrize("activator", ["auto", "network-scripts"])
     def test_it_does_both(self, scene: Scene, activator: str) -> None:

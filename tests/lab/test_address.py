@@ -61,7 +61,7 @@ def host() -> Iterator[Host]:
 
 @pytest.fixture
 def neighbour(host: Host) -> Iterator[Host]:
-    """Another host, that both carry the VIP and have a link to each other."""
+    """Make another host; both carry the VIP, and a link connects them."""
     made = Host()
     host.ip("link", "add", "a0", "type", "veth", "peer", "name", "b0", "netns", made.pid)
     for end, one, prefix in ((host, "a0", "10.0.0.1/24"), (made, "b0", "10.0.0.2/24")):

@@ -1,4 +1,4 @@
-"""The benchmark runs, once and small; what it measures is no matter of tests."""
+"""The benchmark runs, once and small; no test depends on what it measures."""
 
 from __future__ import annotations
 

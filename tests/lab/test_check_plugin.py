@@ -7,7 +7,7 @@ from tests.support.program import check_anycast
 
 
 def test_an_address_that_leaves_while_it_runs_proves_nothing(host: Namespace) -> None:
-    """Once the address has gone, another endpoint answered the plugin's other questions."""
+    """Once the address has gone, another endpoint may have answered the plugin."""
     leave = f"/sbin/ip address del {VIP}/32 dev lo; echo fine; exit $1"
     for status in ("0", "2"):
         host.run("ip", "address", "replace", f"{VIP}/32", "dev", "lo", "label", "lo:0")

@@ -37,8 +37,8 @@ RESOLVER = Vip(
 class Handler:
     """The handler's own verbs, as an account that is not root, and what they ask of an endpoint.
 
-    ``seen`` has each command, and whether it was fed; ``inert`` is whether what is to be run by
-    sudo is not run; ``says`` has what comes of a program instead of what it does.
+    ``seen`` has each command, and whether it was fed text. While ``inert`` is set, sudo runs
+    nothing. ``says`` has the results of programs that are not run at all.
     """
 
     def __init__(self, directory: Path, host: Namespace) -> None:
@@ -96,7 +96,7 @@ class TestClosedList:
         return Handler(tmp_path, host)
 
     def test_it_is_what_the_verbs_ask_for_and_no_more(self, handler: Handler) -> None:
-        """Each listed command is used by something, and nothing else ever is."""
+        """Each listed command is used, and no other command ever is."""
         handler.inert = True  # so that every fallback is tried
         assert "still announced" in handler.do("event", "CRITICAL", State.CRITICAL).line
         handler.inert = False

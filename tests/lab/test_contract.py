@@ -1,4 +1,4 @@
-"""What every subcommand promises, with less than a user has: no capability, nothing to write to."""
+"""Every subcommand keeps its promises without any capability, and with nothing to write to."""
 
 import contextlib
 import os
@@ -22,7 +22,7 @@ def closed_port() -> str:
 @pytest.mark.skipif(not shutil.which("setpriv"), reason="setpriv is not installed")
 @pytest.mark.parametrize("name", HEALTH)
 def test_no_privilege_is_needed(name: str, closed_port: str) -> None:
-    """Without a single capability; the user stays, since the checkout may be root's alone."""
+    """The check has no capability. It keeps its user, since only root may read the checkout."""
     drop = ["/usr/bin/setpriv", "--inh-caps=-all", "--bounding-set=-all", "--no-new-privs"]
 
     assert check_anycast(*arguments(name, closed_port), wrapper=drop).code == 2
@@ -31,7 +31,7 @@ def test_no_privilege_is_needed(name: str, closed_port: str) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
 @pytest.mark.parametrize("name", HEALTH)
 def test_nothing_has_to_be_written(name: str, closed_port: str) -> None:
-    """On a file system that is read-only, from / down."""
+    """The whole file system is read-only."""
     read_only = 'mount -o remount,bind,ro / && ! touch /tmp/x 2>&1 && exec "$@"'
     wrapper = ["unshare", "--mount", "--propagation", "private", "sh", "-c", read_only, "sh"]
     if subprocess.run([*wrapper, "true"], capture_output=True, check=False).returncode:

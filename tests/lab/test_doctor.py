@@ -1,4 +1,4 @@
-"""A real fleet, broken in each of the ways that `doctor` knows, and its line about it."""
+"""A real fleet, broken in each of the ways that `doctor` knows, and what `doctor` says of it."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def done(host: Host, do: str, undo: str) -> Iterator[None]:
 
 @contextmanager
 def text(host: Host, path: str, new: str) -> Iterator[None]:
-    """Replace what a file of a host says; its owner and mode stay."""
+    """Replace the content of a file on a host; its owner and mode stay."""
     put = ["sh", "-euc", f"cat > {path}"]
     old = host.read(path)
     host.run(put, stdin=new, check=True)
@@ -86,7 +86,7 @@ def text(host: Host, path: str, new: str) -> Iterator[None]:
 
 @contextmanager
 def program(host: Host, path: str, new: str) -> Iterator[None]:
-    """Put another program in the place of one."""
+    """Put another program in the place of a program."""
     host.run(["mv", path, f"{path}.away"], check=True)
     try:
         host.write(path, new, mode=0o755)
@@ -324,7 +324,7 @@ class TestCheck:
 
 class TestOspf:
     def test_a_router_id_that_is_not_its_own(self, ward: Ward) -> None:
-        """Two endpoints with one router-id hide each other; the VIP is what all would choose."""
+        """Two endpoints with one router-id hide each other; left alone, all choose the VIP."""
         own, remedy = "10.0.1.2", "configure `ospf router-id` with an address of its own, such as "
         try:
             self.set_router_id(ward, "no ospf router-id")
@@ -351,7 +351,7 @@ class TestOspf:
         ward.ns1.run(CLEAR, check=True)
 
     def awaited(self, ward: Ward, expected: str) -> str:
-        """Ask until what was configured has taken its effect, and give its line."""
+        """Run `doctor` until a line says what is expected, and return that line."""
         end = time.monotonic() + SETTLE_SECONDS
         while True:
             code, lines = ward.doctor()

@@ -49,7 +49,7 @@ def test_the_look_after_tells_and_not_the_exit_status(host: Namespace, site: Sit
 
 
 def test_what_could_not_be_withdrawn_is_told(host: Namespace, site: Site) -> None:
-    """The command does not remove the address where its prefix length is another one."""
+    """The command does not remove the address if that has another prefix length."""
     host.run("ip", "address", "del", f"{VIP}/32", "dev", "lo")
     host.run("ip", "address", "add", f"{VIP}/24", "dev", "lo")
     after, by = site.withdraw(site.activator(), site.look())
@@ -101,7 +101,7 @@ def test_a_latch_that_cannot_be_written_is_said_and_raises_nothing(
 
 
 def test_a_latch_does_not_follow_a_link_that_was_laid(host: Namespace, site: Site) -> None:
-    """The directory is the SSH user's; where that is not root, root must not write for it."""
+    """The SSH user owns the directory, and must not get root to write somewhere else."""
     host.run("ln", "-s", "/run/precious", f"{LATCH_FILE}.new")
     assert site.write_note(LATCH_FILE, "{}") == ""
     assert host.run("ls", "/run", "/var/lib/anycast").count("precious") == 0
@@ -118,7 +118,7 @@ def test_a_pipe_in_place_of_the_latch_does_not_stop_a_look(host: Namespace, site
 
 
 def deaf_to(program: str, host: Namespace) -> FakeShell:
-    """A shell of this host that never hears how one program ended."""
+    """Make a shell of this host that never hears how one program ended."""
     shell = host.shell()
 
     def answer(asked: Asked) -> Said:
@@ -137,7 +137,7 @@ def test_a_latch_that_hangs_is_said_and_raises_nothing(host: Namespace, program:
 
 
 def overtaken(host: Namespace) -> FakeShell:
-    """Another monitoring host writes the same note between the two commands of this one, once."""
+    """Make a shell between whose two commands another monitoring host writes the note, once."""
     shell = host.shell()
     theirs = iter(["theirs"])
 

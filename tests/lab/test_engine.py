@@ -16,7 +16,7 @@ CONTROL = HEALTH.replace("health", "control")
 STOP = "/etc/anycast/stop"
 PLUGIN = "/usr/lib/nagios/plugins/check_anycast"
 WITNESS = "/tmp/witness"
-# Twice what the fastest of the control services takes to come round.
+# Twice the interval of the fastest control service.
 NOBODY_SECONDS = 6.0
 LOG_LIMIT = 20_000
 HOSTILE = (
@@ -127,7 +127,7 @@ def test_without_the_handler_of_a_service_its_control_service_acts(monitored: Mo
         assert icinga.service("ns1", CONTROL).checked == before
         assert monitored.ns1.announced
     finally:
-        # Overdue, the control service runs at once, and would withdraw under the next test.
+        # The control service is overdue and runs at once: it would withdraw during the next test.
         monitored.ns1.resolver.repair()
         icinga.wait_for("ns1", HEALTH, "OK")
         icinga.switch_service("ns1", HEALTH, enable_event_handler=True)
@@ -149,7 +149,7 @@ def test_the_stop_file_stops_both(monitored: Monitored) -> None:
 
 
 def test_hostile_bytes_of_a_plugin_are_on_no_command_line(monitored: Monitored) -> None:
-    """NUL, bytes that are no UTF-8, and 64 KiB, from the plugin itself, which is believed."""
+    """The plugin that prints NUL, bytes that are no UTF-8 and 64 KiB is believed all the same."""
     host, mon = monitored.ns1.host, monitored.lab.mon
     bytes_ = f"; touch {WITNESS} $(touch {WITNESS}) `touch {WITNESS}` \\000 \\377\\376 \\033[31m"
     lines = [

@@ -74,7 +74,7 @@ COMMANDS = (
     "/usr/lib/openssh/sftp-server",
     "internal-sftp",
 )
-# What the account must not do as root, even where it has got a shell in another way.
+# The account must not do this as root, even where it has got a shell in another way.
 SUDO = (
     "/sbin/ifdown",
     "/sbin/ifdown lo",
@@ -101,7 +101,7 @@ SUDO = (
     "-E /sbin/ifdown lo:0",
     "-e /etc/passwd",
 )
-# What follows is run on the monitoring host, where the key is, and prints JSON.
+# The scripts below run on the monitoring host, where the key is, and print JSON.
 CONNECT = f"""
 import json, paramiko
 from paramiko.common import cMSG_CHANNEL_REQUEST
@@ -126,7 +126,7 @@ for command in {COMMANDS!r}:
 client.close()
 print(json.dumps(seen))
 """
-# What came of each thing that a session may ask for.
+# It asks for everything that a session may ask for, and prints what was granted.
 SESSION_SCRIPT = f"""
 def agent(t):
     channel = t.open_session()
@@ -329,7 +329,7 @@ def test_a_list_that_the_account_could_write_is_no_list(lab: Lab, ns1: Host) -> 
 def test_a_list_from_before_an_upgrade_is_told_and_stops_only_the_automation(
     lab: Lab, ns1: Host
 ) -> None:
-    """Nobody can see what a person has ordered."""
+    """The handler cannot read the notes then, so a person's hold may be there."""
     scene, file = Scene(lab), "/etc/anycast/gate.allow"
     ns1.run(["cp", "-a", file, f"{file}.new"], check=True)
     try:

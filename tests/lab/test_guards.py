@@ -119,7 +119,7 @@ class TestFloor:
 
 
 class TestTwoMonitoringHosts:
-    """`client` serves as the second one: the same key and fleet file, locks of its own."""
+    """The host `client` serves as the second: the same key and fleet file, locks of its own."""
 
     @pytest.fixture
     def second(self, scene: Scene) -> Host:
@@ -155,7 +155,7 @@ class TestTwoMonitoringHosts:
 
 
 class TestKilledAtEachStep:
-    """SIGKILL where a program of the endpoint hangs; the next `enforce` finishes the job."""
+    """A run is killed while a program of the endpoint hangs; the next `enforce` goes on with it."""
 
     STEPS = (
         ("latch", "/usr/bin/install", HANG),

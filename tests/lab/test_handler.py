@@ -262,7 +262,7 @@ class TestRestore:
                 assert "3 automatic restores within a day: restore by hand" in said
         acts = [entry for entry in scene.log() if entry["commands"]]
         assert [e["action"] for e in acts] == ["withdraw", "restore"] * 3 + ["withdraw"]
-        # 1, 2 and 4 s, by a clock of whole seconds.
+        # The hold-down is 1, 2 and 4 s, by a clock of whole seconds.
         for turn, least in enumerate((0, 1, 3)):
             withdrawal, restore = acts[2 * turn : 2 * turn + 2]
             assert ended(restore) - began(withdrawal) > least
@@ -305,12 +305,12 @@ class TestRestore:
 
 
 class TestKilled:
-    """SIGKILL in the middle of an act; the next `enforce` puts it right."""
+    """A run is killed in the middle of an act; the next `enforce` puts it right."""
 
     EVENT = ("--state", "CRITICAL", "--state-type", "HARD")
 
     def _kill_while(self, scene: Scene, hanging: str, verb: str = "event") -> None:
-        """Run the verb until that program of the endpoint hangs in it, and kill it there."""
+        """Run a verb until a program of the endpoint hangs, and kill the verb there."""
         ns1 = scene.ns1.host
         ns1.run(["rm", "-f", "/tmp/pid"])
         argv = ["anycast-handler", verb, VIP_NAME, "ns1", *(self.EVENT if verb == "event" else ())]
@@ -343,7 +343,7 @@ class TestKilled:
         assert scene.is_announced()
 
     def test_a_person_between_the_order_and_ifdown(self, scene: Scene) -> None:
-        """The order stands, and nothing that happens later on undoes it."""
+        """The person's order stands, and nothing that happens later undoes it."""
         ns1 = scene.ns1.host
         ns1.write("/tmp/ifdown", HANGING_IFDOWN, mode=0o755)
         ns1.run(["mount", "--bind", "/tmp/ifdown", "/sbin/ifdown"], check=True)
@@ -381,7 +381,7 @@ class TestKilled:
 
 
 class TestTrouble:
-    """One clear line, the documented exit code, and nothing changed on the endpoint."""
+    """Each trouble is one clear line with the documented exit code, and changes nothing there."""
 
     @pytest.fixture(autouse=True)
     def _unchanged(self, scene: Scene) -> Iterator[None]:

@@ -24,7 +24,7 @@ def announced(host: Namespace) -> bool:
 
 
 def commands(monitor: Monitor) -> list[str]:
-    """List what the last run changed."""
+    """List the commands by which the last run changed something."""
     return [" ".join(c["argv"]) for c in monitor.log()[-1]["commands"]]
 
 
@@ -248,7 +248,7 @@ def test_a_withdrawal_by_hand_stays_although_an_old_latch_is_on(
 def test_a_person_may_take_over_what_the_automation_withdrew(
     host: Namespace, monitor: Monitor
 ) -> None:
-    """`withdraw` on what is withdrawn already: out until a person restores it."""
+    """`withdraw` of what is withdrawn already keeps it out until a person restores it."""
     monitor.configure("hold_down = 0")
     withdraw(monitor)
     assert monitor.run("withdraw", "resolver", "ns1")[0] == 0

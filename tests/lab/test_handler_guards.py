@@ -30,7 +30,7 @@ def has(host: Namespace, file: str) -> bool:
 
 
 def is_untouched(host: Namespace, monitor: Monitor) -> bool:
-    """Tell whether the last run ran no command, and the endpoint is as it was at first."""
+    """Tell whether the last run has changed nothing, and the endpoint is as it was at first."""
     return announced(host) and not has(host, LATCH) and monitor.log()[-1]["commands"] == []
 
 
@@ -334,7 +334,7 @@ def test_too_few_after_a_withdrawal_restore_it(
 
 
 def test_what_is_taken_back_leaves_a_persons_hold(host: Namespace, monitor: Monitor) -> None:
-    """It does not protect what something has announced since, and is not ours to remove."""
+    """The hold does not protect what was announced again since, but only a person removes it."""
     assert withdraw_by_hand(monitor)[0] == 0
     order = host.run("cat", HOLD)
     host.run("ip", "address", "add", f"{VIP}/32", "dev", "lo", "label", "lo:0")

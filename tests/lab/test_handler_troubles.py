@@ -1,4 +1,4 @@
-"""Acts in which something goes wrong: notes, commands nobody hears of, signals, time, pipes."""
+"""Acts in which something goes wrong: notes, commands of unknown outcome, signals, time, pipes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def latch(host: Namespace) -> dict[str, object]:
 
 
 def replace(host: Namespace, monitor: Monitor, program: str, script: str) -> None:
-    """Put a script in the place of a program there; {real} stands for the program."""
+    """Put a script in the place of a program of the host; {real} in it stands for the program."""
     file = host.run("readlink", "-f", program).strip()
     real = monitor.directory / f"real-{Path(file).name}"
     write(real, "")
@@ -60,7 +60,7 @@ FAIL_ON_DEL = '#!/bin/sh\ncase "$*" in "address del"*) exit 0;; esac\nexec {real
 def test_the_latch_stays_where_nobody_knows_how_the_command_ended(
     host: Namespace, monitor: Monitor
 ) -> None:
-    """A command whose end was not heard of may still remove the address."""
+    """A command whose end is unknown may still remove the address."""
     replace(host, monitor, "/sbin/ip", HANG_ON_DEL)
     code, output = monitor.event("CRITICAL")
     assert code == 2, output
@@ -103,7 +103,7 @@ def full(host: Namespace) -> None:
 
 
 def test_an_automatic_restore_needs_its_record(host: Namespace, monitor: Monitor) -> None:
-    """Without the note, the next restore counts nothing, and a broken service flaps for ever."""
+    """Restores without a record are not counted, and a broken service would flap for ever."""
     monitor.configure("hold_down = 0")
     assert monitor.event("CRITICAL")[0] == 0
     full(host)
@@ -115,7 +115,7 @@ def test_an_automatic_restore_needs_its_record(host: Namespace, monitor: Monitor
 
 
 def test_a_latch_that_cannot_be_written_anew_is_removed(host: Namespace, monitor: Monitor) -> None:
-    """A person restores; a latch that stayed on would undo what they do next."""
+    """A latch that stayed on after a person's restore would undo what the person does next."""
     assert monitor.event("CRITICAL")[0] == 0
     full(host)
     monitor.check_says("OK", 0)

@@ -34,7 +34,7 @@ def recorded() -> Iterator[Recorded]:
 
 
 def test_event_and_control_are_told_the_state_of_the_health_service(recorded: Recorded) -> None:
-    """The handler hears each change, the control service what is true when it runs."""
+    """The handler is told each change, the control service the state at the time of its run."""
     recorded.configure(FILES + host(f"{{ {FAST} }}", PASSIVE))
     recorded.check_says("hang")
     with recorded.running():
@@ -126,7 +126,7 @@ def test_each_word_of_a_plugin_reaches_the_endpoint_once(recorded: Recorded) -> 
 def test_a_command_line_that_would_do_harm_is_not_run(
     recorded: Recorded, variables: str, address: str, complaint: str
 ) -> None:
-    """What the Director lets pass is UNKNOWN to the engine, by name, and nothing is started."""
+    """A mistake that the Director lets pass is named in an UNKNOWN, and nothing is started."""
     recorded.configure(of_director(variables, address))
     with recorded.running():
         wait_until(lambda: recorded.states("event"), "the event", SECONDS)
@@ -223,7 +223,7 @@ def called(directory: Path, objects: str) -> dict[str, list[str]]:
 
 
 def test_the_directors_basket_does_what_the_files_do() -> None:
-    """The same command lines, to the word; ssh's own options among them."""
+    """Both give the same command lines, to the word, including the options of ssh."""
     own = 'ssh_options = [ "Port=2222" ], ssh_keep_open = true'
     of_files = FILES + host(f"{{ {FAST}, {own} }}", PASSIVE)
     of_basket = (

@@ -1,4 +1,4 @@
-"""The real Icinga 2 daemon on icinga2-templates/: what it accepts, and makes of them."""
+"""The real Icinga 2 daemon on icinga2-templates/: what it accepts, and the objects it makes."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_keys_that_do_nothing_by_nrpe_are_named_once(icinga: Icinga, transport: 
     result = icinga.validate(one + one.replace("ns1", "ns2").replace(".11", ".12"))
 
     assert result.returncode == 0, result.stdout
-    # As texts, since Icinga reads hosts at the same time, and two may find it unsaid.
+    # Each text counts once: Icinga reads hosts at the same time, so two of them may say it.
     lines = [line for line in result.stdout.splitlines() if "warning/anycast" in line]
     warnings = {line.partition("warning/anycast")[2] for line in lines}
     if transport == "by_ssh":

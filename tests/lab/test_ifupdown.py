@@ -55,7 +55,7 @@ def test_an_address_that_ip_took_away_needs_force(host: Namespace, site: Site) -
 
 
 def test_an_address_that_ip_brought_is_taken_away_by_ip(host: Namespace, site: Site) -> None:
-    """ifdown does nothing for what its state file does not know, and says that it worked."""
+    """ifdown leaves alone what its state file does not know, and still reports success."""
     host.run("ifdown", "lo:0")
     host.run("ip", "address", "add", f"{VIP}/32", "dev", "lo", "label", "lo:0")
     after, by = site.withdraw(site.activator(), site.look())

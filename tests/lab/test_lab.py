@@ -63,7 +63,7 @@ class TestRouting:
         ns2.host.run(["ifdown", "lo:0"], check=True)
         wait_until(lambda: styled.routed() == ("ns1", "ns3"), "the route to ns2 is gone")
         assert not ns2.announced
-        # For 1.5 s: what follows a change within a second, OSPF ignores for 5 s or more.
+        # This takes 1.5 s: OSPF ignores, for 5 s or more, a change within a second of another one.
         queries = Load(styled.client, rate=100, count=150).wait(20)
         assert {query.instance for query in queries} == {"ns1", "ns3"}
 
@@ -180,7 +180,7 @@ def test_icinga_says_what_is_wrong_with_its_configuration(lab: Lab, tmp_path: Pa
 
 
 class TestEnd:
-    """Other labs may be up meanwhile, hence all is judged by the namespaces of this one."""
+    """Other labs may be up meanwhile, so the tests look only at the namespaces of their own lab."""
 
     @pytest.mark.parametrize("error", [None, LabError, KeyboardInterrupt])
     def test_leaving_it_ends_everything(self, error: type[BaseException] | None) -> None:
@@ -221,7 +221,7 @@ class TestEnd:
 
 @pytest.fixture
 def no_lab_is_up() -> Iterator[None]:
-    """`up` is for one lab on a machine; one that a person uses is not for a test to end."""
+    """`up` allows one lab on a machine, and a test must not end the lab of a person."""
     if state.find() is not None:
         pytest.skip("a lab is up on this machine: `python -m lab down` ends it")
     yield

@@ -76,7 +76,7 @@ def test_root_leaves_the_owner_of_an_existing_file_alone(tmp_path: Path) -> None
 
 
 def test_a_syslog_daemon_that_does_not_read_holds_nobody(tmp_path: Path) -> None:
-    """Its socket is full: a process of its own, with that for /dev/log, ends nevertheless."""
+    """A process ends nevertheless; its /dev/log is a socket that is full."""
     code = (
         "import os, socket, sys; from anycast_handlers.operation.log import Syslog;"
         "a = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); a.bind('/dev/log');"
@@ -88,7 +88,7 @@ def test_a_syslog_daemon_that_does_not_read_holds_nobody(tmp_path: Path) -> None
         "for sender in (Syslog(), Syslog()): sender.send('text', warning=True)\n"
         "print('ended', flush=True); os._exit(0)"
     )
-    # A /dev of its own: that of the machine may have a daemon.
+    # The process has a /dev of its own, since a daemon may read that of the machine.
     script = 'mount -t tmpfs tmpfs /dev && exec "$@"'
     argv = ("unshare", "--mount", "--", "sh", "-c", script, "sh", sys.executable, "-c", code)
     if subprocess.run((*argv[:6], "sh", "true"), capture_output=True, check=False).returncode:

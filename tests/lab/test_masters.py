@@ -51,7 +51,7 @@ def pair(venv: Path) -> Iterator[Pair]:
 
 
 def test_both_together_do_the_job(pair: Pair) -> None:
-    """Each action once, or harmlessly twice; the log of each master tells why."""
+    """Each act happens once, or twice without harm; the log of each master tells why."""
     ns1 = pair.lab.endpoint("ns1")
     ns1.resolver.kill()
     wait_until(lambda: pair.lab.routed() == ("ns2", "ns3"), "ns1 has left the routing", 60)

@@ -144,10 +144,10 @@ def test_nothing_that_others_can_change_is_on_a_command_line() -> None:
 
 
 def test_the_templates_and_the_example_are_valid(watched: Watched) -> None:
-    """The example once it is uncommented; a misspelt command is refused."""
+    """The example is valid once it is uncommented; a misspelt command is refused."""
     mon = watched.lab.mon
     text = (TEMPLATES / "anycast-example.cfg").read_text()
-    # As its head says.
+    # The head of the example says that this is how to use it.
     example = "\n".join(re.findall(r"^#([^#\n].*)$", text, re.MULTILINE))
     objects = mon.read(f"{BASE}/objects/lab.cfg").split("define host {")[0]
     valid = ["nagios4", "-v", CONFIGURATION.replace("nagios.cfg", "try.cfg")]

@@ -27,7 +27,7 @@ def test_the_endpoint_cannot_look_up_its_own_name(labs: Lab) -> None:
 
 @pytest.mark.parametrize("how", ["kill", "hang"])
 def test_a_dead_resolver_does_not_keep_sudo_from_withdrawing_it(labs: Lab, how: str) -> None:
-    """sudo that asks the resolver which hangs would take effect long after its run has ended."""
+    """A sudo that waits for the hung resolver would run its command after the handler has ended."""
     scene = Scene(labs)
     getattr(scene.ns1.resolver, how)()
     code, said = scene.event("CRITICAL")

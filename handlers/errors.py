@@ -14,6 +14,15 @@ TRIED_AND_FAILED = 2
 CONFIGURATION = 3
 
 
+# What the helper on an endpoint says has changed, in words.
+_CHANGES = {
+    "boot": "the endpoint has booted",
+    "hold": "its hold has changed",
+    "latch": "another run has acted on it",
+    "present": "its address has come or gone",
+}
+
+
 class HandlerError(Exception):
     """The handler could not do something.
 
@@ -66,6 +75,19 @@ class TooLateError(HandlerError):
     """The run has too little time left to act and verify; this counts as a refusal."""
 
     exit_code = REFUSED
+
+
+class ChangedMeanwhileError(HandlerError):
+    """Something is not as it was when the act was decided, so nothing was done: look again."""
+
+    exit_code = REFUSED
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"nothing was done: {_CHANGES.get(what, what)} meanwhile")
+
+
+class ActedTooLateError(HandlerError):
+    """The command of an act began too late on the endpoint, so nothing was done."""
 
 
 class GateRefusedError(HandlerError):

@@ -143,9 +143,10 @@ class Lab:
         return tuple(place.name for place in self.places if place.address in hops)
 
     def install_gate(self) -> None:
-        """Confine the handler's account to what the present fleet file needs."""
-        texts = _at_once(partial(monitoring.gate, self.mon, part) for part in sshd.GATE)
-        parts = dict(zip(sshd.GATE, texts, strict=True))
+        """Let the handler's account do what the present fleet file needs; see ``gate`` above."""
+        names = tuple(sshd.GATE) if self.gate else sshd.NEEDED
+        texts = _at_once(partial(monitoring.gate, self.mon, name) for name in names)
+        parts = dict(zip(names, texts, strict=True))
         _at_once(partial(sshd.install_gate, endpoint.host, parts) for endpoint in self.endpoints)
 
     def _start_hosts(self) -> None:
@@ -166,7 +167,7 @@ class Lab:
         host_keys = _at_once(partial(_start_services, e, keys) for e in self.endpoints)
         monitoring.configure(self.mon, self.places, host_keys, self.hold_down)
         _at_once(partial(self._finish, host) for host in self.hosts.values())
-        if self.gate:
+        if self.venv:
             self.install_gate()
         what = "every endpoint has its routes, and the router those to them"
         wait_until(self._converged, what, 15.0 + len(self.places))
@@ -213,7 +214,7 @@ def _start_services(endpoint: Endpoint, keys: dict[str, str]) -> str:
     """Start what an endpoint offers; returns its SSH host key."""
     for account, key in keys.items():
         sshd.make_account(endpoint.host, account, key)
-    sshd.allow_sudo(endpoint.host, endpoint.place)
+    sshd.allow_sudo(endpoint.host)
     # Members of this group may ask the routing daemon by vtysh.
     for account in keys:
         endpoint.host.run(["usermod", "-aG", "frrvty", account], check=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from .daemon import Daemon
 from .host import Host
-from .topology import INTERFACE, Place
+from .topology import Place
 
 PIDFILE = "/run/sshd.pid"
 HOST_KEY = "/etc/ssh/ssh_host_ed25519_key"
@@ -21,25 +21,19 @@ UseDNS no
 LogLevel VERBOSE
 MaxStartups 200
 """
-ALIAS = INTERFACE.replace(":", r"\:")
-# The commands that the handler may run as root.
-COMMANDS = (
-    f"/sbin/ifdown {ALIAS}",
-    "/sbin/ifup lo",
-    f"/sbin/ifup {ALIAS}",
-    f"/sbin/ifup --force {ALIAS}",
-    "/sbin/ip address del {vip}/32 dev lo",
-    f"/sbin/ip address add {{vip}}/32 dev lo label {ALIAS}",
-)
+HELPER = "/usr/local/sbin/anycast-act"
 SUDOERS_FILE = "/etc/sudoers.d/anycast"
 # The files that `anycast-handler gate --only` prints: their place and mode.
 GATE = {
     "gate": ("/usr/local/sbin/anycast-gate", 0o755),
+    "act": (HELPER, 0o755),
     "allow": ("/etc/anycast/gate.allow", 0o644),
     "sudoers": (SUDOERS_FILE, 0o440),
     "authorized-keys": ("/home/anycast/.ssh/authorized_keys", 0o644),
 }
-SUDOERS = f"Defaults:anycast !fqdn\nanycast ALL=(root) NOPASSWD: {', '.join(COMMANDS)}\n"
+# The parts without which the handler can change nothing, whether its account is confined or not.
+NEEDED = ("act", "allow")
+SUDOERS = f'Defaults:anycast !fqdn\nanycast ALL=(root) NOPASSWD: {HELPER} ""\n'
 
 SSHD = ["/usr/sbin/sshd", "-E", "/var/log/sshd.log"]
 
@@ -62,21 +56,22 @@ def make_account(host: Host, name: str, key: str) -> None:
     host.write(f"/home/{name}/.ssh/authorized_keys", key, owner=name, mode=0o600)
 
 
-def allow_sudo(host: Host, place: Place) -> None:
+def allow_sudo(host: Host) -> None:
     """Let the account `anycast` run what changes the VIP, as root and without a password."""
-    host.write(SUDOERS_FILE, SUDOERS.format(vip=place.vip), mode=0o440)
+    host.write(SUDOERS_FILE, SUDOERS, mode=0o440)
     host.run(["visudo", "-cqf", SUDOERS_FILE], check=True)
 
 
 def install_gate(host: Host, parts: Mapping[str, str]) -> None:
-    """Let the account `anycast` do what the handler needs, and nothing else.
+    """Install files of the gate.
 
     Args:
         host: the endpoint.
-        parts: the text of each file of GATE.
+        parts: the texts of some or all files of GATE.
     """
-    for part, (path, mode) in GATE.items():
-        host.write(path, parts[part], mode=mode)
+    for part, text in parts.items():
+        path, mode = GATE[part]
+        host.write(path, text, mode=mode)
 
 
 def start(host: Host, place: Place) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator
 
+from ..endpoint.change import HELPER
 from ..endpoint.latch import DIRECTORY
-from ..gate.files import ALLOW, block
+from ..gate.files import ALLOW, blocks_of
 from ..transport.shell import NOT_FOUND, Argv
 from .finding import Examination, Finding, Subject
 
+IS_EXECUTABLE: Argv = ("/usr/bin/test", "-x", HELPER)
 IS_WRITABLE: Argv = ("/usr/bin/test", "-w", DIRECTORY)
 SUDO_RULES: Argv = ("/usr/bin/sudo", "-n", "-l")
 SUDO_RULE = re.compile(r"^\s+\(.*$", re.MULTILINE)
@@ -22,20 +23,27 @@ def sudo_question(argv: Argv) -> Argv:
 
 
 def sudo_rights(subject: Subject) -> Iterator[Finding]:
-    """Find the commands of the activator that sudo would refuse."""
-    shell, activator, vip = subject.site.shell, subject.activator, subject.vip
-    if shell.is_root or activator is None:
+    """Find that sudo would refuse the helper, by which every change is made."""
+    shell = subject.site.shell
+    if shell.is_root:
         return
-    for argv in activator.commands(vip):
-        status = shell.run(sudo_question(argv)).status
-        if status == NOT_FOUND:
-            yield subject.found("there is no /usr/bin/sudo", "install sudo")
-            return
-        if status != 0:
-            yield subject.found(
-                f"sudo does not allow `{shlex.join(argv)}`",
-                f"allow it to {subject.user} in sudoers, with NOPASSWD",
-            )
+    status = shell.run(sudo_question((HELPER,))).status
+    if status == NOT_FOUND:
+        yield subject.found("there is no /usr/bin/sudo", "install sudo")
+    elif status != 0:
+        yield subject.found(
+            f"sudo does not allow `{HELPER}`",
+            f"allow it to {subject.user} in sudoers, with NOPASSWD",
+        )
+
+
+def helper(subject: Subject) -> Iterator[Finding]:
+    """Find an endpoint without the helper, by which every change is made."""
+    if subject.site.shell.run(IS_EXECUTABLE).status != 0:
+        yield subject.found(
+            f"{HELPER} is missing or not executable: nothing can be withdrawn",
+            "install what `anycast-handler gate --only act` prints, for root, with mode 755",
+        )
 
 
 def sudo_passwords(subject: Subject) -> Iterator[Finding]:
@@ -55,12 +63,13 @@ def sudo_passwords(subject: Subject) -> Iterator[Finding]:
 def gate_list(subject: Subject) -> Iterator[Finding]:
     """Find commands that the endpoint's closed list lacks, including those of the acts."""
     listed = subject.site.shell.run(("/bin/cat", ALLOW)).stdout
-    if not listed:
+    if not listed or subject.needed is None:
         return
-    missing = [command.line for command in subject.needed() if block(command) not in listed]
+    missing = [block for block in blocks_of(subject.needed()) if block not in listed]
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        yield subject.found(f"{ALLOW} lacks `{missing[0]}`{more}", subject.gate_remedy)
+        line = missing[0].split("\n")[0].partition(" ")[2]
+        yield subject.found(f"{ALLOW} lacks `{line}`{more}", subject.gate_remedy)
 
 
 def latch_directory(subject: Subject) -> Iterator[Finding]:
@@ -73,6 +82,7 @@ def latch_directory(subject: Subject) -> Iterator[Finding]:
 
 
 ACCESS_EXAMINATIONS: tuple[Examination, ...] = (
+    helper,
     sudo_rights,
     sudo_passwords,
     gate_list,

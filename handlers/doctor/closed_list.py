@@ -15,12 +15,12 @@ from anycast_checks.routing.daemon import RoutingDaemon, RoutingState
 from ..activators._choice import candidates
 from ..endpoint.site import Site
 from ..fleet.values import Vip
-from ..gate.allowed import Command, commands
+from ..gate.allowed import Allowed, allowed
 from .examine import EXAMINATIONS
 from .finding import Subject
 
 
-def closed_list(vip: Vip, *, as_root: bool) -> tuple[Command, ...]:
+def closed_list(vip: Vip, *, as_root: bool) -> Allowed:
     """List every command that the handler may ever run on an endpoint of a VIP.
 
     Args:
@@ -30,7 +30,7 @@ def closed_list(vip: Vip, *, as_root: bool) -> tuple[Command, ...]:
     Raises:
         ConfigurationError: a command cannot be written in the list.
     """
-    return commands(vip, DAEMONS, _examine_everything, as_root=as_root)
+    return allowed(vip, DAEMONS, _examine_everything, as_root=as_root)
 
 
 def _examine_everything(site: Site, daemons: Sequence[RoutingDaemon]) -> None:

@@ -13,7 +13,7 @@ from ..activators._activator import Activator
 from ..endpoint.look import Look
 from ..endpoint.site import Site
 from ..fleet.values import Endpoint, Vip
-from ..gate.allowed import Command
+from ..gate.allowed import Allowed
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Subject:
     """One VIP on one endpoint, and what the endpoint has answered; None where it has not.
 
     ``name`` is its name in findings, ``user`` the handler's account on the endpoint. ``needed``
-    lists the commands that this account must be able to run.
+    lists what this account must be able to do.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Subject:
     look: Look | None = None
     activator: Activator | None = None
     routing: RoutingState | None = None
-    needed: Callable[[], tuple[Command, ...]] = tuple
+    needed: Callable[[], Allowed] | None = None
 
     @property
     def gate_remedy(self) -> str:

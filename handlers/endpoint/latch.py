@@ -31,8 +31,7 @@ class Latch:
 
     ``since`` is the endpoint's uptime in seconds, None once the latch is off. ``withdrawals``
     and ``restores`` (automatic ones) are seconds since the epoch by the endpoint's own clock;
-    they outlive the latch, and a day ends their memory. ``changed`` is the uptime of the last
-    change that the suite made in the boot ``boot_id``.
+    they outlive the latch, and a day ends their memory.
     """
 
     since: float | None = None
@@ -41,7 +40,6 @@ class Latch:
     reason: str = ""
     withdrawals: tuple[int, ...] = ()
     restores: tuple[int, ...] = ()
-    changed: float | None = None
 
     def is_on(self, boot_id: str) -> bool:
         """Whether the suite withdrew the VIP in this boot."""
@@ -60,7 +58,6 @@ class Latch:
             reason=reason,
             withdrawals=_recent(self.withdrawals if again else (*self.withdrawals, clock), clock),
             restores=_recent(self.restores, clock),
-            changed=uptime,
         )
 
     def take_off(self) -> Latch:
@@ -68,7 +65,7 @@ class Latch:
         return replace(self, since=None, by="", reason="")
 
     def restored(
-        self, *, uptime: float, clock: int, boot_id: str, automatic: bool, still_on: bool = False
+        self, *, clock: int, boot_id: str, automatic: bool, still_on: bool = False
     ) -> Latch:
         """Note a restore; only automatic restores are counted.
 
@@ -78,15 +75,8 @@ class Latch:
         return replace(
             self if still_on else self.take_off(),
             boot_id=boot_id,
-            changed=uptime,
             restores=_recent(restores, clock),
         )
-
-    def since_change(self, boot_id: str, uptime: float) -> float | None:
-        """Give the seconds since the suite's last change in this boot; None without one."""
-        if self.changed is None or self.boot_id != boot_id:
-            return None
-        return max(0.0, uptime - self.changed)
 
     def within_a_day(self, clock: int) -> tuple[int, int]:
         """Count the withdrawals and the automatic restores of the last day."""
@@ -95,8 +85,6 @@ class Latch:
     def render(self) -> str:
         """Write the file's text."""
         document: dict[str, Any] = {"boot_id": self.boot_id}
-        if self.changed is not None:
-            document["changed"] = round(self.changed, 2)
         if self.since is not None:
             document["since"] = round(self.since, 2)
             document["by"] = self.by
@@ -163,10 +151,9 @@ def parse(text: str) -> Latch:
         ValueError: it is not a latch.
     """
     document = _document(text)
-    since, changed = document.get("since"), document.get("changed")
+    since = document.get("since")
     return Latch(
         since=None if since is None else _number(since),
-        changed=None if changed is None else _number(changed),
         boot_id=str(document.get("boot_id", "")),
         by=str(document.get("by", "")),
         reason=str(document.get("reason", "")),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
+from typing import NamedTuple
 
 from anycast_checks import addresses
 from anycast_checks.addresses import Addresses
@@ -17,6 +19,8 @@ from .latch import Hold, Latch
 
 BOOT_ID, UPTIME = "/proc/sys/kernel/random/boot_id", "/proc/uptime"
 BOOT: Argv = ("/usr/bin/head", "-v", BOOT_ID, UPTIME)
+# Marks of a file that is missing, and of a file whose text is unknown or makes no sense.
+NONE, ANY = "none", "any"
 MISSING, UNHEARD = "No such file or directory", "nothing was heard of it"
 # Complaints about the hold file that may hide an order, so the hold counts. Every other complaint
 # means a failing disk.
@@ -37,6 +41,8 @@ class Look:
     ``hold_unknown`` is true where it cannot be told whether there is a hold. The VIP may then be
     withdrawn, since a failing disk must not keep a dead endpoint in the routing, but it is not
     restored. ``trouble`` says what could not be read, where the look is of use nevertheless.
+    The marks tell the helper on the endpoint which text each file had: a digest, NONE, or ANY.
+    ``heard`` is when the look was heard of, in seconds of this host's monotonic clock.
     """
 
     addresses: Addresses
@@ -47,6 +53,9 @@ class Look:
     hold: Hold | None = None
     hold_unknown: bool = False
     trouble: str = ""
+    latch_mark: str = ANY
+    hold_mark: str = ANY
+    heard: float = 0.0
 
     @property
     def present(self) -> bool:
@@ -90,11 +99,6 @@ class Look:
         return max(0.0, self.uptime - self.latch.since)
 
     @property
-    def since_change(self) -> float | None:
-        """Seconds since the suite changed this endpoint last, in this boot."""
-        return self.latch.since_change(self.boot_id, self.uptime)
-
-    @property
     def needs_clock(self) -> bool:
         """Whether a note has times that have to be compared with the endpoint's clock."""
         return bool(self.latch.withdrawals or self.latch.restores or self.hold)
@@ -118,6 +122,17 @@ class Look:
             elsewhere,
             hold_unknown=self.hold_unknown,
         )
+
+
+class _Notes(NamedTuple):
+    """What the output about the two notes says; the fields are those of Look."""
+
+    latch: Latch = Latch()
+    hold: Hold | None = None
+    hold_unknown: bool = False
+    troubles: tuple[str, ...] = ()
+    latch_mark: str = ANY
+    hold_mark: str = ANY
 
 
 def notes_argv(vip: Vip) -> Argv:
@@ -144,9 +159,19 @@ def read(vip: Vip, shown: Result, booted: Result, noted: Reply) -> Look:
         boot_id, uptime = facts[BOOT_ID].strip(), float(facts[UPTIME].split()[0])
     except (LookupError, ValueError) as error:
         raise CommandFailedError(BOOT, booted.status, f"cannot be read: {error!r}") from error
-    latch, hold, unknown, troubles = _notes(vip, noted)
-    trouble = "; ".join(troubles)
-    return Look(addresses, vip, boot_id, uptime, latch, hold, unknown, trouble)
+    found = _notes(vip, noted)
+    return Look(
+        addresses,
+        vip,
+        boot_id,
+        uptime,
+        found.latch,
+        found.hold,
+        found.hold_unknown,
+        "; ".join(found.troubles),
+        found.latch_mark,
+        found.hold_mark,
+    )
 
 
 def is_present(vip: Vip, shown: Result) -> bool:
@@ -173,35 +198,41 @@ def tells_of_notes(noted: Reply) -> bool:
     return is_refused(noted) or notes.DIRECTORY in noted.stdout + noted.stderr
 
 
-def _notes(vip: Vip, noted: Reply) -> tuple[Latch, Hold | None, bool, list[str]]:
+def _notes(vip: Vip, noted: Reply) -> _Notes:
     argv = notes_argv(vip)
     if isinstance(noted, OutcomeUnknownError):
-        return Latch(), None, True, [str(noted)]
+        return _Notes(hold_unknown=True, troubles=(str(noted),))
     if is_refused(noted):
-        return Latch(), notes.UNREADABLE_HOLD, False, [str(GateRefusedError(argv))]
+        return _Notes(hold=notes.UNREADABLE_HOLD, troubles=(str(GateRefusedError(argv)),))
     if not tells_of_notes(noted):
-        return Latch(), None, True, [str(CommandFailedError(argv, noted.status, noted.stderr))]
+        failed = CommandFailedError(argv, noted.status, noted.stderr)
+        return _Notes(hold_unknown=True, troubles=(str(failed),))
     files = _files(noted.stdout)
     latch_path, hold_path = argv[-2:]
-    latch, hold, unknown, troubles = Latch(), None, False, []
+    read = _Notes()
     text, why = _note(latch_path, files, noted.stderr)
+    if not why:
+        read = read._replace(latch_mark=_mark(text))
     if text is not None:
         try:
-            latch = notes.parse(text)
+            read = read._replace(latch=notes.parse(text))
         except ValueError as error:
             why = str(error)
     if why:
-        troubles.append(f"{latch_path} cannot be read: {why}")
+        read = read._replace(troubles=(f"{latch_path} cannot be read: {why}",), latch_mark=ANY)
     text, why = _note(hold_path, files, noted.stderr)
-    if text is not None:
-        hold = notes.parse_hold(text)
-    elif why:
-        troubles.append(f"{hold_path} cannot be read: {why}")
-        if why in HIDES_AN_ORDER:
-            hold = notes.UNREADABLE_HOLD
-        else:
-            unknown = True
-    return latch, hold, unknown, troubles
+    if not why:
+        hold = None if text is None else notes.parse_hold(text)
+        return read._replace(hold=hold, hold_mark=_mark(text))
+    trouble = f"{hold_path} cannot be read: {why}"
+    read = read._replace(troubles=(*read.troubles, trouble))
+    if why in HIDES_AN_ORDER:
+        return read._replace(hold=notes.UNREADABLE_HOLD)
+    return read._replace(hold_unknown=True)
+
+
+def _mark(text: str | None) -> str:
+    return NONE if text is None else sha256(text.rstrip("\n").encode()).hexdigest()
 
 
 def _note(path: str, files: dict[str, str], complaints: str) -> tuple[str | None, str]:
@@ -220,7 +251,7 @@ def _files(text: str) -> dict[str, str]:
     """Split what `head -v` prints; the first mention of a file counts."""
     files: dict[str, str] = {}
     name = ""
-    for line in text.splitlines():
+    for line in text.split("\n"):
         if line.startswith("==> ") and line.endswith(" <==") and line[4:-4] not in files:
             name = line[4:-4]
             files[name] = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -14,11 +15,12 @@ from ..errors import CommandFailedError, HandlerError, OutcomeUnknownError, Unre
 from ..fleet.values import Vip
 from ..transport.clock import SYSTEM_CLOCK, Clock
 from ..transport.shell import COMMAND_SECONDS, Argv, Query, Reply, Result, Shell
+from .change import HELPER, NOTE_SECONDS, Change, Note, Report, read_report, troubles
 from .check import check_seconds, confirmation
 from .look import BOOT, Look, is_present, notes_argv, read, tells_of_notes
 
 CLOCK: Argv = ("/bin/date", "+%s")
-NOTE_SECONDS = 1.0
+SUDO: Argv = ("/usr/bin/sudo", "-n")
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,8 @@ class Site:
             with suppress(UnreachableError):
                 (noted,) = self.shell.ask_all((Query(notes.argv),))
             self._notes_hang = not tells_of_notes(noted)
-        return read(self.vip, shown, booted, noted)
+        seen = read(self.vip, shown, booted, noted)
+        return replace(seen, heard=self._clock.monotonic())
 
     def is_present(self) -> bool:
         """See only whether the VIP is on its interface; raises as look does."""
@@ -140,105 +143,68 @@ class Site:
 
         return choose(self.vip, ask, lambda: self.look().neighbors)
 
-    def withdraw(self, activator: Activator, before: Look) -> tuple[Look, str]:
-        """Take the VIP off its interface.
+    def withdrawal(self, activator: Activator, look: Look, *notes: Note) -> Change:
+        """Plan to write notes, and to take the VIP off its interface."""
+        return Change(look, notes, activator.withdraw(self.vip, self._around(look)))
 
-        Returns:
-            The look afterwards, and the command that worked, empty where none did.
+    def restoration(
+        self, activator: Activator, look: Look, before: Sequence[Note], after: Sequence[Note]
+    ) -> Change:
+        """Plan to write notes, to bring the VIP back to its interface, and to note that too."""
+        tries = activator.restore(self.vip, self._around(look))
+        return Change(look, tuple(before), tries, tuple(after))
+
+    def note(self, look: Look, *notes: Note) -> str:
+        """Write or remove notes; returns what went wrong, empty where nothing did.
+
+        Raises:
+            ChangedMeanwhileError: something is not as the look has found it; nothing was done.
         """
-        after = before
-        for argv in activator.withdraw(self.vip, self._around(before)):
-            self._change(argv)
-            if self.dry_run:
-                continue
-            after = self.look()
-            if not after.present:
-                return after, _short(argv)
-        return after, ""
+        try:
+            return troubles(self.vip, self.change(Change(look, notes)))
+        except (OutcomeUnknownError, CommandFailedError) as error:
+            return f"{' and '.join(n.path(self.vip) for n in notes)} could not be written: {error}"
 
-    def restore(self, activator: Activator, before: Look) -> tuple[Look, str]:
-        """Bring the VIP back to its interface; returns as withdraw does."""
-        after = before
-        for argv in activator.restore(self.vip, self._around(before)):
-            self._change(argv)
-            if self.dry_run:
-                continue
-            after = self.look()
-            if after.present:
-                return after, _short(argv)
-        return after, ""
+    def change(self, change: Change) -> Report:
+        """Have the helper on the endpoint make a change, or none.
+
+        Raises:
+            ChangedMeanwhileError: something is not as it was; nothing was done.
+            ActedTooLateError: the helper was begun too late; nothing was done.
+            OutcomeUnknownError: the endpoint was not heard of; the change may have been made, and
+                after its ``seconds`` it can no longer take effect.
+        """
+        look, sent = change.look, self._clock.time()
+        if self.dry_run:
+            self.steps += [Step(argv, None, "dry run", sent) for argv in change.tries]
+            return Report(look.addresses, look.addresses)
+        # Only what acts on the interface needs root.
+        argv = (HELPER,) if self.shell.is_root or not change.tries else (*SUDO, HELPER)
+        # The step is recorded before the command is sent, so that it is in the log even of a run
+        # that is ended meanwhile.
+        self.steps.append(Step(argv, None, "sent, and not heard of", sent))
+        try:
+            request = change.request(self._clock.monotonic())
+            ended = self.shell.run(argv, request, change.seconds)
+            report = read_report(argv, ended)
+        except OutcomeUnknownError as error:
+            self.steps[-1] = Step(argv, None, str(error), sent)
+            raise
+        except CommandFailedError as error:
+            self.steps[-1] = Step(argv, error.status, error.stderr.strip(), sent)
+            raise
+        except HandlerError:
+            self.steps.pop()
+            raise
+        self.steps[-1:] = [Step(done.words, done.status, done.said, sent) for done in report.done]
+        return report
 
     def _around(self, look: Look) -> Surroundings:
         present = all(look.has(sibling) for sibling in self.siblings)
         return Surroundings(look.neighbors, look.shares_label, present)
-
-    def write_note(self, path: str, text: str) -> str:
-        """Replace a note's file; returns what went wrong, empty where nothing did.
-
-        It never raises: a disk that is full must not keep a dead endpoint in the routing.
-        """
-        new = f"{path}.new"
-        trouble = ""
-        # Two tries: another monitoring host that writes the same note may move the new file away
-        # between the two commands.
-        for _ in range(2):
-            try:
-                written = self._run_change(_write(new), text, NOTE_SECONDS)
-                if written.status != 0:
-                    return f"{path} could not be written: {written.stderr.strip()}"
-                moved = self._run_change(("/bin/mv", "-fT", new, path), "", NOTE_SECONDS)
-            except OutcomeUnknownError as error:
-                return f"{path} could not be written: {error}"
-            if moved.status == 0:
-                return ""
-            trouble = f"{path} could not be written: {moved.stderr.strip()}"
-        return trouble
-
-    def remove_note(self, path: str) -> str:
-        """Remove a note's file, there or not; returns what went wrong, as write_note."""
-        try:
-            ended = self._run_change(("/bin/rm", "-f", path), "", NOTE_SECONDS)
-        except OutcomeUnknownError as error:
-            return f"{path} could not be removed: {error}"
-        return f"{path} could not be removed: {ended.stderr.strip()}" if ended.status else ""
-
-    def _change(self, argv: Argv) -> None:
-        privileged = argv if self.shell.is_root else ("/usr/bin/sudo", "-n", *argv)
-        # The next look shows what the command did; where the connection is gone, that look raises.
-        with suppress(OutcomeUnknownError):
-            self._run_change(privileged, "", COMMAND_SECONDS)
-
-    def _run_change(self, argv: Argv, stdin: str, timeout: float) -> Result:
-        sent = Step(argv, None, "", self._clock.time())
-        if self.dry_run:
-            self.steps.append(replace(sent, said="dry run"))
-            return Result(0, "", "")
-        # The step is recorded before the command is sent, so that it is in the log even of a run
-        # that is ended meanwhile.
-        self.steps.append(replace(sent, said="sent, and not heard of"))
-        try:
-            ended = self.shell.run(argv, stdin, timeout)
-        except HandlerError as error:
-            if isinstance(error, OutcomeUnknownError):
-                self.steps[-1] = replace(sent, said=str(error))
-            else:
-                self.steps.pop()
-            raise
-        self.steps[-1] = replace(sent, status=ended.status, said=ended.stderr.strip())
-        return ended
 
 
 def _heard(reply: Reply) -> Result:
     if isinstance(reply, OutcomeUnknownError):
         raise reply
     return reply
-
-
-def _write(file: str) -> Argv:
-    # `tee` would follow a link that the owner of the directory may have put there, and would use
-    # the caller's umask; `install` does neither.
-    return ("/usr/bin/install", "-T", "-m", "644", "/dev/stdin", file)
-
-
-def _short(argv: Argv) -> str:
-    return " ".join((argv[0].rsplit("/", 1)[-1], *argv[1:]))

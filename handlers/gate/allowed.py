@@ -18,10 +18,10 @@ from anycast_checks.placement import LOOPBACK
 from anycast_checks.routing.daemon import RoutingDaemon
 
 from ..activators._choice import candidates
-from ..endpoint.latch import hold_path, latch_path
 from ..endpoint.look import BOOT, BOOT_ID, UPTIME
-from ..endpoint.site import CLOCK, Site
-from ..errors import ConfigurationError, UnsupportedActivatorError
+from ..endpoint.notes import NO_HOLD
+from ..endpoint.site import CLOCK, SUDO, Site
+from ..errors import CommandFailedError, ConfigurationError, UnsupportedActivatorError
 from ..fleet.values import Vip
 from ..transport.shell import (
     COMMAND_SECONDS,
@@ -33,12 +33,11 @@ from ..transport.shell import (
     ask_in_turn,
 )
 
-SUDO: Argv = ("/usr/bin/sudo", "-n")
 BOOTED = f"==> {BOOT_ID} <==\n0\n==> {UPTIME} <==\n0.0 0.0\n"
 
 
 class Command(NamedTuple):
-    """A command, and whether it reads what is sent to it."""
+    """A command that the account may run, and whether it reads what is sent to it."""
 
     argv: Argv
     is_fed: bool
@@ -55,13 +54,25 @@ class Command(NamedTuple):
         return rest if sudo == SUDO and rest[0].startswith("/") else None
 
 
+class Allowed(NamedTuple):
+    """What the account may do for one VIP.
+
+    Attributes:
+        vip: the VIP.
+        commands: what it may run.
+        acts: what the helper may run for it to add or delete the address.
+    """
+
+    vip: Vip
+    commands: tuple[Command, ...]
+    acts: tuple[Argv, ...]
+
+
 # Asks everything else that may be asked on an endpoint, through a shell that runs nothing.
 More = Callable[[Site, Sequence[RoutingDaemon]], None]
 
 
-def commands(
-    vip: Vip, daemons: Sequence[RoutingDaemon], more: More, *, as_root: bool
-) -> tuple[Command, ...]:
+def allowed(vip: Vip, daemons: Sequence[RoutingDaemon], more: More, *, as_root: bool) -> Allowed:
     """List every command that may be run on an endpoint of a VIP.
 
     Args:
@@ -76,38 +87,39 @@ def commands(
     listed: dict[Argv, bool] = {}
     for present in (True, False):
         site = Site(_Rehearsal(vip, listed, is_root=as_root, present=present), vip)
-        _act(site, daemons, present=present)
+        _act(site, daemons)
         more(site, daemons)
-    for argv in listed:
+    acts = dict.fromkeys(argv for one in candidates(vip) for argv in one.commands(vip))
+    for argv in (*listed, *acts):
         if any("\n" in word for word in argv):
             raise ConfigurationError(
                 f"vip.{vip.name}: {argv[0]} has a line break in an argument: "
                 "the forced command compares lines"
             )
-    return tuple(Command(argv, is_fed) for argv, is_fed in listed.items())
+    return Allowed(
+        vip, tuple(Command(argv, is_fed) for argv, is_fed in listed.items()), tuple(acts)
+    )
 
 
-def _act(site: Site, daemons: Sequence[RoutingDaemon], *, present: bool) -> None:
+def _act(site: Site, daemons: Sequence[RoutingDaemon]) -> None:
     """Do everything that an act may do."""
     look = site.look()
     site.clock()
     site.confirm()
-    for note in (latch_path(site.vip.address), hold_path(site.vip.address)):
-        site.write_note(note, "{}")
-        site.remove_note(note)
     # The rehearsal gives no sensible answer, so the choice asks all its questions before it gives
-    # up.
+    # up, and a change has a report that cannot be read.
     with suppress(UnsupportedActivatorError):
         site.activator()
     for daemon in daemons:
         with suppress(CheckError):
             daemon.see(site.vip.address, site.shell.run)
-    for activator in candidates(site.vip):
-        (site.withdraw if present else site.restore)(activator, look)
+    site.note(look, NO_HOLD)
+    with suppress(CommandFailedError):
+        site.change(site.withdrawal(candidates(site.vip)[0], look))
 
 
 class _Rehearsal:
-    """A shell that only lists commands: none changes anything, so that every fallback is tried."""
+    """A shell that only lists commands."""
 
     def __init__(self, vip: Vip, listed: dict[Argv, bool], *, is_root: bool, present: bool) -> None:
         self.is_root = is_root

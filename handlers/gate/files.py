@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.resources import files
 
 from ..endpoint.check import check_of
 from ..errors import ConfigurationError
 from ..fleet.values import Ssh, Vip
-from .allowed import Command
+from ..transport.shell import Argv
+from .allowed import Allowed
 
 GATE = "/usr/local/sbin/anycast-gate"
 ALLOW = "/etc/anycast/gate.allow"
@@ -29,16 +30,31 @@ def gate() -> str:
     return files(__package__).joinpath("anycast-gate").read_text()
 
 
-def allow(listed: Sequence[Command]) -> str:
-    """Write the closed list of these commands, for ALLOW."""
-    blocks = dict.fromkeys(block(command) for command in listed)
+def helper() -> str:
+    """Give the text of the program that makes every change, for HELPER."""
+    return files(__package__).joinpath("anycast-act").read_text()
+
+
+def allow(listed: Sequence[Allowed]) -> str:
+    """Write the closed list, for ALLOW."""
+    blocks = dict.fromkeys(block for one in listed for block in blocks_of(one))
     return f"{AGAIN}{''.join(blocks)}{END}"
 
 
-def sudoers(ssh: Ssh, listed: Sequence[Command]) -> str:
+def blocks_of(allowed: Allowed) -> Iterator[str]:
+    """Write what the closed list has for one VIP, a block for each command."""
+    address = allowed.vip.address
+    yield f"vip {address} {allowed.vip.placement.interface}\n"
+    for argv in allowed.acts:
+        yield _block(f"act {address}", argv)
+    for command in allowed.commands:
+        yield _block("feed" if command.is_fed else "run", command.argv)
+
+
+def sudoers(ssh: Ssh, listed: Sequence[Allowed]) -> str:
     """Write which of these commands the account may run as root, for SUDOERS."""
-    privileged = [command.privileged for command in listed]
-    lines = dict.fromkeys(" ".join(map(_escape, argv)) for argv in privileged if argv)
+    privileged = [command.privileged for one in listed for command in one.commands]
+    lines = dict.fromkeys(map(_rule, filter(None, privileged)))
     if not lines:
         return f"{AGAIN}# {ssh.user} needs no sudo.\n"
     rules = ", \\\n    ".join(lines)
@@ -91,10 +107,14 @@ def authorized_keys(ssh: Ssh) -> str:
     return f'restrict,command="{GATE}" {key}\n'
 
 
-def block(command: Command) -> str:
-    """Write one command of the closed list."""
-    words = "".join(f"\t{word}\n" for word in command.argv)
-    return f"{'feed' if command.is_fed else 'run'} {command.line}\n{words}"
+def _block(how: str, argv: Argv) -> str:
+    words = "".join(f"\t{word}\n" for word in argv)
+    return f"{how} {shlex.join(argv)}\n{words}"
+
+
+def _rule(argv: Argv) -> str:
+    # Without an argument, `sudo` would allow any; "" stands for none.
+    return " ".join(map(_escape, argv)) if len(argv) > 1 else f'{argv[0]} ""'
 
 
 def _escape(word: str) -> str:

@@ -1,4 +1,4 @@
-"""What a run does while it holds the lock: look, count, decide, confirm, act, verify."""
+"""What a run does: look, count, decide; and under the lock: confirm, act, verify."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from anycast_checks.routing.daemon import RoutingDaemon
 
 from ..decision.facts import Action, Decision, Policy, State
 from ..decision.situation import Counted
+from ..endpoint import notes
 from ..endpoint.confirmation import confirm
 from ..endpoint.look import Look
-from ..endpoint.notes import Notes
 from ..endpoint.site import Site
-from ..errors import HandlerError, TooLateError, UncountableError
+from ..errors import ChangedMeanwhileError, HandlerError, TooLateError, UncountableError
 from ..fleet.values import Fleet
 from ..routing.count import Counter
 from ..routing.follow import Follower
-from ..transport.clock import RUN_SECONDS, Deadline
+from ..transport.clock import Deadline
 from ..transport.connections import Connections, FreshConnections
+from . import stop_file
 from .lock import FileLocks, Locks
 from .outcome import Outcome
 from .parts import Parts
@@ -28,8 +29,11 @@ from .request import Case, signature
 from .restoration import restore
 from .withdrawal import withdraw
 
-# A slow endpoint needs this time for the note, the act, its fallback and the looks between them.
-ACT_SECONDS = 8.0
+# What a run may do that looks without the lock has nothing to do with other runs.
+TAKE_THE_LOCK = frozenset({Action.CONFIRM, Action.WITHDRAW, Action.RESTORE})
+# A run that was stopped for longer, after the last answer that it has decided on, looks again.
+STALE_SECONDS = 3.0
+MOST_LOOKS = 3
 
 
 class Means(NamedTuple):
@@ -50,16 +54,15 @@ class Means(NamedTuple):
 
 def act_here(fleet: Fleet, outcome: Outcome, policy: Policy, deadline: Deadline) -> None:
     """Act with the connections, locks and routing daemons of this host; see `act`."""
-    connections = FreshConnections(fleet.ssh)
-    means = Means(connections, FileLocks(fleet.paths.state), DAEMONS, signature())
-    act(fleet, outcome, policy, deadline, means)
+    connections, locks = FreshConnections(fleet.ssh), FileLocks(fleet.paths.state, deadline.clock)
+    act(fleet, outcome, policy, deadline, Means(connections, locks, DAEMONS, signature()))
 
 
 def act(fleet: Fleet, outcome: Outcome, policy: Policy, deadline: Deadline, means: Means) -> None:
     """Do what the rules say for the outcome's request, and record the result in the outcome.
 
-    The connection is opened before the lock of the VIP is taken, so that other runs do not wait for
-    an endpoint that does not answer.
+    The lock of the VIP is taken only after the connection is opened, and by a run that only looks
+    not at all, so that no run waits for an endpoint that does not answer or is far away.
 
     Raises:
         HandlerError: something could not be done; the outcome has the steps so far.
@@ -69,8 +72,7 @@ def act(fleet: Fleet, outcome: Outcome, policy: Policy, deadline: Deadline, mean
     with ExitStack() as stack:
         with outcome.timed("connect"):
             shell = stack.enter_context(connections.open(endpoint, deadline))
-        with outcome.timed("wait for the lock"):
-            held = stack.enter_context(means.locks.hold(vip.name, deadline))
+        lock = stack.enter_context(means.locks.open(vip.name))
         site = Site(
             shell,
             vip,
@@ -80,37 +82,60 @@ def act(fleet: Fleet, outcome: Outcome, policy: Policy, deadline: Deadline, mean
         )
         counter = Counter(vip, endpoint, connections, means.daemons, deadline)
         follower = Follower(vip, endpoint, shell, counter, connections, deadline)
-        notes = Notes(site, means.by)
         outcome.steps = site.steps
-        _act(Parts(outcome, policy, site, held, counter, follower, notes, deadline))
+        parts = Parts(outcome, policy, site, lock, counter, follower, means.by, deadline)
+        if outcome.request.verb.counts_each_time and _is_left_alone(parts):
+            return
+        with outcome.timed("wait for the lock"):
+            lock.take(deadline)
+        _act(parts, fleet.paths.stop)
 
 
-def _act(parts: Parts) -> None:
+def _is_left_alone(parts: Parts) -> bool:
+    """Look without the lock; where nothing is to be done, end the run."""
+    look, decision = _look_and_decide(parts, holds_lock=False)
+    if decision.action in TAKE_THE_LOCK:
+        return False
+    _leave(parts, look, decision)
+    return True
+
+
+def _act(parts: Parts, stop: str) -> None:
+    trouble: HandlerError = TooLateError("refused: this run was stopped for too long")
+    for _ in range(MOST_LOOKS):
+        look, decision = _look_and_decide(parts)
+        if decision.action not in (Action.WITHDRAW, Action.RESTORE):
+            _leave(parts, look, decision)
+            return
+        if parts.deadline.clock.monotonic() - parts.heard > STALE_SECONDS:
+            continue
+        if not parts.policy.stopped and not parts.request.verb.by_hand and stop_file.is_there(stop):
+            parts.policy = parts.policy._replace(stopped=True)
+            continue
+        try:
+            if decision.action is Action.WITHDRAW:
+                withdraw(parts, look)
+            else:
+                restore(parts, look, decision)
+        except ChangedMeanwhileError as error:
+            trouble = error
+        else:
+            return
+    raise trouble
+
+
+def _look_and_decide(parts: Parts, *, holds_lock: bool = True) -> tuple[Look, Decision]:
     outcome = parts.outcome
     with outcome.timed("look"):
         look = parts.site.look()
     outcome.looked(look)
-    decision = _decide(parts, look)
+    decision = _decide(parts, look, confirms=holds_lock)
+    parts.heard = parts.deadline.clock.monotonic()
     outcome.decided(decision)
-    if decision.action in (Action.WITHDRAW, Action.RESTORE):
-        _require_time(parts.deadline)
-    if decision.action is Action.WITHDRAW:
-        withdraw(parts, look)
-    elif decision.action is Action.RESTORE:
-        restore(parts, look, decision)
-    else:
-        if decision.action is Action.UNLATCH:
-            outcome.note(parts.notes.take_latch_off(look))
-        _leave(parts, look, decision)
+    return look, decision
 
 
-def _require_time(deadline: Deadline) -> None:
-    left = deadline.left(RUN_SECONDS)
-    if left < ACT_SECONDS:
-        raise TooLateError(f"refused: {left:.1f} s are left of this run, too few to act and verify")
-
-
-def _decide(parts: Parts, look: Look) -> Decision:
+def _decide(parts: Parts, look: Look, *, confirms: bool) -> Decision:
     verb = parts.request.verb
     seen = look.seen(_clock_there(parts) if look.needs_clock else 0)
     counted = confirmed = None
@@ -123,7 +148,7 @@ def _decide(parts: Parts, look: Look) -> Decision:
         decision = verb.decide(Case(parts.request, parts.policy, seen, counted, confirmed))
         if decision.action is Action.COUNT:
             counted = _count(parts)
-        elif decision.action is Action.CONFIRM:
+        elif decision.action is Action.CONFIRM and confirms:
             confirmed = _confirm(parts)
         else:
             return decision
@@ -155,7 +180,11 @@ def _count(parts: Parts) -> Counted:
             others, own = parts.counter.others(parts.site.shell)
     except UncountableError as error:
         trouble = str(error)
-    age = parts.held.since_withdrawal_elsewhere(parts.request.endpoint.name)
+    name = parts.request.endpoint.name
+    if others and (elsewhere := parts.lock.under_way_elsewhere(name)):
+        others -= 1
+        parts.outcome.note(f"{elsewhere} is not counted: it may be withdrawn at this moment")
+    age = parts.lock.since_withdrawal_elsewhere(name)
     left = 0.0 if age is None else max(0.0, vip.spacing - age)
     counted = Counted(others, vip.floor, len(vip.endpoints), trouble, left, own)
     parts.outcome.counted(counted)
@@ -163,11 +192,16 @@ def _count(parts: Parts) -> Counted:
 
 
 def _leave(parts: Parts, look: Look, decision: Decision) -> None:
-    """End without a withdrawal or a restore; a hold is placed or removed all the same."""
+    """End without a withdrawal or a restore; a note is written or removed all the same."""
     outcome, verb = parts.outcome, parts.request.verb
-    if not parts.request.dry_run and decision.action is not Action.REFUSE:
-        if verb.places_hold:
-            outcome.note(parts.hold_by_hand())
-        elif verb.removes_hold and look.may_be_held:
-            outcome.note(parts.notes.remove_hold())
+    if not parts.request.dry_run:
+        left = []
+        if decision.action is Action.UNLATCH:
+            left.append(notes.latch_off(look))
+        elif decision.action is not Action.REFUSE and verb.places_hold:
+            left.append(parts.hold_by_hand())
+        elif decision.action is not Action.REFUSE and verb.removes_hold and look.may_be_held:
+            left.append(notes.NO_HOLD)
+        if left:
+            outcome.note(parts.site.note(look, *left))
     outcome.conclude(decision)

@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..errors import LockUnavailableError
 from ..transport.clock import Clock, Deadline
@@ -17,76 +17,130 @@ from .log import open_shared
 # needs time for its own act afterwards.
 WAIT_SECONDS = 10.0
 RETRY_SECONDS = 0.02
+LONGEST_ACT_SECONDS = 60.0
 
 
-class FileLock:
-    """A lock that is held, in a file that remembers the last withdrawal; see HeldLock."""
+class Lock(Protocol):
+    """The lock of a VIP; its file remembers the last automatic withdrawal, and an act under way.
 
-    def __init__(self, descriptor: int, clock: Clock) -> None:
-        self._descriptor = descriptor
-        self._clock = clock
+    The methods that remember something return what went wrong, empty where nothing did.
+    """
+
+    def take(self, deadline: Deadline) -> None:
+        """Wait for the lock; it is held until its context ends.
+
+        Raises:
+            LockUnavailableError: another run holds it too long.
+        """
+
+    def note_act(self, endpoint: str, seconds: float) -> str:
+        """Remember that an endpoint may be withdrawn within so many seconds."""
+
+    def note_end(self) -> str:
+        """Forget the act under way: its end is known."""
 
     def note_withdrawal(self, endpoint: str) -> str:
-        """Remember a withdrawal; returns what went wrong, empty where nothing did."""
-        text = json.dumps({"endpoint": endpoint, "at": self._clock.time()}).encode()
-        try:
-            os.pwrite(self._descriptor, text, 0)
-            os.ftruncate(self._descriptor, len(text))
-        except OSError as error:
-            return f"the withdrawal is not noted for the spacing: {error.strerror}"
-        return ""
+        """Remember an automatic withdrawal, which ends the act under way."""
 
     def since_withdrawal_elsewhere(self, endpoint: str) -> float | None:
         """Give the seconds since another endpoint was withdrawn; None where that is unknown."""
-        try:
-            document = json.loads(os.pread(self._descriptor, 4096, 0))
-            age = self._clock.time() - float(document["at"])
-        except (ValueError, TypeError, KeyError):
-            return None
-        # A negative age means that the clock was set back, so the note tells nothing.
-        return age if document.get("endpoint") != endpoint and age >= 0 else None
+
+    def under_way_elsewhere(self, endpoint: str) -> str:
+        """Name another endpoint that may be withdrawn by a run that was ended; empty for none."""
 
 
 class Locks(Protocol):
     """Gives out the locks of the VIPs."""
 
-    def hold(self, vip: str, deadline: Deadline) -> AbstractContextManager[HeldLock]:
-        """Hold the lock of a VIP.
+    def open(self, vip: str) -> AbstractContextManager[Lock]:
+        """Open the lock of a VIP, without holding it yet.
 
         Raises:
-            LockUnavailableError: the lock cannot be opened, or another run holds it too long.
+            LockUnavailableError: the lock cannot be opened.
         """
-
-
-class HeldLock(Protocol):
-    """The lock of a VIP while it is held; it remembers the last automatic withdrawal."""
-
-    def note_withdrawal(self, endpoint: str) -> str:
-        """Remember a withdrawal; returns what went wrong, empty where nothing did."""
-
-    def since_withdrawal_elsewhere(self, endpoint: str) -> float | None:
-        """Give the seconds since another endpoint was withdrawn; None where that is unknown."""
 
 
 class FileLocks:
     """Locks in files of this host; the kernel releases a lock however its process ends."""
 
-    def __init__(self, directory: str) -> None:
+    def __init__(self, directory: str, clock: Clock) -> None:
         self._directory = directory
+        self._clock = clock
 
     @contextmanager
-    def hold(self, vip: str, deadline: Deadline) -> Iterator[FileLock]:
-        """Hold the lock of a VIP; see Locks."""
+    def open(self, vip: str) -> Iterator[FileLock]:
+        """Open the lock of a VIP; see Locks."""
         file = f"{self._directory}/{vip}.lock"
         try:
             descriptor = open_shared(file, os.O_RDWR)
         except OSError as error:
             raise LockUnavailableError(f"refused: no lock: {file}: {error.strerror}") from error
         try:
-            _wait_for(descriptor, file, deadline.left(WAIT_SECONDS), deadline.clock)
-            yield FileLock(descriptor, deadline.clock)
+            yield FileLock(file, descriptor, self._clock)
         finally:
             os.close(descriptor)
+
+
+class FileLock:
+    """A lock that is a file; see Lock."""
+
+    def __init__(self, file: str, descriptor: int, clock: Clock) -> None:
+        self._file = file
+        self._descriptor = descriptor
+        self._clock = clock
+
+    def take(self, deadline: Deadline) -> None:
+        """Wait for the lock; see Lock."""
+        _wait_for(self._descriptor, self._file, deadline.left(WAIT_SECONDS), self._clock)
+
+    def note_act(self, endpoint: str, seconds: float) -> str:
+        """Remember that an endpoint may be withdrawn within so many seconds."""
+        under_way = {"endpoint": endpoint, "until": self._clock.time() + seconds}
+        return self._remember({**self._remembered(), "under_way": under_way})
+
+    def note_end(self) -> str:
+        """Forget the act under way."""
+        return self._remember({**self._remembered(), "under_way": None})
+
+    def note_withdrawal(self, endpoint: str) -> str:
+        """Remember an automatic withdrawal."""
+        return self._remember({"endpoint": endpoint, "at": self._clock.time()})
+
+    def since_withdrawal_elsewhere(self, endpoint: str) -> float | None:
+        """Give the seconds since another endpoint was withdrawn; None where that is unknown."""
+        last = self._remembered()
+        try:
+            age = self._clock.time() - float(last["at"])
+        except (ValueError, TypeError, KeyError):
+            return None
+        # A negative age means that the clock was set back, so the note tells nothing.
+        return age if last.get("endpoint") != endpoint and age >= 0 else None
+
+    def under_way_elsewhere(self, endpoint: str) -> str:
+        """Name another endpoint that may be withdrawn by a run that was ended."""
+        try:
+            under_way = self._remembered()["under_way"]
+            name, left = str(under_way["endpoint"]), under_way["until"] - self._clock.time()
+        except (TypeError, KeyError):
+            return ""
+        # A longer time means that the clock was set back.
+        return name if name != endpoint and 0 < left < LONGEST_ACT_SECONDS else ""
+
+    def _remembered(self) -> dict[str, Any]:
+        try:
+            document = json.loads(os.pread(self._descriptor, 4096, 0))
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return document if isinstance(document, dict) else {}
+
+    def _remember(self, document: dict[str, Any]) -> str:
+        text = json.dumps(document).encode()
+        try:
+            os.pwrite(self._descriptor, text, 0)
+            os.ftruncate(self._descriptor, len(text))
+        except OSError as error:
+            return f"{self._file}: the withdrawal is not noted: {error.strerror}"
+        return ""
 
 
 def _wait_for(descriptor: int, file: str, seconds: float, clock: Clock) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ..decision.facts import Policy, State
 from ..endpoint.site import Site
-from ..errors import HandlerError
+from ..errors import ChangedMeanwhileError, HandlerError
 from ..fleet.values import Endpoint, Fleet
 from ..transport.clock import RUN_SECONDS, Clock, Deadline
 from ..transport.connections import Connections, FreshConnections
@@ -52,8 +52,16 @@ def _on_one(request: Request, do: Do, connections: Connections, clock: Clock) ->
         with connections.open(request.endpoint, deadline) as shell:
             site = Site(shell, request.vip, clock=clock)
             outcome.steps = site.steps
-            what = do(site)
+            what = _do_again(do, site)
         outcome.done(what, State.OK)
     except HandlerError as error:
         outcome.failed(error)
     return outcome
+
+
+def _do_again(do: Do, site: Site) -> str:
+    """Do it, and once more where something has changed on the endpoint meanwhile."""
+    try:
+        return do(site)
+    except ChangedMeanwhileError:
+        return do(site)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
 from ..decision.facts import Action, Policy
-from ..errors import ConfigurationError, HandlerError
+from ..errors import HandlerError
 from ..fleet.values import Fleet
 from ..transport.clock import RUN_SECONDS, SYSTEM_CLOCK, Clock, Deadline
+from . import stop_file
 from .log import DecisionLog
 from .outcome import Outcome
 from .request import Case, Request
@@ -86,17 +86,8 @@ def _act(fleet: Fleet, outcome: Outcome, policy: Policy, deadline: Deadline) -> 
 
 
 def _policy(fleet: Fleet, request: Request) -> Policy:
-    try:
-        os.stat(fleet.paths.stop)
-        stopped = True
-    except (FileNotFoundError, NotADirectoryError):
-        stopped = False
-    except OSError as error:
-        raise ConfigurationError(
-            f"{fleet.paths.stop}: cannot tell whether it exists: {error.strerror}"
-        ) from error
     return Policy(
-        stopped=stopped,
+        stopped=stop_file.is_there(fleet.paths.stop),
         never_withdraw=request.endpoint.never_withdraw,
         downtime=request.downtime,
         unwatched=request.unwatched,

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..decision.facts import Policy
+from ..endpoint import notes
+from ..endpoint.change import Change, Note, troubles
 from ..endpoint.look import Look
-from ..endpoint.notes import Notes
-from ..endpoint.site import Ahead, Site
+from ..endpoint.site import Ahead, Site, Step
+from ..errors import OutcomeUnknownError, TooLateError
 from ..fleet.values import Vip
 from ..routing.count import Counter
 from ..routing.follow import Follower
-from ..transport.clock import Deadline
-from .lock import HeldLock
+from ..transport.clock import RUN_SECONDS, Deadline
+from .lock import Lock
 from .outcome import Outcome
 from .request import Request
 
-# OSPF delays a change by 5 to 9 s when it follows the router's previous change too soon.
-BETWEEN_CHANGES = 1.5
+# Seconds that are kept for the look after a change that was not heard of.
+LOOK_SECONDS = 1.0
+# Fewer seconds are too few for sudo, and for a change before this one.
+LEAST_LATE_SECONDS = 1.0
 
 
 @dataclass
@@ -28,23 +32,25 @@ class Parts:
         outcome: is filled in by the run.
         policy: what the fleet file, the stop file and the engine say.
         site: the VIP on its endpoint.
-        held: the lock of the VIP.
+        lock: the lock of the VIP, which is held while the run acts.
         counter: counts who announces the VIP.
         follower: finds out whether the routing has followed an act.
-        notes: the latch and the hold on the endpoint.
+        by: the user and host that sign the notes.
         deadline: the deadline of the run.
         ahead: replies to the first questions of an act, which were asked while the check ran.
+        heard: when the last answer was heard on which a decision is made, by the monotonic clock.
     """
 
     outcome: Outcome
     policy: Policy
     site: Site
-    held: HeldLock
+    lock: Lock
     counter: Counter
     follower: Follower
-    notes: Notes
+    by: str
     deadline: Deadline
     ahead: Ahead = field(default_factory=Ahead)
+    heard: float = 0.0
 
     @property
     def request(self) -> Request:
@@ -66,15 +72,52 @@ class Parts:
         """The reason of an act, as the notes say it."""
         return self.outcome.check_said or self.request.reason
 
-    def keep_apart(self, look: Look) -> None:
-        """Wait until the last change of the endpoint is long enough ago for the next change."""
-        since = look.since_change
-        if since is not None and not self.request.dry_run:
-            self.deadline.clock.sleep(BETWEEN_CHANGES - since)
+    def make(self, change: Change) -> tuple[Look, Look]:
+        """Make a change of the interface; the run does not go on before the change is over.
 
-    def hold_by_hand(self) -> str:
-        """Place a person's hold on an endpoint that is withdrawn; returns as `Notes` does."""
-        return self.notes.place_hold(self.request.reason or "by hand", present=False)
+        Returns:
+            The endpoint directly before the change, and after it.
+
+        Raises:
+            TooLateError: the run has too little time left; nothing was done.
+            ChangedMeanwhileError, ActedTooLateError: as Site.change.
+        """
+        left = self.deadline.left(RUN_SECONDS)
+        late = min(change.late, left - change.work - LOOK_SECONDS)
+        if late < LEAST_LATE_SECONDS and not self.request.dry_run:
+            raise TooLateError(f"refused: {left:.1f} s are left of this run, too few to act")
+        change = change._replace(late=late)
+        until = self.deadline.within(change.seconds)
+        look = change.look
+        try:
+            report = self.site.change(change)
+        except OutcomeUnknownError:
+            # The endpoint may still make the change, but not after this time. So nobody else acts
+            # on what is then seen before it is certain.
+            self.deadline.clock.sleep(until.left(change.seconds))
+            return look, self.site.look()
+        self.outcome.note(troubles(self.vip, report))
+        return replace(look, addresses=report.before), replace(look, addresses=report.after)
+
+    def clock_there(self) -> int:
+        """Give the endpoint's time, which may have been asked ahead; raises as Site.clock does."""
+        return self.site.clock(self.ahead.clock)
+
+    def hold_by_hand(self) -> Note:
+        """Make a person's hold for an endpoint that is withdrawn; raises as Site.clock does."""
+        reason = self.request.reason or "by hand"
+        return notes.held(self.clock_there(), None, self.by, reason, present=False)
+
+    @property
+    def tried(self) -> list[Step]:
+        """The commands that were run, without the notes."""
+        return [step for step in self.site.steps if step.argv[0].startswith("/")]
+
+    @property
+    def did(self) -> str:
+        """The last command that was run, in short."""
+        program, *words = self.tried[-1].argv
+        return " ".join((program.rsplit("/", 1)[-1], *words))
 
     def see_in_routing(self, *, announced: bool) -> bool | None:
         """Wait until the endpoint's own announcement has followed; None where it is unknown."""
@@ -86,7 +129,7 @@ class Parts:
 
     def last_words(self) -> str:
         """Quote the last command that failed, and what it said."""
-        for step in reversed(self.site.steps):
+        for step in reversed(self.tried):
             if step.status != 0:
                 return f"{' '.join(step.argv)}: {step.said or f'exit status {step.status}'}"
         return "every command said that it worked"

@@ -4,36 +4,49 @@ from __future__ import annotations
 
 from ..decision.automation import RECOVERED
 from ..decision.facts import Decision
+from ..endpoint import notes
+from ..endpoint.change import Note
 from ..endpoint.look import Look
+from ..errors import HandlerError
 from .parts import Parts
 
 
-def restore(parts: Parts, before: Look, decision: Decision) -> None:
+def restore(parts: Parts, look: Look, decision: Decision) -> None:
     """Bring the VIP back, and verify it."""
     outcome, site = parts.outcome, parts.site
     activator = site.activator(parts.ahead.program)
-    parts.keep_apart(before)
-    if decision.rule == RECOVERED and not parts.request.dry_run:
-        # A restore that is not recorded would not count against the number of restores a day.
-        trouble = parts.notes.note_restore_to_come(before, parts.ahead.clock)
-        if trouble:
-            outcome.refuse(f"withdrawn: not restored without a record: {trouble}")
-            return
+    record, settled = _notes(parts, look, automatic=decision.rule == RECOVERED)
+    change = site.restoration(activator, look, record, settled)
     with outcome.timed(f"bring the address back to {parts.interface}"):
-        after, did = site.restore(activator, before)
+        _, after = parts.make(change)
     if parts.request.dry_run:
         outcome.would_run()
         return
     outcome.acted(after, address=after.present)
     if not after.present:
-        outcome.acted_in_vain(f"could not be restored: {parts.last_words()}")
+        if record and not parts.tried:
+            outcome.refuse("withdrawn: not restored without a record")
+        else:
+            outcome.acted_in_vain(f"could not be restored: {parts.last_words()}")
         return
-    if before.may_be_held:
-        outcome.note(parts.notes.remove_hold())
-    outcome.note(parts.notes.note_restore(after))
     announced = parts.see_in_routing(announced=True)
     outcome.verify("own_announcement", announced)
     if announced is False:
         outcome.acted_in_vain(f"on {parts.interface} again, but not announced in the routing")
     else:
-        outcome.done(f"restored by {did}", decision.severity)
+        outcome.done(f"restored by {parts.did}", decision.severity)
+
+
+def _notes(parts: Parts, look: Look, *, automatic: bool) -> tuple[list[Note], list[Note]]:
+    """Make the notes of a restore: those that are written before it, and those after it."""
+    released = [notes.NO_HOLD] if look.may_be_held else []
+    try:
+        clock = parts.clock_there()
+    except HandlerError as error:
+        if automatic:
+            raise
+        # A person's restore is not counted, and so needs no time.
+        parts.outcome.note(str(error))
+        return [], [notes.latch_off(look), *released]
+    record = [notes.restore_to_come(look, clock)] if automatic else []
+    return record, [notes.restored(look, clock, automatic=automatic), *released]

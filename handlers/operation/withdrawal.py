@@ -4,45 +4,66 @@ from __future__ import annotations
 
 from ..activators._activator import Activator
 from ..decision.facts import State
+from ..endpoint import notes
+from ..endpoint.change import Note
 from ..endpoint.look import Look
+from ..errors import ChangedMeanwhileError, HandlerError
 from .parts import Parts
 
 
-def withdraw(parts: Parts, before: Look) -> None:
+def withdraw(parts: Parts, look: Look) -> None:
     """Take the VIP away, and verify it."""
     outcome, site = parts.outcome, parts.site
     activator = site.activator(parts.ahead.program)
-    parts.keep_apart(before)
-    # The note comes before the act: a run that is ended between them leaves a note, which the next
-    # run puts right.
-    trouble = parts.hold_by_hand() if parts.request.verb.places_hold else ""
-    outcome.note(trouble or parts.notes.put_latch_on(before, parts.why, parts.ahead.clock))
+    change = site.withdrawal(activator, look, *_note(parts, look))
+    name = parts.request.endpoint.name
+    if not parts.request.dry_run:
+        outcome.note(parts.lock.note_act(name, change.seconds))
     withdrawn_at = parts.deadline.clock.monotonic()
     with outcome.timed(f"take the address off {parts.interface}"):
-        after, did = site.withdraw(activator, before)
+        before, after = parts.make(change)
     if parts.request.dry_run:
         outcome.would_run()
         return
+    if after.present or parts.request.verb.by_hand:
+        parts.lock.note_end()
+    else:
+        outcome.note(parts.lock.note_withdrawal(name))
     lost = before.neighbors - after.neighbors
     outcome.acted(after, address=not after.present and not after.elsewhere)
     outcome.verify("other_addresses", not lost)
     if lost:
         outcome.note(f"{parts.interface} also lost {', '.join(sorted(lost))}")
     if after.present:
-        _fail(parts, before)
+        _fail(parts, look)
         return
-    if not parts.request.verb.by_hand:
-        outcome.note(parts.held.note_withdrawal(parts.request.endpoint.name))
-    _follow(parts, activator, before, after, withdrawn_at, f"withdrawn by {did}")
+    _follow(parts, activator, before, after, withdrawn_at, f"withdrawn by {parts.did}")
+
+
+def _note(parts: Parts, look: Look) -> tuple[Note, ...]:
+    """Make the note of a withdrawal; without a clock there is none, which stops no withdrawal."""
+    try:
+        if parts.request.verb.places_hold:
+            return (parts.hold_by_hand(),)
+        return (notes.withdrawn(look, parts.clock_there(), parts.by, parts.why),)
+    except HandlerError as error:
+        parts.outcome.note(f"no note was written: {error}")
+        return ()
 
 
 def _fail(parts: Parts, before: Look) -> None:
-    # A command whose end is unknown may still take the address away, and then the latch is needed.
-    if all(step.status is not None for step in parts.site.steps):
-        parts.notes.take_latch_back(before)
-        if parts.request.verb.places_hold:
-            parts.notes.take_hold_back(before)
-    parts.outcome.acted_in_vain(f"still announced: {parts.last_words()}")
+    """Leave the notes as they were."""
+    words = parts.last_words()
+    try:
+        now = parts.site.look()
+        back = [notes.latch_as_before(before)] if now.latch_mark != before.latch_mark else []
+        if now.hold_mark != before.hold_mark:
+            back.append(notes.hold_as_before(before))
+        if back and now.present:
+            parts.outcome.note(parts.site.note(now, *back))
+    except HandlerError as error:
+        parts.outcome.note(f"its notes stay as they are: {error}")
+    parts.outcome.acted_in_vain(f"still announced: {words}")
 
 
 def _follow(
@@ -58,10 +79,8 @@ def _follow(
     outcome.verify("count_elsewhere", recount.seen_elsewhere)
     others = recount.others
     if others is not None and others < parts.vip.floor and not parts.request.force:
-        _take_back(parts, activator, before, after, others)
+        _take_back(parts, activator, before, others)
         return
-    if not parts.request.verb.by_hand:
-        outcome.note(parts.notes.keep_latch_on(parts.why))
     if after.elsewhere:
         places = ", ".join(after.elsewhere)
         outcome.acted_in_vain(f"left {parts.interface}, but is still on {places}")
@@ -75,18 +94,21 @@ def _follow(
         outcome.done(done, State.WARNING)
 
 
-def _take_back(
-    parts: Parts, activator: Activator, before: Look, withdrawn: Look, others: int
-) -> None:
-    vip, outcome = parts.vip, parts.outcome
+def _take_back(parts: Parts, activator: Activator, before: Look, others: int) -> None:
+    vip, outcome, site = parts.vip, parts.outcome, parts.site
     few = f"{others} of {len(vip.endpoints)} announce it and the floor is {vip.floor}"
-    after, did = parts.site.restore(activator, withdrawn)
+    look = site.look()
+    settled = [notes.restored(look, site.clock(), automatic=False)]
+    if parts.request.verb.places_hold:
+        settled.append(notes.hold_as_before(before))
+    try:
+        _, after = parts.make(site.restoration(activator, look, (), settled))
+    except ChangedMeanwhileError as error:
+        outcome.acted_in_vain(f"withdrawn, and not restored: {few}: {error}")
+        return
     outcome.acted(after, address=after.present)
     if not after.present:
         words = parts.last_words()
         outcome.acted_in_vain(f"withdrawn, and could not be restored: {few}: {words}")
         return
-    if parts.request.verb.places_hold:
-        outcome.note(parts.notes.take_hold_back(before))
-    outcome.note(parts.notes.note_restore(after))
-    outcome.refuse(f"withdrawn and restored by {did}: {few}")
+    outcome.refuse(f"withdrawn and restored by {parts.did}: {few}")

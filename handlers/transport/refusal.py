@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from ..errors import GateRefusedError
 from .shell import COMMAND_SECONDS, Query, Reply, Result, Shell, Stream, ask_in_turn
 
-STATUS, SAYS = 126, "anycast-gate: refused"
+STATUS = 126
+SAYS = ("anycast-gate: refused", "anycast-act: refused")
 
 
 class GatedShell:
@@ -34,5 +35,5 @@ class GatedShell:
 
 
 def is_refused(ended: Result) -> bool:
-    """Whether the forced command refused a command."""
-    return ended.status == STATUS and SAYS in ended.stderr
+    """Whether the forced command refused a command, or the helper refused a request."""
+    return ended.status == STATUS and any(said in ended.stderr for said in SAYS)

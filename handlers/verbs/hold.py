@@ -7,7 +7,7 @@ import re
 import click
 
 from ..decision.facts import Action, Decision, State
-from ..endpoint.notes import Notes
+from ..endpoint import notes
 from ..endpoint.site import Site
 from ..errors import HandlerError
 from ..operation.outcome import age
@@ -66,9 +66,12 @@ def command(
     request, endpoints = note_request(fleet, HOLD, vip, endpoint, reason)
 
     def hold(site: Site) -> str:
-        present = site.is_present()
-        notes = Notes(site, signature())
-        trouble = notes.place_hold(request.reason, present=present, seconds=seconds)
+        look = site.look()
+        present = look.present
+        order = notes.held(site.clock(), seconds, signature(), request.reason, present=present)
+        # The endpoint places it only as long as the address is where the look has found it, so
+        # what is said here is true.
+        trouble = site.note(look, order)
         if trouble:
             raise HandlerError(f"not held: {trouble}")
         how = "announced" if present else "withdrawn"

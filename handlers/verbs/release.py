@@ -5,11 +5,11 @@ from __future__ import annotations
 import click
 
 from ..decision.facts import Action, Decision, State
+from ..endpoint import notes
 from ..endpoint.latch import UNREADABLE_HOLD
-from ..endpoint.notes import Notes
 from ..endpoint.site import Site
 from ..errors import HandlerError
-from ..operation.request import Case, Verb, signature
+from ..operation.request import Case, Verb
 from . import Invocation
 from ._options import note_options, note_request, read_fleet
 from ._orders import give_order
@@ -39,7 +39,7 @@ def command(invocation: Invocation, /, vip: str, endpoint: str | None, reason: s
         hold = look.hold
         if not look.may_be_held:
             return "was not held"
-        trouble = Notes(site, signature()).remove_hold()
+        trouble = site.note(look, notes.NO_HOLD)
         if trouble:
             raise HandlerError(f"{'still held' if hold else 'perhaps held'}: {trouble}")
         ours = not look.present and look.latch_age is not None

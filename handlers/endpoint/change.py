@@ -1,0 +1,197 @@
+"""One change of an endpoint: what the helper there is asked to do, and what it has answered.
+
+The helper compares what was decided on with what is so when it acts, and changes nothing where the
+two differ, or where the request comes late. So a change takes effect in time, or never.
+"""
+
+from __future__ import annotations
+
+import shlex
+from enum import Enum
+from typing import NamedTuple
+
+from anycast_checks.addresses import Addresses
+
+from ..errors import (
+    ActedTooLateError,
+    ChangedMeanwhileError,
+    CommandFailedError,
+    GateRefusedError,
+    HandlerError,
+)
+from ..fleet.values import Vip
+from ..transport.refusal import is_refused
+from ..transport.shell import Argv, Result
+from .latch import hold_path, latch_path
+from .look import Look, read_addresses
+
+HELPER = "/usr/local/sbin/anycast-act"
+# Seconds for which the helper may be late: sudo, a lock, the time between two changes.
+LATE_SECONDS = 5.0
+# Seconds that the helper gives a note, and all commands together.
+NOTE_SECONDS = 1.0
+TRIES_SECONDS = 6.0
+LATCH, HOLD = "latch", "hold"
+
+
+class How(Enum):
+    """How a note is changed; the value is the word in a request.
+
+    What is to be recorded has to be, or nothing else is done. What settles a matter is removed
+    where it cannot be written.
+    """
+
+    WRITE = "write"
+    RECORD = "record"
+    SETTLE = "settle"
+    REMOVE = "remove"
+
+
+class Note(NamedTuple):
+    """What is to be done with a note, which is LATCH or HOLD, and its new text if it has one."""
+
+    name: str
+    how: How
+    text: str = ""
+
+    def path(self, vip: Vip) -> str:
+        """Name the note's file."""
+        return (latch_path if self.name == LATCH else hold_path)(vip.address)
+
+    @property
+    def line(self) -> str:
+        """Write the line of the request."""
+        return f"{self.how.value} {self.name} {self.text}".rstrip()
+
+
+class Change(NamedTuple):
+    """What is to be done on an endpoint, and the look that it was decided on.
+
+    Attributes:
+        look: what the decision was made on.
+        before: notes that are written first.
+        tries: commands that add or delete the address, tried until one has worked.
+        after: notes that are written once a command has worked.
+        late: for how many seconds from now it may be begun.
+    """
+
+    look: Look
+    before: tuple[Note, ...] = ()
+    tries: tuple[Argv, ...] = ()
+    after: tuple[Note, ...] = ()
+    late: float = LATE_SECONDS
+
+    @property
+    def work(self) -> float:
+        """Give the seconds that it takes at most, once it is begun."""
+        notes = NOTE_SECONDS * (len(self.before) + len(self.after))
+        return notes + (TRIES_SECONDS if self.tries else 0.0)
+
+    @property
+    def seconds(self) -> float:
+        """Give the seconds after which it has ended or can no longer take effect."""
+        return self.late + self.work
+
+    def request(self, now: float) -> str:
+        """Write what the helper reads; ``now`` is this host's monotonic time."""
+        look = self.look
+        # The time since the look was heard of is less than the endpoint's own, so that the change
+        # expires early rather than late.
+        expires = int((look.uptime + now - look.heard + self.late) * 100)
+        lines = [
+            f"address {look.vip.address} {look.vip.placement.interface}",
+            f"expires {expires}",
+            f"boot {look.boot_id}",
+            f"present {'yes' if look.present else 'no'}",
+            f"hold {look.hold_mark}",
+            f"latch {look.latch_mark}",
+            *(note.line for note in self.before),
+            *(f"try {shlex.join(argv)}" for argv in self.tries),
+            *(note.line for note in self.after),
+            "end",
+        ]
+        return "\n".join(lines) + "\n"
+
+
+class Done(NamedTuple):
+    """One thing that the helper did: a command, or ("write", "latch") for a note."""
+
+    words: Argv
+    status: int
+    said: str
+
+
+class Report(NamedTuple):
+    """What the helper has answered.
+
+    Attributes:
+        before: the addresses of the endpoint directly before the change.
+        after: the addresses directly after it.
+        done: what was done, in this order.
+        trouble: what went wrong without keeping the change from being made.
+    """
+
+    before: Addresses
+    after: Addresses
+    done: tuple[Done, ...] = ()
+    trouble: str = ""
+
+
+def troubles(vip: Vip, report: Report) -> str:
+    """Say what went wrong with the notes of a change; empty where nothing did."""
+    said = [report.trouble] if report.trouble else []
+    for done in report.done:
+        how = _how(done)
+        if how and done.status != 0:
+            what = "removed" if how is How.REMOVE else "written"
+            said.append(f"{Note(done.words[1], how).path(vip)} could not be {what}: {done.said}")
+    return "; ".join(said)
+
+
+def _how(done: Done) -> How | None:
+    is_note = len(done.words) == 2 and done.words[0] in {how.value for how in How}
+    return How(done.words[0]) if is_note else None
+
+
+def read_report(argv: Argv, ended: Result) -> Report:
+    """Read what the helper has answered.
+
+    Raises:
+        ChangedMeanwhileError: something is not as it was when this was decided; nothing was done.
+        ActedTooLateError: the helper was begun too late; nothing was done.
+        GateRefusedError: the helper is not allowed to do it; nothing was done.
+        CommandFailedError: the answer makes no sense.
+    """
+    if is_refused(ended):
+        raise GateRefusedError(argv)
+    done: list[Done] = []
+    said: dict[str, str] = {}
+    for line in ended.stdout.split("\n"):
+        word, _, rest = line.partition(" ")
+        if word == "changed":
+            raise _meanwhile(rest)
+        if word == "did":
+            done.append(_read_done(rest))
+        elif word == "said" and done:
+            done[-1] = done[-1]._replace(said=rest.strip())
+        else:
+            said[word] = rest
+    if ended.status not in (0, 1) or "before" not in said:
+        raise CommandFailedError(argv, ended.status, ended.stderr or "its answer makes no sense")
+    before = read_addresses(Result(0, said["before"], ""))
+    after = read_addresses(Result(0, said["after"], "")) if "after" in said else before
+    return Report(before, after, tuple(done), said.get("trouble", ""))
+
+
+def _meanwhile(what: str) -> HandlerError:
+    if what == "expired":
+        return ActedTooLateError(f"nothing was done: {HELPER} was begun too late on the endpoint")
+    return ChangedMeanwhileError(what)
+
+
+def _read_done(rest: str) -> Done:
+    status, _, words = rest.partition(" ")
+    try:
+        return Done(tuple(shlex.split(words)), int(status), "")
+    except ValueError as error:
+        raise CommandFailedError((HELPER,), 0, f"its answer makes no sense: {error}") from error

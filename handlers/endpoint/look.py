@@ -3,35 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from hashlib import sha256
-from typing import NamedTuple
 
 from anycast_checks import addresses
 from anycast_checks.addresses import Addresses
 
 from ..decision.situation import Held, Seen
-from ..errors import CommandFailedError, GateRefusedError, OutcomeUnknownError
+from ..errors import CommandFailedError
 from ..fleet.values import Vip
-from ..transport.refusal import is_refused
 from ..transport.shell import Argv, Reply, Result
 from . import latch as notes
 from .latch import Hold, Latch
+from .noted import ANY, read_notes, split_files
 
 BOOT_ID, UPTIME = "/proc/sys/kernel/random/boot_id", "/proc/uptime"
 BOOT: Argv = ("/usr/bin/head", "-v", BOOT_ID, UPTIME)
-# Marks of a file that is missing, and of a file whose text is unknown or makes no sense.
-NONE, ANY = "none", "any"
-MISSING, UNHEARD = "No such file or directory", "nothing was heard of it"
-# Complaints about the hold file that may hide an order, so the hold counts. Every other complaint
-# means a failing disk.
-HIDES_AN_ORDER = {
-    "Permission denied",
-    "Operation not permitted",
-    "Is a directory",
-    "Not a directory",
-    "Too many levels of symbolic links",
-    UNHEARD,
-}
 
 
 @dataclass(frozen=True)
@@ -41,7 +26,7 @@ class Look:
     ``hold_unknown`` is true where it cannot be told whether there is a hold. The VIP may then be
     withdrawn, since a failing disk must not keep a dead endpoint in the routing, but it is not
     restored. ``trouble`` says what could not be read, where the look is of use nevertheless.
-    The marks tell the helper on the endpoint which text each file had: a digest, NONE, or ANY.
+    The marks are those of `Noted`.
     ``heard`` is when the look was heard of, in seconds of this host's monotonic clock.
     """
 
@@ -124,23 +109,6 @@ class Look:
         )
 
 
-class _Notes(NamedTuple):
-    """What the output about the two notes says; the fields are those of Look."""
-
-    latch: Latch = Latch()
-    hold: Hold | None = None
-    hold_unknown: bool = False
-    troubles: tuple[str, ...] = ()
-    latch_mark: str = ANY
-    hold_mark: str = ANY
-
-
-def notes_argv(vip: Vip) -> Argv:
-    """Build the command that shows the notes, and says in English which of them is missing."""
-    latch, hold = notes.latch_path(vip.address), notes.hold_path(vip.address)
-    return ("/usr/bin/env", "LC_ALL=C", "/usr/bin/head", "-v", "-c", "65536", latch, hold)
-
-
 def read(vip: Vip, shown: Result, booted: Result, noted: Reply) -> Look:
     """Read what the three commands of a look have printed.
 
@@ -154,12 +122,12 @@ def read(vip: Vip, shown: Result, booted: Result, noted: Reply) -> Look:
         CommandFailedError: it cannot be told what the addresses or the boot are.
     """
     addresses = read_addresses(shown)
-    facts = _files(booted.stdout)
+    facts = split_files(booted.stdout)
     try:
         boot_id, uptime = facts[BOOT_ID].strip(), float(facts[UPTIME].split()[0])
     except (LookupError, ValueError) as error:
         raise CommandFailedError(BOOT, booted.status, f"cannot be read: {error!r}") from error
-    found = _notes(vip, noted)
+    found = read_notes(vip, noted)
     return Look(
         addresses,
         vip,
@@ -189,72 +157,3 @@ def read_addresses(shown: Result) -> Addresses:
         raise CommandFailedError(
             addresses.ARGV, shown.status, f"cannot be read: {error}"
         ) from error
-
-
-def tells_of_notes(noted: Reply) -> bool:
-    """Whether a reply says anything about the notes; if not, they may be asked for once more."""
-    if isinstance(noted, OutcomeUnknownError):
-        return False
-    return is_refused(noted) or notes.DIRECTORY in noted.stdout + noted.stderr
-
-
-def _notes(vip: Vip, noted: Reply) -> _Notes:
-    argv = notes_argv(vip)
-    if isinstance(noted, OutcomeUnknownError):
-        return _Notes(hold_unknown=True, troubles=(str(noted),))
-    if is_refused(noted):
-        return _Notes(hold=notes.UNREADABLE_HOLD, troubles=(str(GateRefusedError(argv)),))
-    if not tells_of_notes(noted):
-        failed = CommandFailedError(argv, noted.status, noted.stderr)
-        return _Notes(hold_unknown=True, troubles=(str(failed),))
-    files = _files(noted.stdout)
-    latch_path, hold_path = argv[-2:]
-    read = _Notes()
-    text, why = _note(latch_path, files, noted.stderr)
-    if not why:
-        read = read._replace(latch_mark=_mark(text))
-    if text is not None:
-        try:
-            read = read._replace(latch=notes.parse(text))
-        except ValueError as error:
-            why = str(error)
-    if why:
-        read = read._replace(troubles=(f"{latch_path} cannot be read: {why}",), latch_mark=ANY)
-    text, why = _note(hold_path, files, noted.stderr)
-    if not why:
-        hold = None if text is None else notes.parse_hold(text)
-        return read._replace(hold=hold, hold_mark=_mark(text))
-    trouble = f"{hold_path} cannot be read: {why}"
-    read = read._replace(troubles=(*read.troubles, trouble))
-    if why in HIDES_AN_ORDER:
-        return read._replace(hold=notes.UNREADABLE_HOLD)
-    return read._replace(hold_unknown=True)
-
-
-def _mark(text: str | None) -> str:
-    return NONE if text is None else sha256(text.rstrip("\n").encode()).hexdigest()
-
-
-def _note(path: str, files: dict[str, str], complaints: str) -> tuple[str | None, str]:
-    """Give a note's text, or why it cannot be read; neither where there is no such note."""
-    complaint = next((line for line in complaints.splitlines() if path in line), "")
-    why = complaint.rpartition(": ")[2]
-    if why == MISSING:
-        return None, ""
-    # head prints the name of a file that it can open, even where it then cannot read the file.
-    if why or path not in files:
-        return None, why or UNHEARD
-    return files[path], ""
-
-
-def _files(text: str) -> dict[str, str]:
-    """Split what `head -v` prints; the first mention of a file counts."""
-    files: dict[str, str] = {}
-    name = ""
-    for line in text.split("\n"):
-        if line.startswith("==> ") and line.endswith(" <==") and line[4:-4] not in files:
-            name = line[4:-4]
-            files[name] = ""
-        elif name:
-            files[name] += line + "\n"
-    return files

@@ -17,7 +17,8 @@ from ..transport.clock import SYSTEM_CLOCK, Clock
 from ..transport.shell import COMMAND_SECONDS, Argv, Query, Reply, Result, Shell
 from .change import HELPER, NOTE_SECONDS, Change, Note, Report, read_report, troubles
 from .check import check_seconds, confirmation
-from .look import BOOT, Look, is_present, notes_argv, read, tells_of_notes
+from .look import BOOT, Look, is_present, read
+from .noted import notes_argv, tells_of_notes
 
 CLOCK: Argv = ("/bin/date", "+%s")
 SUDO: Argv = ("/usr/bin/sudo", "-n")
@@ -85,16 +86,16 @@ class Site:
             CommandFailedError: the endpoint has no `ip -json`, or an output cannot be read.
         """
         notes = Query(notes_argv(self.vip), NOTE_SECONDS)
-        replies = self.shell.ask_all((Query(ADDRESSES), Query(BOOT), notes))
-        shown, booted, noted = _heard(replies[0]), _heard(replies[1]), replies[2]
+        # The uptime comes last, because from it the time is counted in which a change may be begun.
+        shown, noted, booted = self.shell.ask_all((Query(ADDRESSES), notes, Query(BOOT)))
         if not tells_of_notes(noted) and not self._notes_hang:
             # The notes may hold a person's order, so they are asked for once more. Where that
             # fails too, the disk hangs, and the later looks of the run do not try twice.
             with suppress(UnreachableError):
-                (noted,) = self.shell.ask_all((Query(notes.argv),))
+                noted, booted = self.shell.ask_all((Query(notes.argv), Query(BOOT)))
             self._notes_hang = not tells_of_notes(noted)
-        seen = read(self.vip, shown, booted, noted)
-        return replace(seen, heard=self._clock.monotonic())
+        heard = self._clock.monotonic()
+        return replace(read(self.vip, _heard(shown), _heard(booted), noted), heard=heard)
 
     def is_present(self) -> bool:
         """See only whether the VIP is on its interface; raises as look does."""

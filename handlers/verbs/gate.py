@@ -29,9 +29,10 @@ def command(invocation: Invocation, /, vips: tuple[str, ...], only: str | None) 
     """Print the files that confine the handler's account on an endpoint.
 
     They let the account do what it must for the VIPs that are named, and no more; without VIP, for
-    all VIPs. `gate` is the forced command, `act` the program that makes every change,
-    `allow` the closed list of commands of both, `sudoers` says what runs as root, and
-    `authorized-keys` is the line for the handler's key. `nrpe` has the checks for the nrpe.cfg of an endpoint that the engine asks by NRPE.
+    all VIPs. `gate` is the forced command, `act` the program that makes every change, `allow` the
+    closed list of commands of both, `sudoers` says what runs as root, and `authorized-keys` is the
+    line for the handler's key. `nrpe` has the checks for the nrpe.cfg of an endpoint that the
+    engine asks by NRPE.
     """
     fleet = read_fleet(invocation.file)
     found = tuple(fleet.vip(name) for name in vips) or fleet.vips

@@ -53,7 +53,7 @@ class Handler:
         )
         paths = Paths(str(directory), str(directory / "log"), str(directory / "stop"))
         self._fleet = Fleet("fleet.toml", SSH, (self.vip,), paths)
-        means = Means(self, FileLocks(str(directory)), DAEMONS, "nagios@mon")
+        means = Means(self, FileLocks(str(directory), SYSTEM_CLOCK), DAEMONS, "nagios@mon")
         log = DecisionLog(paths.log, SYSTEM_CLOCK)
         self._this_host = Host(SYSTEM_CLOCK, log, partial(act, means=means))
 
@@ -117,6 +117,6 @@ class TestClosedList:
         handler.says.clear()
         handler.examine()
 
-        listed = {(c.argv, c.is_fed) for c in closed_list(handler.vip, as_root=False)}
+        listed = {(c.argv, c.is_fed) for c in closed_list(handler.vip, as_root=False).commands}
         assert {c for c in handler.seen if c not in listed} == set()
         assert listed - handler.seen == set()

@@ -9,6 +9,7 @@ from anycast_handlers.endpoint.site import Site
 from anycast_handlers.errors import UnsupportedActivatorError
 from anycast_handlers.fleet.values import Vip
 
+from tests.support.act import restore, withdraw
 from tests.support.namespace import VIP, Namespace, write
 
 RESOLVER = Vip("resolver", VIP, "lo:0", ("/bin/check", "dns"), (), activator="auto")
@@ -32,15 +33,15 @@ def commands(site: Site) -> list[str]:
 
 
 def test_ifdown_withdraws(host: Namespace, site: Site) -> None:
-    after, by = site.withdraw(site.activator(), site.look())
+    after, by = withdraw(site)
     assert not after.present
     assert by == "ifdown lo:0"
     assert host.addresses() == {"127.0.0.1/8"}
 
 
 def test_ifup_of_the_alias_restores_where_that_of_lo_does_nothing(site: Site) -> None:
-    withdrawn, _ = site.withdraw(site.activator(), site.look())
-    after, by = site.restore(site.activator(), withdrawn)
+    withdraw(site)
+    after, by = restore(site)
     assert after.present
     assert by == "ifup lo:0"
     assert commands(site)[1:] == ["ifup lo", "ifup lo:0"]
@@ -49,7 +50,7 @@ def test_ifup_of_the_alias_restores_where_that_of_lo_does_nothing(site: Site) ->
 
 def test_an_address_that_ip_took_away_needs_force(host: Namespace, site: Site) -> None:
     host.run("ip", "address", "del", f"{VIP}/32", "dev", "lo")
-    after, by = site.restore(site.activator(), site.look())
+    after, by = restore(site)
     assert after.present
     assert by == "ifup --force lo:0"
 
@@ -58,7 +59,7 @@ def test_an_address_that_ip_brought_is_taken_away_by_ip(host: Namespace, site: S
     """ifdown leaves alone what its state file does not know, and still reports success."""
     host.run("ifdown", "lo:0")
     host.run("ip", "address", "add", f"{VIP}/32", "dev", "lo", "label", "lo:0")
-    after, by = site.withdraw(site.activator(), site.look())
+    after, by = withdraw(site)
     assert not after.present
     assert by == f"ip address del {VIP}/32 dev lo"
     assert site.steps[0].status == 0
@@ -66,9 +67,9 @@ def test_an_address_that_ip_brought_is_taken_away_by_ip(host: Namespace, site: S
 
 def test_a_stanza_that_is_gone_falls_back_to_ip(host: Namespace, site: Site) -> None:
     host.run("sh", "-c", "printf 'auto lo\\niface lo inet loopback\\n' >/etc/network/interfaces")
-    withdrawn, _ = site.withdraw(site.activator(), site.look())
+    withdrawn, _ = withdraw(site)
     assert not withdrawn.present
-    after, by = site.restore(site.activator(), withdrawn)
+    after, by = restore(site)
     assert after.present
     assert by == f"ip address add {VIP}/32 dev lo label lo:0"
 
@@ -77,7 +78,7 @@ def test_a_failing_hook_does_not_keep_the_address(host: Namespace, site: Site) -
     hook = "#!/bin/sh\nexit 1\n"
     host.run("sh", "-c", "cat >/etc/network/if-down.d/fails", input=hook)
     host.run("chmod", "755", "/etc/network/if-down.d/fails")
-    after, by = site.withdraw(site.activator(), site.look())
+    after, by = withdraw(site)
     assert not after.present
     assert by
 
@@ -85,8 +86,8 @@ def test_a_failing_hook_does_not_keep_the_address(host: Namespace, site: Site) -
 def test_ifup_lo_is_left_out_while_another_vip_is_withdrawn(host: Namespace) -> None:
     """On RHEL, `ifup lo` would bring the other VIP back too."""
     site = Site(host.shell(), RESOLVER, siblings=(WEB,))
-    withdrawn, _ = site.withdraw(site.activator(), site.look())
-    after, by = site.restore(site.activator(), withdrawn)
+    withdraw(site)
+    after, by = restore(site)
     assert after.present
     assert by == "ifup lo:0"
     assert "ifup lo" not in commands(site)
@@ -95,8 +96,8 @@ def test_ifup_lo_is_left_out_while_another_vip_is_withdrawn(host: Namespace) -> 
 def test_ifup_lo_runs_while_the_others_are_announced(host: Namespace) -> None:
     host.run("ip", "address", "add", f"{WEB.address}/32", "dev", "lo", "label", "lo:1")
     site = Site(host.shell(), RESOLVER, siblings=(WEB,))
-    withdrawn, _ = site.withdraw(site.activator(), site.look())
-    site.restore(site.activator(), withdrawn)
+    withdraw(site)
+    restore(site)
     assert "ifup lo" in commands(site)
 
 

@@ -12,11 +12,18 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from anycast_handlers.doctor.closed_list import closed_list
+from anycast_handlers.endpoint.change import HELPER
+from anycast_handlers.fleet.values import Endpoint, Vip
+from anycast_handlers.gate import files
 from anycast_handlers.transport.local import LocalShell
 from anycast_handlers.transport.shell import Result
 
 VIP = "10.99.0.53"
 REMOTE = "192.0.2.11"  # reaches this host, but is not an address of it
+# The machine need not have /etc/anycast.
+ALLOW = "/run/gate.allow"
+RESOLVER = Vip("resolver", VIP, "lo:0", ("/bin/check",), (Endpoint("ns1", REMOTE),))
 VTYSH = Path(__file__).with_name("vtysh.py")
 
 SETUP = rf"""
@@ -24,6 +31,7 @@ set -e
 mount -t tmpfs tmpfs /var/lib
 mount -t tmpfs tmpfs /etc/network
 mount -t tmpfs tmpfs /run
+mount -t tmpfs tmpfs /usr/local/sbin
 mkdir /var/lib/anycast /run/network /run/sshd
 mkdir /etc/network/if-up.d /etc/network/if-down.d
 mkdir /etc/network/if-pre-up.d /etc/network/if-post-down.d
@@ -68,6 +76,15 @@ class Namespace:
         """Change what vtysh says on this host; see vtysh.py."""
         self.run("sh", "-c", "cat >/run/vtysh.json", input=json.dumps(situation))
 
+    def allow(self, *vips: Vip) -> None:
+        """Install the helper of the endpoint, and let it act on some VIPs."""
+        listed = [closed_list(vip, as_root=True) for vip in vips]
+        self._install(files.helper().replace(files.ALLOW, ALLOW), HELPER)
+        self._install(files.allow(listed), ALLOW)
+
+    def _install(self, text: str, file: str) -> None:
+        self.run("install", "-m", "755", "/dev/stdin", file, input=text)
+
     def shell(self, seconds: float = 60.0) -> NamespaceShell:
         """Open the handler's own local shell on this host."""
         return NamespaceShell(self, seconds)
@@ -107,7 +124,9 @@ def namespace() -> Iterator[Namespace]:
                 raise PermissionError(f"no namespace: {process.stderr.read().strip()}")
             # Only where there is a namespace: otherwise everything outside of it would end.
             try:
-                yield Namespace(process.pid)
+                made = Namespace(process.pid)
+                made.allow(RESOLVER)
+                yield made
             finally:
                 _end_all_in(process.pid)
         finally:

@@ -191,7 +191,7 @@ def test_the_fields_of_the_log_are_documented(resolver: Vip, tmp_path: Path) -> 
 
 def test_the_sudo_rules_of_the_readme_are_those_of_the_gate(tmp_path: Path) -> None:
     fleet = read_fleet(readme_fleet(tmp_path))
-    made = sudoers(fleet.ssh, closed_list(fleet.vip("resolver"), as_root=False))
+    made = sudoers(fleet.ssh, [closed_list(fleet.vip("resolver"), as_root=False)])
     block = README.split("``/etc/sudoers.d/anycast`` (check it with ``visudo -cf``)::\n\n", 1)[1]
     block = block.split("\n\n", 1)[0].replace("\\\n", "")
     defaults, rules = (" ".join(line.split()) for line in block.splitlines())

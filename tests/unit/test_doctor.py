@@ -10,14 +10,15 @@ from typing import Any
 
 import pytest
 from anycast_handlers.activators._choice import VERSION
-from anycast_handlers.doctor.access import SUDO_RULES
+from anycast_handlers.doctor.access import IS_EXECUTABLE, SUDO_RULES
 from anycast_handlers.doctor.closed_list import closed_list
 from anycast_handlers.doctor.examine import EXAMINATIONS, examine
 from anycast_handlers.doctor.finding import Examined, Finding, Subject
 from anycast_handlers.doctor.here import examine_here
 from anycast_handlers.doctor.routing import compare
 from anycast_handlers.doctor.service import NONLOCAL_BIND
-from anycast_handlers.endpoint.look import BOOT, notes_argv
+from anycast_handlers.endpoint.look import BOOT
+from anycast_handlers.endpoint.noted import notes_argv
 from anycast_handlers.endpoint.site import Site
 from anycast_handlers.errors import OutcomeUnknownError, UnreachableError
 from anycast_handlers.fleet.values import Endpoint, Fleet, Paths, Ssh, Vip
@@ -61,7 +62,11 @@ def kind(argv: tuple[str, ...]) -> str:
     if argv[:3] == SUDO_RULES:
         return "sudo" if argv[3:] else "rules"
     known = {ADDRESSES: "addresses", BOOT: "boot", VERSION: "ifup", NONLOCAL_BIND: "bind"}
-    known |= {ROUTER_ID_ARGV: "router_id", ("/bin/cat", files.ALLOW): "gate"}
+    known |= {
+        IS_EXECUTABLE: "helper",
+        ROUTER_ID_ARGV: "router_id",
+        ("/bin/cat", files.ALLOW): "gate",
+    }
     known[notes_argv(RESOLVER)] = "notes"
     name = argv[0].rsplit("/", 1)[-1]
     return known.get(argv, {"test": "writable"}.get(name, name))
@@ -171,16 +176,14 @@ class TestTroubles:
 
 
 class TestSudo:
-    def test_each_missing_right_has_its_line(self) -> None:
-        found = lines(sudo=Result(1, "", "sudo: a password is required"))
-        assert [line.split("`")[1] for line in found] == [
-            "/sbin/ifdown lo:0",
-            "/sbin/ip address del 10.99.0.53/32 dev lo",
-            "/sbin/ifup lo",
-            "/sbin/ifup lo:0",
-            "/sbin/ifup --force lo:0",
-            "/sbin/ip address add 10.99.0.53/32 dev lo label lo:0",
-        ]
+    def test_the_missing_right_has_its_line(self) -> None:
+        (line,) = lines(sudo=Result(1, "", "sudo: a password is required"))
+        assert "sudo does not allow `/usr/local/sbin/anycast-act`" in line
+
+    def test_a_missing_helper_has_its_line(self) -> None:
+        (line,) = lines(helper=Result(1, "", ""))
+        assert "/usr/local/sbin/anycast-act is missing or not executable" in line
+        assert "anycast-handler gate --only act" in line
 
     def test_no_sudo_at_all_is_one_line(self) -> None:
         missing = Result(127, "", "sh: 1: /usr/bin/sudo: not found")
@@ -211,11 +214,11 @@ class TestGate:
         assert lines(gate=Result(1, "", "cat: no such file")) == []
 
     def test_a_whole_list_lacks_nothing(self) -> None:
-        assert lines(gate=said(files.allow(closed_list(RESOLVER, as_root=False)))) == []
+        assert lines(gate=said(files.allow([closed_list(RESOLVER, as_root=False)]))) == []
 
     def test_a_list_of_another_check_lacks_this_one(self) -> None:
         other = RESOLVER._replace(check=("/bin/check", "dns", "--tcp"))
-        (line,) = lines(gate=said(files.allow(closed_list(other, as_root=False))))
+        (line,) = lines(gate=said(files.allow([closed_list(other, as_root=False)])))
         assert line == (
             "ns1: /etc/anycast/gate.allow lacks `/bin/check dns -H 10.99.0.53 --tries 1`: "
             "install what `anycast-handler gate --only allow resolver` prints"

@@ -9,7 +9,7 @@ from itertools import repeat
 import pytest
 from anycast_handlers.endpoint.check import confirmation
 from anycast_handlers.endpoint.latch import UNREADABLE_HOLD, Hold, Latch
-from anycast_handlers.endpoint.look import notes_argv
+from anycast_handlers.endpoint.noted import notes_argv
 from anycast_handlers.endpoint.site import Site
 from anycast_handlers.errors import CommandFailedError, OutcomeUnknownError
 from anycast_handlers.fleet.values import Vip

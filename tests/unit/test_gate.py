@@ -16,7 +16,7 @@ from anycast_handlers.doctor.closed_list import closed_list
 from anycast_handlers.errors import ConfigurationError
 from anycast_handlers.fleet.values import Endpoint, Ssh, Vip
 from anycast_handlers.gate import files
-from anycast_handlers.gate.allowed import Command
+from anycast_handlers.gate.allowed import Allowed, Command
 
 from tests.support.namespace import VIP
 
@@ -80,9 +80,10 @@ def gate(tmp_path: Path, sh: list[str]) -> Gate:
         ("/bin/missing",),
         ("/bin/cat",),
     )
-    allow = "# a comment\n\n" + "".join(files.block(Command(argv, is_fed=False)) for argv in argvs)
-    allow += files.block(Command(("/usr/bin/wc", "-c"), is_fed=True))
-    return Gate(tmp_path, sh, allow + files.END)
+    listed = [Command(argv, is_fed=False) for argv in argvs]
+    listed.append(Command(("/usr/bin/wc", "-c"), is_fed=True))
+    allow = files.allow([Allowed(RESOLVER, tuple(listed), ())])
+    return Gate(tmp_path, sh, f"# a comment\n\n{allow}")
 
 
 class TestForcedCommand:
@@ -102,7 +103,7 @@ class TestForcedCommand:
     def test_only_who_writes_notes_is_fed_and_only_so_much(self, gate: Gate) -> None:
         assert gate.ask("/bin/cat", b"x" * 100) == (0, "")
         assert gate.ask("/usr/bin/wc -c", b"x" * 100)[1].strip() == "100"
-        assert gate.ask("/usr/bin/wc -c", b"x" * 1_000_000)[1].strip() == "4096"
+        assert gate.ask("/usr/bin/wc -c", b"x" * 1_000_000)[1].strip() == "16384"
 
     def test_nothing_of_the_environment_gets_through(self, gate: Gate) -> None:
         bad = {"PYTHONPATH": "/tmp", "LC_ALL": "C.UTF-8", "IFS": "/", "ENV": "/x", "FOO": "1"}
@@ -205,11 +206,12 @@ class TestClosedList:
             assert [f.name for f in candidates(RESOLVER._replace(activator=name))] == [name]
 
     def test_activator_ip_needs_no_ifupdown(self) -> None:
-        lines = [c.line for c in closed_list(RESOLVER._replace(activator="ip"), as_root=False)]
-        assert not any("/sbin/if" in line for line in lines)
+        allowed = closed_list(RESOLVER._replace(activator="ip"), as_root=False)
+        assert not any("/sbin/if" in word for argv in allowed.acts for word in argv)
+        assert not any("/sbin/if" in command.line for command in allowed.commands)
 
     def test_as_root_there_is_no_sudo(self) -> None:
-        assert not any("sudo" in c.line for c in closed_list(RESOLVER, as_root=True))
+        assert not any("sudo" in c.line for c in closed_list(RESOLVER, as_root=True).commands)
 
     def test_what_cannot_be_compared_by_lines_is_refused(self) -> None:
         vip = RESOLVER._replace(check=("/bin/check", "two\nlines"))
@@ -224,29 +226,28 @@ class TestFiles:
             pytest.skip("there is no visudo")
         for ssh in (SSH, SSH._replace(user="root")):
             file = tmp_path / "sudoers"
-            file.write_text(files.sudoers(ssh, closed_list(RESOLVER, as_root=ssh.user == "root")))
+            listed = [closed_list(RESOLVER, as_root=ssh.user == "root")]
+            file.write_text(files.sudoers(ssh, listed))
             checked = subprocess.run([visudo, "-cqf", str(file)], check=False, capture_output=True)
             assert checked.returncode == 0, checked.stderr
 
     def test_sudoers_has_exact_commands_only(self) -> None:
-        text = files.sudoers(SSH, closed_list(RESOLVER, as_root=False))
-        assert r"    /sbin/ifdown lo\:0, \\" "\n".replace("\\\\", "\\") in text
+        text = files.sudoers(SSH, [closed_list(RESOLVER, as_root=False)])
+        assert 'ALL=(root) NOPASSWD: \\\n    /usr/local/sbin/anycast-act ""\n' in text
         assert "*" not in text
-        assert "ALL=(root) NOPASSWD:" in text
 
     def test_sudoers_asks_no_name_server_and_suits_sudo_rs(self) -> None:
         """sudo-rs takes a setting that it does not know, such as requiretty, for an error."""
-        text = files.sudoers(SSH, closed_list(RESOLVER, as_root=False))
+        text = files.sudoers(SSH, [closed_list(RESOLVER, as_root=False)])
         settings = [line for line in text.splitlines() if line.startswith("Defaults")]
         assert settings == ["Defaults:anycast !fqdn"]
 
     def test_two_vips_share_what_is_the_same(self) -> None:
         twin = RESOLVER._replace(name="twin", address="10.99.0.54", interface="lo:1")
-        both = [c for vip in (RESOLVER, twin) for c in closed_list(vip, as_root=False)]
-        text = files.allow(both)
+        text = files.allow([closed_list(vip, as_root=False) for vip in (RESOLVER, twin)])
         assert text.count("run /sbin/ip -json address show\n") == 1
-        assert "sudo -n /sbin/ifdown lo:0\n" in text
-        assert "sudo -n /sbin/ifdown lo:1\n" in text
+        assert f"act {VIP} /sbin/ifdown lo:0\n" in text
+        assert "act 10.99.0.54 /sbin/ifdown lo:1\n" in text
 
     def test_nrpe_has_a_line_for_each_vip_that_its_shell_understands(self) -> None:
         check = ("/x/check_anycast", "plugin", "--", "/x/check_y", "{address}", "a b;$(id)`id`'")

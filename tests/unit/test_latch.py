@@ -30,14 +30,13 @@ latches = st.builds(
     reason=st.text(),
     withdrawals=times,
     restores=times,
-    changed=st.none() | st.floats(0, 10**9).map(lambda x: round(x, 2)),
 )
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=10,
 )
-KEYS = ("since", "boot_id", "by", "reason", "withdrawals", "restores", "changed")
+KEYS = ("since", "boot_id", "by", "reason", "withdrawals", "restores")
 
 
 def put_on(latch: Latch, clock: int = NOW, boot_id: str = "boot-1", uptime: float = 9.0) -> Latch:
@@ -45,7 +44,7 @@ def put_on(latch: Latch, clock: int = NOW, boot_id: str = "boot-1", uptime: floa
 
 
 def restored(latch: Latch, clock: int, *, automatic: bool = True) -> Latch:
-    return latch.restored(uptime=20.0, clock=clock, boot_id="boot-1", automatic=automatic)
+    return latch.restored(clock=clock, boot_id="boot-1", automatic=automatic)
 
 
 def test_the_file_is_named_after_the_address() -> None:
@@ -131,7 +130,7 @@ def test_taking_it_off_remembers_how_often() -> None:
 
 def test_putting_it_on_counts_one_withdrawal() -> None:
     latch = put_on(Latch())
-    assert latch == Latch(9.0, "boot-1", "x@y", "why", (NOW,), (), 9.0)
+    assert latch == Latch(9.0, "boot-1", "x@y", "why", (NOW,), ())
     assert put_on(latch.take_off(), NOW + 60).within_a_day(NOW + 60) == (2, 0)
 
 
@@ -156,13 +155,6 @@ def test_an_automatic_restore_is_counted_and_takes_the_latch_off() -> None:
 def test_a_restore_by_hand_does_not_count_against_the_automation() -> None:
     latch = restored(put_on(Latch()), NOW + 60, automatic=False)
     assert latch.within_a_day(NOW + 60) == (1, 0)
-
-
-def test_the_last_change_is_known_in_its_boot_only() -> None:
-    latch = restored(put_on(Latch()), NOW + 60)
-    assert latch.since_change("boot-1", 21.5) == 1.5
-    assert latch.since_change("boot-2", 21.5) is None
-    assert Latch().since_change("boot-1", 21.5) is None
 
 
 HOLD = Hold(NOW, NOW + 60, "x@y", "disk", present=False)

@@ -11,18 +11,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from anycast_handlers.operation.lock import FileLocks
 from anycast_handlers.operation.log import DecisionLog, Syslog
-from anycast_handlers.transport.clock import SYSTEM_CLOCK, Deadline
+from anycast_handlers.transport.clock import SYSTEM_CLOCK
 
-from tests.support.lock import refused, take
+from tests.support.lock import held, refused, take
 
 HOLD = """
 import sys
 from anycast_handlers.operation.lock import FileLocks
 from anycast_handlers.transport.clock import SYSTEM_CLOCK
 from anycast_handlers.transport.clock import Deadline
-with FileLocks(sys.argv[1]).hold("resolver", Deadline(SYSTEM_CLOCK, 60)):
+with FileLocks(sys.argv[1], SYSTEM_CLOCK).open("resolver") as lock:
+    lock.take(Deadline(SYSTEM_CLOCK, 60))
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -65,7 +65,7 @@ def test_the_lock_keeps_another_process_out(tmp_path: Path) -> None:
 
 
 def test_the_lock_is_one_per_vip(tmp_path: Path) -> None:
-    with holder(tmp_path), FileLocks(str(tmp_path)).hold("web", Deadline(SYSTEM_CLOCK, 5)):
+    with holder(tmp_path), held(tmp_path, vip="web"):
         pass
 
 
@@ -74,7 +74,7 @@ def test_the_lock_is_free_once_its_holder_has_ended(tmp_path: Path) -> None:
         assert process.stdin
         process.stdin.close()
         process.wait(60)
-        with FileLocks(str(tmp_path)).hold("resolver", Deadline(SYSTEM_CLOCK, 5)):
+        with held(tmp_path):
             pass
 
 
@@ -82,7 +82,7 @@ def test_the_lock_is_free_once_its_holder_was_killed(tmp_path: Path) -> None:
     with holder(tmp_path) as process:
         process.kill()
         process.wait()
-        with FileLocks(str(tmp_path)).hold("resolver", Deadline(SYSTEM_CLOCK, 5)):
+        with held(tmp_path):
             pass
 
 
@@ -95,16 +95,13 @@ def test_the_lock_is_waited_for(tmp_path: Path) -> None:
 
 
 def test_the_lock_is_free_after_an_error_inside(tmp_path: Path) -> None:
-    with (
-        pytest.raises(KeyError),
-        FileLocks(str(tmp_path)).hold("resolver", Deadline(SYSTEM_CLOCK, 5)),
-    ):
+    with pytest.raises(KeyError), held(tmp_path):
         raise KeyError
     take(tmp_path)
 
 
 def test_a_command_that_outlives_the_handler_does_not_keep_the_lock(tmp_path: Path) -> None:
-    with FileLocks(str(tmp_path)).hold("resolver", Deadline(SYSTEM_CLOCK, 5)):
+    with held(tmp_path):
         child = subprocess.Popen(["sleep", "600"])
     with child:
         try:
@@ -192,3 +189,29 @@ def test_lines_of_several_processes_do_not_mix(tmp_path: Path) -> None:
 
 def test_syslog_is_told_without_any_daemon() -> None:
     Syslog().send("text\nwith | odd \x00 characters", warning=True)
+
+
+def test_an_act_under_way_is_known_until_its_end(tmp_path: Path) -> None:
+    """A run that is killed gives its lock back, while its command may still take effect."""
+    with held(tmp_path) as lock:
+        assert lock.note_withdrawal("ns3") == ""
+        assert lock.note_act("ns1", 30.0) == ""
+    with held(tmp_path) as lock:
+        assert lock.under_way_elsewhere("ns2") == "ns1"
+        assert lock.under_way_elsewhere("ns1") == ""
+        assert lock.since_withdrawal_elsewhere("ns1") is not None
+        lock.note_end()
+        assert lock.under_way_elsewhere("ns2") == ""
+        assert lock.since_withdrawal_elsewhere("ns1") is not None
+        lock.note_act("ns1", -0.1)
+        assert lock.under_way_elsewhere("ns2") == ""
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{", '{"under_way": 3}', '{"at": "x"}', "\0" * 9])
+def test_a_lock_file_of_nonsense_remembers_nothing(tmp_path: Path, text: str) -> None:
+    (tmp_path / "resolver.lock").write_text(text)
+    with held(tmp_path) as lock:
+        assert lock.under_way_elsewhere("ns2") == ""
+        assert lock.since_withdrawal_elsewhere("ns2") is None
+        assert lock.note_act("ns1", 30.0) == ""
+        assert lock.under_way_elsewhere("ns2") == "ns1"

@@ -114,11 +114,15 @@ class Change(NamedTuple):
 
 
 class Done(NamedTuple):
-    """One thing that the helper did: a command, or ("write", "latch") for a note."""
+    """One thing that the helper did: a command, or ("write", "latch") for a note.
+
+    ``after`` tells how many seconds after its own beginning the helper has begun it.
+    """
 
     words: Argv
     status: int
     said: str
+    after: float
 
 
 class Report(NamedTuple):
@@ -190,8 +194,8 @@ def _meanwhile(what: str) -> HandlerError:
 
 
 def _read_done(rest: str) -> Done:
-    status, _, words = rest.partition(" ")
     try:
-        return Done(tuple(shlex.split(words)), int(status), "")
+        status, age, words = rest.split(" ", 2)
+        return Done(tuple(shlex.split(words)), int(status[:9]), "", int(age[:9]) / 100)
     except ValueError as error:
         raise CommandFailedError((HELPER,), 0, f"its answer makes no sense: {error}") from error

@@ -197,7 +197,7 @@ class Site:
         except HandlerError:
             self.steps.pop()
             raise
-        self.steps[-1:] = [Step(done.words, done.status, done.said, sent) for done in report.done]
+        self.steps[-1:] = [Step(d.words, d.status, d.said, sent + d.after) for d in report.done]
         return report
 
     def _around(self, look: Look) -> Surroundings:

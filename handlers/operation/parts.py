@@ -9,7 +9,7 @@ from ..endpoint import notes
 from ..endpoint.change import Change, Note, troubles
 from ..endpoint.look import Look
 from ..endpoint.site import Ahead, Site, Step
-from ..errors import OutcomeUnknownError, TooLateError
+from ..errors import CommandFailedError, OutcomeUnknownError, TooLateError
 from ..fleet.values import Vip
 from ..routing.count import Counter
 from ..routing.follow import Follower
@@ -80,7 +80,7 @@ class Parts:
 
         Raises:
             TooLateError: the run has too little time left; nothing was done.
-            ChangedMeanwhileError, ActedTooLateError: as Site.change.
+            ChangedMeanwhileError, ActedTooLateError, GateRefusedError: nothing was done.
         """
         left = self.deadline.left(RUN_SECONDS)
         late = min(change.late, left - change.work - LOOK_SECONDS)
@@ -95,6 +95,8 @@ class Parts:
             # The endpoint may still make the change, but not after this time. So nobody else acts
             # on what is then seen before it is certain.
             self.deadline.clock.sleep(until.left(change.seconds))
+            return look, self.site.look()
+        except CommandFailedError:
             return look, self.site.look()
         self.outcome.note(troubles(self.vip, report))
         return replace(look, addresses=report.before), replace(look, addresses=report.after)

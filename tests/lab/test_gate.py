@@ -93,6 +93,8 @@ SUDO = (
     f"/sbin/ip -batch - address del {VIP}/32 dev lo",
     "/sbin/ip link set lo down",
     "/usr/bin/vtysh -c write",
+    "/usr/local/sbin/anycast-act x",
+    "/sbin/ifdown lo:0",
     "/bin/sh",
     "-i",
     "-s",
@@ -294,14 +296,71 @@ def test_the_environment_is_the_gates(lab: Lab) -> None:
     assert ended.stdout.strip().isdecimal()
 
 
-def test_a_note_has_a_bounded_size(lab: Lab, ns1: Host) -> None:
-    new = f"{HOLD}.new"
-    argv = f"/usr/bin/install -T -m 644 /dev/stdin {new}"
-    try:
-        assert ssh(lab, f"anycast@{ADDRESS}", argv, stdin="x" * 1_000_000).returncode in (0, 255)
-        assert ns1.run(["stat", "-c", "%s", new], check=True).stdout == "4096\n"
-    finally:
-        ns1.run(["rm", "-f", new])
+def request(ns1: Host, *more: str, address: str = f"{VIP} lo", age: int = 500) -> str:
+    """Write a request that the helper carries out, if ``more`` is harmless."""
+    uptime = float(ns1.read("/proc/uptime").split()[0])
+    boot = ns1.read("/proc/sys/kernel/random/boot_id").strip()
+    conditions = ("present any", "hold any", "latch any")
+    lines = (
+        f"address {address}",
+        f"expires {int(uptime * 100) + age}",
+        f"boot {boot}",
+        *conditions,
+    )
+    return "".join(f"{line}\n" for line in (*lines, *more, "end"))
+
+
+# The helper as root, which the account may run.
+HELPER = f"/usr/bin/sudo -n {sshd.HELPER}"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "try /bin/sh -c id",
+        "try /sbin/ifdown lo",
+        "try /sbin/ifdown lo:0 eth0",
+        "try /sbin/ip link set lo down",
+        f"try /sbin/ip address del {VIP}/32 dev lo; id",
+        "try ",
+        "write shadow x",
+        "write ../../../etc/cron.d/x x",
+        "remove hold x",
+        "record",
+        "boot",
+        "x" * 100_000,
+    ],
+    ids=lambda line: line[:40],
+)
+def test_the_helper_refuses_what_is_not_listed(lab: Lab, ns1: Host, line: str) -> None:
+    ended = ssh(lab, f"anycast@{ADDRESS}", HELPER, stdin=request(ns1, line))
+    assert (ended.returncode, ended.stdout) == (126, "")
+    assert ended.stderr.startswith("anycast-act: refused: ")
+    assert line not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "address", ["10.99.0.99 lo", f"{VIP} eth0", "../../etc lo", "", "* lo", f"{VIP} lo\n", ".* lo"]
+)
+def test_the_helper_refuses_another_address(lab: Lab, ns1: Host, address: str) -> None:
+    stdin = request(ns1, "remove latch", address=address)
+    ended = ssh(lab, f"anycast@{ADDRESS}", HELPER, stdin=stdin)
+    assert (ended.returncode, ended.stdout) == (126, "")
+    assert ended.stderr.startswith("anycast-act: refused: ")
+
+
+def test_half_a_request_changes_nothing(lab: Lab, ns1: Host) -> None:
+    whole = request(ns1, "write hold {}")
+    for size in (0, 20, len(whole) // 2, len(whole) - len("end\n")):
+        ended = ssh(lab, f"anycast@{ADDRESS}", HELPER, stdin=whole[:size])
+        assert (ended.returncode, ended.stdout) == (126, ""), whole[:size]
+
+
+def test_a_request_that_comes_late_changes_nothing(lab: Lab, ns1: Host) -> None:
+    stdin = request(ns1, "write hold {}", "try /sbin/ifdown lo:0", age=-1)
+    ended = ssh(lab, f"anycast@{ADDRESS}", HELPER, stdin=stdin)
+    assert ended.returncode == 3
+    assert ended.stdout.splitlines()[-1] == "changed expired"
 
 
 def test_sudo_does_nothing_else(ns1: Host) -> None:

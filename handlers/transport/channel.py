@@ -48,24 +48,31 @@ class Channel(Protocol):
         """Give the command's exit status, negative where there is none."""
 
 
-def send(channel: Channel, argv: Sequence[str], stdin: str, seconds: float) -> None:
-    """Send a command and the whole of its standard input."""
+def send(channel: Channel, argv: Sequence[str], stdin: str, until: Deadline) -> None:
+    """Send a command and the whole of its standard input, and wait for the reply to the command.
+
+    The input follows the command at once: to wait for the reply first would take a round trip more.
+    """
+    seconds = until.left(until.seconds)
+
+    def send_input() -> None:
+        if stdin:
+            channel.sendall(stdin.encode())
+        channel.shutdown_write()
+
     channel.settimeout(seconds)
-    channel.event = _BoundedEvent(seconds + LONGEST_GRACE)
+    channel.event = _ReplyEvent(seconds + LONGEST_GRACE, send_input)
     channel.exec_command(shlex.join(argv))
-    if stdin:
-        channel.sendall(stdin.encode())
-    channel.shutdown_write()
 
 
-def receive(channel: Channel, argv: Sequence[str], seconds: float, until: Deadline) -> Result:
-    """Wait for the end of a command that was sent, for ``seconds`` at most and until a deadline.
+def receive(channel: Channel, argv: Sequence[str], until: Deadline) -> Result:
+    """Wait for the end of a command that was sent, until a deadline.
 
     Raises:
         OutcomeUnknownError: the command did not end in time, or its end was not heard.
     """
-    if not channel.status_event.wait(until.left(seconds)):
-        raise OutcomeUnknownError(argv, f"it did not end within {seconds:.1f} s")
+    if not channel.status_event.wait(until.left(until.seconds)):
+        raise OutcomeUnknownError(argv, f"it did not end within {until.seconds:.1f} s")
     channel.settimeout(DRAIN_SECONDS)
     patience = Deadline(SYSTEM_CLOCK, LONGEST_DRAIN)
     stdout = _drain(channel.recv, patience)
@@ -76,18 +83,22 @@ def receive(channel: Channel, argv: Sequence[str], seconds: float, until: Deadli
     return Result(status, stdout, stderr)
 
 
-class _BoundedEvent(Event):
-    """Replaces the event of a channel, for which paramiko waits without a time limit.
+class _ReplyEvent(Event):
+    """Replaces the event of a channel, which is the reply to the command that was sent.
 
-    A connection that ends just before that wait would never set the event.
+    paramiko waits for the event without a time limit. A connection that ends just before that wait
+    would never set the event.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, meanwhile: Callable[[], None]) -> None:
         super().__init__()
         self._seconds = seconds
+        self._meanwhile = meanwhile
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait as usual. Raises: TimeoutError, where no time was given and the event is not set."""
+        if timeout is None:
+            self._meanwhile()
         is_set = super().wait(self._seconds if timeout is None else timeout)
         if timeout is None and not is_set:
             raise TimeoutError(f"no reply within {self._seconds:.1f} s")

@@ -28,10 +28,14 @@ SYSTEM_CLOCK = Clock()
 
 
 class Deadline:
-    """A point on a monotonic clock that bounds every phase of a run."""
+    """A point on a monotonic clock that bounds every phase of a run.
+
+    ``seconds`` is how far away it was when it was set.
+    """
 
     def __init__(self, clock: Clock, seconds: float) -> None:
         self.clock = clock
+        self.seconds = seconds
         self._started = clock.monotonic()
         self._end = self._started + seconds
 

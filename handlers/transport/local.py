@@ -30,6 +30,7 @@ class LocalShell:
 
     def __init__(self) -> None:
         self.is_root = os.geteuid() == 0
+        self.distance = 0.0
 
     def run(self, argv: Sequence[str], stdin: str = "", timeout: float = COMMAND_SECONDS) -> Result:
         """Run one command to its end; see Shell.run."""

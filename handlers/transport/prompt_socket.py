@@ -1,11 +1,26 @@
-"""A socket for SSH connections that avoids two kinds of waiting."""
+"""A socket for SSH connections: it avoids two kinds of waiting, and bounds what a peer sends."""
 
 from __future__ import annotations
 
+import errno
 import socket
+import struct
+import threading
 from contextlib import suppress
 
 READ_AHEAD = 16384
+# OpenSSH sends no larger packet, and takes none.
+LARGEST_PACKET = 256 * 1024
+# Bytes that a peer may send before the first command: banners, key exchange, login.
+LOGIN_BYTES = 256 * 1024
+# A peer may never send more than this beyond what was read: the process has room for it.
+MOST_AHEAD = 16_000_000
+SAID_FIRST = 400
+# Where tcp_info has the smoothed round-trip time of a connection, in microseconds.
+_RTT = struct.Struct("=68xI")
+# linux/tcp.h: on a connection with few packets under way, a packet that is lost again and again is
+# sent at equal intervals, and not each time after twice the time.
+_THIN_LINEAR_TIMEOUTS = 16
 
 
 class PromptSocket(socket.socket):
@@ -17,15 +32,61 @@ class PromptSocket(socket.socket):
 
     Reading ahead saves calls: paramiko receives each packet in two parts, and with many sessions at
     once a thread has to wait for the interpreter again after each call.
+
+    paramiko keeps whatever a peer sends, also what the peer was not allowed to send. So the socket
+    counts: a peer may send what the login takes, and ``allow`` allows more.
+
+    Attributes:
+        said_first: the beginning of what the peer has sent.
+        overrun: whether the peer has sent more than it may, which ends the connection.
     """
 
     _ahead = b""
+    _received = 0
+    _allowed = LOGIN_BYTES
+    said_first = b""
+    overrun = False
+
+    def __init__(self, fileno: int) -> None:
+        super().__init__(fileno=fileno)
+        self._allowing = threading.Lock()
+        with suppress(OSError):
+            # A request is a few small packets, each of which waits for the answer to the one
+            # before.
+            self.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.setsockopt(socket.IPPROTO_TCP, _THIN_LINEAR_TIMEOUTS, 1)
+
+    @property
+    def distance(self) -> float:
+        """The time of a round trip to the peer in seconds, as the kernel measures it."""
+        try:
+            told = self.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _RTT.size)
+            return float(_RTT.unpack(told)[0]) / 1e6
+        except (OSError, struct.error):
+            return 0.0
+
+    def allow(self, more: int) -> None:
+        """Let the peer send so many bytes more, within the bound of a connection."""
+        with self._allowing:
+            self._allowed = min(self._allowed + more, self._received + MOST_AHEAD)
 
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
-        """Receive as usual."""
+        """Receive as usual. Raises: OSError, where the peer sends more than it may."""
+        if bufsize > LARGEST_PACKET:
+            self.overrun = True
+            raise OSError(errno.EMSGSIZE, f"it began a packet of {bufsize} bytes")
         if not self._ahead:
             self._ahead = super().recv(max(bufsize, READ_AHEAD), flags)
             with suppress(OSError):
                 self.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+            self._count(self._ahead)
         data, self._ahead = self._ahead[:bufsize], self._ahead[bufsize:]
         return data
+
+    def _count(self, data: bytes) -> None:
+        if len(self.said_first) < SAID_FIRST:
+            self.said_first = (self.said_first + data)[:SAID_FIRST]
+        self._received += len(data)
+        if self._received > self._allowed:
+            self.overrun = True
+            raise OSError(errno.EMSGSIZE, "it sent more than it may")

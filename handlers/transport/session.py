@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from ..errors import OutcomeUnknownError, UnreachableError
 from .clock import Deadline
-from .shell import COMMAND_SECONDS, Connection, Query, Reply, Result, Stream, ask
+from .shell import COMMAND_SECONDS, Connection, Query, Reply, Result, Stream, ask, with_distance
 
 # Seconds to wait before each new try to connect.
 PAUSES = (0.5, 1.0, 2.0)
@@ -18,7 +18,7 @@ class Session:
     """A shell for one run.
 
     The connection below it knows nothing of the run: the session tells it how many seconds each
-    command may take, and these never go beyond the run's deadline.
+    command may take, with room for the distance, and these never go beyond the run's deadline.
     """
 
     def __init__(self, connect: Connect, deadline: Deadline, connecting: Deadline) -> None:
@@ -26,21 +26,22 @@ class Session:
         self._deadline = deadline
         self._connection = _connect_patiently(connect, connecting)
         self.is_root = self._connection.is_root
+        self.distance = self._connection.distance
 
     def run(self, argv: Sequence[str], stdin: str = "", timeout: float = COMMAND_SECONDS) -> Result:
         """Run one command to its end; see Shell.run."""
         try:
-            return self._connection.run(argv, stdin, self._deadline.left(timeout))
+            return self._connection.run(argv, stdin, self._limit(timeout))
         except UnreachableError:
             # Nothing was sent, so it is safe to send the command over a new connection. That is
             # tried once, and briefly, since other runs may be waiting for the lock.
             self.close()
-            self._connection = self._connect(self._deadline.within(COMMAND_SECONDS))
-            return self._connection.run(argv, stdin, self._deadline.left(timeout))
+            self._connection = self._connect(self._deadline.within(self._limit(COMMAND_SECONDS)))
+            return self._connection.run(argv, stdin, self._limit(timeout))
 
     def ask_all(self, queries: Sequence[Query]) -> list[Reply]:
         """Run queries at the same time; see Shell.ask_all."""
-        in_time = self._deadline.within(min(query.timeout for query in queries))
+        in_time = self._deadline.within(self._limit(min(query.timeout for query in queries)))
         replies = self._send_all(queries)
         lost = [
             query
@@ -62,8 +63,12 @@ class Session:
         """Close the connection."""
         self._connection.close()
 
+    def _limit(self, timeout: float) -> float:
+        """Give the seconds that a command may take, with room for the distance."""
+        return self._deadline.left(with_distance(timeout, self.distance))
+
     def _send_all(self, queries: Sequence[Query]) -> list[Reply]:
-        bounded = [Query(query.argv, self._deadline.left(query.timeout)) for query in queries]
+        bounded = [Query(query.argv, self._limit(query.timeout)) for query in queries]
         try:
             return self._connection.ask_all(bounded) if bounded else []
         except UnreachableError:

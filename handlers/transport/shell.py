@@ -10,6 +10,11 @@ from ..errors import OutcomeUnknownError
 Argv = tuple[str, ...]
 
 COMMAND_SECONDS = 3.0
+# Round trips by which each time limit is longer: a command takes two, and a packet that was lost is
+# sent again after one or two more.
+ROUND_TRIPS = 6
+# A round trip that takes longer is not waited for.
+LONGEST_DISTANCE = 2.0
 # Exit status of a shell that cannot find the program.
 NOT_FOUND = 127
 # Bytes that are kept of each output stream of a command, and of one line of a command that goes on.
@@ -59,17 +64,23 @@ class Stream(Protocol):
 
 
 class Shell(Protocol):
-    """Runs commands on one endpoint, as one user."""
+    """Runs commands on one endpoint, as one user.
+
+    Attributes:
+        is_root: whether the user is root.
+        distance: the seconds that a round trip to the endpoint takes; 0 for this very host.
+    """
 
     is_root: bool
+    distance: float
 
     def run(self, argv: Sequence[str], stdin: str = "", timeout: float = COMMAND_SECONDS) -> Result:
         """Run one command to its end.
 
         Raises:
             UnreachableError: it was not sent.
-            OutcomeUnknownError: it was sent, and did not end within ``timeout`` seconds or its end
-                was not heard.
+            OutcomeUnknownError: it was sent, and did not end within ``timeout`` seconds, with room
+                for the distance, or its end was not heard.
         """
 
     def ask_all(self, queries: Sequence[Query]) -> list[Reply]:
@@ -93,6 +104,11 @@ class Connection(Shell, Protocol):
 
     def close(self) -> None:
         """Close the connection; commands that still run there are left to themselves."""
+
+
+def with_distance(seconds: float, distance: float) -> float:
+    """Make a time limit longer by some round trips of ``distance`` seconds each."""
+    return seconds + ROUND_TRIPS * min(distance, LONGEST_DISTANCE)
 
 
 def ask_in_turn(shell: Shell, queries: Sequence[Query]) -> list[Reply]:

@@ -1,4 +1,4 @@
-"""A connection over SSH; the only home of paramiko.
+"""A connection over SSH; paramiko is at home here and in bounded.py.
 
 Every phase has a time limit, and every failure is one of three: nothing was sent
 (UnreachableError), a person must look (RejectedError), or a command was sent and its end was not
@@ -11,21 +11,22 @@ import logging
 import select
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from functools import partial
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 from cryptography.exceptions import UnsupportedAlgorithm
 
 from anycast_checks.imports import lean
+from anycast_checks.line import clean
 
 from ..errors import ConfigurationError, OutcomeUnknownError, RejectedError, UnreachableError
 from ..fleet.values import Endpoint, Ssh
 from .channel import receive, send
 from .clock import SYSTEM_CLOCK, Deadline
+from .each import at_once
 from .known_hosts import REVOKED, lines_about, name_of
 from .prompt_socket import READ_AHEAD, PromptSocket
-from .shell import COMMAND_SECONDS, Query, Reply, Result, Stream
+from .shell import COMMAND_SECONDS, LARGEST_OUTPUT, Query, Reply, Result, Stream, with_distance
 from .stream import Lines
 from .turns import Turns
 
@@ -34,11 +35,18 @@ from .turns import Turns
 lean("paramiko", "invoke")
 import paramiko  # noqa: E402
 
+from .bounded import BoundedTransport  # noqa: E402
+
 CONNECT_SECONDS = 5.0
 HANDSHAKE_SECONDS = 8.0
 # Seconds by which paramiko's own time-outs come before the connection is closed, since their errors
 # say more.
 GRACE = 1.0
+# Bytes that an endpoint may send on a channel before they are read, and those that it may send in
+# all for one command: it fills the channel once more while the first bytes are read.
+WINDOW = LARGEST_OUTPUT + 65536
+COMMAND_BYTES = 3 * WINDOW
+LARGEST_ERROR = 200
 
 KINDS = {f"ecdsa-sha2-nistp{bits}" for bits in (256, 384, 521)}
 KINDS |= {"ssh-ed25519", "ssh-rsa", "rsa-sha2-256", "rsa-sha2-512"}
@@ -69,6 +77,7 @@ class SshConnection:
             connecting: the deadline by which the login has to be complete.
         """
         self.is_root = ssh.user == "root"
+        self.distance = 0.0
         self._connecting = connecting
         self._where = f"{endpoint.address} port {endpoint.port}"
         self._client = paramiko.SSHClient()
@@ -76,76 +85,79 @@ class SshConnection:
         self._closing = threading.Lock()
         identity = _identity(ssh.identity)
         self._pin(ssh.known_hosts, name_of(endpoint))
-        sock = self._connect_tcp(endpoint)
+        self._sock = self._connect_tcp(endpoint)
         try:
-            self._await_banner(sock)
+            self._await_banner()
             self._take_turn(turns, waiting)
-            self._log_in(endpoint, ssh, identity, sock)
+            self._log_in(endpoint, ssh, identity)
         except BaseException:
             self.close()
-            sock.close()
+            self._sock.close()
             raise
+        self.distance = self._sock.distance
 
     def run(self, argv: Sequence[str], stdin: str = "", timeout: float = COMMAND_SECONDS) -> Result:
         """Run one command to its end; see Shell.run."""
         # One time limit for the whole command, so that a hung command is reported as such before
         # the timer closes the connection.
         until = Deadline(SYSTEM_CLOCK, timeout)
-        with (
-            self._abort_after(timeout),
-            self._channel(argv, timeout) as channel,
-            self._hearing(argv),
-        ):
-            send(channel, argv, stdin, timeout)
-            return receive(channel, argv, timeout, until)
+        with self._abort_after(timeout):
+            channel = self._open_channel(argv, timeout)
+            return self._run_on(channel, argv, stdin, until)
 
     def ask_all(self, queries: Sequence[Query]) -> list[Reply]:
-        """Run queries at the same time, each on a channel of its own; see Shell.ask_all."""
-        longest = max(query.timeout for query in queries)
-        ends: list[Callable[[], Reply]] = []
-        with self._abort_after(longest), ExitStack() as stack:
-            for query in queries:
-                if ends and self._client.get_transport() is None:
-                    # The timer closed the connection while an earlier query was sent; on a new
-                    # connection the query would hang too.
-                    why = f"{self._where}: the connection was given up"
-                    ends.append(partial(OutcomeUnknownError, query.argv, why))
-                else:
-                    ends.append(self._begin(query, stack))
-            return [end() for end in ends]
+        """Run queries at the same time, each on a channel of its own; see Shell.ask_all.
 
-    def _begin(self, query: Query, stack: ExitStack) -> Callable[[], Reply]:
-        """Send a query, and return a function that waits for its reply."""
-        seconds = query.timeout
-        until = Deadline(SYSTEM_CLOCK, seconds)
-        channel = stack.enter_context(self._channel(query.argv, seconds))
+        Over a distance this takes two round trips, however many queries there are.
+        """
+        ends = [Deadline(SYSTEM_CLOCK, query.timeout) for query in queries]
+        with self._abort_after(max(query.timeout for query in queries)):
+            opened = at_once(self._try_to_open, queries)
+            channels = [one for one in opened if isinstance(one, paramiko.Channel)]
+            for one in opened:
+                if isinstance(one, UnreachableError):
+                    for channel in channels:
+                        _close_channel(channel)
+                    raise one
+            return at_once(self._reply, list(zip(channels, queries, ends, strict=True)))
+
+    def _try_to_open(self, query: Query) -> paramiko.Channel | UnreachableError:
         try:
-            with self._hearing(query.argv):
-                send(channel, query.argv, "", seconds)
+            return self._open_channel(query.argv, query.timeout)
+        except UnreachableError as error:
+            return error
+
+    def _reply(self, asked: tuple[paramiko.Channel, Query, Deadline]) -> Reply:
+        channel, query, until = asked
+        try:
+            return self._run_on(channel, query.argv, "", until)
         except OutcomeUnknownError as error:
-            unheard = error
-            return lambda: unheard
+            return error
 
-        def end() -> Reply:
-            try:
-                with self._hearing(query.argv):
-                    return receive(channel, query.argv, seconds, until)
-            except OutcomeUnknownError as error:
-                return error
-
-        return end
+    def _run_on(
+        self, channel: paramiko.Channel, argv: Sequence[str], stdin: str, until: Deadline
+    ) -> Result:
+        """Run one command on its channel, and close the channel."""
+        try:
+            with self._hearing(argv):
+                send(channel, argv, stdin, until)
+                return receive(channel, argv, until)
+        finally:
+            _close_channel(channel)
 
     def stream(self, argv: Sequence[str]) -> Stream:
         """Start a command that goes on; see Shell.stream."""
-        with self._abort_after(COMMAND_SECONDS):
-            channel = self._open_channel(argv, COMMAND_SECONDS)
+        seconds = with_distance(COMMAND_SECONDS, self.distance)
+        until = Deadline(SYSTEM_CLOCK, seconds)
+        with self._abort_after(seconds):
+            channel = self._open_channel(argv, seconds)
             try:
                 with self._hearing(argv):
-                    send(channel, argv, "", COMMAND_SECONDS)
+                    send(channel, argv, "", until)
             except OutcomeUnknownError:
                 _close_channel(channel)
                 raise
-        return _SshStream(channel, argv)
+        return _SshStream(channel, argv, self._sock)
 
     def close(self) -> None:
         """Close the connection; commands that still run there are left to themselves."""
@@ -158,22 +170,16 @@ class SshConnection:
                 if turns:
                     turns.give_back()
 
-    @contextmanager
-    def _channel(self, argv: Sequence[str], seconds: float) -> Iterator[paramiko.Channel]:
-        channel = self._open_channel(argv, seconds)
-        try:
-            yield channel
-        finally:
-            _close_channel(channel)
-
     def _open_channel(self, argv: Sequence[str], seconds: float) -> paramiko.Channel:
         transport = self._client.get_transport()
         try:
             if transport is None:
                 raise EOFError
+            self._sock.allow(COMMAND_BYTES)
             # The wait for a channel is short even for a command that may take long, so that there
             # is still time for a new connection.
-            return transport.open_session(timeout=min(seconds, COMMAND_SECONDS))
+            longest = with_distance(COMMAND_SECONDS, self.distance)
+            return transport.open_session(window_size=WINDOW, timeout=min(seconds, longest))
         except (paramiko.SSHException, EOFError, OSError) as error:
             why = f"{self._where}: no channel for {argv[0]}: {_say(error)}"
             raise UnreachableError(why) from error
@@ -184,6 +190,11 @@ class SshConnection:
             yield
         except (paramiko.SSHException, EOFError, OSError) as error:
             raise OutcomeUnknownError(argv, f"{self._where}: {_say(error)}") from error
+        except OutcomeUnknownError as error:
+            if self._sock.overrun:
+                why = f"{self._where}: it sent more than it may, and the connection was closed"
+                raise OutcomeUnknownError(argv, why) from error
+            raise
 
     def _pin(self, known_hosts: str, name: str) -> None:
         lines = lines_about(known_hosts, name)
@@ -201,7 +212,7 @@ class SshConnection:
                 pinned.add(name, kind, key)
         self._client.set_missing_host_key_policy(_RejectUnpinned(known_hosts, revoked))
 
-    def _connect_tcp(self, endpoint: Endpoint) -> socket.socket:
+    def _connect_tcp(self, endpoint: Endpoint) -> PromptSocket:
         seconds = self._connecting.left(CONNECT_SECONDS)
         try:
             sock = socket.create_connection((endpoint.address, endpoint.port), seconds)
@@ -211,16 +222,17 @@ class SshConnection:
             ) from error
         except OSError as error:
             raise UnreachableError(f"{self._where}: {_say(error)}") from error
-        # A request is a few small packets, each of which waits for the answer to the one before.
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return PromptSocket(fileno=sock.detach())
+        return PromptSocket(sock.detach())
 
-    def _await_banner(self, sock: socket.socket) -> None:
+    def _handshake_seconds(self) -> float:
+        return self._connecting.left(with_distance(HANDSHAKE_SECONDS, self._sock.distance))
+
+    def _await_banner(self) -> None:
         # An SSH server speaks first. A server that never speaks must take neither a turn nor a
         # thread of paramiko.
-        seconds = self._connecting.left(HANDSHAKE_SECONDS)
+        seconds = self._handshake_seconds()
         poll = select.poll()
-        poll.register(sock, select.POLLIN)
+        poll.register(self._sock, select.POLLIN)
         if not poll.poll(seconds * 1000):
             raise UnreachableError(f"{self._where}: no SSH banner within {seconds:.1f} s")
 
@@ -228,10 +240,8 @@ class SshConnection:
         if turns and turns.take(*waiting, self._connecting):
             self._turns = turns
 
-    def _log_in(
-        self, endpoint: Endpoint, ssh: Ssh, identity: paramiko.PKey, sock: socket.socket
-    ) -> None:
-        seconds = self._connecting.left(HANDSHAKE_SECONDS)
+    def _log_in(self, endpoint: Endpoint, ssh: Ssh, identity: paramiko.PKey) -> None:
+        seconds = self._handshake_seconds()
         with self._abort_after(seconds):
             try:
                 self._client.connect(
@@ -239,7 +249,7 @@ class SshConnection:
                     endpoint.port,
                     ssh.user,
                     pkey=identity,
-                    sock=sock,
+                    sock=self._sock,
                     timeout=seconds,
                     banner_timeout=seconds,
                     auth_timeout=seconds,
@@ -247,6 +257,8 @@ class SshConnection:
                     allow_agent=False,
                     look_for_keys=False,
                     disabled_algorithms={"keys": self._unpinned_kinds(endpoint)},
+                    # The stubs are about the paramiko that had GSS options here.
+                    transport_factory=BoundedTransport,  # type: ignore[arg-type]
                 )
             except paramiko.BadHostKeyException as error:
                 raise RejectedError(
@@ -257,7 +269,8 @@ class SshConnection:
                 raise RejectedError(
                     f"{self._where}: {_say(error)}; known_hosts is {ssh.known_hosts}"
                 ) from error
-            except (paramiko.SSHException, EOFError, OSError) as error:
+            except (paramiko.SSHException, EOFError, OSError, ValueError) as error:
+                # paramiko decodes what the server says of itself, which may be no text.
                 raise self._login_failed(ssh, error) from error
 
     def _unpinned_kinds(self, endpoint: Endpoint) -> list[str]:
@@ -271,7 +284,10 @@ class SshConnection:
     def _login_failed(self, ssh: Ssh, error: Exception) -> UnreachableError | RejectedError:
         transport = self._client.get_transport()
         if transport is None or not transport.remote_version:
-            return UnreachableError(f"{self._where}: no SSH banner: {_say(error)}")
+            # sshd says in a line of text, instead of its banner, why it lets nobody in at present.
+            said = clean(self._sock.said_first.decode(errors="replace"), LARGEST_ERROR)
+            why = f'it said "{said}"' if said else _say(error)
+            return UnreachableError(f"{self._where}: no SSH banner: {why}")
         if not transport.initial_kex_done:
             return UnreachableError(f"{self._where}: the key exchange failed: {_say(error)}")
         refused = isinstance(error, paramiko.AuthenticationException)
@@ -298,8 +314,9 @@ class SshConnection:
 class _SshStream:
     """The lines of a command on a channel of its own; see Stream."""
 
-    def __init__(self, channel: paramiko.Channel, argv: Sequence[str]) -> None:
+    def __init__(self, channel: paramiko.Channel, argv: Sequence[str], sock: PromptSocket) -> None:
         self._channel = channel
+        self._sock = sock
         self._lines = Lines(argv, self._receive)
 
     def read_line(self, timeout: float) -> str | None:
@@ -311,11 +328,14 @@ class _SshStream:
     def _receive(self, seconds: float) -> bytes:
         self._channel.settimeout(seconds)
         try:
-            return self._channel.recv(READ_AHEAD)
+            data = self._channel.recv(READ_AHEAD)
         except TimeoutError:
             raise
         except (paramiko.SSHException, EOFError, OSError):
             return b""
+        # A short line is a packet several times as long.
+        self._sock.allow(1024 + 2 * len(data))
+        return data
 
 
 class _RejectUnpinned(paramiko.MissingHostKeyPolicy):
@@ -377,4 +397,4 @@ def _identity(file: str) -> paramiko.PKey:
 def _say(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return str(error) or type(error).__name__
+    return clean(str(error), LARGEST_ERROR) or type(error).__name__

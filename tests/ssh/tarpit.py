@@ -14,6 +14,7 @@ from pathlib import Path
 import paramiko
 from paramiko.common import (
     AUTH_SUCCESSFUL,
+    MSG_DISCONNECT,
     OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED,
     OPEN_SUCCEEDED,
 )
@@ -115,6 +116,7 @@ class Deaf(paramiko.ServerInterface):
     def __init__(self, stops_at: str, over: threading.Event) -> None:
         self._stops_at = stops_at
         self._over = over
+        self.transport: paramiko.Transport | None = None
 
     def _answer(self, request: str) -> None:
         if request == self._stops_at:
@@ -122,7 +124,18 @@ class Deaf(paramiko.ServerInterface):
 
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
         self._answer("login")
+        if self._stops_at == "disconnect":
+            self._disconnect()
         return AUTH_SUCCESSFUL
+
+    def _disconnect(self) -> None:
+        message = paramiko.Message()
+        message.add_byte(bytes([MSG_DISCONNECT]))
+        message.add_int(2)
+        message.add_string("Too many authentication failures")
+        message.add_string("")
+        assert self.transport
+        self.transport._send_message(message)  # type: ignore[attr-defined]
 
     def get_allowed_auths(self, username: str) -> str:
         return "publickey"
@@ -143,7 +156,9 @@ def deaf(host_key: Path, stops_at: str) -> Talk:
     def talk(connection: socket.socket, over: threading.Event) -> None:
         transport = paramiko.Transport(connection)
         transport.add_server_key(paramiko.Ed25519Key.from_private_key_file(str(host_key)))
-        transport.start_server(threading.Event(), Deaf(stops_at, over))
+        server = Deaf(stops_at, over)
+        server.transport = transport
+        transport.start_server(threading.Event(), server)
         try:
             over.wait()
         finally:

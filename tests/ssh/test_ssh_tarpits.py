@@ -5,6 +5,7 @@ It is an UnreachableError where no command was sent, and an OutcomeUnknownError 
 
 from __future__ import annotations
 
+import socket
 import threading
 from pathlib import Path
 
@@ -94,6 +95,27 @@ def test_a_server_that_never_gets_to_the_login_is_unreachable(port: Port, talk: 
     assert port.accepted.is_set()
     assert isinstance(error, UnreachableError)
     assert str(error).startswith(f"127.0.0.1 port {port.number}: ")
+
+
+def test_what_sshd_says_instead_of_its_banner_is_shown(port: Port) -> None:
+    """Since OpenSSH 9.8 sshd turns away for a time whoever has failed to log in too often."""
+
+    def talk(connection: socket.socket, over: threading.Event) -> None:
+        connection.sendall(b"Not allowed at this time\r\n\x1b[31m" + b"x" * 1000)
+
+    with serve(port, talk):
+        error = failure(port)
+    assert isinstance(error, UnreachableError)
+    expected = f'127.0.0.1 port {port.number}: no SSH banner: it said "Not allowed at this time ['
+    assert str(error).startswith(expected)
+    assert len(str(error)) < 300
+
+
+def test_what_sshd_says_when_it_disconnects_is_shown(port: Port) -> None:
+    with serve(port, deaf(port.directory / "host", "disconnect")):
+        error = failure(port)
+    assert isinstance(error, UnreachableError)
+    assert "the login did not end: it disconnected: Too many" in str(error)
 
 
 def test_a_host_that_does_not_answer_at_all_is_unreachable(port: Port) -> None:

@@ -1,0 +1,35 @@
+"""paramiko's Transport, for peers that may send anything."""
+
+from __future__ import annotations
+
+import paramiko
+
+# sshd sends up to four.
+MOST_EXTENSIONS = 100
+
+
+class BoundedTransport(paramiko.Transport):
+    """Ends with one of the errors of SSH, whatever it is that the peer has sent."""
+
+    def get_exception(self) -> Exception | None:
+        """Give what ended the connection, once.
+
+        A message that makes no sense ends paramiko's thread by an exception of any kind, such as a
+        KeyError. paramiko hands that on to whoever waits for a reply.
+        """
+        error = super().get_exception()
+        if error is None or isinstance(error, paramiko.SSHException | EOFError | OSError):
+            return error
+        return paramiko.SSHException(f"it sent what makes no sense: {error!r}")
+
+    def _parse_ext_info(self, msg: paramiko.Message) -> None:
+        # paramiko would believe the number, and read past the end of the message for hours.
+        if msg.get_int() > MOST_EXTENSIONS:
+            raise paramiko.SSHException("it announced too many extensions")
+        msg.rewind()
+        super()._parse_ext_info(msg)  # type: ignore[misc]
+
+    def _parse_disconnect(self, m: paramiko.Message) -> None:
+        # paramiko only logs why the peer disconnects.
+        m.get_int()
+        self.saved_exception = paramiko.SSHException(f"it disconnected: {m.get_text()}")

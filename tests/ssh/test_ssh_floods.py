@@ -1,0 +1,102 @@
+"""An endpoint that sends without end costs neither memory nor the run, and is said to do so."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.ssh.flood import AFTER_A_COMMAND, AT_LOGIN, BEFORE_THE_LOGIN, flooding
+from tests.ssh.server import Sshd, public
+from tests.ssh.tarpit import Port, Talk, login, serve
+
+MOST_MEMORY = 100 * 1024  # KiB
+CHILD = """
+import json, os, resource, sys
+from anycast_handlers.errors import HandlerError
+from anycast_handlers.fleet.values import Endpoint, Ssh
+from anycast_handlers.transport.clock import SYSTEM_CLOCK, Deadline
+from anycast_handlers.transport.shell import Query
+from anycast_handlers.transport.ssh import SshConnection
+directory, port, queries = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+ssh = Ssh("anycast", f"{directory}/id", f"{directory}/known_hosts")
+said = []
+try:
+    endpoint = Endpoint("ns1", "127.0.0.1", port)
+    shell = SshConnection(endpoint, ssh, None, (), Deadline(SYSTEM_CLOCK, 5.0))
+    asked = [Query(("/bin/true",), 5.0)] * queries
+    said = [str(reply) for reply in shell.ask_all(asked)]
+    shell.close()
+except HandlerError as error:
+    said = [f"{type(error).__name__}: {error}"]
+memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(json.dumps({"said": [one[:500] for one in said], "memory": memory}), flush=True)
+os._exit(0)
+"""
+
+
+def ask(port: Port, queries: int = 1) -> dict[str, object]:
+    """Ask in a process of its own; give what came of it, and the most memory that it had."""
+    files = port.directory
+    (files / "known_hosts").write_text(f"[127.0.0.1]:{port.number} {public(files / 'host')}\n")
+    argv = [sys.executable, "-c", CHILD, str(files), str(port.number), str(queries)]
+    ended = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.stderr == ""
+    shown = json.loads(ended.stdout)
+    assert isinstance(shown, dict)
+    return shown
+
+
+@pytest.fixture
+def port(tmp_path: Path) -> Port:
+    login(tmp_path)
+    return Port(tmp_path)
+
+
+def cases(of: Mapping[str, object]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("name", of)
+
+
+@cases(BEFORE_THE_LOGIN)
+def test_before_the_login(port: Port, name: str) -> None:
+    refused = name == "offers of algorithms"
+    check_flood(port, BEFORE_THE_LOGIN[name], "Rejected" if refused else "Unreachable")
+
+
+@cases(AT_LOGIN)
+def test_at_the_login(port: Port, name: str) -> None:
+    with serve(port, flooding(port.directory / "host", at_login=AT_LOGIN[name])):
+        shown = ask(port)
+    assert int(str(shown["memory"])) < MOST_MEMORY, shown
+
+
+@cases(AFTER_A_COMMAND)
+def test_after_a_command(port: Port, name: str) -> None:
+    check_flood(port, flooding(port.directory / "host", after=AFTER_A_COMMAND[name]), "")
+
+
+def test_on_many_channels(port: Port) -> None:
+    talk = flooding(port.directory / "host", after=AFTER_A_COMMAND["both"])
+    check_flood(port, talk, "", queries=10)
+
+
+def check_flood(port: Port, talk: Talk, error: str, queries: int = 1) -> None:
+    with serve(port, talk):
+        shown = ask(port, queries)
+    assert int(str(shown["memory"])) < MOST_MEMORY, shown
+    said = shown["said"]
+    assert isinstance(said, list)
+    assert all(one.startswith(error) for one in said), said
+    assert all(one.count("\n") == 0 for one in said), said
+
+
+def test_what_an_honest_endpoint_says_arrives_whole(sshd: Sshd) -> None:
+    """The bound is for each command, and not for the life of a connection."""
+    with sshd.shell(seconds=120.0) as shell:
+        for _ in range(20):
+            said = shell.run(("/bin/sh", "-c", "head -c 900000 /dev/zero | tr '\\0' x"), "", 60.0)
+            assert (said.status, len(said.stdout)) == (0, 900_000)

@@ -49,20 +49,17 @@ class Channel(Protocol):
 
 
 def send(channel: Channel, argv: Sequence[str], stdin: str, until: Deadline) -> None:
-    """Send a command and the whole of its standard input, and wait for the reply to the command.
+    """Send a command and the whole of its standard input.
 
-    The input follows the command at once: to wait for the reply first would take a round trip more.
+    The input takes a round trip of its own, because sshd allows no input before the command.
     """
     seconds = until.left(until.seconds)
-
-    def send_input() -> None:
-        if stdin:
-            channel.sendall(stdin.encode())
-        channel.shutdown_write()
-
     channel.settimeout(seconds)
-    channel.event = _ReplyEvent(seconds + LONGEST_GRACE, send_input)
+    channel.event = _BoundedEvent(seconds + LONGEST_GRACE)
     channel.exec_command(shlex.join(argv))
+    if stdin:
+        channel.sendall(stdin.encode())
+    channel.shutdown_write()
 
 
 def receive(channel: Channel, argv: Sequence[str], until: Deadline) -> Result:
@@ -83,22 +80,18 @@ def receive(channel: Channel, argv: Sequence[str], until: Deadline) -> Result:
     return Result(status, stdout, stderr)
 
 
-class _ReplyEvent(Event):
-    """Replaces the event of a channel, which is the reply to the command that was sent.
+class _BoundedEvent(Event):
+    """Replaces the event of a channel, for which paramiko waits without a time limit.
 
-    paramiko waits for the event without a time limit. A connection that ends just before that wait
-    would never set the event.
+    A connection that ends just before that wait would never set the event.
     """
 
-    def __init__(self, seconds: float, meanwhile: Callable[[], None]) -> None:
+    def __init__(self, seconds: float) -> None:
         super().__init__()
         self._seconds = seconds
-        self._meanwhile = meanwhile
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait as usual. Raises: TimeoutError, where no time was given and the event is not set."""
-        if timeout is None:
-            self._meanwhile()
         is_set = super().wait(self._seconds if timeout is None else timeout)
         if timeout is None and not is_set:
             raise TimeoutError(f"no reply within {self._seconds:.1f} s")

@@ -24,7 +24,7 @@ class Adjacency(NamedTuple):
     """A neighbor of the router, as its routing daemon sees it.
 
     Attributes:
-        peer: router-id of the neighbor.
+        peer: router-id of the neighbor, or its address where the router-id is not known.
         interface: interface of the router that leads to the neighbor.
         state: the daemon's own word for the state, such as "Full".
         is_up: whether the two exchange routes.

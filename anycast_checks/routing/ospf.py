@@ -37,9 +37,7 @@ def judge(daemon: RoutingDaemon, view: View, vip: str) -> RoutingState:
         announces(view, vip),
         found,
         tuple(
-            Adjacency(
-                one.router_id, one.interface, one.state, one.state == FULL, one not in missing
-            )
+            Adjacency(one.name, one.interface, one.state, one.state == FULL, one not in missing)
             for one in view.neighbors
         ),
         f"area {' and '.join(sorted(area.id for area in areas(view))) or 'none'}",
@@ -104,7 +102,14 @@ def _flooded(view: View) -> list[Lsa]:
     attached: set[str | None] = {area.id for area in areas(view)}
     if not attached or any(area.kind == "normal" for area in areas(view)):
         attached.add(None)
-    return [lsa for lsa in view.lsas if lsa.age < MAX_AGE and lsa.area in attached]
+    return [lsa for lsa in view.lsas if lsa.area in attached and _is_fresh(lsa, view.router_id)]
+
+
+def _is_fresh(lsa: Lsa, asked: str) -> bool:
+    # With flood reduction (RFC 4136) nobody refreshes an LSA, so its age tells nothing. FRR goes on
+    # counting the age of its own ones nevertheless.
+    timeless = lsa.do_not_age or lsa.router == asked
+    return lsa.age < MAX_AGE or (timeless and not lsa.flushed)
 
 
 def _announces(lsa: Lsa, vip: str) -> bool:

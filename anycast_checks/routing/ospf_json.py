@@ -13,6 +13,8 @@ from .ospf_lsa import (
     Neighbor,
     View,
     address,
+    is_address,
+    is_flushed,
     link_kind,
     misplaced,
     number,
@@ -38,7 +40,7 @@ _LINK_KEYS = {
     LinkKind.TRANSIT: ("designatedRouterAddress", "routerInterfaceAddress"),
     LinkKind.STUB: ("networkAddress", "networkMask"),
 }
-_BORDER = 0x1
+_FLAGS, _BORDER = "lsaFlags", 0x1
 # The first one is misspelt in FRR itself.
 _ATTACHED = ("attchedRouters", "attachedRouters")
 
@@ -107,11 +109,12 @@ def _area_kind(area: dict[str, Any]) -> str:
 def _neighbors(neighbors: dict[str, Any]) -> tuple[Neighbor, ...]:
     return tuple(
         Neighbor(
-            address(router_id),
+            # FRR lists neighbors without a router-id under a word in the place of the id.
+            name if is_address(name) else _text(_object(neighbor).get("ifaceAddress", name)),
             _text(_object(neighbor).get("nbrState")).split("/")[0],
             _text(neighbor.get("ifaceName")).split(":")[0],
         )
-        for router_id, adjacencies in neighbors.items()
+        for name, adjacencies in neighbors.items()
         for neighbor in _list(adjacencies)
     )
 
@@ -136,6 +139,7 @@ def _lsa(kind: Kind, area: str | None, lsa: dict[str, Any]) -> Lsa:
         links=_links(lsa) if is_router else (),
         attached=_attached(lsa) if kind is Kind.NETWORK else (),
         prefix_length=number(lsa.get("networkMask")) if has_prefix else None,
+        flushed=is_flushed(number(lsa[_FLAGS]) if _FLAGS in lsa else None),
     )
 
 

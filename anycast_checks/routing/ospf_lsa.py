@@ -8,6 +8,7 @@ from ..errors import RoutingUnreadableError
 
 _ADDRESS = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}")
 _NUMBER = re.compile(r"[0-9]{1,10}")
+_IN_MAXAGE = 0x80
 
 
 class Kind(enum.Enum):
@@ -57,6 +58,8 @@ class Lsa(NamedTuple):
         links: links of a router LSA.
         attached: router-ids of the routers on the network of a network LSA.
         prefix_length: prefix length of a summary or external LSA, whose id is the network.
+        do_not_age: whether the age stands still (DoNotAge, RFC 4136); FRR says so in text only.
+        flushed: whether the router that was asked is about to remove the LSA.
     """
 
     kind: Kind
@@ -68,6 +71,8 @@ class Lsa(NamedTuple):
     links: tuple[Link, ...] = ()
     attached: tuple[str, ...] = ()
     prefix_length: int | None = None
+    do_not_age: bool = False
+    flushed: bool = False
 
 
 class Area(NamedTuple):
@@ -85,9 +90,16 @@ class Area(NamedTuple):
 
 
 class Neighbor(NamedTuple):
-    """An OSPF neighbor: its router-id, its state ("Full", "2-Way", ...), the router's interface."""
+    """An OSPF neighbor.
 
-    router_id: str
+    Attributes:
+        name: router-id of the neighbor; its address where it is configured by hand (NBMA) and has
+            not answered yet, because its router-id is not known then.
+        state: its state, such as "Full" or "2-Way".
+        interface: interface of the router that leads to the neighbor.
+    """
+
+    name: str
     state: str
     interface: str
 
@@ -103,9 +115,19 @@ class View(NamedTuple):
 
 def address(value: object) -> str:
     """Accept an address or a router-id. Raises: RoutingUnreadableError."""
-    if isinstance(value, str) and _ADDRESS.fullmatch(value):
+    if isinstance(value, str) and is_address(value):
         return value
     raise misplaced(value, "an address")
+
+
+def is_address(value: object) -> bool:
+    """Tell whether a value is an address or a router-id."""
+    return isinstance(value, str) and bool(_ADDRESS.fullmatch(value))
+
+
+def is_flushed(flags: int | None) -> bool:
+    """Read from ospfd's own flags of an LSA, None where it shows none, that it removes the LSA."""
+    return flags is None or bool(flags & _IN_MAXAGE)
 
 
 def number(value: object) -> int:

@@ -11,6 +11,7 @@ from .ospf_lsa import (
     Neighbor,
     View,
     address,
+    is_flushed,
     link_kind,
     misplaced,
     number,
@@ -41,11 +42,15 @@ _LINK = re.compile(
     r" +\(Link Data\) [^:\n]*: (\S+)",
     re.MULTILINE,
 )
+_LS_FLAGS = re.compile(r"^ +LS Flags: (\S+)", re.MULTILINE)
 _ATTACHED = re.compile(r"^ +Attached Router: (\S+)", re.MULTILINE)
 _AREA = re.compile(r"^ Area ID: (\S+)(?: \((.*)\))? *$", re.MULTILINE)
 _LAST_OF_AN_AREA = re.compile(r"^   Number of opaque area LSA \d+", re.MULTILINE)
 _BORDER = 0x1
-_STATE, _BEHIND_INTERFACE = 2, 4
+_STATE, _BEHIND_INTERFACE, _BEHIND_ADDRESS = 2, 4, 5
+_NO_ROUTER_ID = "-"
+# FRR marks an LSA whose age stands still: DNA for DoNotAge, S-DNA for its own.
+_AGE = re.compile(r"(\d+)(\((?:S-)?DNA\))?")
 
 
 def read(answer: str) -> View:
@@ -84,7 +89,8 @@ def _neighbors(text: str) -> Iterator[Neighbor]:
         if len(words) <= _STATE + _BEHIND_INTERFACE:
             raise misplaced(line, "a neighbor")
         interface = words[-_BEHIND_INTERFACE].split(":")[0]
-        yield Neighbor(address(words[0]), words[_STATE].split("/")[0], interface)
+        name = words[-_BEHIND_ADDRESS] if words[0] == _NO_ROUTER_ID else words[0]
+        yield Neighbor(address(name), words[_STATE].split("/")[0], interface)
 
 
 def _areas(text: str) -> tuple[Area, ...]:
@@ -129,16 +135,21 @@ def _expect_blank(text: str) -> None:
 def _lsa(kind: Kind, area: str | None, block: str) -> Lsa:
     has_prefix = kind in (Kind.SUMMARY, Kind.EXTERNAL, Kind.NSSA_EXTERNAL)
     is_router = kind is Kind.ROUTER
+    said = _field(block, "LS age")
+    age = _AGE.fullmatch(said)
+    flags = _LS_FLAGS.search(block)
     return Lsa(
         kind=kind,
         area=area,
-        age=number(_field(block, "LS age")),
+        age=number(age[1] if age else said),
         id=address(_field(block, "Link State ID")),
         router=address(_field(block, "Advertising Router")),
         border=is_router and bool(_hexadecimal(_field(block, "Flags")) & _BORDER),
         links=_links(block) if is_router else (),
         attached=tuple(map(address, _ATTACHED.findall(block))) if kind is Kind.NETWORK else (),
         prefix_length=number(_field(block, "Network Mask").lstrip("/")) if has_prefix else None,
+        do_not_age=bool(age and age[2]),
+        flushed=is_flushed(_hexadecimal(flags[1]) if flags else None),
     )
 
 

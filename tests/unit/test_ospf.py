@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -182,6 +183,59 @@ class TestCaptured:
         assert view.neighbors == ()
         assert ospf.announces(view, VIP)
         assert ospf.announcers(view, VIP) == {NS3}
+
+    @pytest.mark.parametrize("form", ["json", "txt"])
+    def test_a_configured_neighbor_that_is_silent_hides_nobody(self, form: str) -> None:
+        """On an NBMA network a neighbor has no router-id until it has answered."""
+        view = ospf_vtysh.read(whole("nbma-silent", form))
+        assert ospf.announcers(view, VIP) == {MINE, NS2, NS3}
+        assert ospf.announces(view, VIP)
+        assert ospf.unsettled(view) == (Neighbor("10.77.0.9", "Attempt", "tun9"),)
+
+
+class TestFloodReduction:
+    """RFC 4136, as FRR 8.5 and later show it: own LSAs age on, those of others do not."""
+
+    @pytest.mark.parametrize("form", ["json", "txt"])
+    @pytest.mark.parametrize("scenario", ["network-3-announce", "redistribute-3-announce"])
+    def test_an_hour_later_the_count_is_the_same(self, scenario: str, form: str) -> None:
+        view = ospf_vtysh.read(an_hour_later(whole(scenario, form)))
+        assert {lsa.age for lsa in view.lsas if lsa.router == MINE} == {3600}
+        assert ospf.announces(view, VIP)
+        assert ospf.announcers(view, VIP) == {MINE, NS2, NS3}
+
+    @pytest.mark.parametrize("form", ["json", "txt"])
+    def test_an_own_lsa_that_is_withdrawn_does_not_count(self, form: str) -> None:
+        text = an_hour_later(whole("redistribute-3-announce", form))
+        flags = {
+            "json": ('"lsaFlags": 11', '"lsaFlags": 139'),
+            "txt": ("Flags: 0xb", "Flags: 0x8b"),
+        }
+        view = ospf_vtysh.read(text.replace(*flags[form]))
+        assert not ospf.announces(view, VIP)
+        assert ospf.announcers(view, VIP) == {NS2, NS3}
+
+    def test_text_says_that_an_age_stands_still(self) -> None:
+        text = whole("network-3-announce", "txt")
+        still = re.sub(r"LS age: \d+", "LS age: 3600(DNA)", text)
+        assert ospf.announcers(ospf_vtysh.read(still), VIP) == {MINE, NS2, NS3}
+        aged = re.sub(r"LS age: \d+", "LS age: 3600", text)
+        assert ospf.announcers(ospf_vtysh.read(aged), VIP) == {MINE}
+
+    def test_an_own_lsa_without_flags_counts_by_its_age(self) -> None:
+        aged = an_hour_later(whole("network-3-announce"))
+        view = ospf_vtysh.read(re.sub(r'"lsaFlags": *\d+, *', "", aged))
+        assert not ospf.announces(view, VIP)
+
+
+def an_hour_later(text: str) -> str:
+    """Give the own LSAs of an answer the age that they have an hour after ospfd's start."""
+    if not text.startswith("{"):
+        own = rf"LS age: \d+(?=(\n .*){{1,5}}\n  Link State ID: .*\n  Advertising Router: {MINE}\n)"
+        return re.sub(own, "LS age: 3600(S-DNA)", text)
+    return re.sub(
+        rf'"lsaAge": \d+(?=[^{{}}]*"advertisingRouter": "{MINE}")', '"lsaAge": 3600', text
+    )
 
 
 class TestWhatCounts:

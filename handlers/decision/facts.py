@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 from typing import NamedTuple
+
+LISTED = 3
 
 
 class State(Enum):
@@ -60,3 +63,14 @@ class Decision(NamedTuple):
     rule: str
     reason: str
     severity: State
+
+
+def describe_strangers(router_ids: Sequence[str]) -> str:
+    """Say who else announces the VIP and is no endpoint; empty where nobody does."""
+    if not router_ids:
+        return ""
+    named = ", ".join(router_ids[:LISTED])
+    more = len(router_ids) - LISTED
+    beyond = f" and {more} more" if more > 0 else ""
+    which = "is no endpoint" if len(router_ids) == 1 else "are no endpoints"
+    return f"also announced by {named}{beyond}, which {which}"

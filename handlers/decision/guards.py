@@ -31,5 +31,5 @@ def find_guard(policy: Policy, seen: Seen, counted: Counted | None) -> Decision 
         return refuse("cannot-count", f"cannot count who else announces it: {counted.trouble}")
     if counted.others < counted.floor:
         left = f"{counted.others} of {counted.endpoints} would announce it"
-        return refuse("floor", f"{left} and the floor is {counted.floor}")
+        return refuse("floor", f"{left} and the floor is {counted.floor}{counted.unasked}")
     return None

@@ -54,7 +54,9 @@ class Counted(NamedTuple):
     ``others`` is None where the number is unknown, and ``trouble`` says why. ``spacing_left`` is
     the time in seconds for which the automation may withdraw no further endpoint of the VIP.
     ``announced`` tells whether the endpoint itself announces the VIP; it is None where its routing
-    daemon was not asked.
+    daemon was not asked. ``gaps`` names the endpoints that could not be asked, and so may announce
+    beside those that were counted; it is empty where all were counted. ``strangers`` are the
+    router-ids of announcers that are no endpoint and were not counted.
     """
 
     others: int | None
@@ -63,3 +65,10 @@ class Counted(NamedTuple):
     trouble: str = ""
     spacing_left: float = 0.0
     announced: bool | None = None
+    gaps: tuple[str, ...] = ()
+    strangers: tuple[str, ...] = ()
+
+    @property
+    def unasked(self) -> str:
+        """Say which endpoints could not be asked; empty where all could."""
+        return f"; {' and '.join(self.gaps)} could not be asked" if self.gaps else ""

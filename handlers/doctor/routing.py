@@ -8,6 +8,8 @@ from anycast_checks import routing
 from anycast_checks.errors import RoutingUnreadableError
 from anycast_checks.routing.daemon import RoutingDaemon, RoutingState, Unknown
 
+from ..decision.facts import describe_strangers
+from ..routing.tally import RouterIds, find_strangers
 from .finding import Examination, Finding, Subject
 
 
@@ -95,6 +97,23 @@ def compare(subjects: Sequence[Subject]) -> Iterator[Finding]:
                 yield from _same_router_id(subject, other)
                 if other.vip is subject.vip:
                     yield from _other_domain(subject, other)
+
+
+def strangers(subjects: Sequence[Subject], router_ids: RouterIds) -> Iterator[Finding]:
+    """Find routers that announce a VIP and are no endpoint of it, as far as all are known."""
+    by_vip: dict[str, list[Subject]] = {}
+    for subject in subjects:
+        if subject.routing:
+            by_vip.setdefault(subject.vip.name, []).append(subject)
+    for first, *rest in by_vip.values():
+        seen = {s.endpoint.name: s.routing for s in (first, *rest) if s.routing}
+        found = find_strangers(first.vip, seen, router_ids.known(first.vip))
+        if text := describe_strangers(found):
+            yield first.found(
+                f"{first.vip.placement.prefix(first.vip.address)} is {text}",
+                "end that announcement, which counts for no floor; or put the host into the fleet"
+                " file",
+            )
 
 
 def _same_router_id(subject: Subject, other: Subject) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from anycast_checks.routing.daemon import RoutingDaemon
 from ..endpoint.site import Site
 from ..errors import ConfigurationError, HandlerError, RejectedError
 from ..fleet.values import Endpoint, Fleet, Vip
+from ..operation.router_ids import FileRouterIds
 from ..transport.clock import Clock, Deadline
 from ..transport.connections import Connections, FreshConnections
 from ..transport.each import at_once
@@ -19,7 +20,7 @@ from ..transport.turns import Turns
 from .closed_list import closed_list
 from .examine import examine
 from .finding import Examined, Finding, Subject
-from .routing import compare
+from .routing import compare, strangers
 
 SECONDS = 60.0
 CONNECT_SECONDS = 15.0
@@ -44,7 +45,9 @@ def survey(
     connections = FreshConnections(fleet.ssh, Turns(clock))
     examined = at_once(lambda one: _examine(fleet, one, connections, daemons, clock), chosen)
     by_name = {one.name: one.findings for one in examined}
-    for finding in compare([one.subject for one in examined if one.subject]):
+    subjects = [one.subject for one in examined if one.subject]
+    beside = strangers(subjects, FileRouterIds(fleet.paths.state))
+    for finding in (*compare(subjects), *beside):
         by_name[finding.endpoint].append(finding)
     return examined
 

@@ -19,6 +19,7 @@ from ..errors import ChangedMeanwhileError, HandlerError, TooLateError, Uncounta
 from ..fleet.values import Fleet
 from ..routing.count import Counter
 from ..routing.follow import Follower
+from ..routing.tally import RouterIds
 from ..transport.clock import Deadline
 from ..transport.connections import Connections, FreshConnections
 from . import stop_file
@@ -27,6 +28,7 @@ from .outcome import Outcome
 from .parts import Parts
 from .request import Case, signature
 from .restoration import restore
+from .router_ids import FileRouterIds
 from .withdrawal import withdraw
 
 # What a run may do that looks without the lock has nothing to do with other runs.
@@ -42,20 +44,24 @@ class Means(NamedTuple):
     Attributes:
         connections: lead to the endpoints.
         locks: the locks of the VIPs on this host.
+        router_ids: remembers the router-ids of the endpoints.
         daemons: the routing daemons that may run on an endpoint.
         by: the user and host that sign the notes.
     """
 
     connections: Connections
     locks: Locks
+    router_ids: RouterIds
     daemons: Sequence[RoutingDaemon]
     by: str
 
 
 def act_here(fleet: Fleet, outcome: Outcome, policy: Policy, deadline: Deadline) -> None:
     """Act with the connections, locks and routing daemons of this host; see `act`."""
-    connections, locks = FreshConnections(fleet.ssh), FileLocks(fleet.paths.state, deadline.clock)
-    act(fleet, outcome, policy, deadline, Means(connections, locks, DAEMONS, signature()))
+    connections, state = FreshConnections(fleet.ssh), fleet.paths.state
+    locks, router_ids = FileLocks(state, deadline.clock), FileRouterIds(state)
+    means = Means(connections, locks, router_ids, DAEMONS, signature())
+    act(fleet, outcome, policy, deadline, means)
 
 
 def act(fleet: Fleet, outcome: Outcome, policy: Policy, deadline: Deadline, means: Means) -> None:
@@ -80,7 +86,7 @@ def act(fleet: Fleet, outcome: Outcome, policy: Policy, deadline: Deadline, mean
             dry_run=outcome.request.dry_run,
             clock=deadline.clock,
         )
-        counter = Counter(vip, endpoint, connections, means.daemons, deadline)
+        counter = Counter(vip, endpoint, connections, means.daemons, means.router_ids, deadline)
         follower = Follower(vip, endpoint, shell, counter, connections, deadline)
         outcome.steps = site.steps
         parts = Parts(outcome, policy, site, lock, counter, follower, means.by, deadline)
@@ -174,19 +180,27 @@ def _confirm(parts: Parts) -> State:
 
 def _count(parts: Parts) -> Counted:
     vip, trouble = parts.vip, ""
-    others = own = None
+    others = None
     try:
         with parts.outcome.timed("count the others"):
-            others, own = parts.counter.others(parts.site.shell)
+            others = parts.counter.others(parts.site.shell)
+        parts.outcome.note(others.trouble)
     except UncountableError as error:
         trouble = str(error)
     name = parts.request.endpoint.name
     if others and (elsewhere := parts.lock.under_way_elsewhere(name)):
-        others -= 1
+        others = others._replace(number=max(0, others.number - 1))
         parts.outcome.note(f"{elsewhere} is not counted: it may be withdrawn at this moment")
     age = parts.lock.since_withdrawal_elsewhere(name)
     left = 0.0 if age is None else max(0.0, vip.spacing - age)
-    counted = Counted(others, vip.floor, len(vip.endpoints), trouble, left, own)
+    counted = Counted(None, vip.floor, len(vip.endpoints), trouble, left)
+    if others is not None:
+        counted = counted._replace(
+            others=others.number,
+            announced=others.own,
+            gaps=others.gaps,
+            strangers=others.strangers,
+        )
     parts.outcome.counted(counted)
     return counted
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from anycast_checks.line import clean
 
-from ..decision.facts import Action, Decision, State
+from ..decision.facts import Action, Decision, State, describe_strangers
 from ..errors import DONE, REFUSED, TRIED_AND_FAILED, HandlerError
 from ..transport.clock import Clock
 from .request import Request, user
@@ -147,8 +147,13 @@ class Outcome:
         if trouble and trouble not in self.notes:
             self.notes.append(trouble)
 
+    @property
+    def _beside(self) -> str:
+        strangers = describe_strangers(self._counted.strangers) if self._counted else ""
+        return f"; {strangers}" if strangers else ""
+
     def _say(self, what: str, exit_code: int, severity: State) -> None:
-        self.text = f"{self.request.endpoint.name}: {self.request.vip.address} {what}"
+        self.text = f"{self.request.endpoint.name}: {self.request.vip.address} {what}{self._beside}"
         self.exit = exit_code
         self.severity = severity
 

@@ -12,11 +12,13 @@ from ..endpoint.look import Look
 from ..endpoint.site import Site
 from ..errors import ConfigurationError, HandlerError, UncountableError
 from ..fleet.values import Endpoint, Fleet, Vip
+from ..routing import tally
 from ..routing.count import see_routing
 from ..transport.clock import Clock, Deadline
 from ..transport.connections import Connections, FreshConnections
 from ..transport.each import at_once
 from ..transport.turns import Turns
+from .router_ids import FileRouterIds
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,12 @@ def look_at_all(
         return _look_at(*pair, connections, daemons, Deadline(clock, seconds))
 
     return at_once(look, [(vip, endpoint) for vip in vips for endpoint in vip.endpoints])
+
+
+def find_strangers(fleet: Fleet, vip: Vip, sights: Sequence[Sight]) -> tuple[str, ...]:
+    """List the router-ids of those who announce a VIP and are no endpoint, as far as is known."""
+    seen = {sight.endpoint.name: sight.routing for sight in sights if sight.routing}
+    return tally.find_strangers(vip, seen, FileRouterIds(fleet.paths.state).known(vip))
 
 
 def _look_at(

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from anycast_checks import routing
 from anycast_checks.errors import CheckError
 from anycast_checks.routing.daemon import RoutingDaemon, RoutingState, Unknown
 
-from ..endpoint.site import Site
-from ..errors import HandlerError, UncountableError
+from ..errors import OutcomeUnknownError, UncountableError
 from ..fleet.values import Endpoint, Vip
 from ..transport.clock import Deadline
 from ..transport.connections import Connections
-from ..transport.each import at_once
-from ..transport.shell import COMMAND_SECONDS, Shell
+from ..transport.shell import Shell
+from .peers import Peers
+from .tally import RouterIds, Tally, tally
 
 
 class Announced(NamedTuple):
@@ -24,20 +25,25 @@ class Announced(NamedTuple):
     by: frozenset[str]
     asked: str
 
-    def others_than(self, router_id: str) -> int:
-        """Count the announcing routers without one of them."""
-        return len(self.by - {router_id})
-
 
 class Others(NamedTuple):
     """How many other endpoints announce a VIP.
 
-    ``own`` tells whether the endpoint announces the VIP itself; None where its routing was not
-    asked.
+    Attributes:
+        number: how many of them are known to announce, or may do so.
+        own: whether the run's endpoint announces the VIP itself; None where that is unknown.
+        gaps: the names of the endpoints that could not be asked.
+        strangers: router-ids of the announcers that are no endpoint.
+        asked: router-id of the run's endpoint; empty where that is unknown.
+        trouble: what went wrong beside, and does not change the number.
     """
 
     number: int
     own: bool | None = None
+    gaps: tuple[str, ...] = ()
+    strangers: tuple[str, ...] = ()
+    asked: str = ""
+    trouble: str = ""
 
 
 def see_routing(shell: Shell, vip: Vip, daemons: Sequence[RoutingDaemon]) -> RoutingState:
@@ -51,6 +57,8 @@ def see_routing(shell: Shell, vip: Vip, daemons: Sequence[RoutingDaemon]) -> Rou
         return routing.see(vip.address, shell.run, daemons)
     except CheckError as error:
         raise UncountableError(str(error)) from error
+    except OutcomeUnknownError as error:
+        raise UncountableError(f"the routing daemon gave no answer: {error.why}") from error
 
 
 def count_announcers(state: RoutingState) -> Announced:
@@ -78,6 +86,7 @@ class Counter:
         endpoint: Endpoint,
         connections: Connections,
         daemons: Sequence[RoutingDaemon],
+        router_ids: RouterIds,
         deadline: Deadline,
     ) -> None:
         """Count for an endpoint.
@@ -87,12 +96,14 @@ class Counter:
             endpoint: the endpoint of the run, which is not one of the others.
             connections: lead to the other endpoints.
             daemons: the routing daemons that may run on an endpoint.
+            router_ids: remembers the router-ids of the endpoints.
             deadline: the deadline of the run.
         """
         self._vip = vip
         self._endpoint = endpoint
         self._connections = connections
         self._daemons = daemons
+        self._router_ids = router_ids
         self._deadline = deadline
 
     def see(self, shell: Shell) -> RoutingState:
@@ -103,6 +114,19 @@ class Counter:
         """Ask it who announces the VIP; raises as `see` and `count_announcers` do."""
         return count_announcers(self.see(shell))
 
+    def tally(self, announced: Announced, own: str, learnt: Mapping[str, str]) -> Tally:
+        """Count the other endpoints among the announcers.
+
+        Args:
+            announced: who announces the VIP.
+            own: router-id of the run's endpoint, which is left out.
+            learnt: router-ids of endpoints by their names, where they are known better than from
+                an earlier run.
+        """
+        known = self._router_ids.known(self._vip) | dict(learnt)
+        router_ids = (known.get(e.name) for e in self._vip.endpoints if e is not self._endpoint)
+        return tally(announced.by - {own}, router_ids)
+
     def others(self, shell: Shell) -> Others:
         """Count the other endpoints that announce the VIP; ``shell`` leads to the run's endpoint.
 
@@ -110,18 +134,19 @@ class Counter:
             UncountableError: the routing there does not tell.
             HandlerError: the endpoint cannot be asked.
         """
-        if self._vip.count_by == "ospf":
-            announced = self.announced(shell)
-            number = announced.others_than(announced.asked)
-            return Others(number, own=announced.asked in announced.by)
-        others = [other for other in self._vip.endpoints if other is not self._endpoint]
-        return Others(sum(at_once(self._carries, others)))
+        if self._vip.count_by == "peers":
+            return self._ask_peers(shell)
+        announced = self.announced(shell)
+        trouble = self._router_ids.learn(self._vip, self._endpoint, announced.asked)
+        number, strangers = self.tally(announced, announced.asked, {})
+        own = announced.asked in announced.by
+        return Others(number, own, (), strangers, announced.asked, trouble)
 
-    def _carries(self, endpoint: Endpoint) -> bool:
-        # This run holds the lock, so an endpoint that hangs must not keep other runs waiting.
-        soon = self._deadline.within(COMMAND_SECONDS)
-        try:
-            with self._connections.open(endpoint, soon) as shell:
-                return Site(shell, self._vip).is_present()
-        except HandlerError:
-            return False  # an endpoint that cannot be asked is not counted
+    def _ask_peers(self, shell: Shell) -> Others:
+        peers = Peers(self._vip, self._endpoint, self._connections, self._deadline)
+        own = None
+        # Where the routing daemon cannot be asked the others are counted all the same.
+        with suppress(UncountableError):
+            own = self.see(shell).announced
+        number, gaps = peers.wait()
+        return Others(number, own, gaps)

@@ -9,7 +9,7 @@ from ..fleet.values import Endpoint, Vip
 from ..transport.clock import RUN_SECONDS, Deadline
 from ..transport.connections import Connections
 from ..transport.shell import COMMAND_SECONDS, Shell
-from .count import Announced, Counter
+from .count import Announced, Counter, Others
 
 WITHDRAWN_SECONDS = 2.0
 RESTORED_SECONDS = 5.0
@@ -100,37 +100,43 @@ class Follower:
         left = withdrawn_at + seconds - self._clock.monotonic()
         self._clock.sleep(max(0.0, min(left, self._deadline.left(RECOUNT_LONGEST))))
         try:
-            others = self._counter.others(self._shell).number
-            # Where too few announce already, the withdrawal is taken back whatever another endpoint
-            # says.
-            if self._vip.count_by == "ospf" and others >= self._vip.floor:
-                return self._compare_elsewhere(others, withdrawn_at, gone_here=gone_here)
+            others = self._counter.others(self._shell)
         except HandlerError as error:
             return Recount(None, trouble=f"not counted again: {error}")
-        return Recount(others)
+        enough = others.number >= self._vip.floor
+        if others.gaps and not enough:
+            missing = " and ".join(others.gaps)
+            return Recount(None, trouble=f"not counted again: {missing} could not be asked")
+        # Where too few announce already, the withdrawal is taken back whatever another endpoint
+        # says.
+        if others.asked and enough:
+            return self._compare_elsewhere(others, withdrawn_at, gone_here=gone_here)
+        return Recount(others.number)
 
     def _compare_elsewhere(
-        self, own_count: int, withdrawn_at: float, *, gone_here: bool | None
+        self, here: Others, withdrawn_at: float, *, gone_here: bool | None
     ) -> Recount:
         """Ask another endpoint whether it has seen the withdrawal, and how many it counts."""
-        router_id = self._counter.announced(self._shell).asked
         finding = self._deadline.within(FIND_OTHER_SECONDS)
         for other in self._vip.endpoints:
             if other is self._endpoint or finding.passed:
                 continue
             patience = self._patience(withdrawn_at) if gone_here else 0.0
-            seen = self._ask_other(other, router_id, finding, patience)
+            seen = self._ask_other(other, here.asked, finding, patience)
             if seen is not None:
-                others = min(own_count, seen.others_than(router_id))
-                return Recount(others, seen_elsewhere=router_id not in seen.by)
+                others = min(here.number, self._count_there(other, seen, here.asked))
+                return Recount(others, seen_elsewhere=here.asked not in seen.by)
         trouble = "no other endpoint could be asked whether it has seen it"
-        return Recount(own_count, trouble=trouble)
+        return Recount(here.number, trouble=trouble)
+
+    def _count_there(self, other: Endpoint, seen: Announced, router_id: str) -> int:
+        return self._counter.tally(seen, router_id, {other.name: seen.asked}).number
 
     def _patience(self, withdrawn_at: float) -> float:
         """Give the seconds in which another endpoint may still learn of the withdrawal."""
         waited = self._clock.monotonic() - withdrawn_at
-        left = self._deadline.left(RUN_SECONDS) - TAKE_BACK_SECONDS
-        return max(COMMAND_SECONDS, min(ELSEWHERE_SECONDS - waited, left))
+        left = self._deadline.left(RUN_SECONDS) - TAKE_BACK_SECONDS - COMMAND_SECONDS
+        return max(0.0, min(ELSEWHERE_SECONDS - waited, left))
 
     def _ask_other(
         self, other: Endpoint, router_id: str, finding: Deadline, patience: float
@@ -140,18 +146,22 @@ class Follower:
         With a patience of 0 it is asked once: as long as the announcement is still there on the
         withdrawn endpoint, no other endpoint can have seen it go.
         """
-        until = Deadline(self._clock, max(COMMAND_SECONDS, patience))
+        until = Deadline(self._clock, patience)
+        # The last question may be asked just before the patience ends, and needs time of its own.
+        ending = Deadline(self._clock, patience + COMMAND_SECONDS)
+        seen = None
         try:
-            with self._connections.open(other, until, finding) as shell:
+            with self._connections.open(other, ending, finding) as shell:
                 while True:
                     seen = self._counter.announced(shell)
-                    left = seen.others_than(router_id)
+                    left = self._count_there(other, seen, router_id)
                     followed = router_id not in seen.by or left < self._vip.floor
-                    if followed or not patience or until.passed:
+                    if followed or until.passed:
                         return seen
                     self._clock.sleep(POLL_SECONDS)
         except HandlerError:
-            return None
+            # What was seen before is true as long as nothing else was seen.
+            return seen
 
     def _announces(self) -> bool:
         return self._counter.see(self._shell).announced

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from queue import Empty, SimpleQueue
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -25,6 +27,32 @@ def at_once(do: Callable[[T], R], items: Iterable[T]) -> list[R]:
     finally:
         # When the process is told to end, it must not wait for endpoints that hang.
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+class Answers(Generic[T, R]):
+    """Calls a function for all items at once, and hands out what it returns as it comes."""
+
+    def __init__(self, do: Callable[[T], R], items: Sequence[T]) -> None:
+        _allow_files(len(items) + OTHER_FILES)
+        self._done: SimpleQueue[tuple[T, Future[R]]] = SimpleQueue()
+        pool = ThreadPoolExecutor(max(1, len(items)))
+        for item in items:
+            pool.submit(do, item).add_done_callback(partial(self._note, item))
+        pool.shutdown(wait=False)
+
+    def next(self, seconds: float) -> tuple[T, R] | None:
+        """Give the next item with its result; None where no call ends within ``seconds``.
+
+        An exception of the call is raised here.
+        """
+        try:
+            item, called = self._done.get(timeout=seconds)
+        except Empty:
+            return None
+        return item, called.result()
+
+    def _note(self, item: T, called: Future[R]) -> None:
+        self._done.put((item, called))
 
 
 def _allow_files(number: int) -> None:

@@ -12,11 +12,12 @@ import click
 from anycast_checks.line import clean
 from anycast_checks.routing import DAEMONS
 
+from ..decision.facts import describe_strangers
 from ..endpoint.look import Look
 from ..errors import DONE, TRIED_AND_FAILED
-from ..fleet.values import Vip
+from ..fleet.values import Fleet, Vip
 from ..operation.outcome import age
-from ..operation.overview import Sight, look_at_all
+from ..operation.overview import Sight, find_strangers, look_at_all
 from ..transport.clock import SYSTEM_CLOCK
 from . import Invocation
 from ._options import read_fleet
@@ -54,6 +55,7 @@ def command(invocation: Invocation, /, vip: str | None, *, watch: bool, as_json:
             click.echo(json.dumps(documents, indent=None if watch else 2))
         else:
             _print(sights, vips)
+            _name_strangers(fleet, sights, vips)
             if os.path.exists(fleet.paths.stop):
                 click.secho(f"{fleet.paths.stop} exists: the automation only looks", fg="yellow")
         if not watch:
@@ -141,6 +143,13 @@ def _remarks(sight: Sight) -> list[str]:
     if sight.routing_unknown:
         lines.append(f"routing unknown: {sight.routing_unknown}")
     return [*lines, sight.trouble] if sight.trouble else lines
+
+
+def _name_strangers(fleet: Fleet, sights: list[Sight], vips: tuple[Vip, ...]) -> None:
+    for vip in vips:
+        of_vip = [sight for sight in sights if sight.vip is vip]
+        if said := describe_strangers(find_strangers(fleet, vip, of_vip)):
+            click.secho(clean(f"{vip.name}: {said}"), fg="yellow")
 
 
 def _summary(vip: Vip, sights: list[Sight]) -> str:

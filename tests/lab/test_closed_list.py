@@ -20,6 +20,7 @@ from anycast_handlers.operation.log import DecisionLog
 from anycast_handlers.operation.operate import Host, operate
 from anycast_handlers.operation.outcome import Outcome
 from anycast_handlers.operation.request import Request
+from anycast_handlers.operation.router_ids import FileRouterIds
 from anycast_handlers.transport.clock import SYSTEM_CLOCK, Deadline
 from anycast_handlers.transport.shell import Result, Shell
 
@@ -52,7 +53,9 @@ class Handler:
         )
         paths = Paths(str(directory), str(directory / "log"), str(directory / "stop"))
         self._fleet = Fleet("fleet.toml", SSH, (self.vip,), paths)
-        means = Means(self, FileLocks(str(directory), SYSTEM_CLOCK), DAEMONS, "nagios@mon")
+        state = str(directory)
+        locks, router_ids = FileLocks(state, SYSTEM_CLOCK), FileRouterIds(state)
+        means = Means(self, locks, router_ids, DAEMONS, "nagios@mon")
         log = DecisionLog(paths.log, SYSTEM_CLOCK)
         self._this_host = Host(SYSTEM_CLOCK, log, partial(act, means=means))
 

@@ -146,6 +146,16 @@ class _Locks:
         return age
 
 
+class _RouterIds:
+    """Knows every router-id: in the model it is the endpoint's name."""
+
+    def known(self, vip: Vip) -> dict[str, str]:
+        return {endpoint.name: endpoint.name for endpoint in vip.endpoints}
+
+    def learn(self, vip: Vip, endpoint: Endpoint, router_id: str) -> str:
+        return ""
+
+
 class _Daemon:
     """Reads the model's view of the routing; what vtysh really says is read in other tests."""
 
@@ -191,7 +201,8 @@ class Node:
         clock = _Clock(replay)
         came = Outcome(program.request, clock)
         fleet = Fleet("", Ssh("root", "/", "/"), (program.vip,), Paths())
-        means = Means(_Connections(replay), _Locks(replay), (_Daemon(),), "nagios@monitor")
+        connections, locks = _Connections(replay), _Locks(replay)
+        means = Means(connections, locks, _RouterIds(), (_Daemon(),), "nagios@monitor")
         try:
             act(fleet, came, program.policy, Deadline(clock, RUN_SECONDS), means)
         except _Suspended as suspended:

@@ -1,0 +1,93 @@
+"""The router-ids of the endpoints, as each of them said last: a file for each VIP on this host."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from contextlib import suppress
+from typing import Any
+
+from ..fleet.values import Endpoint, Vip
+from .log import open_shared
+
+LARGEST_FILE = 1_000_000
+_ROUTER_ID = re.compile(r"[0-9A-Fa-f.:]{1,45}")
+
+
+class FileRouterIds:
+    """Remembers router-ids in a directory of this host; see RouterIds.
+
+    A file that is missing, or makes no sense, costs nothing but what it remembered: every run on an
+    endpoint learns the router-id of that endpoint anew.
+    """
+
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
+
+    def known(self, vip: Vip) -> dict[str, str]:
+        """Give the known router-ids; see RouterIds."""
+        try:
+            document = json.loads(_read(self._file(vip)))
+        except (OSError, ValueError, RecursionError):
+            return {}
+        entries = document if isinstance(document, dict) else {}
+        found = {e.name: _router_id(entries.get(e.name), e) for e in vip.endpoints}
+        return {name: router_id for name, router_id in found.items() if router_id}
+
+    def learn(self, vip: Vip, endpoint: Endpoint, router_id: str) -> str:
+        """Remember a router-id; see RouterIds."""
+        known = self.known(vip)
+        if known.get(endpoint.name) == router_id or not _ROUTER_ID.fullmatch(router_id):
+            return ""
+        known[endpoint.name] = router_id
+        document = {e.name: _entry(e, known[e.name]) for e in vip.endpoints if e.name in known}
+        file = self._file(vip)
+        try:
+            _replace(file, json.dumps(document, indent=1).encode())
+        except OSError as error:
+            return f"the router-id is not remembered: {file}: {error.strerror}"
+        return ""
+
+    def _file(self, vip: Vip) -> str:
+        return f"{self._directory}/{vip.name}.routers.json"
+
+
+def _entry(endpoint: Endpoint, router_id: str) -> dict[str, Any]:
+    return {"address": endpoint.address, "port": endpoint.port, "router_id": router_id}
+
+
+def _router_id(entry: object, endpoint: Endpoint) -> str:
+    """Read an endpoint's router-id; an entry of another host of the same name tells nothing."""
+    router_id = entry.get("router_id") if isinstance(entry, dict) else None
+    if not isinstance(router_id, str) or not _ROUTER_ID.fullmatch(router_id):
+        return ""
+    return router_id if entry == _entry(endpoint, router_id) else ""
+
+
+def _read(file: str) -> bytes:
+    # The directory may be another user's, so no link is followed and no pipe is waited for.
+    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return b""
+        return os.read(descriptor, LARGEST_FILE)
+    finally:
+        os.close(descriptor)
+
+
+def _replace(file: str, text: bytes) -> None:
+    new = f"{file}.{os.getpid()}"
+    descriptor = open_shared(new, os.O_WRONLY | os.O_TRUNC)
+    try:
+        try:
+            if os.write(descriptor, text) != len(text):
+                raise OSError(0, "no space left")
+        finally:
+            os.close(descriptor)
+        os.replace(new, file)
+    except OSError:
+        with suppress(OSError):
+            os.unlink(new)
+        raise

@@ -1,0 +1,69 @@
+"""Tell the endpoints among the announcers of a VIP from the routers that are no endpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple, Protocol
+
+from anycast_checks.routing.daemon import RoutingState, Unknown
+
+from ..fleet.values import Endpoint, Vip
+
+
+class Tally(NamedTuple):
+    """How many of some endpoints announce a VIP.
+
+    Attributes:
+        number: how many of the endpoints certainly announce, or may do so.
+        strangers: router-ids of the announcers that are no endpoint; empty as long as the router-id
+            of an endpoint is not known.
+    """
+
+    number: int
+    strangers: tuple[str, ...] = ()
+
+
+def tally(announcers: frozenset[str], router_ids: Iterable[str | None]) -> Tally:
+    """Count the endpoints among the announcers.
+
+    An announcer with an unknown router-id may be an endpoint whose router-id is not known yet. So
+    at most as many of them count as there are such endpoints.
+
+    Args:
+        announcers: router-ids of those who announce the VIP.
+        router_ids: the router-id of each endpoint that may be among them; None where it is unknown.
+    """
+    listed = list(router_ids)
+    unlearnt = listed.count(None)
+    beside = announcers - set(listed)
+    number = len(announcers) - len(beside) + min(len(beside), unlearnt)
+    return Tally(number, () if unlearnt else tuple(sorted(beside)))
+
+
+def find_strangers(
+    vip: Vip, seen: Mapping[str, RoutingState], known: Mapping[str, str]
+) -> tuple[str, ...]:
+    """List the announcers of a VIP that are no endpoint, where several endpoints were asked.
+
+    Args:
+        vip: the VIP.
+        seen: the state of the routing on each endpoint that was asked, by its name.
+        known: router-ids of the endpoints from earlier runs, by their names.
+
+    Returns:
+        Router-ids; none as long as the router-id of an endpoint is not known.
+    """
+    router_ids = dict(known) | {name: state.router_id for name, state in seen.items()}
+    shown = [s.announcers for s in seen.values() if not isinstance(s.announcers, Unknown)]
+    announcers = frozenset[str]().union(*shown)
+    return tally(announcers, (router_ids.get(e.name) for e in vip.endpoints)).strangers
+
+
+class RouterIds(Protocol):
+    """Remembers the router-id that each endpoint of a VIP said last."""
+
+    def known(self, vip: Vip) -> dict[str, str]:
+        """Give the known router-ids, by the names of the endpoints."""
+
+    def learn(self, vip: Vip, endpoint: Endpoint, router_id: str) -> str:
+        """Remember a router-id; returns what went wrong, empty where nothing did."""

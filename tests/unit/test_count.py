@@ -1,0 +1,325 @@
+"""Who counts as announcing: endpoints told apart from strangers, and peers that are silent."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from anycast_handlers.decision.facts import Policy, describe_strangers
+from anycast_handlers.decision.guards import find_guard
+from anycast_handlers.decision.situation import Counted, Seen
+from anycast_handlers.errors import OutcomeUnknownError, UncountableError, UnreachableError
+from anycast_handlers.fleet.values import Endpoint, Vip
+from anycast_handlers.operation.router_ids import LARGEST_FILE, FileRouterIds
+from anycast_handlers.routing import peers
+from anycast_handlers.routing.count import Counter, see_routing
+from anycast_handlers.routing.peers import Peers
+from anycast_handlers.routing.tally import find_strangers, tally
+from anycast_handlers.transport.clock import SYSTEM_CLOCK, Deadline
+from anycast_handlers.transport.each import Answers
+from anycast_handlers.transport.shell import Result, Shell
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anycast_checks.addresses import ARGV as ADDRESSES
+from anycast_checks.routing import DAEMONS
+from anycast_checks.routing.daemon import RoutingState, Unknown
+from tests.support.shell import Asked, FakeShell
+
+VTYSH = (Path(__file__).with_name("captured") / "frr-8.4.4-network-3-announce-all.json").read_text()
+NS1, NS2, NS3 = (Endpoint(f"ns{n}", f"192.0.2.1{n}") for n in (1, 2, 3))
+RESOLVER = Vip("resolver", "10.99.0.53", "lo:0", ("/bin/check", "dns"), (NS1, NS2, NS3))
+ID1, ID2, ID3, STRANGER, OTHER = "10.0.1.2", "10.0.2.2", "10.0.3.2", "10.255.0.9", "10.255.0.8"
+IDS = st.sampled_from((ID1, ID2, ID3, STRANGER, OTHER))
+
+
+class TestTally:
+    @pytest.mark.parametrize(
+        ("announcers", "router_ids", "number", "strangers"),
+        [
+            ({ID2, ID3}, [ID2, ID3], 2, ()),
+            ({ID2}, [ID2, ID3], 1, ()),
+            ({ID2, ID3, STRANGER}, [ID2, ID3], 2, (STRANGER,)),
+            ({STRANGER, OTHER}, [ID2, ID3], 0, (OTHER, STRANGER)),
+            ({ID2, STRANGER}, [ID2, None], 2, ()),
+            ({ID2, STRANGER, OTHER}, [ID2, None], 2, ()),
+            ({STRANGER, OTHER}, [None, None], 2, ()),
+            ({STRANGER}, [None, None], 1, ()),
+            ({ID2, STRANGER}, [ID2, ID2], 1, (STRANGER,)),
+            ({STRANGER}, [], 0, (STRANGER,)),
+        ],
+    )
+    def test_a_stranger_counts_at_most_for_an_endpoint_that_is_not_known_yet(
+        self, announcers: set[str], router_ids: list[str | None], number: int, strangers: object
+    ) -> None:
+        assert tally(frozenset(announcers), router_ids) == (number, strangers)
+
+    @given(st.frozensets(IDS), st.lists(st.none() | IDS, max_size=4))
+    def test_never_more_count_than_there_are_endpoints(
+        self, announcers: frozenset[str], router_ids: list[str | None]
+    ) -> None:
+        number, strangers = tally(announcers, router_ids)
+        assert number <= min(len(announcers), len(router_ids))
+        assert not set(strangers) & set(router_ids)
+
+    def test_all_endpoints_together_tell_who_is_none(self) -> None:
+        def state(router_id: str, announcers: frozenset[str] | Unknown) -> RoutingState:
+            return RoutingState(DAEMONS[0], router_id, announcers=announcers)
+
+        seen = {
+            "ns1": state(ID1, frozenset({ID1, ID2, STRANGER})),
+            "ns2": state(ID2, Unknown("it is in two areas")),
+        }
+        assert find_strangers(RESOLVER, seen, {}) == ()
+        assert find_strangers(RESOLVER, seen, {"ns3": ID3}) == (STRANGER,)
+        # What an endpoint says now counts for more than what it said once.
+        assert find_strangers(RESOLVER, seen, {"ns2": STRANGER, "ns3": ID3}) == (STRANGER,)
+
+    def test_strangers_are_named_and_many_are_summed_up(self) -> None:
+        assert describe_strangers(()) == ""
+        one = "also announced by 10.255.0.9, which is no endpoint"
+        assert describe_strangers((STRANGER,)) == one
+        many = describe_strangers((ID1, ID2, ID3, STRANGER, OTHER))
+        which = f"{ID1}, {ID2}, {ID3} and 2 more"
+        assert many == f"also announced by {which}, which are no endpoints"
+
+
+class TestRouterIds:
+    @pytest.fixture
+    def router_ids(self, tmp_path: Path) -> FileRouterIds:
+        return FileRouterIds(str(tmp_path))
+
+    def test_they_are_remembered_and_replaced(
+        self, router_ids: FileRouterIds, tmp_path: Path
+    ) -> None:
+        assert router_ids.known(RESOLVER) == {}
+        for endpoint, router_id in ((NS1, ID1), (NS2, ID2), (NS1, OTHER)):
+            assert router_ids.learn(RESOLVER, endpoint, router_id) == ""
+        assert router_ids.known(RESOLVER) == {"ns1": OTHER, "ns2": ID2}
+        assert FileRouterIds(str(tmp_path)).known(RESOLVER) == {"ns1": OTHER, "ns2": ID2}
+        assert os.listdir(tmp_path) == ["resolver.routers.json"]
+
+    def test_what_is_known_is_not_written_again(
+        self, router_ids: FileRouterIds, tmp_path: Path
+    ) -> None:
+        router_ids.learn(RESOLVER, NS1, ID1)
+        (tmp_path / "resolver.routers.json").chmod(0o400)
+        before = (tmp_path / "resolver.routers.json").stat()
+        assert router_ids.learn(RESOLVER, NS1, ID1) == ""
+        assert (tmp_path / "resolver.routers.json").stat() == before
+
+    def test_another_host_of_the_same_name_is_not_known(self, router_ids: FileRouterIds) -> None:
+        router_ids.learn(RESOLVER, NS1, ID1)
+        router_ids.learn(RESOLVER, NS2, ID2)
+        moved = RESOLVER._replace(endpoints=(NS1._replace(address="192.0.2.99"), NS2))
+        assert router_ids.known(moved) == {"ns2": ID2}
+
+    def test_the_file_has_only_endpoints_of_the_fleet_file(
+        self, router_ids: FileRouterIds, tmp_path: Path
+    ) -> None:
+        for endpoint, router_id in ((NS1, ID1), (NS2, ID2), (NS3, ID3)):
+            router_ids.learn(RESOLVER, endpoint, router_id)
+        router_ids.learn(RESOLVER._replace(endpoints=(NS1, NS2)), NS1, OTHER)
+        assert list(json.loads((tmp_path / "resolver.routers.json").read_text())) == ["ns1", "ns2"]
+
+    @pytest.mark.parametrize("router_id", ["", "ns1", "10.0.1.2 ", "1" * 46, "10.0.1.2\n"])
+    def test_what_is_no_router_id_is_not_remembered(
+        self, router_ids: FileRouterIds, router_id: str
+    ) -> None:
+        assert router_ids.learn(RESOLVER, NS1, router_id) == ""
+        assert router_ids.known(RESOLVER) == {}
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            b"",
+            b"\xff\x00",
+            b"{",
+            b"null",
+            b"[1]",
+            b'{"ns1": "10.0.1.2"}',
+            b'{"ns1": {"router_id": "10.0.1.2"}}',
+            b'{"ns1": {"address": "192.0.2.11", "port": 22, "router_id": 1}}',
+            b'{"ns1": {"address": "192.0.2.11", "port": 22, "router_id": "x; rm"}}',
+            b'{"ns1":' * 100_000,
+            b" " * LARGEST_FILE + b"{}",
+        ],
+        ids=range(11),
+    )
+    def test_a_file_that_makes_no_sense_is_written_anew(
+        self, router_ids: FileRouterIds, tmp_path: Path, text: bytes
+    ) -> None:
+        (tmp_path / "resolver.routers.json").write_bytes(text)
+        assert router_ids.known(RESOLVER) == {}
+        assert router_ids.learn(RESOLVER, NS2, ID2) == ""
+        assert router_ids.known(RESOLVER) == {"ns2": ID2}
+
+    def test_a_pipe_or_a_link_in_its_place_is_replaced(
+        self, router_ids: FileRouterIds, tmp_path: Path
+    ) -> None:
+        file, target = tmp_path / "resolver.routers.json", tmp_path / "target"
+        target.write_text('{"ns1": {"address": "192.0.2.11", "port": 22, "router_id": "10.0.1.2"}}')
+        before = target.read_text()
+        makers: tuple[Callable[[], None], ...] = (
+            lambda: os.mkfifo(file),
+            lambda: file.symlink_to(target),
+        )
+        for make in makers:
+            file.unlink(missing_ok=True)
+            make()
+            assert router_ids.known(RESOLVER) == {}
+            assert router_ids.learn(RESOLVER, NS2, ID2) == ""
+            assert router_ids.known(RESOLVER) == {"ns2": ID2}
+        assert target.read_text() == before
+
+    def test_what_cannot_be_written_is_said_and_leaves_nothing_behind(
+        self, router_ids: FileRouterIds, tmp_path: Path
+    ) -> None:
+        (tmp_path / "resolver.routers.json").mkdir()
+        (tmp_path / "resolver.routers.json" / "x").touch()
+        trouble = router_ids.learn(RESOLVER, NS1, ID1)
+        assert trouble.startswith("the router-id is not remembered: ")
+        assert trouble.endswith("resolver.routers.json: Is a directory")
+        assert os.listdir(tmp_path) == ["resolver.routers.json"]
+        assert "No such file" in FileRouterIds("/nonexistent").learn(RESOLVER, NS1, ID1)
+
+    def test_what_root_writes_belongs_to_the_directorys_owner(
+        self, router_ids: FileRouterIds, tmp_path: Path
+    ) -> None:
+        if os.geteuid() != 0:
+            pytest.skip("only root can give a file away")
+        os.chown(tmp_path, 12345, 12345)
+        router_ids.learn(RESOLVER, NS1, ID1)
+        status = (tmp_path / "resolver.routers.json").stat()
+        assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (12345, 12345, 0o640)
+
+
+class TestAnswers:
+    def test_they_come_as_they_come_and_a_silent_one_is_left_alone(self) -> None:
+        silent = threading.Event()
+
+        def do(number: int) -> int:
+            if number == 0:
+                silent.wait()
+            return number * 2
+
+        answers = Answers(do, (0, 1, 2))
+        try:
+            heard = {answers.next(60), answers.next(60)}
+            assert heard == {(1, 2), (2, 4)}
+            assert answers.next(0.01) is None
+        finally:
+            silent.set()
+        assert answers.next(60) == (0, 0)
+
+    def test_a_fault_is_not_an_answer(self) -> None:
+        answers = Answers(lambda number: 1 // number, (0,))
+        with pytest.raises(ZeroDivisionError):
+            answers.next(60)
+
+
+class Fleet:
+    """Connections to endpoints that exist only in a test: each answers by a function of its own."""
+
+    def __init__(self, **endpoints: Callable[[], bool]) -> None:
+        self._endpoints = endpoints
+
+    @contextmanager
+    def open(
+        self, endpoint: Endpoint, deadline: Deadline, connecting: Deadline | None = None
+    ) -> Iterator[Shell]:
+        """Open the shell of an endpoint."""
+        is_present = self._endpoints[endpoint.name]()
+        vip = {"local": RESOLVER.address, "prefixlen": 32, "label": "lo:0"}
+        shown = json.dumps([{"ifname": "lo", "addr_info": [vip] * is_present}])
+        yield FakeShell({ADDRESSES: Result(0, shown, "")})
+
+
+def unreachable() -> bool:
+    raise UnreachableError("no route to host")
+
+
+class TestPeers:
+    BY_PEERS = RESOLVER._replace(count_by="peers")
+
+    def wait(self, vip: Vip, connections: Fleet) -> tuple[int, tuple[str, ...]]:
+        return Peers(vip, NS1, connections, Deadline(SYSTEM_CLOCK, 60)).wait()
+
+    def test_all_could_be_asked(self) -> None:
+        vip = self.BY_PEERS._replace(min_announcing="2")
+        assert self.wait(vip, Fleet(ns2=lambda: True, ns3=lambda: False)) == (1, ())
+        assert self.wait(vip, Fleet(ns2=lambda: True, ns3=lambda: True)) == (2, ())
+
+    def test_one_that_cannot_be_asked_is_unknown(self) -> None:
+        assert self.wait(self.BY_PEERS, Fleet(ns2=unreachable, ns3=lambda: False)) == (0, ("ns2",))
+        assert self.wait(self.BY_PEERS, Fleet(ns2=unreachable, ns3=unreachable)) == (
+            0,
+            ("ns2", "ns3"),
+        )
+
+    @pytest.mark.parametrize("present", [True, False])
+    def test_one_that_hangs_is_not_waited_for(
+        self, monkeypatch: pytest.MonkeyPatch, *, present: bool
+    ) -> None:
+        monkeypatch.setattr(peers, "PEERS_SECONDS", 0.2)
+        hanging = threading.Event()
+        try:
+            heard = self.wait(self.BY_PEERS, Fleet(ns2=hanging.wait, ns3=lambda: present))
+        finally:
+            hanging.set()
+        assert heard == (int(present), ("ns2",))
+
+    def test_what_a_daemon_says_of_the_endpoint_itself_is_told_too(self, tmp_path: Path) -> None:
+        counter = self.counter(tmp_path, Fleet(ns2=lambda: True, ns3=lambda: True))
+        assert counter.others(FakeShell(lambda _: Result(0, VTYSH, ""))).own is True
+        others = counter.others(FakeShell(lambda _: Result(127, "", "vtysh: not found")))
+        assert (others.number, others.own, others.gaps) == (2, None, ())
+
+    def counter(self, tmp_path: Path, connections: Fleet) -> Counter:
+        ids = FileRouterIds(str(tmp_path))
+        return Counter(self.BY_PEERS, NS1, connections, DAEMONS, ids, Deadline(SYSTEM_CLOCK, 60))
+
+
+class TestGaps:
+    def test_a_refusal_says_who_could_not_be_asked(self) -> None:
+        counted = Counted(1, 2, 5, gaps=("ns2", "ns3"))
+        refused = find_guard(Policy(), Seen(present=True), counted)
+        assert refused
+        assert refused.rule == "floor"
+        assert refused.reason == (
+            "refused: 1 of 5 would announce it and the floor is 2; ns2 and ns3 could not be asked"
+        )
+
+
+class TestInTheRouting:
+    def counter(self, tmp_path: Path) -> Counter:
+        ids = FileRouterIds(str(tmp_path))
+        return Counter(RESOLVER, NS1, Fleet(), DAEMONS, ids, Deadline(SYSTEM_CLOCK, 60))
+
+    def test_each_run_learns_the_router_id_of_its_endpoint(self, tmp_path: Path) -> None:
+        counter = self.counter(tmp_path)
+        others = counter.others(FakeShell(lambda _: Result(0, VTYSH, "")))
+        assert (others.number, others.own, others.asked) == (2, True, ID1)
+        assert FileRouterIds(str(tmp_path)).known(RESOLVER) == {"ns1": ID1}
+
+    def test_a_stranger_does_not_count_once_all_are_known(self, tmp_path: Path) -> None:
+        """Here 10.0.3.2 is no endpoint, but was one that has another router-id since."""
+        counter = self.counter(tmp_path)
+        ids, shell = FileRouterIds(str(tmp_path)), FakeShell(lambda _: Result(0, VTYSH, ""))
+        ids.learn(RESOLVER, NS2, ID2)
+        ids.learn(RESOLVER, NS3, ID3)
+        assert counter.others(shell)[:1] + counter.others(shell)[3:4] == (2, ())
+        ids.learn(RESOLVER, NS3, OTHER)
+        assert counter.others(shell)[:1] + counter.others(shell)[3:4] == (1, (ID3,))
+
+    def test_a_daemon_that_hangs_cannot_count(self) -> None:
+        def hang(asked: Asked) -> Exception:
+            return OutcomeUnknownError(asked.argv, "it did not end within 3.0 s")
+
+        with pytest.raises(UncountableError, match=r"gave no answer: it did not end within 3\.0 s"):
+            see_routing(FakeShell(hang), RESOLVER, DAEMONS)

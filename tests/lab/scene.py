@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from lab import Lab, monitoring
+from lab import Host, Lab, monitoring
 from lab.topology import VIP, VIP_NAME
 from lab.waiting import wait_until
 
@@ -19,6 +21,18 @@ HANG = "#!/bin/sh\necho $$ > /tmp/pid\nexec sleep 600\n"
 HANGING_IFDOWN = HANG.replace("\n", '\n[ "$1" = --version ] && exec echo "ifup version 0"\n', 1)
 # The handler's own bound; Nagios kills it at 30 s.
 EVENT_SECONDS = 25.0
+
+
+@contextmanager
+def replaced(host: Host, program: str, text: str) -> Iterator[None]:
+    """Put a script in the place of a program of the host."""
+    host.run(["rm", "-f", "/tmp/pid"])
+    host.write("/tmp/script", text, mode=0o755)
+    host.run(["mount", "--bind", "/tmp/script", program], check=True)
+    try:
+        yield
+    finally:
+        host.run(["umount", program], check=True)
 
 
 class Scene:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 
 import pytest
 
@@ -13,7 +13,7 @@ from anycast_checks.routing.daemon import Unknown
 from lab import Host, Lab, frr, monitoring, sshd
 from lab.topology import ENDPOINTS, VIP, VIP_NAME
 from lab.waiting import wait_until
-from tests.lab.scene import HANG, HANGING_IFDOWN, HOLD, LATCH, Scene
+from tests.lab.scene import HANG, HANGING_IFDOWN, HOLD, LATCH, Scene, replaced
 
 CRITICAL = ("--state", "CRITICAL", "--state-type", "HARD")
 OK = ("--state", "OK", "--state-type", "HARD")
@@ -31,18 +31,6 @@ def start(mon: Host, endpoint: str, *state: str) -> subprocess.Popen[str]:
 
 def announcing(lab: Lab) -> list[str]:
     return [e.host.name for e in lab.endpoints if e.announced]
-
-
-@contextmanager
-def replaced(host: Host, program: str, text: str) -> Iterator[None]:
-    """Put a script in the place of a program of the host."""
-    host.run(["rm", "-f", "/tmp/pid"])
-    host.write("/tmp/script", text, mode=0o755)
-    host.run(["mount", "--bind", "/tmp/script", program], check=True)
-    try:
-        yield
-    finally:
-        host.run(["umount", program], check=True)
 
 
 class TestFloor:

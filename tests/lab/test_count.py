@@ -1,0 +1,233 @@
+"""What is counted where peers are silent, strangers announce, or a routing daemon is slow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import pytest
+
+from lab import Host, Lab
+from lab.topology import VIP, VIP_NAME
+from lab.waiting import wait_until
+from tests.lab.scene import Scene, replaced
+
+ROUTER, NS1, NS2, NS3 = "10.0.0.1", "10.0.1.2", "10.0.2.2", "10.0.3.2"
+CRITICAL = ("--state", "CRITICAL", "--state-type", "HARD")
+SILENT = "#!/bin/sh\nexec sleep 600\n"
+BY_PEERS = 'hold_down = 0\ncount_by = "peers"'
+NO_SPACING = "hold_down = 0\nspacing = 0"
+# A filter in the kernel's own language: IPv4, protocol 89 (OSPF), type 4 (Link State Update).
+DROP_UPDATES = (
+    "8,40 0 0 12,21 0 5 2048,48 0 0 23,21 0 3 89,48 0 0 35,21 0 1 4,6 0 0 2,6 0 0 4294967295"
+)
+
+
+@pytest.fixture
+def scene(lab: Lab) -> Scene:
+    return Scene(lab)
+
+
+def vtysh(host: Host, *lines: str) -> None:
+    words = [word for line in ("configure terminal", *lines) for word in ("-c", line)]
+    host.run(["vtysh", "-d", "ospfd", *words], check=True)
+
+
+@contextmanager
+def stopped_sshd(*hosts: Host) -> Iterator[None]:
+    """Let the hosts accept connections and say nothing."""
+    pids = {host: host.read("/run/sshd.pid").strip() for host in hosts}
+    for host, pid in pids.items():
+        host.run(["kill", "-STOP", pid], check=True)
+    try:
+        yield
+    finally:
+        for host, pid in pids.items():
+            host.run(["kill", "-CONT", pid], check=True)
+
+
+@contextmanager
+def announcing_router(lab: Lab) -> Iterator[None]:
+    """Let the router announce the VIP as well, as a forgotten static route would."""
+    lab.router.run(["ip", "route", "add", "blackhole", f"{VIP}/32", "metric", "5"])
+    vtysh(lab.router, "router ospf", "redistribute kernel")
+    try:
+        wait_until(lambda: ROUTER in announcers(lab), "the router announces the VIP")
+        yield
+    finally:
+        vtysh(lab.router, "router ospf", "no redistribute kernel")
+        lab.router.run(["ip", "route", "del", "blackhole", f"{VIP}/32"], check=True)
+        wait_until(lambda: ROUTER not in announcers(lab), "the router announces it no more")
+
+
+@contextmanager
+def deaf_to_updates(host: Host) -> Iterator[None]:
+    """Drop the Link State Updates that reach a host, which delays the flooding."""
+    updates = ["filter", "add", "dev", "eth0", "ingress", "bpf", "direct-action"]
+    host.run(["tc", "qdisc", "add", "dev", "eth0", "clsact"], check=True)
+    try:
+        host.run(["tc", *updates, "bytecode", DROP_UPDATES], check=True)
+        yield
+    finally:
+        host.run(["tc", "qdisc", "del", "dev", "eth0", "clsact"], check=True)
+
+
+def announcers(lab: Lab) -> Sequence[str]:
+    """List the routers that announce the VIP, as ns1 sees them."""
+    argv = ["/usr/lib/nagios/plugins/check_anycast", "pool", "-H", VIP]
+    said = lab.host("ns1").run(argv, user="check").stdout
+    return [line.split()[0] for line in said.splitlines()[1:]]
+
+
+class TestPeers:
+    def test_peers_that_are_silent_are_unknown_and_said(self, scene: Scene) -> None:
+        scene.set_fleet(scene.fleet.replace("hold_down = 0", BY_PEERS))
+        others = [scene.lab.host(name) for name in ("ns2", "ns3")]
+        scene.ns1.resolver.kill()
+        with stopped_sshd(*others):
+            code, said = scene.event("CRITICAL")
+            assert code == 1, said
+            assert "0 of 3 would announce it and the floor is 1" in said
+            assert "ns2 and ns3 could not be asked" in said
+            assert scene.log()[-1]["timings"]["count the others"] < 8, scene.log()[-1]
+            assert scene.is_announced()
+
+    def test_one_that_answers_is_enough_where_the_floor_is_one(self, scene: Scene) -> None:
+        scene.set_fleet(scene.fleet.replace("hold_down = 0", BY_PEERS))
+        scene.ns1.resolver.kill()
+        with stopped_sshd(scene.lab.host("ns2")):
+            code, said = scene.event("CRITICAL")
+            assert code == 0, said
+            assert not scene.is_announced(), said
+
+
+class TestStrangers:
+    def test_they_are_named_and_never_satisfy_the_floor(self, scene: Scene) -> None:
+        scene.set_fleet(scene.fleet.replace("hold_down = 0", NO_SPACING))
+        named = f"also announced by {ROUTER}, which is no endpoint"
+        with announcing_router(scene.lab):
+            table = scene.handler("status").stdout
+            assert f"{VIP_NAME}: {named}" in table.splitlines()
+            found = scene.handler("doctor", VIP_NAME)
+            assert found.returncode == 1, found.stdout
+            assert f"{VIP}/32 is {named}: end that announcement" in found.stdout
+            for endpoint in scene.lab.endpoints:
+                endpoint.resolver.kill()
+            for name in ("ns1", "ns2"):
+                ended = scene.handler("event", VIP_NAME, name, *CRITICAL)
+                assert ended.returncode == 0, ended.stdout
+            ended = scene.handler("enforce", VIP_NAME, "ns3", *CRITICAL)
+            assert ended.returncode == 2, ended.stdout
+            assert "refused: 0 of 3 would announce it and the floor is 1" in ended.stdout
+            assert named in ended.stdout.splitlines()[0]
+            assert scene.lab.endpoint("ns3").announced
+        assert "no endpoint" not in scene.handler("status").stdout
+
+    def test_an_endpoint_with_another_router_id_is_none_once_it_has_been_asked(
+        self, scene: Scene
+    ) -> None:
+        ns2 = scene.lab.host("ns2")
+        for name in ("ns1", "ns2", "ns3"):
+            scene.handler("enforce", VIP_NAME, name, "--state", "OK", "--state-type", "HARD")
+        restart = ("clear ip ospf process",)
+        try:
+            vtysh(ns2, "router ospf", "ospf router-id 10.255.0.2")
+            ns2.run(["vtysh", "-d", "ospfd", "-c", restart[0]], check=True)
+            wait_until(lambda: "10.255.0.2" in announcers(scene.lab), "it has its new id", 60)
+            wait_until(lambda: NS2 not in announcers(scene.lab), "its old one is gone", 60)
+            _, said = scene.enforce("OK")
+            assert "also announced by 10.255.0.2, which is no endpoint" in said
+            scene.handler("enforce", VIP_NAME, "ns2", "--state", "OK", "--state-type", "HARD")
+            code, said = scene.enforce("OK")
+            assert code == 0, said
+            assert "no endpoint" not in said
+            assert scene.log()[-1]["others"] == 2
+        finally:
+            vtysh(ns2, "router ospf", f"ospf router-id {NS2}")
+            ns2.run(["vtysh", "-d", "ospfd", "-c", restart[0]], check=True)
+            wait_until(lambda: NS2 in announcers(scene.lab), "it has its router-id again", 60)
+
+
+class TestDaemonThatHangs:
+    def test_enforce_is_critical_and_restores_what_has_recovered(self, scene: Scene) -> None:
+        scene.ns1.resolver.kill()
+        with replaced(scene.ns1.host, "/usr/bin/vtysh", SILENT):
+            code, said = scene.enforce("CRITICAL")
+            assert code == 2, said
+            assert "refused: cannot count who else announces it" in said
+            assert "the routing daemon gave no answer: it did not end within" in said
+            assert scene.is_announced()
+            table = scene.handler("status").stdout
+            assert "ns1: routing unknown: the routing daemon gave no answer" in table
+        assert scene.event("CRITICAL")[0] == 0
+        scene.ns1.resolver.repair()
+        with replaced(scene.ns1.host, "/usr/bin/vtysh", SILENT):
+            code, said = scene.enforce("OK")
+            assert code == 0, said
+            assert "not verified in the routing" in said
+            assert scene.is_announced()
+
+
+class TestSeenElsewhere:
+    def test_another_endpoint_that_has_not_seen_the_withdrawal_is_reported(
+        self, scene: Scene
+    ) -> None:
+        """The first endpoint that is asked gets hellos from the router, but no LSAs."""
+        scene.ns1.resolver.kill()
+        with deaf_to_updates(scene.lab.host("ns2")):
+            code, said = scene.event("CRITICAL")
+        assert code == 2, said
+        assert "withdrawn, but another endpoint still has it in the routing" in said
+        verified = scene.log()[-1]["verified"]
+        assert (verified["own_announcement"], verified["count_elsewhere"]) == (True, False)
+        assert not scene.is_announced()
+
+
+class TestPresentAndNotAnnounced:
+    def test_enforce_warns_and_status_does_not_count_it(self, scene: Scene) -> None:
+        ns1 = scene.ns1.host
+        vtysh(ns1, "router ospf", "no redistribute connected")
+        try:
+            wait_until(lambda: NS1 not in announcers(scene.lab), "ns1 announces no more")
+            code, said = scene.enforce("OK")
+            assert code == 1, said
+            assert "ns1: 10.99.0.53 present: its routing daemon does not announce it" in said
+            table = scene.handler("status").stdout
+            assert f"{VIP_NAME}: 2 of 3 announce {VIP}, floor 1" in table.splitlines()
+            scene.set_fleet(scene.fleet.replace("hold_down = 0", BY_PEERS))
+            code, said = scene.enforce("OK")
+            assert code == 1, said
+            assert "present: its routing daemon does not announce it" in said
+        finally:
+            vtysh(ns1, "router ospf", "redistribute connected route-map ANYCAST")
+
+
+class TestSilentNeighbor:
+    """A neighbor that is configured by hand (NBMA) has no router-id until it answers."""
+
+    def test_the_others_are_counted_all_the_same(self, scene: Scene) -> None:
+        ns1 = scene.ns1.host
+        for words in (
+            ["link", "add", "tun9", "type", "veth", "peer", "name", "tun9p"],
+            ["link", "set", "tun9", "up"],
+            ["link", "set", "tun9p", "up"],
+            ["address", "add", "10.77.0.1/24", "dev", "tun9"],
+        ):
+            ns1.run(["ip", *words], check=True)
+        neighbor = ("network 10.77.0.0/24 area 0", "neighbor 10.77.0.9")
+        vtysh(ns1, "interface tun9", "ip ospf network non-broadcast", "router ospf", *neighbor)
+        try:
+            show = ["vtysh", "-c", "show ip ospf neighbor json"]
+            wait_until(lambda: '"neighbor"' in ns1.run(show).stdout, "it has no id", 60)
+            assert set(announcers(scene.lab)) == {NS1, NS2, NS3}
+            argv = ["/usr/lib/nagios/plugins/check_anycast", "route", "-H", VIP]
+            route = ns1.run(argv, user="check")
+            assert route.returncode == 1, route.stdout
+            assert "the adjacency with 10.77.0.9 on tun9 is Attempt, not Full" in route.stdout
+            scene.ns1.resolver.kill()
+            code, said = scene.event("CRITICAL")
+            assert code == 0, said
+            assert not scene.is_announced(), said
+        finally:
+            vtysh(ns1, "router ospf", *(f"no {line}" for line in reversed(neighbor)))
+            ns1.run(["ip", "link", "del", "tun9"], check=True)

@@ -12,11 +12,8 @@ from .errors import CheckError
 from .options import Options
 from .program import run_program
 from .routing import see
-from .routing.daemon import RoutingState
+from .routing.daemon import LARGEST_ANSWER, RoutingState
 from .run import CheckRun
-
-# A database of 10,000 LSAs is 10 MB of JSON.
-_LIMIT = 256 * 1024 * 1024
 
 
 class ThisRouter:
@@ -54,9 +51,9 @@ class ThisRouter:
 
     def run(self, argv: Sequence[str]) -> tuple[int, str, str]:
         """Run a program, and return its exit status, stdout and stderr. Raises: CheckError."""
-        ended = run_program(argv, self._until, _LIMIT)
+        ended = run_program(argv, self._until, LARGEST_ANSWER)
         if ended.cut:
-            raise CheckError(f"{argv[0]} printed more than {_LIMIT} bytes")
+            raise CheckError(f"{argv[0]} printed more than {LARGEST_ANSWER} bytes")
         if self._noting:
             self.transcript.append(f"> {shlex.join(argv)}")
             self.transcript.extend(f"< {line}" for line in dump(ended.stdout))

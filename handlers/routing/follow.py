@@ -123,7 +123,8 @@ class Follower:
                 continue
             patience = self._patience(withdrawn_at) if gone_here else 0.0
             seen = self._ask_other(other, here.asked, finding, patience)
-            if seen is not None:
+            # An endpoint with the same router-id is the same router, and cannot see it go.
+            if seen is not None and seen.asked != here.asked:
                 others = min(here.number, self._count_there(other, seen, here.asked))
                 return Recount(others, seen_elsewhere=here.asked not in seen.by)
         trouble = "no other endpoint could be asked whether it has seen it"

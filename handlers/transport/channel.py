@@ -99,9 +99,9 @@ class _BoundedEvent(Event):
 
 
 def _drain(receive: Callable[[int], bytes], patience: Deadline) -> str:
-    data = b""
+    data = bytearray()
     with suppress(TimeoutError):
-        while more := receive(65536):
+        while more := receive(LARGEST_OUTPUT):
             data += more
             if len(data) >= LARGEST_OUTPUT or patience.passed:
                 break

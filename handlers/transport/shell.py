@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+from anycast_checks.routing.daemon import LARGEST_ANSWER
+
 from ..errors import OutcomeUnknownError
 
 Argv = tuple[str, ...]
@@ -17,8 +19,10 @@ ROUND_TRIPS = 6
 LONGEST_DISTANCE = 2.0
 # Exit status of a shell that cannot find the program.
 NOT_FOUND = 127
-# Bytes that are kept of each output stream of a command, and of one line of a command that goes on.
-LARGEST_OUTPUT = 1_000_000
+# Bytes that are kept of each output stream of a command. The largest output is that of a routing
+# daemon, and what a check can count the handler has to count too.
+LARGEST_OUTPUT = LARGEST_ANSWER
+# Bytes of one line of a command that goes on.
 LONGEST_LINE = 65536
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.handler import Monitor, place
 from tests.support.namespace import VIP, Namespace
+from tests.support.program import check_anycast
 
 LATCH = f"/var/lib/anycast/{VIP}.latch.json"
 HOLD = f"/var/lib/anycast/{VIP}.hold.json"
@@ -57,9 +58,20 @@ def test_below_the_floor_nothing_is_withdrawn_and_the_arithmetic_is_said(
 
 
 def test_at_the_floor_it_is_withdrawn(host: Namespace, monitor: Monitor) -> None:
-    monitor.configure("min_announcing = 2")
+    monitor.configure("min_announcing = 1")
+    host.ospf(others=1)
     assert monitor.event("CRITICAL")[0] == 0
     assert not announced(host)
+
+
+def test_routers_beyond_the_fleet_do_not_count(host: Namespace, monitor: Monitor) -> None:
+    """There is one other endpoint, so that one of the two others at most is an endpoint."""
+    monitor.configure("min_announcing = 2")
+    host.ospf(others=2)
+    code, output = monitor.event("CRITICAL")
+    assert code == 1, output
+    assert "refused: 1 of 2 would announce it and the floor is 2" in output
+    assert is_untouched(host, monitor)
 
 
 def test_nobody_else_is_below_any_floor(host: Namespace, monitor: Monitor) -> None:
@@ -107,6 +119,20 @@ def test_that_nothing_can_be_counted_is_said_long_before_it_matters(
         assert "nothing could be withdrawn: cannot count" in output
     assert monitor.event("OK")[0] == 0
     assert is_untouched(host, monitor)
+
+
+def test_a_big_area_is_counted_by_the_check_and_by_the_handler_alike(
+    host: Namespace, monitor: Monitor
+) -> None:
+    """The router LSAs of some thousand routers are megabytes of JSON."""
+    host.ospf(bystanders=6500)
+    argv = ["vtysh", "-c", "show ip ospf database router json"]
+    assert len(host.run(*argv)) > 2_000_000
+    pool = check_anycast("pool", "-H", VIP, wrapper=host.argv())
+    assert pool.text == f"POOL OK - {VIP} is announced by 3 routers"
+    assert monitor.event("CRITICAL")[0] == 0
+    assert monitor.log()[-1]["others"] == 1
+    assert not announced(host)
 
 
 def withdrawn_elsewhere(monitor: Monitor, host: Namespace, endpoint: str) -> None:

@@ -15,7 +15,7 @@ from anycast_handlers.transport.connections import FreshConnections
 from anycast_handlers.transport.local import LocalShell
 from anycast_handlers.transport.prompt_socket import PromptSocket
 from anycast_handlers.transport.session import Session
-from anycast_handlers.transport.shell import Result, Shell
+from anycast_handlers.transport.shell import LARGEST_OUTPUT, Result, Shell
 from anycast_handlers.transport.ssh import SshConnection
 
 from lab.waiting import wait_until
@@ -88,8 +88,8 @@ def test_bytes_that_are_no_text_are_replaced(shell: Shell) -> None:
 
 
 def test_large_output_on_both_streams_arrives_whole(shell: Shell) -> None:
-    result = sh(shell, "head -c 500000 /dev/zero | tr '\\0' x | tee /dev/stderr")
-    assert (result.status, len(result.stdout), len(result.stderr)) == (0, 500_000, 500_000)
+    result = sh(shell, "head -c 5000000 /dev/zero | tr '\\0' x | tee /dev/stderr")
+    assert (result.status, len(result.stdout), len(result.stderr)) == (0, 5_000_000, 5_000_000)
 
 
 def test_many_commands_use_one_connection(over_ssh: SshConnection) -> None:
@@ -116,8 +116,8 @@ def test_a_command_that_never_stops_talking_is_of_unknown_outcome(shell: Shell) 
 
 
 def test_of_what_a_local_command_prints_so_much_is_kept() -> None:
-    result = sh(LocalShell(), "head -c 3000000 /dev/zero | tr '\\0' x; exit 5")
-    assert (result.status, len(result.stdout)) == (5, 1_000_000)
+    result = sh(LocalShell(), f"head -c {LARGEST_OUTPUT + 1} /dev/zero | tr '\\0' x; exit 5")
+    assert (result.status, len(result.stdout)) == (5, LARGEST_OUTPUT)
 
 
 def test_a_command_that_does_not_read_is_of_unknown_outcome(over_ssh: SshConnection) -> None:

@@ -6,6 +6,7 @@ that by the file SITUATION, a JSON object with these keys (and their defaults):
 
     others: how many other routers announce (2);
     others_withdrawn: how many announce while the VIP is not on lo (others);
+    bystanders: how many more routers the area has, which announce nothing (0);
     own: whether this router announces, whatever is on lo;
     router_id: the id of this router (192.0.2.1);
     configured: what `show running-config` prints about router-ids (an unknown command);
@@ -54,13 +55,14 @@ def router_lsa(router: str, links: list[dict[str, str]]) -> dict[str, Any]:
     }
 
 
-def router_lsas(*, own: bool, others: int) -> list[dict[str, Any]]:
+def router_lsas(*, own: bool, others: int, bystanders: int) -> list[dict[str, Any]]:
     stub = {
         "linkType": "Stub Network",
         "networkAddress": VIP,
         "networkMask": "255.255.255.255",
     }
     routers = {SELF: own} | {f"192.0.2.{2 + number}": True for number in range(others)}
+    routers |= {f"10.9.{n // 256}.{n % 256}": False for n in range(bystanders)}
     leaves = [router_lsa(r, [to_router(CENTRE), *[stub] * a]) for r, a in routers.items()]
     return [*leaves, router_lsa(CENTRE, [to_router(router) for router in routers])]
 
@@ -93,7 +95,8 @@ def main(arguments: list[str]) -> str | None:
     others = situation.get("others", 2)
     if not on_lo:
         others = situation.get("others_withdrawn", others)
-    lsas = router_lsas(own=situation.get("own", on_lo), others=others)
+    own, bystanders = situation.get("own", on_lo), situation.get("bystanders", 0)
+    lsas = router_lsas(own=own, others=others, bystanders=bystanders)
     for question in arguments[1::2]:
         if question.startswith("show running-config"):
             print(situation.get("configured", "% Unknown command"))

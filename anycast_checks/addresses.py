@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from .placement import LOOPBACK, Placement
 
+LONGEST_PREFIX = 128
 ARGV = ("/sbin/ip", "-json", "address", "show")
 
 
@@ -71,8 +72,20 @@ def _assigned(interfaces: Any) -> Iterable[Assigned]:
         for entry in interface.get("addr_info", ()):
             if "local" in entry:
                 yield Assigned(
-                    str(interface["ifname"]),
-                    str(entry["local"]),
-                    int(entry["prefixlen"]),
-                    str(entry.get("label", "")),
+                    _text(interface["ifname"]),
+                    _text(entry["local"]),
+                    _length(entry["prefixlen"]),
+                    _text(entry.get("label", "")),
                 )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{type(value).__name__} where a text belongs")
+    return value
+
+
+def _length(value: object) -> int:
+    if not isinstance(value, int) or not 0 <= value <= LONGEST_PREFIX:
+        raise TypeError("no length of a prefix")
+    return value

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from ..errors import RoutingUnreadableError
 
 _ADDRESS = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}")
+_LARGEST = 10**10
 _NUMBER = re.compile(r"[0-9]{1,10}")
 _IN_MAXAGE = 0x80
 
@@ -132,7 +133,7 @@ def is_flushed(flags: int | None) -> bool:
 
 def number(value: object) -> int:
     """Accept a count or an age, as a number or in digits. Raises: RoutingUnreadableError."""
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _LARGEST:
         return value
     if isinstance(value, str) and _NUMBER.fullmatch(value):
         return int(value)

@@ -55,7 +55,7 @@ def notes(subject: Subject) -> Iterator[Finding]:
     if look and look.hold == UNREADABLE_HOLD:
         file = hold_path(subject.vip.address)
         yield subject.found(f"{file} cannot be read, which counts as a hold", remedy)
-    elif look and look.hold and look.hold.until and look.hold.has_expired(subject.site.clock()):
+    elif look and look.hold and look.hold_has_expired(subject.site.clock()):
         yield subject.found(
             f"the hold by {look.hold.by} has expired ({look.hold.reason})",
             f"anycast-handler release {subject.vip.name} {subject.endpoint.name}, or hold it anew",

@@ -7,12 +7,15 @@ and a person on the box, sees the same truth.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
+
+from .numbers import time
 
 DIRECTORY = "/var/lib/anycast"
 DAY = 86400
 MOST_REMEMBERED = 50
+LONGEST_TEXT = 300
 
 
 def latch_path(address: str) -> str:
@@ -100,6 +103,8 @@ class Hold:
 
     ``present`` (``announced`` in the file) is whether the VIP was there when the hold was placed: a
     hold on a withdrawn endpoint does not protect it once something has brought the VIP back.
+    ``uptime`` is that of the boot ``boot_id`` at that moment: in the same boot it tells how much of
+    the hold is over, so that a clock that is set does not move the end.
     """
 
     since: int
@@ -107,20 +112,41 @@ class Hold:
     by: str
     reason: str
     present: bool
+    boot_id: str = ""
+    uptime: float | None = None
 
-    def has_expired(self, clock: int) -> bool:
+    def left(self, *, clock: int, boot_id: str, uptime: float) -> float | None:
+        """Give the seconds until the hold ends, not above zero where it has; None without an end.
+
+        After another boot only the clock can tell.
+        """
+        if self.until is None:
+            return None
+        if self.uptime is not None and self.boot_id == boot_id and uptime >= self.uptime:
+            return self.until - self.since - (uptime - self.uptime)
+        return self.until - clock
+
+    def has_expired(self, clock: int, boot_id: str = "", uptime: float = 0.0) -> bool:
         """Whether the hold has ended; a hold without an end never has."""
-        return self.until is not None and clock >= self.until
+        left = self.left(clock=clock, boot_id=boot_id, uptime=uptime)
+        return left is not None and left <= 0
 
     def render(self) -> str:
         """Write the file's text."""
-        return json.dumps(self.document(), sort_keys=True) + "\n"
+        fields = self.document()
+        if self.uptime is not None:
+            fields |= {"boot_id": self.boot_id, "uptime": round(self.uptime, 2)}
+        return json.dumps(fields, sort_keys=True) + "\n"
 
     def document(self) -> dict[str, Any]:
-        """Give the file's fields."""
-        fields = asdict(self)
-        fields["announced"] = fields.pop("present")
-        return fields
+        """Give the fields that are public."""
+        return {
+            "since": self.since,
+            "until": self.until,
+            "by": self.by,
+            "reason": self.reason,
+            "announced": self.present,
+        }
 
 
 # Somebody has written something into the hold file: until it can be read, it counts as an order to
@@ -132,13 +158,15 @@ def parse_hold(text: str) -> Hold:
     """Read the hold file's text; a text that is not a hold counts as one nevertheless."""
     try:
         document = _document(text)
-        until = document.get("until")
+        until, uptime = document.get("until"), document.get("uptime")
         return Hold(
-            since=int(_number(document["since"])),
-            until=None if until is None else int(_number(until)),
-            by=str(document["by"]),
-            reason=str(document["reason"]),
+            since=int(time(document["since"])),
+            until=None if until is None else int(time(until)),
+            by=_text(document["by"]),
+            reason=_text(document["reason"]),
             present=document["announced"] is not False,
+            boot_id="" if uptime is None else _text(document.get("boot_id", "")),
+            uptime=None if uptime is None else round(time(uptime), 2),
         )
     except (ValueError, KeyError):
         return UNREADABLE_HOLD
@@ -153,10 +181,10 @@ def parse(text: str) -> Latch:
     document = _document(text)
     since = document.get("since")
     return Latch(
-        since=None if since is None else _number(since),
-        boot_id=str(document.get("boot_id", "")),
-        by=str(document.get("by", "")),
-        reason=str(document.get("reason", "")),
+        since=None if since is None else time(since),
+        boot_id=_text(document.get("boot_id", "")),
+        by=_text(document.get("by", "")),
+        reason=_text(document.get("reason", "")),
         withdrawals=_times(document.get("withdrawals", [])),
         restores=_times(document.get("restores", [])),
     )
@@ -175,15 +203,13 @@ def _document(text: str) -> dict[str, Any]:
 def _times(value: object) -> tuple[int, ...]:
     if not isinstance(value, list):
         raise ValueError("not a list of times")
-    return tuple(int(_number(v)) for v in value)
+    return tuple(int(time(v)) for v in value)
 
 
-def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"not a number: {value!r:.40}")
-    if not abs(value) < 1e12:
-        raise ValueError(f"not a time: {value!r:.40}")
-    return value
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{type(value).__name__} where a text belongs")
+    return value[:LONGEST_TEXT]
 
 
 def _recent(times: tuple[int, ...], clock: int) -> tuple[int, ...]:

@@ -14,8 +14,10 @@ from ..transport.shell import Argv, Reply, Result
 from . import latch as notes
 from .latch import Hold, Latch
 from .noted import ANY, read_notes, split_files
+from .numbers import uptime as read_uptime
 
 BOOT_ID, UPTIME = "/proc/sys/kernel/random/boot_id", "/proc/uptime"
+LONGEST_BOOT_ID = 64
 BOOT: Argv = ("/usr/bin/head", "-v", BOOT_ID, UPTIME)
 
 
@@ -88,6 +90,16 @@ class Look:
         """Whether a note has times that have to be compared with the endpoint's clock."""
         return bool(self.latch.withdrawals or self.latch.restores or self.hold)
 
+    def hold_left(self, clock: int) -> float | None:
+        """Seconds until the hold ends, not above zero where it has; None without hold or end."""
+        if self.hold is None:
+            return None
+        return self.hold.left(clock=clock, boot_id=self.boot_id, uptime=self.uptime)
+
+    def hold_has_expired(self, clock: int) -> bool:
+        """Whether there is a hold that has ended."""
+        return bool(self.hold and self.hold.has_expired(clock, self.boot_id, self.uptime))
+
     def seen(self, clock: int) -> Seen:
         """Reduce the look to what a decision needs; ``clock`` is the time on the endpoint."""
         withdrawals, restores = self.latch.within_a_day(clock)
@@ -95,7 +107,7 @@ class Look:
         held = None
         if hold:
             unreadable = hold == notes.UNREADABLE_HOLD
-            expired = hold.has_expired(clock)
+            expired = self.hold_has_expired(clock)
             held = Held(hold.by, hold.reason, hold.present, expired, unreadable)
         elsewhere = ", ".join(self.elsewhere)
         return Seen(
@@ -122,11 +134,7 @@ def read(vip: Vip, shown: Result, booted: Result, noted: Reply) -> Look:
         CommandFailedError: it cannot be told what the addresses or the boot are.
     """
     addresses = read_addresses(shown)
-    facts = split_files(booted.stdout)
-    try:
-        boot_id, uptime = facts[BOOT_ID].strip(), float(facts[UPTIME].split()[0])
-    except (LookupError, ValueError) as error:
-        raise CommandFailedError(BOOT, booted.status, f"cannot be read: {error!r}") from error
+    boot_id, uptime = read_boot(booted)
     found = read_notes(vip, noted)
     return Look(
         addresses,
@@ -140,6 +148,18 @@ def read(vip: Vip, shown: Result, booted: Result, noted: Reply) -> Look:
         found.latch_mark,
         found.hold_mark,
     )
+
+
+def read_boot(booted: Result) -> tuple[str, float]:
+    """Read the id of the boot, and the uptime in seconds; raises as read does."""
+    facts = split_files(booted.stdout)
+    try:
+        boot_id, uptime = facts[BOOT_ID].strip(), read_uptime(facts[UPTIME].split()[0])
+        if not 0 < len(boot_id) <= LONGEST_BOOT_ID:
+            raise ValueError(f"no boot id: {boot_id[:40]!r}")
+    except (LookupError, ValueError) as error:
+        raise CommandFailedError(BOOT, booted.status, f"cannot be read: {error!r}") from error
+    return boot_id, uptime
 
 
 def is_present(vip: Vip, shown: Result) -> bool:

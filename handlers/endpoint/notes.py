@@ -55,11 +55,16 @@ def latch_as_before(look: Look) -> Note:
     return Note(LATCH, How.WRITE, look.latch.render())
 
 
-def held(clock: int, seconds: int | None, by: str, reason: str, *, present: bool) -> Note:
+def held(look: Look, clock: int, seconds: int | None, by: str, reason: str) -> Note:
     """Order the automation to leave the endpoint as it is, for some seconds or for ever."""
+    boot = (look.boot_id, look.uptime) if seconds else ("", None)
     until = clock + seconds if seconds else None
-    hold = Hold(clock, until, by, clean(reason, LONGEST_REASON), present)
-    return Note(HOLD, How.WRITE, hold.render())
+    return _hold(Hold(clock, until, by, clean(reason, LONGEST_REASON), look.present, *boot))
+
+
+def held_withdrawn(clock: int, by: str, reason: str) -> Note:
+    """Order the automation to leave an endpoint out that a person has withdrawn."""
+    return _hold(Hold(clock, None, by, clean(reason, LONGEST_REASON), present=False))
 
 
 def hold_as_before(look: Look) -> Note:
@@ -69,4 +74,8 @@ def hold_as_before(look: Look) -> Note:
     protects the endpoint until somebody releases it.
     """
     hold = UNREADABLE_HOLD if look.hold_unknown else look.hold
-    return NO_HOLD if hold is None else Note(HOLD, How.WRITE, hold.render())
+    return NO_HOLD if hold is None else _hold(hold)
+
+
+def _hold(hold: Hold) -> Note:
+    return Note(HOLD, How.WRITE, hold.render())

@@ -19,6 +19,7 @@ from .change import HELPER, NOTE_SECONDS, Change, Note, Report, read_report, tro
 from .check import check_seconds, confirmation
 from .look import BOOT, Look, is_present, read
 from .noted import notes_argv, tells_of_notes
+from .numbers import clock as read_clock
 
 CLOCK: Argv = ("/bin/date", "+%s")
 SUDO: Argv = ("/usr/bin/sudo", "-n")
@@ -111,7 +112,7 @@ class Site:
         if answer.status != 0:
             raise CommandFailedError(CLOCK, answer.status, answer.stderr)
         try:
-            return int(answer.stdout)
+            return read_clock(answer.stdout)
         except ValueError as error:
             said = f"said {answer.stdout[:40]!r}"
             raise CommandFailedError(CLOCK, answer.status, said) from error

@@ -108,7 +108,7 @@ class Parts:
     def hold_by_hand(self) -> Note:
         """Make a person's hold for an endpoint that is withdrawn; raises as Site.clock does."""
         reason = self.request.reason or "by hand"
-        return notes.held(self.clock_there(), None, self.by, reason, present=False)
+        return notes.held_withdrawn(self.clock_there(), self.by, reason)
 
     @property
     def tried(self) -> list[Step]:

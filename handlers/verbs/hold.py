@@ -67,14 +67,13 @@ def command(
 
     def hold(site: Site) -> str:
         look = site.look()
-        present = look.present
-        order = notes.held(site.clock(), seconds, signature(), request.reason, present=present)
+        order = notes.held(look, site.clock(), seconds, signature(), request.reason)
         # The endpoint places it only as long as the address is where the look has found it, so
         # what is said here is true.
         trouble = site.note(look, order)
         if trouble:
             raise HandlerError(f"not held: {trouble}")
-        how = "announced" if present else "withdrawn"
+        how = "announced" if look.present else "withdrawn"
         return f"held as it is, {how}{f', for {age(seconds)}' if seconds else ''}"
 
     return give_order(fleet, request, endpoints, hold)

@@ -72,7 +72,7 @@ def _document(sight: Sight) -> dict[str, Any]:
             "reason": look.latch.reason,
         }
     if look and look.hold:
-        hold = look.hold.document() | {"expired": look.hold.has_expired(sight.clock)}
+        hold = look.hold.document() | {"expired": look.hold_has_expired(sight.clock)}
     unknown = f"routing unknown: {sight.routing_unknown}" if sight.routing_unknown else ""
     return {
         "vip": sight.vip.name,
@@ -123,9 +123,10 @@ def _address(look: Look) -> str:
 def _hold(look: Look, clock: int) -> str:
     if look.hold is None:
         return "?" if look.hold_unknown else "-"
-    if look.hold.has_expired(clock):
-        return "expired"
-    return "held" if look.hold.until is None else f"{age(look.hold.until - clock)} left"
+    left = look.hold_left(clock)
+    if left is None:
+        return "held"
+    return f"{age(left)} left" if left > 0 else "expired"
 
 
 def _remarks(sight: Sight) -> list[str]:

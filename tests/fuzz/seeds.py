@@ -31,6 +31,26 @@ def _ospf() -> list[bytes]:
     return found + [file.read_bytes() for file in sorted(CAPTURED.glob("*-all.*"))[:4]]
 
 
+def _endpoint() -> list[bytes]:
+    """Notes of every kind; of the numbers in them, some are none."""
+    shown = b'[{"ifname": "lo", "addr_info": [{"local": "10.99.0.53", "prefixlen": 32}]}]'
+    booted = b"==> /proc/sys/kernel/random/boot_id <==\nb\n\n==> /proc/uptime <==\n350.25 600.12\n"
+    latch = b'{"boot_id": "b", "since": %s, "changed": 1, "withdrawals": [%s], "restores": []}'
+    hold = b'{"since": 1, "until": %s, "by": "x@y", "reason": "z", "announced": true}'
+    notes = (
+        b"==> /var/lib/anycast/10.99.0.53.latch.json <==\n%s\n\n"
+        b"==> /var/lib/anycast/10.99.0.53.hold.json <==\n%s\n"
+    )
+    numbers = (b"5", b"1e400", b"NaN", b"-Infinity", b"9" * 400, b"[" * 2000, b"null")
+    found = []
+    for number in numbers:
+        noted = notes % (latch % (number, number), hold % number)
+        found.append(b"\0".join((shown, booted, noted, number)))
+        found.append(b"\0".join((shown.replace(b"32", number), booted, noted, b"5")))
+        found.append(b"\0".join((shown, booted.replace(b"350.25", number), noted, b"5")))
+    return found
+
+
 SEEDS: dict[str, list[bytes]] = {
     "dns": _dns(),
     "http": [
@@ -43,4 +63,5 @@ SEEDS: dict[str, list[bytes]] = {
     "ntp": [bytes([0x24, 2, 6, 0xEC]) + bytes(range(44)), bytes([0xE4, 0]) + b"INIT" * 12],
     "plugin": [b"\x01OK - fine | time=0.5s;1;2;0 'a b'=5%;@1:2;~:9;0;100\nmore", b"\x03"],
     "ospf": _ospf(),
+    "endpoint": _endpoint(),
 }

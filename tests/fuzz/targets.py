@@ -6,6 +6,7 @@ A target takes any bytes. If it raises AssertionError, it has found a bug; it ra
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import socket
 import time
@@ -15,6 +16,13 @@ import dns.flags
 import dns.name
 import dns.rcode
 import dns.rdatatype
+from anycast_handlers.endpoint.look import read
+from anycast_handlers.endpoint.numbers import LATEST
+from anycast_handlers.endpoint.site import CLOCK, Site
+from anycast_handlers.errors import HandlerError
+from anycast_handlers.fleet.values import Endpoint, Vip
+from anycast_handlers.operation.outcome import age
+from anycast_handlers.transport.shell import Result
 
 from anycast_checks import (
     check_http,
@@ -34,6 +42,7 @@ from anycast_checks.dns_answer import (
     parse,
 )
 from anycast_checks.errors import CheckError, NotTheAnswerError, PeerFailedError
+from anycast_checks.line import clean
 from anycast_checks.ntp_packet import parse as parse_ntp
 from anycast_checks.observation import Grade, Metric, Observation, Sample
 from anycast_checks.options import HealthOptions
@@ -41,6 +50,7 @@ from anycast_checks.payload import expected_regex, expected_text
 from anycast_checks.program import Ended
 from anycast_checks.routing import ospf, ospf_vtysh
 from anycast_checks.tls import Judgement
+from tests.support.shell import FakeShell
 
 VIP = "10.99.0.53"
 OPTIONS = HealthOptions(
@@ -53,6 +63,7 @@ QUESTION = Question(
     forbidden=dns.flags.Flag(0),
 )  # fmt: skip
 QUERY = make_query(QUESTION)
+HELD = Vip("resolver", VIP, "lo:0", ("check",), (Endpoint("ns1", "192.0.2.11"),))
 LINE = re.compile(r"FUZZ (OK|WARNING|CRITICAL|UNKNOWN) - [ -{}~]+ \| [ -{}~]+")
 FIGURE = re.compile(r"('[^'=]+'|[^\s'=]+)=(U|-?\d+(\.\d+)?)[a-zA-Z%]*(;[-\d.:@~eE+]*){0,4}")
 
@@ -162,6 +173,23 @@ def of_ospf(data: bytes) -> None:
     assert all(re.fullmatch(r"[\d.]+", router) for router in routers)
 
 
+def of_endpoint(data: bytes) -> None:
+    """Read what a look at an endpoint prints: addresses, boot and notes, apart by zero bytes."""
+    shown, booted, noted, time = (data.decode("utf-8", "replace").split("\0") + [""] * 4)[:4]
+    site = Site(FakeShell({CLOCK: Result(0, time, "")}), HELD)
+    try:
+        look = read(HELD, Result(0, shown, ""), Result(0, booted, ""), Result(0, noted, ""))
+        seen = look.seen(site.clock())
+    except HandlerError:
+        return
+    assert seen.latch_age is None or 0 <= seen.latch_age < LATEST
+    assert json.loads(look.latch.render())["boot_id"] == look.latch.boot_id
+    if look.hold:
+        assert clean(str(seen.held))
+        left = look.hold_left(site.clock())
+        assert left is None or len(age(left)) < 20
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "dns": of_dns,
     "http": of_http,
@@ -169,4 +197,5 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "ntp": of_ntp,
     "plugin": of_plugin,
     "ospf": of_ospf,
+    "endpoint": of_endpoint,
 }

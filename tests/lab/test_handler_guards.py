@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.support.handler import Monitor, place
-from tests.support.namespace import VIP, Namespace
+from tests.support.namespace import VIP, Namespace, write
 from tests.support.program import check_anycast
 
 LATCH = f"/var/lib/anycast/{VIP}.latch.json"
@@ -238,6 +239,19 @@ def test_a_hold_that_has_expired_is_an_alert_and_protects_nothing(
     assert "that hold has expired" in output
     assert monitor.event("CRITICAL")[0] == 0
     assert not announced(host)
+
+
+def test_a_clock_that_is_set_does_not_end_a_hold(host: Namespace, monitor: Monitor) -> None:
+    hold(monitor, "--for", "2h")
+    later = write(monitor.directory / "date", f"#!/bin/sh\necho {int(time.time()) + 10**7}\n")
+    host.run("mount", "--bind", later, "/bin/date")
+    assert monitor.enforce("OK")[0] == 0
+    document = json.loads(host.run("cat", HOLD))
+    text = json.dumps(document | {"boot_id": "the boot before"})
+    host.run("sh", "-c", f"cat >{HOLD}", input=text)
+    code, output = monitor.enforce("OK")
+    assert code == 1, output
+    assert "that hold has expired" in output
 
 
 def test_a_hold_file_that_makes_no_sense_is_a_hold(host: Namespace, monitor: Monitor) -> None:

@@ -248,7 +248,14 @@ def test_a_host_without_a_loopback_is_an_error(shown: str) -> None:
 
 @pytest.mark.parametrize(
     "files",
-    ["", "==> /proc/uptime <==\n350.25 600.12\n", FILES.replace("350.25 600.12", "")],
+    [
+        "",
+        "==> /proc/uptime <==\n350.25 600.12\n",
+        FILES.replace("350.25 600.12", ""),
+        *(FILES.replace("350.25", number) for number in ("1e400", "nan", "inf", "-1", "9" * 400)),
+        FILES.replace(BOOT, ""),
+        FILES.replace(BOOT, "x" * 500_000),
+    ],
 )
 def test_a_boot_or_uptime_that_cannot_be_read_is_an_error(files: str) -> None:
     with pytest.raises(CommandFailedError, match="cannot be read"):

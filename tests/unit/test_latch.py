@@ -171,6 +171,27 @@ def test_a_hold_ends_with_its_time_and_not_before() -> None:
     assert not replace(HOLD, until=None).has_expired(NOW + 10 * DAY)
 
 
+@pytest.mark.parametrize("set_to", [NOW - 10**8, NOW, NOW + 10**8])
+def test_a_clock_that_is_set_does_not_move_the_end_of_a_hold(set_to: int) -> None:
+    hold = parse_hold(replace(HOLD, boot_id="boot-1", uptime=100.0).render())
+    assert hold.left(clock=set_to, boot_id="boot-1", uptime=130.0) == 30.0
+    assert not hold.has_expired(set_to, "boot-1", 159.0)
+    assert hold.has_expired(set_to, "boot-1", 160.0)
+
+
+def test_after_a_reboot_the_clock_ends_a_hold() -> None:
+    hold = parse_hold(replace(HOLD, boot_id="boot-1", uptime=100.0).render())
+    assert not hold.has_expired(NOW + 59, "boot-2", 5000.0)
+    assert hold.has_expired(NOW + 60, "boot-2", 5.0)
+
+
+@pytest.mark.parametrize("number", ["1e400", "NaN", "-Infinity", "-1", "9" * 400, "[" * 5000])
+def test_a_number_without_bounds_is_none(number: str) -> None:
+    assert parse_hold(HOLD.render().replace(str(NOW), number)) == UNREADABLE_HOLD
+    with pytest.raises(ValueError, match=r"^n|^E"):
+        parse(LATCH.render().replace("1234.56", number))
+
+
 @given(st.text() | values.map(json.dumps))
 def test_whatever_a_hold_file_says_it_is_a_hold(text: str) -> None:
     """A hold that cannot be read may be a person's order, so nothing acts on the endpoint."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
+from ..endpoint.numbers import time
 from ..errors import LockUnavailableError
 from ..transport.clock import Clock, Deadline
-from .log import open_shared
+from .log import open_shared, why_not
 
 # Longest wait for a lock. A run that holds it has time for one act, and the run that waits still
 # needs time for its own act afterwards.
@@ -72,13 +75,23 @@ class FileLocks:
         """Open the lock of a VIP; see Locks."""
         file = f"{self._directory}/{vip}.lock"
         try:
-            descriptor = open_shared(file, os.O_RDWR)
+            descriptor = _open(file)
         except OSError as error:
-            raise LockUnavailableError(f"refused: no lock: {file}: {error.strerror}") from error
+            raise LockUnavailableError(
+                f"refused: no lock: {file}: {why_not(file, error)}"
+            ) from error
         try:
             yield FileLock(file, descriptor, self._clock)
         finally:
             os.close(descriptor)
+
+
+def _open(file: str) -> int:
+    descriptor = open_shared(file, os.O_RDWR)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, "it is not a file")
 
 
 class FileLock:
@@ -110,8 +123,8 @@ class FileLock:
         """Give the seconds since another endpoint was withdrawn; None where that is unknown."""
         last = self._remembered()
         try:
-            age = self._clock.time() - float(last["at"])
-        except (ValueError, TypeError, KeyError):
+            age = self._clock.time() - time(last["at"])
+        except (ValueError, KeyError):
             return None
         # A negative age means that the clock was set back, so the note tells nothing.
         return age if last.get("endpoint") != endpoint and age >= 0 else None
@@ -120,8 +133,8 @@ class FileLock:
         """Name another endpoint that may be withdrawn by a run that was ended."""
         try:
             under_way = self._remembered()["under_way"]
-            name, left = str(under_way["endpoint"]), under_way["until"] - self._clock.time()
-        except (TypeError, KeyError):
+            name, left = str(under_way["endpoint"]), time(under_way["until"]) - self._clock.time()
+        except (ValueError, TypeError, KeyError):
             return ""
         # A longer time means that the clock was set back.
         return name if name != endpoint and 0 < left < LONGEST_ACT_SECONDS else ""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import json
+import errno
+import fcntl
 import os
+import stat
 import syslog
 import threading
 import time
@@ -12,9 +14,21 @@ from typing import Any, ClassVar
 
 from anycast_checks.line import clean
 
-from ..transport.clock import Clock
+from ..transport.clock import Clock, Deadline
+from .log_line import one_line
+from .request import user
 
 SYSLOG_SECONDS = 0.5
+# Longest wait for the line of another run, and the pause between two looks.
+LOCK_SECONDS, RETRY_SECONDS = 0.5, 0.01
+KINDS = {
+    stat.S_IFLNK: "a link",
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 
 
 class DecisionLog:
@@ -31,21 +45,47 @@ class DecisionLog:
         It never raises, because a full disk of the monitoring host must neither undo nor hide what
         was done on the endpoint.
         """
-        timed = {"time": _iso(self._clock.time()), **entry}
-        line = json.dumps(timed, separators=(",", ":")) + "\n"
+        line = one_line({"time": _iso(self._clock.time()), **entry})
         try:
-            descriptor = open_shared(self._file, os.O_WRONLY | os.O_APPEND)
+            descriptor = open_shared(self._file, os.O_RDWR | os.O_APPEND)
             try:
-                # A single write keeps the lines of two simultaneous runs apart.
-                written = os.write(descriptor, line.encode())
-                if written != len(line):
-                    # Half a line would make the next line unreadable too.
-                    os.ftruncate(descriptor, max(0, os.fstat(descriptor).st_size - written))
+                whole = self._append(descriptor, line)
             finally:
                 os.close(descriptor)
         except OSError as error:
-            return f"not logged: {self._file}: {error.strerror}"
-        return "" if written == len(line) else f"not logged: {self._file}: no space left"
+            return f"not logged: {self._file}: {why_not(self._file, error)}"
+        return "" if whole else f"not logged: {self._file}: no space left"
+
+    def _append(self, descriptor: int, line: bytes) -> bool:
+        """Append a line; returns whether all of it was written."""
+        kind = stat.S_IFMT(os.fstat(descriptor).st_mode)
+        if kind == stat.S_IFCHR:  # /dev/null is a way to have no log
+            return os.write(descriptor, line) == len(line)
+        if kind != stat.S_IFREG:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        locked = self._lock(descriptor)
+        size = os.fstat(descriptor).st_size
+        if size and os.pread(descriptor, 1, size - 1) != b"\n":
+            # A full disk has cut the last line short, which must not spoil this one too.
+            line = b"\n" + line
+        # A single write keeps the lines of two simultaneous runs apart.
+        whole = os.write(descriptor, line) == len(line)
+        if not whole and locked:
+            os.ftruncate(descriptor, size)
+        return whole
+
+    def _lock(self, descriptor: int) -> bool:
+        """Lock the log for one line; a run that hangs in its own line stops nobody else's."""
+        until = Deadline(self._clock, LOCK_SECONDS)
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                if until.passed:
+                    return False
+                self._clock.sleep(RETRY_SECONDS)
+            else:
+                return True
 
     def tell_syslog(self, text: str, *, warning: bool) -> None:
         """Send one line to syslog."""
@@ -75,6 +115,18 @@ def open_shared(file: str, flags: int) -> int:
         owner = os.stat(os.path.dirname(file))
         os.fchown(descriptor, owner.st_uid, owner.st_gid)
     return descriptor
+
+
+def why_not(file: str, error: OSError) -> str:
+    """Say why a file of the handler cannot be used, and what to do about it."""
+    try:
+        kind = KINDS.get(stat.S_IFMT(os.lstat(file).st_mode), "")
+    except OSError:
+        kind = ""
+    if kind and error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return f"it is {kind}, not a file: remove it"
+    said = error.strerror or type(error).__name__
+    return f"{said}: let {user()} write it" if isinstance(error, PermissionError) else said
 
 
 class Syslog:

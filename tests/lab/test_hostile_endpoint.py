@@ -30,7 +30,7 @@ b
 {{"since": {0}, "until": {0}, "by": {0}, "reason": {0}, "announced": {0}}}
 """
 BOOT = NOTES.replace("5.00", "{0}")
-NUMBERS = ("9" * 400, "9" * 5000, "1e400", "NaN")
+NUMBERS = ("9" * 400, "-" + "9" * 400, "9" * 5000, "1e400", "NaN")
 SAYS = {
     "date": [*NUMBERS, "", "x" * 2_000_000, "\x1b[2J\n\n"],
     "head": [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -42,7 +43,7 @@ def readable(tmp_path: Path) -> Path:
 @needs_root
 def test_a_directory_without_permission_is_a_refusal(readable: Path) -> None:
     with as_nobody():
-        assert refused(readable).endswith(": Permission denied")
+        assert refused(readable).endswith(": Permission denied: let nobody write it")
 
 
 @needs_root
@@ -73,6 +74,50 @@ def test_root_leaves_the_owner_of_an_existing_file_alone(tmp_path: Path) -> None
     os.chown(tmp_path, NOBODY, NOBODY)
     os.close(open_shared(f"{tmp_path}/log", os.O_WRONLY))
     assert (tmp_path / "log").stat().st_uid == 0
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from anycast_handlers.operation.log import DecisionLog
+from anycast_handlers.transport.clock import SYSTEM_CLOCK
+log = DecisionLog(sys.argv[1] + "/log", SYSTEM_CLOCK)
+filler = Path(sys.argv[1]) / f"filler {sys.argv[2]}"
+logged = []
+for number in range(400):
+    if number % 40 == 0:
+        with open(filler, "wb", buffering=0) as stream:
+            try:
+                while True:
+                    stream.write(b"x" * 5000)
+            except OSError:
+                pass
+    if number % 40 == 20:
+        filler.unlink()
+    if not log.write({"who": sys.argv[2], "number": number, "text": "x" * number * 4}):
+        logged.append(number)
+filler.unlink(missing_ok=True)
+print(*logged)
+"""
+
+
+@needs_root
+def test_on_a_disk_that_is_full_now_and_then_all_that_is_said_to_be_logged_can_be_read() -> None:
+    """Two runs write at the same time, and short writes leave no half lines."""
+    script = (
+        'mount -t tmpfs -o size=512k tmpfs /mnt; "$1" -c "$2" /mnt a >/run/a & '
+        '"$1" -c "$2" /mnt b >/run/b; wait; cat /run/a /run/b /mnt/log'
+    )
+    unshare = ("unshare", "--mount", "--", "sh", "-c", f"mount -t tmpfs tmpfs /run; {script}", "sh")
+    argv = (*unshare, sys.executable, WRITER)
+    shown = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=True)
+    assert shown.stderr == ""
+    a, b, *lines = shown.stdout.splitlines()
+    said = {(who, int(number)) for who, text in (("a", a), ("b", b)) for number in text.split()}
+    entries = [json.loads(line) for line in lines]
+    assert {(entry["who"], entry["number"]) for entry in entries} == said
+    assert len(entries) == len(said)
+    assert 0 < len(said) < 800, "the disk was never full"
 
 
 def test_a_syslog_daemon_that_does_not_read_holds_nobody(tmp_path: Path) -> None:

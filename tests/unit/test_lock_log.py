@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,7 +39,7 @@ for number in range(200):
 """
 
 
-def write(file: str, entry: dict[str, object]) -> str:
+def write(file: str, entry: Mapping[str, object]) -> str:
     """Append one decision to a log."""
     return DecisionLog(file, SYSTEM_CLOCK).write(entry)
 
@@ -126,6 +129,103 @@ def test_a_link_is_a_refusal_because_it_could_lead_root_anywhere(tmp_path: Path)
     assert not (tmp_path / "precious").exists()
 
 
+def _pipe(file: Path) -> None:
+    os.mkfifo(file)
+
+
+def _socket(file: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(file))
+
+
+@pytest.mark.parametrize(
+    ("make", "kind"), [(Path.mkdir, "directory"), (_pipe, "pipe"), (_socket, "socket")]
+)
+def test_another_kind_of_file_is_a_refusal_that_says_so(
+    tmp_path: Path, make: Callable[[Path], None], kind: str
+) -> None:
+    make(tmp_path / "resolver.lock")
+    said = refused(tmp_path)
+    file = f"{tmp_path}/resolver.lock"
+    assert said == f"refused: no lock: {file}: it is a {kind}, not a file: remove it"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"garbage",
+        b"\xff\xfe\x00",
+        b"[" * 4096,
+        b"[1]",
+        b'"at"',
+        b'{"at": "x"}',
+        b'{"at": NaN}',
+        b'{"at": -Infinity}',
+        b'{"at": ' + b"9" * 400 + b"}",
+    ],
+)
+def test_a_lock_whose_content_is_garbage_is_a_lock_without_memory(
+    tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "resolver.lock").write_bytes(content)
+    with held(tmp_path) as lock:
+        assert lock.since_withdrawal_elsewhere("ns1") is None
+        assert lock.note_withdrawal("ns2") == ""
+        assert lock.since_withdrawal_elsewhere("ns1") is not None
+
+
+HUGE = "\x1b\U0001f600" * 500_000
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"text": HUGE, "reason": HUGE, "user": HUGE},
+        {
+            "commands": [
+                {"at": 1.5, "argv": [HUGE] * 50, "status": n, "said": HUGE} for n in range(9)
+            ]
+        },
+        {"commands": [{"at": 1.5, "argv": ["x"], "status": n, "said": ""} for n in range(9999)]},
+        {"timings": {f"{HUGE[:4000]}{n}": 0.5 for n in range(200)}},
+        {str(n): HUGE for n in range(30)},
+    ],
+)
+def test_a_line_is_short_whatever_is_in_it(tmp_path: Path, more: dict[str, object]) -> None:
+    entry = {"rule": "withdraw", "action": "withdraw", **more, "exit": 2}
+    assert write(f"{tmp_path}/log", entry) == ""
+    text = (tmp_path / "log").read_bytes()
+    assert len(text) <= 16384
+    shown = json.loads(text)
+    assert {"time", *entry} <= shown.keys()
+    assert (shown["rule"], shown["action"], shown["exit"]) == ("withdraw", "withdraw", 2)
+    if "commands" in more:
+        assert shown["commands"][0]["status"] == 0
+        assert shown["commands"][-1]["status"] == more["commands"][-1]["status"]  # type: ignore[index]
+
+
+def test_an_ordinary_line_is_whole(tmp_path: Path) -> None:
+    entry = {"commands": [{"argv": ["ip", "x" * 500], "said": "y" * 200}] * 12, "text": "z" * 900}
+    assert write(f"{tmp_path}/log", entry) == ""
+    shown = json.loads((tmp_path / "log").read_text())
+    assert shown == {"time": shown["time"], **entry}
+
+
+def test_a_line_that_was_cut_short_spoils_no_other(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text('{"text": "hal')
+    assert write(f"{tmp_path}/log", {"number": 1}) == ""
+    lines = (tmp_path / "log").read_text().splitlines()
+    assert json.loads(lines[1])["number"] == 1
+
+
+def test_a_log_that_another_run_has_locked_is_written_all_the_same(tmp_path: Path) -> None:
+    with open(tmp_path / "log", "w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        assert write(f"{tmp_path}/log", {"number": 1}) == ""
+    assert json.loads((tmp_path / "log").read_text())["number"] == 1
+
+
 def test_the_log_is_one_json_object_a_line(tmp_path: Path) -> None:
     file = tmp_path / "log"
     odd = "line\nbreak | \x00 \ud800 ü"
@@ -149,14 +249,16 @@ def test_a_line_begins_with_the_time_in_utc(tmp_path: Path) -> None:
     ("file", "said"),
     [
         ("missing/log", "No such file or directory"),
-        (".", "Is a directory"),
+        (".", "it is a directory, not a file: remove it"),
         ("plain/log", "Not a directory"),
-        ("link", "Too many levels of symbolic links"),
+        ("link", "it is a link, not a file: remove it"),
+        ("pipe", "it is a pipe, not a file: remove it"),
     ],
 )
 def test_a_log_that_cannot_be_opened_is_said(tmp_path: Path, file: str, said: str) -> None:
     (tmp_path / "plain").touch()
     (tmp_path / "link").symlink_to("elsewhere")
+    os.mkfifo(tmp_path / "pipe")
     assert write(f"{tmp_path}/{file}", {}) == f"not logged: {tmp_path}/{file}: {said}"
 
 

@@ -69,8 +69,9 @@ class DecisionLog:
             # A full disk has cut the last line short, which must not spoil this one too.
             line = b"\n" + line
         # A single write keeps the lines of two simultaneous runs apart.
-        whole = os.write(descriptor, line) == len(line)
-        if not whole and locked:
+        written = os.write(descriptor, line)
+        whole = written == len(line)
+        if not whole and locked and os.fstat(descriptor).st_size == size + written:
             os.ftruncate(descriptor, size)
         return whole
 

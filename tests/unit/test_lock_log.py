@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -277,6 +277,37 @@ def test_a_disk_that_fills_up_in_the_middle_of_a_line_is_said(tmp_path: Path) ->
     said = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60).stdout
     assert said == f"not logged: {tmp_path}/log: no space left\n"
     assert (tmp_path / "log").read_text() == ""
+
+
+def test_half_a_line_is_cut_off_without_the_line_of_another_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other run begins to write just before half a line is cut off."""
+    code = (
+        "import sys; from anycast_handlers.operation.log import DecisionLog;"
+        "from anycast_handlers.transport.clock import SYSTEM_CLOCK;"
+        "assert not DecisionLog(sys.argv[1], SYSTEM_CLOCK).write({'who': 'other'})"
+    )
+    file, others = f"{tmp_path}/log", []
+    whole, cut = os.write, os.ftruncate
+
+    def half(descriptor: int, data: bytes) -> int:
+        return whole(descriptor, data[:20])
+
+    def cut_late(descriptor: int, size: int) -> None:
+        others.append(subprocess.Popen([sys.executable, "-c", code, file]))
+        with suppress(subprocess.TimeoutExpired):
+            others[0].wait(0.3)  # it waits for the lock, and without one it has written by then
+        cut(descriptor, size)
+
+    assert write(file, {"number": 1}) == ""
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", half)
+        patched.setattr(os, "ftruncate", cut_late)
+        assert write(file, {"number": 2}).endswith("no space left")
+    assert others[0].wait(60) == 0
+    first, second = map(json.loads, (tmp_path / "log").read_text().splitlines())
+    assert (first["number"], second["who"]) == (1, "other")
 
 
 def test_lines_of_several_processes_do_not_mix(tmp_path: Path) -> None:

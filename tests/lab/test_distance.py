@@ -16,7 +16,7 @@ from tests.support.namespace import VIP, Namespace
 
 CLIENT = """
 import json, sys, time
-from anycast_handlers.endpoint.latch import latch_path
+from anycast_handlers.endpoint.change import LATCH, How, Note
 from anycast_handlers.endpoint.site import Site
 from anycast_handlers.errors import HandlerError
 from anycast_handlers.fleet.values import Endpoint, Ssh, Vip
@@ -36,12 +36,13 @@ try:
         shown["distance"] = shell.distance
         done("login")
         site = Site(shell, vip)
-        shown["present"] = site.look().present
+        look = site.look()
+        shown["present"] = look.present
         done("look")
         replies = shell.ask_all([Query(("/bin/echo", str(n))) for n in range(5)])
         shown["replies"] = [r.stdout if isinstance(r, Result) else str(r) for r in replies]
         done("five questions")
-        shown["note"] = site.write_note(latch_path(site.vip.address), "{}")
+        shown["note"] = site.note(look, Note(LATCH, How.WRITE, "{}"))
         done("written")
 except HandlerError as error:
     shown["error"] = str(error)

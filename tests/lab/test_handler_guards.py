@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.handler import Monitor, place
+from tests.support.lock import held
 from tests.support.namespace import VIP, Namespace, write
 from tests.support.program import check_anycast
 
@@ -34,6 +35,30 @@ def has(host: Namespace, file: str) -> bool:
 def is_untouched(host: Namespace, monitor: Monitor) -> bool:
     """Tell whether the last run has changed nothing, and the endpoint is as it was at first."""
     return announced(host) and not has(host, LATCH) and monitor.log()[-1]["commands"] == []
+
+
+def test_a_healthy_endpoint_is_looked_at_while_another_run_has_the_lock(
+    host: Namespace, monitor: Monitor
+) -> None:
+    """Many endpoints that are far away would otherwise wait for one another, and be refused."""
+    with held(monitor.directory / "state"):
+        code, output = monitor.enforce("OK")
+    assert code == 0, output
+    assert "as it should be" in output
+
+
+def test_an_endpoint_that_may_be_withdrawn_at_this_moment_is_not_counted(
+    host: Namespace, monitor: Monitor
+) -> None:
+    """Its run was killed, and nobody knows what the command that it has sent will do."""
+    host.ospf(others=1)
+    with held(monitor.directory / "state") as lock:
+        assert lock.note_act("ns9", 30.0) == ""
+    code, output = monitor.event("CRITICAL")
+    assert code == 1, output
+    assert "0 of 2 would announce it and the floor is 1" in output
+    assert "ns9 is not counted: it may be withdrawn at this moment" in output
+    assert is_untouched(host, monitor)
 
 
 def test_below_the_floor_nothing_is_withdrawn_and_the_arithmetic_is_said(

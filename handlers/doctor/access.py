@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from ..endpoint.change import HELPER
 from ..endpoint.latch import DIRECTORY
+from ..errors import GateRefusedError
 from ..gate.files import ALLOW, blocks_of
 from ..transport.shell import NOT_FOUND, Argv
-from .finding import Examination, Finding, Subject
+from .finding import Finding, HostExamination, Subject
 
 IS_EXECUTABLE: Argv = ("/usr/bin/test", "-x", HELPER)
 IS_WRITABLE: Argv = ("/usr/bin/test", "-w", DIRECTORY)
 SUDO_RULES: Argv = ("/usr/bin/sudo", "-n", "-l")
 SUDO_RULE = re.compile(r"^\s+\(.*$", re.MULTILINE)
+LONGEST_COMMAND = 60
 
 
 def sudo_question(argv: Argv) -> Argv:
@@ -22,32 +26,44 @@ def sudo_question(argv: Argv) -> Argv:
     return (*SUDO_RULES, *argv)
 
 
-def sudo_rights(subject: Subject) -> Iterator[Finding]:
-    """Find that sudo would refuse the helper, by which every change is made."""
-    shell = subject.site.shell
+def sudo_rights(subjects: Sequence[Subject]) -> Iterator[Finding]:
+    """Find what sudo would refuse, or has refused, and tell it once: one file allows all of it."""
+    subject = subjects[0]
+    shell, user = subject.site.shell, subject.user
     if shell.is_root:
         return
-    status = shell.run(sudo_question((HELPER,))).status
-    if status == NOT_FOUND:
+    ended = shell.run(SUDO_RULES)
+    if ended.status == NOT_FOUND:
         yield subject.found("there is no /usr/bin/sudo", "install sudo")
-    elif status != 0:
-        yield subject.found(
-            f"sudo does not allow `{HELPER}`",
-            f"allow it to {subject.user} in sudoers, with NOPASSWD",
-        )
+        return
+    if ended.status != 0:
+        said = (ended.stderr.strip() or f"exit status {ended.status}").splitlines()[-1]
+        yield subject.found(f"sudo runs nothing for {user}", subject.install("sudoers"), said)
+        return
+    is_allowed = shell.run(sudo_question((HELPER,))).status == 0
+    # sudo allows no program that is not there, which is a finding already.
+    lacks: list[Argv] = [] if is_allowed or not _has_helper(subject) else [(HELPER,)]
+    if missing := [*lacks, *subject.refused_by_sudo()]:
+        text = f"sudo does not allow {user} to run {_name_first(missing)}"
+        yield subject.found(text, subject.install("sudoers"))
 
 
-def helper(subject: Subject) -> Iterator[Finding]:
+def helper(subjects: Sequence[Subject]) -> Iterator[Finding]:
     """Find an endpoint without the helper, by which every change is made."""
-    if subject.site.shell.run(IS_EXECUTABLE).status != 0:
-        yield subject.found(
+    if not _has_helper(subjects[0]):
+        yield subjects[0].found(
             f"{HELPER} is missing or not executable: nothing can be withdrawn",
-            "install what `anycast-handler gate --only act` prints, for root, with mode 755",
+            f"{subjects[0].install('act')} there, for root, with mode 755",
         )
 
 
-def sudo_passwords(subject: Subject) -> Iterator[Finding]:
+def _has_helper(subject: Subject) -> bool:
+    return subject.site.shell.run(IS_EXECUTABLE).status == 0
+
+
+def sudo_passwords(subjects: Sequence[Subject]) -> Iterator[Finding]:
     """Hint at rules of sudo that ask for a password, which `sudo -l COMMAND` does not tell."""
+    subject = subjects[0]
     if subject.site.shell.is_root:
         return
     said = subject.site.shell.run(SUDO_RULES).stdout
@@ -55,36 +71,55 @@ def sudo_passwords(subject: Subject) -> Iterator[Finding]:
     with_password = [rule for rule in rules if "NOPASSWD:" not in rule or " PASSWD:" in rule]
     if with_password and "!authenticate" not in said:
         yield subject.hint(
-            f"sudo asks {subject.user} for a password by {with_password[0].strip()}",
+            f"sudo asks {subject.user} for a password by `{with_password[0].strip()}`",
             "of the rules that match a command the last one counts: put those with NOPASSWD last",
         )
 
 
-def gate_list(subject: Subject) -> Iterator[Finding]:
-    """Find commands that the endpoint's closed list lacks, including those of the acts."""
-    listed = subject.site.shell.run(("/bin/cat", ALLOW)).stdout
-    if not listed or subject.needed is None:
-        return
-    missing = [block for block in blocks_of(subject.needed()) if block not in listed]
-    if missing:
-        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        line = missing[0].split("\n")[0].partition(" ")[2]
-        yield subject.found(f"{ALLOW} lacks `{line}`{more}", subject.gate_remedy)
+def gate_list(subjects: Sequence[Subject]) -> Iterator[Finding]:
+    """Find commands that the endpoint's closed list lacks, or that were refused, and tell it once.
+
+    Those of the acts are examined too. This is the last examination of an endpoint.
+    """
+    subject = subjects[0]
+    listed = ""
+    with suppress(GateRefusedError):
+        listed = subject.site.shell.run(("/bin/cat", ALLOW)).stdout
+    blocks = dict.fromkeys(block for one in subject.needed() for block in blocks_of(one))
+    missing = [block for block in blocks if block not in listed]
+    if listed and missing:
+        first = missing[0].split("\n")[0].partition(" ")[2]
+        text = f"{ALLOW} lacks {_quote(first, len(missing) - 1)}"
+        yield subject.found(text, subject.install("allow"))
+    elif refused := subject.refused_by_gate():
+        text = f"the forced command there refuses {_name_first(refused)}"
+        yield subject.found(text, subject.install("allow"))
 
 
-def latch_directory(subject: Subject) -> Iterator[Finding]:
+def latch_directory(subjects: Sequence[Subject]) -> Iterator[Finding]:
     """Find a latch directory that is missing or not writable."""
+    subject = subjects[0]
     if subject.site.shell.run(IS_WRITABLE).status != 0:
         yield subject.found(
             f"{DIRECTORY} is missing or not writable: no automatic restores, no holds",
-            f"install -d -o {subject.user} -m 755 {DIRECTORY}",
+            f"`install -d -o {subject.user} -m 755 {DIRECTORY}` there",
         )
 
 
-ACCESS_EXAMINATIONS: tuple[Examination, ...] = (
+def _name_first(missing: Sequence[Argv]) -> str:
+    """Name the first of some commands, and say how many more there are."""
+    return _quote(shlex.join(missing[0]), len(missing) - 1)
+
+
+def _quote(line: str, more: int) -> str:
+    if len(line) > LONGEST_COMMAND:
+        line = f"{line[:LONGEST_COMMAND].rsplit(' ', 1)[0]} ..."
+    return f"`{line}`" + (f" and {more} more" if more else "")
+
+
+ACCESS_EXAMINATIONS: tuple[HostExamination, ...] = (
     helper,
     sudo_rights,
     sudo_passwords,
-    gate_list,
     latch_directory,
 )

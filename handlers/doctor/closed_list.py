@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 
 from anycast_checks.routing import DAEMONS
 from anycast_checks.routing.daemon import RoutingDaemon, RoutingState
@@ -16,10 +17,12 @@ from ..activators._choice import candidates
 from ..endpoint.site import Site
 from ..fleet.values import Vip
 from ..gate.allowed import Allowed, allowed
-from .examine import EXAMINATIONS
+from .examinations import EXAMINATIONS, HOST_EXAMINATIONS
 from .finding import Subject
+from .login import LOGIN_EXAMINATIONS
 
 
+@cache
 def closed_list(vip: Vip, *, as_root: bool) -> Allowed:
     """List every command that the handler may ever run on an endpoint of a VIP.
 
@@ -34,10 +37,12 @@ def closed_list(vip: Vip, *, as_root: bool) -> Allowed:
 
 
 def _examine_everything(site: Site, daemons: Sequence[RoutingDaemon]) -> None:
-    look = site.look()
-    subject = Subject("", "", site.vip, site.vip.endpoints[0], site, look)
+    vip = site.vip
+    subject = Subject("", "", vip, vip.endpoints[0], site, (vip,), look=site.look())
     for daemon in daemons:
-        for activator in candidates(site.vip):
+        for activator in candidates(vip):
+            examined = replace(subject, activator=activator, routing=RoutingState(daemon))
             for examination in EXAMINATIONS:
-                state = RoutingState(daemon)
-                list(examination(replace(subject, activator=activator, routing=state)))
+                list(examination(examined))
+            for of_host in (*LOGIN_EXAMINATIONS, *HOST_EXAMINATIONS):
+                list(of_host([examined]))

@@ -1,65 +1,147 @@
-"""Examine one endpoint: every examination, in the order in which findings are printed."""
+"""Examine one endpoint with all its VIPs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from anycast_checks.routing.daemon import RoutingDaemon
 
+from ..endpoint.site import Site
 from ..errors import GateRefusedError, HandlerError, UnreachableError
-from .access import ACCESS_EXAMINATIONS
-from .finding import Examination, Examined, Finding, Subject
-from .routing import ROUTING_EXAMINATIONS, see_routing
-from .service import SERVICE_EXAMINATIONS
-from .whereabouts import PLACE_EXAMINATIONS, notes
+from ..fleet.values import Endpoint, Fleet, Vip
+from ..gate.allowed import Allowed
+from ..transport.clock import SYSTEM_CLOCK
+from ..transport.shell import Shell
+from .closed_list import closed_list
+from .examinations import EXAMINATIONS, HOST_EXAMINATIONS
+from .finding import Examined, Finding, HostExamination, Subject
+from .login import HOST_NAME, LOGIN_EXAMINATIONS
+from .memory import Memory
+from .report import once_an_endpoint
+from .routing import see_routing
 
 T = TypeVar("T")
 
-# A new examination is a function in the file of its topic, and a line in the list there.
-EXAMINATIONS: tuple[Examination, ...] = (
-    *PLACE_EXAMINATIONS,
-    *ROUTING_EXAMINATIONS,
-    *ACCESS_EXAMINATIONS,
-    notes,
-    *SERVICE_EXAMINATIONS,
-)
+
+class Chosen(NamedTuple):
+    """An endpoint that is to be examined, its name in findings, and its VIPs.
+
+    In the part of the fleet file about one VIP the endpoint may have another name than elsewhere.
+    """
+
+    name: str
+    members: tuple[tuple[Vip, Endpoint], ...]
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Give the endpoint as the first of its VIPs has it."""
+        return self.members[0][1]
 
 
-def examine(subject: Subject, daemons: Sequence[RoutingDaemon]) -> Examined:
-    """Examine one endpoint, changing nothing; ``daemons`` are those that may run there."""
-    found: list[Finding] = []
+def examine(
+    fleet: Fleet,
+    chosen: Chosen,
+    shell: Shell,
+    daemons: Sequence[RoutingDaemon],
+    login_seconds: float = 0.0,
+) -> Examined:
+    """Examine one endpoint with its VIPs, changing nothing.
 
-    def ask(question: Callable[[], T]) -> T | None:
-        try:
-            return question()
-        except UnreachableError:
-            raise
-        except HandlerError as error:
-            found.append(_explain(subject, error))
-            return None
-
+    Args:
+        fleet: the fleet.
+        chosen: the endpoint.
+        shell: runs commands there.
+        daemons: the routing daemons that may run there.
+        login_seconds: how long the login took.
+    """
+    memory = Memory(shell)
+    subjects = _subjects(fleet, chosen, memory)
+    found: dict[str, list[Finding]] = {subject.vip.name: [] for subject in subjects}
+    common: list[Finding] = []
+    trouble = None
     try:
-        site = subject.site
-        subject = replace(subject, look=ask(site.look), activator=ask(site.activator))
-        routing, trouble = ask(partial(see_routing, subject, daemons)) or (None, None)
-        subject = replace(subject, routing=routing)
-        found += [trouble] if trouble else []
-        for examination in EXAMINATIONS:
-            found += ask(partial(_list, examination, subject)) or []
+        subjects = _log_in(subjects, common, login_seconds)
+        if not common:
+            subjects = [_examine_vip(one, daemons, found[one.vip.name]) for one in subjects]
+            _examine_host(HOST_EXAMINATIONS, subjects, common)
     except UnreachableError as error:
-        return Examined(subject.name, found, subject, str(error))
-    # Several examinations may fail for the same reason, which is said once.
-    return Examined(subject.name, list(dict.fromkeys(found)), subject)
+        trouble = Finding(chosen.name, error.what, error.remedy)
+    findings = [*once_an_endpoint(chosen.name, found), *common]
+    return Examined(list(dict.fromkeys(findings)), tuple(subjects), trouble)
 
 
-def _list(examination: Examination, subject: Subject) -> list[Finding]:
-    return list(examination(subject))
+def _subjects(fleet: Fleet, chosen: Chosen, memory: Memory) -> list[Subject]:
+    vips = tuple(vip for vip, _ in chosen.members)
+
+    def needed() -> tuple[Allowed, ...]:
+        return tuple(closed_list(vip, as_root=memory.is_root) for vip in vips)
+
+    def subject(vip: Vip, endpoint: Endpoint) -> Subject:
+        site = Site(memory, vip, fleet.siblings(vip, endpoint))
+        return Subject(
+            chosen.name,
+            fleet.ssh.user,
+            vip,
+            endpoint,
+            site,
+            vips,
+            needed=needed,
+            refused_by_gate=lambda: memory.refused_by_gate,
+            refused_by_sudo=lambda: memory.refused_by_sudo,
+        )
+
+    return [subject(vip, endpoint) for vip, endpoint in chosen.members]
 
 
-def _explain(subject: Subject, error: HandlerError) -> Finding:
-    if isinstance(error, GateRefusedError):
-        return subject.found(error.what, subject.gate_remedy)
-    return subject.found(error.what, error.remedy or f"run it there as {subject.user} to see why")
+def _log_in(
+    subjects: Sequence[Subject], common: list[Finding], login_seconds: float
+) -> list[Subject]:
+    """Ask the first question, and measure the time that it takes."""
+    began = SYSTEM_CLOCK.monotonic()
+    name = _ask(subjects[0], [], lambda: subjects[0].site.shell.run(HOST_NAME).stdout.strip()) or ""
+    question = SYSTEM_CLOCK.monotonic() - began
+    measured = [
+        replace(one, calls_itself=name, login_seconds=login_seconds, question_seconds=question)
+        for one in subjects
+    ]
+    _examine_host(LOGIN_EXAMINATIONS, measured, common)
+    return measured
+
+
+def _examine_vip(
+    subject: Subject, daemons: Sequence[RoutingDaemon], found: list[Finding]
+) -> Subject:
+    look = _ask(subject, found, subject.site.look)
+    activator = _ask(subject, found, subject.site.activator)
+    subject = replace(subject, look=look, activator=activator)
+    routing, trouble = _ask(subject, found, partial(see_routing, subject, daemons)) or (None, None)
+    # Where sudo has refused the question, that is the finding.
+    found += [trouble] if trouble and not subject.refused_by_sudo() else []
+    subject = replace(subject, routing=routing)
+    for examination in EXAMINATIONS:
+        found += _ask(subject, found, partial(list, examination(subject))) or []
+    return subject
+
+
+def _examine_host(
+    examinations: Sequence[HostExamination], subjects: Sequence[Subject], common: list[Finding]
+) -> None:
+    for examination in examinations:
+        common += _ask(subjects[0], common, partial(list, examination(subjects))) or []
+
+
+def _ask(subject: Subject, found: list[Finding], question: Callable[[], T]) -> T | None:
+    """Ask a question; where it cannot be answered, add a finding that says why."""
+    try:
+        return question()
+    except UnreachableError:
+        raise
+    except GateRefusedError:
+        return None  # gate_list tells of all refusals at once
+    except HandlerError as error:
+        remedy = error.remedy or f"run it there as {subject.user} to see why"
+        found.append(subject.found(error.what, remedy))
+        return None

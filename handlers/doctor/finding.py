@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from anycast_checks.line import clean
 from anycast_checks.routing.daemon import RoutingState
 
 from ..activators._activator import Activator
@@ -14,30 +13,33 @@ from ..endpoint.look import Look
 from ..endpoint.site import Site
 from ..fleet.values import Endpoint, Vip
 from ..gate.allowed import Allowed
+from ..transport.shell import Argv
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A fault that would matter at night, and its remedy; a hint is about one that may not."""
+    """A fault that would matter at night, and its remedy; a hint is about one that may not.
 
-    endpoint: str
+    ``about`` names what it is about: an endpoint, or a key of the fleet file. ``seen`` is what a
+    program has said, which may differ each time although the finding is the same.
+    """
+
+    about: str
     text: str
     remedy: str = ""
     is_hint: bool = False
-
-    def __str__(self) -> str:
-        """Write the line that `doctor` prints."""
-        hint = "hint: " if self.is_hint else ""
-        remedy = f": {self.remedy}" if self.remedy else ""
-        return clean(f"{self.endpoint}: {hint}{self.text}{remedy}", 900)
+    seen: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
 class Subject:
     """One VIP on one endpoint, and what the endpoint has answered; None where it has not.
 
-    ``name`` is its name in findings, ``user`` the handler's account on the endpoint. ``needed``
-    lists what this account must be able to do.
+    ``name`` is its name in findings, ``user`` the handler's account on the endpoint, ``vips`` are
+    all VIPs that are examined there. ``calls_itself`` is the endpoint's own host name, empty where
+    it is not known. The seconds are those that the login and one question took. ``needed`` lists
+    what the account must be able to do for each VIP, and the last two list what was refused until
+    now.
     """
 
     name: str
@@ -45,20 +47,26 @@ class Subject:
     vip: Vip
     endpoint: Endpoint
     site: Site
+    vips: tuple[Vip, ...]
     look: Look | None = None
     activator: Activator | None = None
     routing: RoutingState | None = None
-    needed: Callable[[], Allowed] | None = None
+    calls_itself: str = ""
+    login_seconds: float = 0.0
+    question_seconds: float = 0.0
+    needed: Callable[[], Sequence[Allowed]] = tuple
+    refused_by_gate: Callable[[], Sequence[Argv]] = tuple
+    refused_by_sudo: Callable[[], Sequence[Argv]] = tuple
 
-    @property
-    def gate_remedy(self) -> str:
-        """Say how the endpoint gets the closed list that the handler needs."""
-        names = [vip.name for vip in (self.vip, *self.site.siblings)]
-        return f"install what `anycast-handler gate --only allow {' '.join(names)}` prints"
+    def install(self, part: str) -> str:
+        """Say how the endpoint gets a file that the handler needs there, for all its VIPs."""
+        others = [vip for vip in self.site.siblings if vip not in self.vips]
+        names = sorted(vip.name for vip in (*self.vips, *others))
+        return f"install what `anycast-handler gate --only {part} {' '.join(names)}` prints"
 
-    def found(self, text: str, remedy: str) -> Finding:
+    def found(self, text: str, remedy: str, seen: str = "") -> Finding:
         """Make a finding of this subject."""
-        return Finding(self.name, text, remedy)
+        return Finding(self.name, text, remedy, seen=seen)
 
     def hint(self, text: str, remedy: str) -> Finding:
         """Make a hint of this subject."""
@@ -68,10 +76,11 @@ class Subject:
 class Examined(NamedTuple):
     """What was found on one endpoint; ``trouble`` says why not every examination could be made."""
 
-    name: str
     findings: list[Finding]
-    subject: Subject | None = None
-    trouble: str = ""
+    subjects: tuple[Subject, ...] = ()
+    trouble: Finding | None = None
 
 
 Examination = Callable[[Subject], Iterator[Finding]]
+# Examines what the VIPs of an endpoint have in common; the subjects differ only in their VIP.
+HostExamination = Callable[[Sequence[Subject]], Iterator[Finding]]

@@ -7,12 +7,18 @@ import pwd
 import stat
 import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from ..fleet.values import Fleet
 from ..operation.request import user
+from ..transport.clock import RUN_SECONDS
 from .finding import Finding
+from .login import ACT_SECONDS
+from .service import START_UP, confirmation_seconds
 
-IS_WRITABLE = ("/usr/bin/test", "-w")
+TEST = "/usr/bin/test"
+# A login, the look and the count take less than this where the endpoint is near.
+LOOK_SECONDS = 1.0
 # Permissions that a private key must not give: a group may read the key, nobody else may.
 TOO_OPEN = stat.S_IRWXO | stat.S_IWGRP
 
@@ -44,30 +50,53 @@ def stop_file(fleet: Fleet) -> Iterator[Finding]:
         return
     except OSError as error:
         text = f"cannot tell whether {stop} exists ({error.strerror}), so nothing is done"
-        yield Finding(f"{fleet.file}: paths.stop", text, f"let {_name()} look there")
+        yield Finding(f"{fleet.file}: paths.stop", text, f"let {_name(fleet)} look there")
         return
     text = f"{stop} exists, so `event` and `enforce` only look"
-    yield Finding(f"{fleet.file}: paths.stop", text, "remove it")
+    yield Finding(f"{fleet.file}: paths.stop", text, f"`rm {stop}`")
 
 
 def own_files(fleet: Fleet) -> Iterator[Finding]:
     """Find the log and the locks where the monitoring user cannot write them."""
     name = _name(fleet)
     log, state = fleet.paths.log, fleet.paths.state
-    wanted = [("paths.log", log, "no decision is logged")]
-    wanted += [
-        ("paths.state", f"{state}/{vip.name}.lock", f"nothing is done for {vip.name}")
-        for vip in fleet.vips
-    ]
-    for key, file, so in wanted:
-        directory = os.path.dirname(file)
+    locks = [f"{state}/{vip.name}.lock" for vip in fleet.vips]
+    for key, files, so in (
+        ("paths.log", [log], "no decision is logged"),
+        ("paths.state", locks, "nothing is done"),
+    ):
+        directory = os.path.dirname(files[0])
+        new = [] if all(os.path.lexists(file) for file in files) else [directory]
+        wanted = [*new, *(file for file in files if os.path.lexists(file))]
         if not os.path.isdir(directory):
-            text, remedy = f"there is no {directory}", f"install -d -o {name} {directory}"
-        elif _may_write(fleet, file if os.path.lexists(file) else directory):
+            text = f"there is no {directory}, so {so}"
+            yield Finding(f"{fleet.file}: {key}", text, f"`install -d -o {name} {directory}`")
+        elif refused := [file for file in wanted if not _may(fleet, "-w", file)]:
+            text = f"{name} cannot write {refused[0]}, so {so}"
+            yield Finding(f"{fleet.file}: {key}", text, f"`chown -R {name} {directory}`")
+
+
+def readable_files(fleet: Fleet) -> Iterator[Finding]:
+    """Find files that root can read, and the monitoring user cannot; only root has to try."""
+    if _monitoring(fleet) is None:
+        return
+    name, ssh = _name(fleet), fleet.ssh
+    told: set[str] = set()
+    for key, file, remedy in (
+        ("", fleet.file, f"chmod a+r {fleet.file}"),
+        (": ssh.identity", ssh.identity, f"chown {name} {ssh.identity}"),
+        (": ssh.known_hosts", ssh.known_hosts, f"chmod a+r {ssh.known_hosts}"),
+        (": paths.stop", fleet.paths.stop, ""),
+    ):
+        above = [str(one) for one in Path(file).resolve().parents if one.is_dir()]
+        closed = [one for one in reversed(above) if not _may(fleet, "-x", one)]
+        if not closed and (not remedy or not os.path.exists(file) or _may(fleet, "-r", file)):
             continue
-        else:
-            text, remedy = f"{name} cannot write {file}", f"chown -R {name} {directory}"
-        yield Finding(f"{fleet.file}: {key}", f"{text}, so {so}", remedy)
+        how = f"chmod a+x {closed[0]}" if closed else remedy
+        if how not in told:
+            text = f"{name} cannot read {file}, so nothing is done"
+            yield Finding(f"{fleet.file}{key}", text, f"`{how}`")
+        told.add(how)
 
 
 def identity(fleet: Fleet) -> Iterator[Finding]:
@@ -79,24 +108,42 @@ def identity(fleet: Fleet) -> Iterator[Finding]:
         return  # then no endpoint can be asked, which the survey reports
     if mode & TOO_OPEN:
         text = f"{file} is a private key that others can read or change"
-        yield Finding(f"{fleet.file}: ssh.identity", text, f"chmod 600 {file}, and make a new key")
+        remedy = f"`chmod 600 {file}`, and make a new key"
+        yield Finding(f"{fleet.file}: ssh.identity", text, remedy)
+
+
+def check_times(fleet: Fleet) -> Iterator[Finding]:
+    """Find checks that take so long to confirm a failure that no time is left to act."""
+    for vip in fleet.vips:
+        seconds = confirmation_seconds(vip)
+        most = RUN_SECONDS - ACT_SECONDS - LOOK_SECONDS
+        if seconds > most:
+            yield Finding(
+                f"{fleet.file}: vip.{vip.name}.check",
+                f"confirming that the service is silent takes {seconds:g} s, and no more than "
+                f"{most:g} s of a run are left for it",
+                f"give it a --timeout of at most {most - START_UP:g}, or a --deadline of {most:g}",
+            )
 
 
 EXAMINATIONS_HERE: tuple[Callable[[Fleet], Iterator[Finding]], ...] = (
     floors,
     stop_file,
     own_files,
+    readable_files,
     identity,
+    check_times,
 )
 
 
-def _may_write(fleet: Fleet, path: str) -> bool:
+def _may(fleet: Fleet, what: str, path: str) -> bool:
+    """Whether the monitoring user may do with a file what that option of `test` is about."""
     monitoring = _monitoring(fleet)
     if monitoring is None:
-        return os.access(path, os.W_OK)
-    # Root may write every file, so the monitoring user has to try.
+        return subprocess.run((TEST, what, path), check=False).returncode == 0
+    # Root may read and write every file, so the monitoring user has to try.
     tried = subprocess.run(
-        (*IS_WRITABLE, path),
+        (TEST, what, path),
         check=False,
         cwd="/",
         user=monitoring.pw_uid,
@@ -107,10 +154,10 @@ def _may_write(fleet: Fleet, path: str) -> bool:
 
 
 def _monitoring(fleet: Fleet) -> pwd.struct_passwd | None:
-    """Find the automation's user if root runs this: the owner of the identity or the locks."""
+    """Find the automation's user if root runs this: the owner of its directories, or of its key."""
     if os.geteuid() != 0:
         return None
-    for path in (fleet.ssh.identity, fleet.paths.state):
+    for path in (fleet.paths.state, os.path.dirname(fleet.paths.log), fleet.ssh.identity):
         try:
             owner = pwd.getpwuid(os.stat(path).st_uid)
         except (OSError, KeyError):
@@ -120,6 +167,6 @@ def _monitoring(fleet: Fleet) -> pwd.struct_passwd | None:
     return None
 
 
-def _name(fleet: Fleet | None = None) -> str:
-    monitoring = _monitoring(fleet) if fleet else None
+def _name(fleet: Fleet) -> str:
+    monitoring = _monitoring(fleet)
     return monitoring.pw_name if monitoring else user()

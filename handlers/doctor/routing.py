@@ -24,9 +24,7 @@ def see_routing(
         if vip.count_by == "peers":
             missing = "no withdrawal or restore can be verified in the routing"
             return None, subject.hint(f"{error}: {missing}", "mend it to have that too")
-        missing = (
-            "nobody can be counted, so nothing is withdrawn, nor anything verified in the routing"
-        )
+        missing = "nobody can be counted, so nothing is withdrawn"
         remedy = 'mend it; or set count_by = "peers", which counts without the routing daemon'
         return None, subject.found(f"{error}: {missing}", remedy)
 
@@ -71,32 +69,15 @@ def announcement(subject: Subject) -> Iterator[Finding]:
         yield subject.found(text, advice.retract)
 
 
-def countability(subject: Subject) -> Iterator[Finding]:
-    """Find an endpoint whose routing does not show all the others."""
-    state = subject.routing
-    if state is None or subject.vip.count_by != "ospf":
-        return
-    if isinstance(state.announcers, Unknown):
-        text = f"cannot count in {state.daemon.protocol}: {state.announcers.why}"
-        yield subject.found(text, 'set count_by = "peers"')
+ROUTING_EXAMINATIONS: tuple[Examination, ...] = (weaknesses, adjacencies, announcement)
 
 
-ROUTING_EXAMINATIONS: tuple[Examination, ...] = (
-    weaknesses,
-    adjacencies,
-    announcement,
-    countability,
-)
-
-
-def compare(subjects: Sequence[Subject]) -> Iterator[Finding]:
+def compare_routing(subjects: Sequence[Subject]) -> Iterator[Finding]:
     """Find faults that only show when endpoints are compared: router-ids and areas."""
-    for subject in subjects:
-        for other in subjects:
-            if subject.endpoint.address != other.endpoint.address:
-                yield from _same_router_id(subject, other)
-                if other.vip is subject.vip:
-                    yield from _other_domain(subject, other)
+    yield from _same_router_ids(subjects)
+    for vip in dict.fromkeys(subject.vip for subject in subjects):
+        if vip.count_by == "ospf":
+            yield from _uncountable([subject for subject in subjects if subject.vip == vip])
 
 
 def strangers(subjects: Sequence[Subject], router_ids: RouterIds) -> Iterator[Finding]:
@@ -109,33 +90,47 @@ def strangers(subjects: Sequence[Subject], router_ids: RouterIds) -> Iterator[Fi
         seen = {s.endpoint.name: s.routing for s in (first, *rest) if s.routing}
         found = find_strangers(first.vip, seen, router_ids.known(first.vip))
         if text := describe_strangers(found):
-            yield first.found(
+            yield Finding(
+                f"vip.{first.vip.name}",
                 f"{first.vip.placement.prefix(first.vip.address)} is {text}",
-                "end that announcement, which counts for no floor; or put the host into the fleet"
-                " file",
+                "end that announcement, which counts for no floor; or put the host into the fleet "
+                "file",
             )
 
 
-def _same_router_id(subject: Subject, other: Subject) -> Iterator[Finding]:
-    here, there = subject.routing, other.routing
-    if here and there and here.router_id == there.router_id:
-        remedy = here.daemon.advise(subject.vip.address).router_id
-        yield subject.found(
-            f"its {here.daemon.protocol} router-id {here.router_id} is that of {other.name} too",
-            f"{remedy}, such as {_own(subject)}",
-        )
+def _same_router_ids(subjects: Sequence[Subject]) -> Iterator[Finding]:
+    having: dict[tuple[str, str], dict[str, Subject]] = {}
+    for subject in subjects:
+        if state := subject.routing:
+            of = having.setdefault((state.daemon.protocol, state.router_id), {})
+            of.setdefault(subject.endpoint.address, subject)
+    for (protocol, router_id), of in having.items():
+        if len(of) > 1:
+            one = next(iter(of.values()))
+            assert one.routing
+            yield Finding(
+                ", ".join(subject.name for subject in of.values()),
+                f"they have the same {protocol} router-id {router_id}",
+                one.routing.daemon.advise(one.vip.address).router_id,
+            )
 
 
-def _other_domain(subject: Subject, other: Subject) -> Iterator[Finding]:
-    here, there = subject.routing, other.routing
-    if here is None or there is None or subject.vip.count_by != "ospf":
+def _uncountable(subjects: Sequence[Subject]) -> Iterator[Finding]:
+    """Find endpoints of one VIP whose routing does not show all the others."""
+    domains: dict[str, list[str]] = {}
+    for subject in subjects:
+        if subject.routing:
+            domains.setdefault(subject.routing.domain, []).append(subject.name)
+    remedy = f'set count_by = "peers" for vip.{subjects[0].vip.name} in the fleet file'
+    if len(domains) > 1:
+        where = "; ".join(f"{', '.join(names)} in {domain}" for domain, names in domains.items())
+        text = f"its endpoints cannot count each other in OSPF: {where}"
+        yield Finding(f"vip.{subjects[0].vip.name}", text, remedy)
         return
-    if here.domain != there.domain:
-        yield subject.found(
-            f"is in {here.daemon.protocol} {here.domain}, and {other.name} in {there.domain}: "
-            "they cannot count each other",
-            f'set count_by = "peers" for vip.{subject.vip.name}',
-        )
+    for subject in subjects:
+        if subject.routing and isinstance(subject.routing.announcers, Unknown):
+            text = f"cannot count in {subject.routing.daemon.protocol}"
+            yield subject.found(f"{text}: {subject.routing.announcers.why}", remedy)
 
 
 def _own(subject: Subject) -> str:

@@ -3,53 +3,83 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import NamedTuple
 
 from anycast_checks.routing.daemon import RoutingDaemon
 
-from ..endpoint.site import Site
 from ..errors import ConfigurationError, HandlerError, RejectedError
 from ..fleet.values import Endpoint, Fleet, Vip
 from ..operation.router_ids import FileRouterIds
 from ..transport.clock import Clock, Deadline
 from ..transport.connections import Connections, FreshConnections
 from ..transport.each import at_once
-from ..transport.refusal import GatedShell
 from ..transport.turns import Turns
-from .closed_list import closed_list
-from .examine import examine
-from .finding import Examined, Finding, Subject
-from .routing import compare, strangers
+from .examine import Chosen, examine
+from .finding import Examined, Finding
+from .names import compare_names
+from .report import once
+from .routing import compare_routing, strangers
 
-SECONDS = 60.0
+# An endpoint on which there is just time to act takes 2 s for each of some 50 questions.
+SECONDS = 120.0
 CONNECT_SECONDS = 15.0
+# What to do about an endpoint that lets nobody in, for a reason that is not known here. sshd may be
+# down, wait for a name server, or limit the logins by their number or by those that failed before.
+SEE_SSHD = (
+    "see that sshd listens there and lets this host in (in sshd_config see UseDNS, MaxStartups "
+    "and PerSourcePenaltyExemptList)"
+)
 
 
-class Chosen(NamedTuple):
-    """One VIP on one endpoint that is to be examined, and its name in findings."""
+class Surveyed(NamedTuple):
+    """How many endpoints there are, what was found, and why some could not be asked."""
 
-    name: str
-    vip: Vip
-    endpoint: Endpoint
+    endpoints: int
+    findings: list[Finding]
+    troubles: list[Finding]
 
 
 def survey(
-    fleet: Fleet, chosen: Sequence[Chosen], daemons: Sequence[RoutingDaemon], clock: Clock
-) -> list[Examined]:
+    fleet: Fleet,
+    members: Sequence[tuple[Vip, Endpoint]],
+    daemons: Sequence[RoutingDaemon],
+    clock: Clock,
+) -> Surveyed:
     """Examine endpoints, each by itself and then all compared, and change nothing.
+
+    Args:
+        fleet: the fleet.
+        members: VIPs and endpoints; an endpoint with several VIPs is logged in to once.
+        daemons: the routing daemons that may run there.
+        clock: measures and bounds the time.
 
     Raises:
         ConfigurationError: the identity or the known_hosts file cannot be used.
     """
     connections = FreshConnections(fleet.ssh, Turns(clock))
-    examined = at_once(lambda one: _examine(fleet, one, connections, daemons, clock), chosen)
-    by_name = {one.name: one.findings for one in examined}
-    subjects = [one.subject for one in examined if one.subject]
-    beside = strangers(subjects, FileRouterIds(fleet.paths.state))
-    for finding in (*compare(subjects), *beside):
-        by_name[finding.endpoint].append(finding)
-    return examined
+    hosts = by_host(members)
+    examined = at_once(lambda one: _examine(fleet, one, connections, daemons, clock), hosts)
+    subjects = [subject for one in examined for subject in one.subjects]
+    findings = [finding for one in examined for finding in one.findings]
+    findings += [*compare_routing(subjects), *compare_names(fleet, subjects)]
+    findings += strangers(subjects, FileRouterIds(fleet.paths.state))
+    return Surveyed(len(hosts), once(findings), [one.trouble for one in examined if one.trouble])
+
+
+def by_host(members: Sequence[tuple[Vip, Endpoint]]) -> list[Chosen]:
+    """Group VIPs and endpoints by the host; an ambiguous name is told with that of the VIP."""
+    hosts: dict[tuple[str, int], list[tuple[Vip, Endpoint]]] = {}
+    for vip, endpoint in members:
+        hosts.setdefault((endpoint.address, endpoint.port), []).append((vip, endpoint))
+    names = [of[0][1].name for of in hosts.values()]
+    return [
+        Chosen(
+            endpoint.name if names.count(endpoint.name) == 1 else f"{endpoint.name} ({vip.name})",
+            tuple(of),
+        )
+        for of in hosts.values()
+        for vip, endpoint in of[:1]
+    ]
 
 
 def _examine(
@@ -59,16 +89,15 @@ def _examine(
     daemons: Sequence[RoutingDaemon],
     clock: Clock,
 ) -> Examined:
-    deadlines = Deadline(clock, SECONDS), Deadline(clock, CONNECT_SECONDS)
+    deadline, connecting = Deadline(clock, SECONDS), Deadline(clock, CONNECT_SECONDS)
     try:
-        with connections.open(one.endpoint, *deadlines) as shell:
-            site = Site(GatedShell(shell), one.vip, fleet.siblings(one.vip, one.endpoint))
-            needed = partial(closed_list, one.vip, as_root=shell.is_root)
-            subject = Subject(one.name, fleet.ssh.user, one.vip, one.endpoint, site, needed=needed)
-            return examine(subject, daemons)
+        with connections.open(one.endpoint, deadline, connecting) as shell:
+            # A wait for a turn has put the deadline off, so this is the time of the login alone.
+            login_seconds = CONNECT_SECONDS - connecting.left(CONNECT_SECONDS)
+            return examine(fleet, one, shell, daemons, login_seconds)
     except ConfigurationError:
         raise
     except RejectedError as error:
-        return Examined(one.name, [Finding(one.name, error.what, error.remedy)])
+        return Examined([Finding(one.name, error.what, error.remedy)])
     except HandlerError as error:
-        return Examined(one.name, [], trouble=str(error))
+        return Examined([], trouble=Finding(one.name, error.what, error.remedy or SEE_SSHD))

@@ -23,22 +23,29 @@ def prefix_length(subject: Subject) -> Iterator[Finding]:
     vip = subject.vip
     wanted = vip.placement.prefix(vip.address)
     for one in sorted(subject.look.addresses if subject.look else ()):
-        if one.address == vip.address and str(one) != wanted:
+        on_its_own = (one.interface, one.address) == (vip.placement.interface, vip.address)
+        if on_its_own and str(one) != wanted:
             yield subject.found(
-                f"{one} on {one.interface} is not {wanted}",
-                f"configure {vip.interface} with {wanted}, a single address",
+                f"{one} on {one.interface} is not {wanted}, which alone is counted",
+                f"configure {vip.interface} with {wanted} there, bring that up, and then "
+                f"`ip address del {one} dev {one.interface}`",
             )
 
 
 def interfaces(subject: Subject) -> Iterator[Finding]:
     """Find a VIP on another interface than its own, from where a withdrawal does not take it."""
     look, vip = subject.look, subject.vip
-    if look and look.elsewhere:
-        also = "also " if look.present else ""
-        yield subject.found(
-            f"{vip.address} is {also}on {', '.join(sorted(set(look.elsewhere)))}",
-            f"take it off there: it belongs to {vip.interface} alone",
-        )
+    if not look:
+        return
+    also = "also " if look.present else ""
+    first = "" if look.present else f"bring it up on {vip.interface} there, and then "
+    for one in sorted(look.addresses):
+        if one.address == vip.address and one.interface in look.elsewhere:
+            yield subject.found(
+                f"{vip.address} is {also}on {one.interface}, from where no withdrawal takes it",
+                f"{first}`ip address del {one} dev {one.interface}` there, and see what "
+                "configures it",
+            )
 
 
 PLACE_EXAMINATIONS: tuple[Examination, ...] = (whereabouts, prefix_length, interfaces)
@@ -46,17 +53,22 @@ PLACE_EXAMINATIONS: tuple[Examination, ...] = (whereabouts, prefix_length, inter
 
 def notes(subject: Subject) -> Iterator[Finding]:
     """Find notes that cannot be read, and a hold whose time is over."""
-    look = subject.look
-    remedy = f"let {subject.user} own what is in {DIRECTORY}, or remove that file"
+    look, user = subject.look, subject.user
     if look and look.hold_unknown:
         yield subject.found(look.trouble, "see why, on the endpoint")
     elif look and look.trouble:
-        yield subject.found(look.trouble, remedy)
+        yield subject.found(
+            look.trouble, f"`chown -R {user} {DIRECTORY}` there, or remove the file"
+        )
     if look and look.hold == UNREADABLE_HOLD:
         file = hold_path(subject.vip.address)
-        yield subject.found(f"{file} cannot be read, which counts as a hold", remedy)
+        yield subject.found(
+            f"{file} cannot be read, which counts as a hold",
+            f"`chown {user} {file}` there, or remove it",
+        )
     elif look and look.hold and look.hold_has_expired(subject.site.clock()):
+        release = f"anycast-handler release {subject.vip.name} {subject.endpoint.name}"
         yield subject.found(
             f"the hold by {look.hold.by} has expired ({look.hold.reason})",
-            f"anycast-handler release {subject.vip.name} {subject.endpoint.name}, or hold it anew",
+            f"`{release}`, or hold it anew",
         )

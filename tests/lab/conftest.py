@@ -10,6 +10,7 @@ import pytest
 
 from lab import Lab
 from tests.lab.icinga_alone import Icinga, home
+from tests.lab.ward import HEALTHY, NONLOCAL_BIND, Ward
 from tests.support.namespace import Namespace, namespace
 
 SETUP = Path(__file__).parents[2] / "scripts" / "setup.sh"
@@ -64,6 +65,17 @@ def lab(venv: Path) -> Iterator[Lab]:
     """One lab for all tests of a module."""
     with Lab(venv=venv) as lab:
         yield lab
+
+
+@pytest.fixture(scope="module")
+def ward(lab: Lab) -> Iterator[Ward]:
+    """The lab of a module as the patient of `doctor`."""
+    for endpoint in lab.endpoints:
+        endpoint.host.run(["sysctl", "-qw", f"{NONLOCAL_BIND}=1"], check=True)
+    ward = Ward(lab)
+    yield ward
+    # Each test undid its breakage, and doctor named each breakage in one line.
+    assert ward.doctor() == (0, HEALTHY)
 
 
 @pytest.fixture

@@ -10,9 +10,7 @@ from pathlib import Path
 import pytest
 from anycast_handlers.decision.facts import State, StateType
 from anycast_handlers.doctor.closed_list import closed_list
-from anycast_handlers.doctor.examine import examine
-from anycast_handlers.doctor.finding import Subject
-from anycast_handlers.endpoint.site import Site
+from anycast_handlers.doctor.examine import Chosen, examine
 from anycast_handlers.fleet.values import Endpoint, Fleet, Paths, Ssh, Vip
 from anycast_handlers.operation.act import Means, act
 from anycast_handlers.operation.lock import FileLocks
@@ -71,7 +69,7 @@ class Handler:
         """Do what `doctor` does to an endpoint."""
         endpoint = self.vip.endpoints[0]
         with self.open(endpoint, Deadline(SYSTEM_CLOCK, 60)) as shell:
-            examine(Subject("ns1", SSH.user, self.vip, endpoint, Site(shell, self.vip)), DAEMONS)
+            examine(self._fleet, Chosen("ns1", ((self.vip, endpoint),)), shell, DAEMONS)
 
     @contextmanager
     def open(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,17 @@ import pytest
 from anycast_handlers.activators._choice import VERSION
 from anycast_handlers.doctor.access import IS_EXECUTABLE, SUDO_RULES
 from anycast_handlers.doctor.closed_list import closed_list
-from anycast_handlers.doctor.examine import EXAMINATIONS, examine
+from anycast_handlers.doctor.examinations import EXAMINATIONS
+from anycast_handlers.doctor.examine import Chosen, examine
 from anycast_handlers.doctor.finding import Examined, Finding, Subject
 from anycast_handlers.doctor.here import examine_here
-from anycast_handlers.doctor.routing import compare
-from anycast_handlers.doctor.service import NONLOCAL_BIND
+from anycast_handlers.doctor.login import HOST_NAME
+from anycast_handlers.doctor.names import DEBIAN, FILES, HOSTS, RESOLV, USE_DNS, compare_names
+from anycast_handlers.doctor.report import lines as printed
+from anycast_handlers.doctor.report import once, summary
+from anycast_handlers.doctor.routing import compare_routing
+from anycast_handlers.doctor.service import NONLOCAL_BIND, instance_question
+from anycast_handlers.doctor.survey import by_host
 from anycast_handlers.endpoint.look import BOOT
 from anycast_handlers.endpoint.noted import notes_argv
 from anycast_handlers.endpoint.site import Site
@@ -29,10 +34,10 @@ from anycast_handlers.transport.shell import Result
 
 from anycast_checks.addresses import ARGV as ADDRESSES
 from anycast_checks.routing import DAEMONS
-from anycast_checks.routing.daemon import RoutingState
+from anycast_checks.routing.daemon import Ask, RoutingState
 from anycast_checks.routing.ospf import judge
 from anycast_checks.routing.ospf_lsa import Area, Neighbor, View
-from anycast_checks.routing.ospf_vtysh import ROUTER_ID_ARGV, read
+from anycast_checks.routing.ospf_vtysh import ROUTER_ID_ARGV, VtyshOspf, read
 from tests.support.handler import unopened
 from tests.support.shell import Asked, FakeShell, Said
 
@@ -42,7 +47,7 @@ RESOLVER = Vip("resolver", VIP, "lo:0", ("/bin/check", "dns"), (NS1, NS2, NS3))
 CAPTURED = Path(__file__).with_name("captured")
 VTYSH = (CAPTURED / "frr-8.4.4-network-3-announce-all.json").read_text()
 ON_LO = {"local": VIP, "prefixlen": 32, "label": "lo:0"}
-FILES = "==> /proc/sys/kernel/random/boot_id <==\nb\n\n==> /proc/uptime <==\n350.25 600.12\n"
+BOOTED = "==> /proc/sys/kernel/random/boot_id <==\nb\n\n==> /proc/uptime <==\n350.25 600.12\n"
 NOPASSWD = "User anycast may run the following:\n    (root) NOPASSWD: /sbin/ifup lo\n"
 ROUTER_ID = "router ospf\n ospf router-id 10.0.1.2\n"
 
@@ -62,11 +67,8 @@ def kind(argv: tuple[str, ...]) -> str:
     if argv[:3] == SUDO_RULES:
         return "sudo" if argv[3:] else "rules"
     known = {ADDRESSES: "addresses", BOOT: "boot", VERSION: "ifup", NONLOCAL_BIND: "bind"}
-    known |= {
-        IS_EXECUTABLE: "helper",
-        ROUTER_ID_ARGV: "router_id",
-        ("/bin/cat", files.ALLOW): "gate",
-    }
+    known |= {ROUTER_ID_ARGV: "router_id", ("/bin/cat", files.ALLOW): "gate"}
+    known |= {FILES: "files", USE_DNS: "use_dns", HOST_NAME: "name", IS_EXECUTABLE: "helper"}
     known[notes_argv(RESOLVER)] = "notes"
     name = argv[0].rsplit("/", 1)[-1]
     return known.get(argv, {"test": "writable"}.get(name, name))
@@ -77,8 +79,10 @@ def usual(argv: tuple[str, ...]) -> Result:
         return Result(1, "", "".join(map(unopened, argv[-2:])))
     said = {
         "addresses": on("lo", ON_LO),
-        "boot": FILES,
+        "boot": BOOTED,
+        "files": files_of("127.0.1.1 ns1.example.org ns1\n"),
         "ifup": "ifup version 0.8.41\n",
+        "name": "ns1\n",
         "bind": "1\n",
         "check": "DNS OK - so",
         "router_id": ROUTER_ID,
@@ -93,20 +97,40 @@ def on(interface: str, *entries: dict[str, object]) -> str:
     return json.dumps([{"ifname": name, "addr_info": has} for name, has in shown.items()])
 
 
-def subject(
-    shell: FakeShell | None = None, vip: Vip = RESOLVER, endpoint: Endpoint = NS1
-) -> Subject:
-    site = Site(GatedShell(shell or healthy()), vip)
-    needed = partial(closed_list, vip, as_root=False)
-    return Subject(endpoint.name, "anycast", vip, endpoint, site, needed=needed)
+def files_of(hosts: str, resolv: str = "nameserver 127.0.0.1\n", switch: str = "files dns") -> str:
+    """Write what `head -v` prints about the files of a Debian that concern names."""
+    texts = {HOSTS: hosts, "/etc/nsswitch.conf": f"hosts: {switch}\n", RESOLV: resolv}
+    return "\n".join(f"==> {file} <==\n{said}" for file, said in (texts | {DEBIAN: "12.5"}).items())
+
+
+def fleet_of(*vips: Vip) -> Fleet:
+    return Fleet("/f", Ssh("anycast", "/key", "/known"), vips or (RESOLVER,), Paths())
 
 
 def examined(vip: Vip = RESOLVER, **answers: Said) -> Examined:
-    return examine(subject(healthy(**answers), vip), DAEMONS)
+    return examined_by(healthy(**answers), vip)
+
+
+def examined_by(shell: FakeShell, *vips: Vip, login: float = 0.0) -> Examined:
+    fleet = fleet_of(*vips)
+    chosen = Chosen("ns1", tuple((vip, NS1) for vip in fleet.vips))
+    return examine(fleet, chosen, shell, DAEMONS, login)
+
+
+def subject(vip: Vip = RESOLVER, endpoint: Endpoint = NS1) -> Subject:
+    site = Site(GatedShell(healthy()), vip)
+    return Subject(endpoint.name, "anycast", vip, endpoint, site, (vip,))
+
+
+def text(finding: Finding) -> str:
+    """Write a finding in one line."""
+    hint = "hint: " if finding.is_hint else ""
+    seen = f" ({finding.seen})" if finding.seen else ""
+    return f"{finding.about}: {hint}{finding.text}{seen}: {finding.remedy}"
 
 
 def lines(vip: Vip = RESOLVER, **answers: Said) -> list[str]:
-    return [str(finding) for finding in examined(vip, **answers).findings]
+    return [text(finding) for finding in examined(vip, **answers).findings]
 
 
 def said(text: str) -> Result:
@@ -115,7 +139,7 @@ def said(text: str) -> Result:
 
 def seen(**changes: Any) -> Subject:
     view = read(VTYSH)._replace(**changes)
-    return replace(examined().subject or subject(), routing=state_of(view))
+    return replace(examined().subjects[0], routing=state_of(view))
 
 
 def state_of(view: View) -> RoutingState:
@@ -125,7 +149,7 @@ def state_of(view: View) -> RoutingState:
 
 def found_by(name: str, of: Subject) -> list[str]:
     (examination,) = (e for e in EXAMINATIONS if e.__name__ == name)
-    return [str(finding) for finding in examination(of)]
+    return [text(finding) for finding in examination(of)]
 
 
 def test_a_healthy_endpoint_has_nothing() -> None:
@@ -135,16 +159,84 @@ def test_a_healthy_endpoint_has_nothing() -> None:
 def test_it_only_asks() -> None:
     """No command of doctor writes, and only `sudo -l` needs privileges."""
     shell = healthy()
-    examine(subject(shell), DAEMONS)
+    examined_by(shell)
     for argv, _, _ in shell.asked:
         assert argv[:3] == SUDO_RULES or argv[0] != "/usr/bin/sudo"
         assert argv[0] not in ("/sbin/ifdown", "/bin/mv", "/bin/rm", "/usr/bin/install")
         assert argv[0] != "/sbin/ifup" or argv == VERSION
 
 
-def test_each_line_names_the_endpoint_and_ends_with_the_remedy() -> None:
-    assert str(Finding("ns1", "this", "do that")) == "ns1: this: do that"
-    assert str(Finding("ns1", "this\n|", "do that", is_hint=True)) == "ns1: hint: this !: do that"
+class TestPrinted:
+    def test_the_remedy_stands_below_the_text(self) -> None:
+        assert printed(Finding("ns1", "this", "do that")) == ("ns1: this", "  -> do that")
+        assert printed(Finding("ns1", "this\n|", is_hint=True)) == ("ns1: hint: this !", "")
+
+    def test_no_line_is_longer_than_a_terminal_is_wide_and_no_command_is_broken(self) -> None:
+        command = "`install -d -o anycast -m 755 /var/lib/anycast`"
+        text, remedy = printed(Finding("ns1", "so it is " * 30, f"{'and so ' * 9}{command} there"))
+        assert all(len(line) <= 80 for line in f"{text}\n{remedy}".splitlines())
+        assert [line[:5] for line in text.splitlines()[1:]] == ["     "] * 3
+        assert command in remedy.replace("\n     ", "\n")
+
+    def test_what_is_found_of_several_endpoints_is_told_once(self) -> None:
+        same = [Finding(name, "this", "do that") for name in ("ns1", "ns2", "ns1")]
+        assert once([*same, Finding("ns3", "this", "do that", is_hint=True)]) == [
+            Finding("ns1, ns2", "this", "do that"),
+            Finding("ns3", "this", "do that", is_hint=True),
+        ]
+
+    def test_what_a_program_said_there_makes_no_other_finding(self) -> None:
+        took = [Finding(f"ns{n}", "it fails", "mend it", seen=f"in {n} ms") for n in (1, 2)]
+        (one,) = once(took)
+        assert printed(one) == ("ns1, ns2: it fails (in 1 ms)", "  -> mend it")
+
+    @pytest.mark.parametrize(
+        ("endpoints", "findings", "hints", "unasked", "line"),
+        [
+            (3, 0, 0, 0, "3 endpoints examined: nothing found"),
+            (1, 1, 2, 0, "1 endpoint examined: 1 finding, 2 hints"),
+            (3, 0, 1, 1, "3 endpoints examined: 1 hint, 1 could not be asked"),
+            (3, 0, 0, 2, "3 endpoints examined: nothing found, 2 could not be asked"),
+        ],
+    )
+    def test_a_summary(
+        self, endpoints: int, findings: int, hints: int, unasked: int, line: str
+    ) -> None:
+        found = [Finding("ns1", "this")] * findings + [Finding("ns1", "a", is_hint=True)] * hints
+        assert summary(endpoints, found, unasked) == line
+
+
+class TestSeveralVips:
+    WEB = RESOLVER._replace(name="web", address="10.99.0.80", interface="lo:1")
+
+    def found(self, **answers: Said) -> list[str]:
+        shell = healthy(**answers)
+        both = [self.WEB._replace(address=VIP), RESOLVER]
+        result = [text(finding) for finding in examined_by(shell, *both).findings]
+        assert len(shell.asked) == len(set(shell.asked))  # no question is asked twice
+        return result
+
+    def test_what_is_wrong_with_the_endpoint_is_told_once(self) -> None:
+        (line,) = self.found(writable=Result(1, "", ""))
+        assert line.startswith("ns1: /var/lib/anycast is missing or not writable: ")
+        (line,) = self.found(router_id=said("router ospf\n"))
+        assert line.startswith("ns1: the OSPF router-id ")
+        (line,) = self.found(bind=said("0\n"))
+        assert line.startswith("ns1: hint: net.ipv4.ip_nonlocal_bind is 0: ")
+
+    def test_what_is_wrong_with_one_vip_names_that_vip(self) -> None:
+        shell = healthy(check=Result(2, "DNS CRITICAL - no", ""))
+        found = examined_by(shell, RESOLVER, self.WEB).findings
+        about = [one.about for one in found if one.text == "its own check says CRITICAL"]
+        assert about == ["ns1 (resolver)", "ns1 (web)"]
+        assert [one.about for one in found if "is withdrawn" in one.text] == ["ns1 (web)"]
+
+    def test_one_sudoers_file_is_one_remedy(self) -> None:
+        (line,) = self.found(sudo=Result(1, "", ""))
+        assert "`/usr/local/sbin/anycast-act`: " in line
+        assert line.endswith(
+            ": install what `anycast-handler gate --only sudoers resolver web` prints"
+        )
 
 
 class TestTroubles:
@@ -156,16 +248,15 @@ class TestTroubles:
         assert "/var/lib/anycast is missing or not writable" in found[1]
 
     def test_a_lost_connection_keeps_what_was_found_until_then(self) -> None:
-        result = examined(addresses=said(on("eth0", ON_LO)), check=UnreachableError("gone"))
-        assert result.trouble == "gone"
-        assert "is on eth0" in str(result.findings[0])
+        result = examined(addresses=said(on("eth0", ON_LO)), check=UnreachableError("gone", "so"))
+        assert result.trouble == Finding("ns1", "gone", "so")
+        assert "is on eth0" in result.findings[0].text
 
-    def test_one_trouble_is_told_once(self) -> None:
-        refused = Result(126, "", "anycast-gate: refused: /sbin/ip -json address show\n")
-        found = lines(addresses=refused)
-        (line,) = (line for line in found if "refuses" in line)
+    def test_all_that_the_gate_refuses_is_one_finding(self) -> None:
+        refused = Result(126, "", "anycast-gate: refused: ...\n")
+        (line,) = lines(addresses=refused, vtysh=refused, writable=refused, gate=refused)
         assert line == (
-            "ns1: the forced command there refuses `/sbin/ip -json address show`: "
+            "ns1: the forced command there refuses `/sbin/ip -json address show` and 3 more: "
             "install what `anycast-handler gate --only allow resolver` prints"
         )
 
@@ -175,24 +266,232 @@ class TestTroubles:
         assert "Permission denied" in line
 
 
-class TestSudo:
-    def test_the_missing_right_has_its_line(self) -> None:
-        (line,) = lines(sudo=Result(1, "", "sudo: a password is required"))
-        assert "sudo does not allow `/usr/local/sbin/anycast-act`" in line
+class TestLogin:
+    def test_an_account_without_a_shell_is_the_only_finding(self) -> None:
+        no = "This account is currently not available."
+        shell = FakeShell(lambda _: Result(1, f"{no}\n", ""), is_root=False)
+        (line,) = [text(finding) for finding in examined_by(shell).findings]
+        assert line == (
+            f"ns1: the login shell of anycast runs no commands ({no}): "
+            "`usermod -s /bin/sh anycast` there; or see what `chage -l anycast` says"
+        )
+        assert len(shell.asked) == 1
 
-    def test_a_missing_helper_has_its_line(self) -> None:
-        (line,) = lines(helper=Result(1, "", ""))
+    def test_a_shell_that_says_nothing(self) -> None:
+        shell = FakeShell(lambda _: Result(1, "", ""), is_root=False)
+        (found,) = examined_by(shell).findings
+        assert found.seen == "it ends with exit status 1"
+
+    @pytest.mark.parametrize(
+        ("status", "why"), [(126, "Permission denied"), (127, "not found")], ids=["closed", "gone"]
+    )
+    def test_a_forced_command_that_cannot_be_run(self, status: int, why: str) -> None:
+        says = Result(status, "", f"sh: 1: {files.GATE}: {why}\n")
+        shell = FakeShell(lambda _: says, is_root=False)
+        (found,) = examined_by(shell).findings
+        assert found.text == "the forced command there cannot be run"
+        assert "`anycast-handler gate --only gate resolver`" in found.remedy
+
+    def test_a_shell_that_greets(self) -> None:
+        (line,) = lines(name=said("Welcome!\nns1\n"))
+        assert "prints a text of its own with each command (Welcome!): " in line
+
+    def test_an_endpoint_that_is_too_far_away_to_act(self) -> None:
+        (found,) = examined_by(healthy(), login=13.0).findings
+        assert found.text == "it is too slow or too far away to act on it within 23 s"
+        assert found.seen.startswith("a login takes 13.0 s, a question 0.0 s")
+        assert examined_by(healthy(), login=3.0).findings == []
+
+
+class TestNames:
+    """Where the endpoint's own name server hangs, neither sudo nor a login may wait for it."""
+
+    @pytest.mark.parametrize(
+        ("hosts", "switch", "knows"),
+        [
+            ("127.0.1.1 ns1\n", "files dns", True),
+            ("127.0.1.1 a NS1 # b\n", "files dns", True),
+            ("127.0.0.1 localhost\n", "files dns", False),
+            ("#127.0.1.1 ns1\n", "files dns", False),
+            ("127.0.0.1 localhost\n", "files myhostname dns", True),
+            ("127.0.0.1 localhost\n", "files dns myhostname", False),
+            ("127.0.0.1 localhost\n", "files resolve [!UNAVAIL=return] myhostname dns", False),
+        ],
+    )
+    def test_its_own_name(self, hosts: str, switch: str, knows: bool) -> None:  # noqa: FBT001
+        found = lines(files=said(files_of(hosts, switch=switch)))
+        assert len(found) == (not knows)
+        if found:
+            assert found[0].startswith("ns1: its own name ns1 is not in /etc/hosts, so each sudo ")
+            assert "`127.0.1.1 ns1`" in found[0]
+            assert "`anycast-handler gate --only sudoers resolver`" in found[0]
+
+    @pytest.mark.parametrize(
+        ("server", "is_hint"),
+        [("127.0.0.53", False), (VIP, False), ("::1", False), ("198.51.100.1", True)],
+    )
+    def test_a_name_server_elsewhere_makes_it_a_hint(self, server: str, is_hint: bool) -> None:  # noqa: FBT001
+        shown = files_of("127.0.0.1 localhost\n", f"nameserver {server}\n")
+        (found,) = examined(files=said(shown)).findings
+        assert found.is_hint == is_hint
+
+    @pytest.mark.parametrize("defaults", ["use_pty, !fqdn", "!fqdn"])
+    def test_a_sudo_that_does_not_look_its_name_up(self, defaults: str) -> None:
+        rules = f"Matching Defaults entries for anycast on ns1:\n    {defaults}\n\n{NOPASSWD}"
+        assert lines(rules=said(rules), files=said(files_of("127.0.0.1 localhost\n"))) == []
+
+    def test_only_the_sudo_of_debian_looks_it_up_by_itself(self) -> None:
+        elsewhere = files_of("127.0.0.1 localhost\n").partition(f"==> {DEBIAN}")[0]
+        assert lines(files=said(elsewhere)) == []
+        rules = f"Matching Defaults entries for anycast on ns1:\n    fqdn\n\n{NOPASSWD}"
+        assert len(lines(rules=said(rules), files=said(elsewhere))) == 1
+
+    @pytest.mark.parametrize(
+        ("shown", "found"),
+        [
+            ("/etc/ssh/sshd_config:UseDNS yes\n", 1),
+            ("/etc/ssh/sshd_config: usedns=yes\n", 1),
+            ("/etc/ssh/sshd_config:UseDNS no\n", 0),
+            ("/etc/ssh/sshd_config:UseDNS yes\n/etc/ssh/sshd_config.d/a.conf:UseDNS no\n", 0),
+            ("/etc/ssh/sshd_config:UseDNS no\n/etc/ssh/sshd_config.d/a.conf:UseDNS yes\n", 1),
+        ],
+    )
+    def test_an_sshd_that_asks_about_each_client(self, shown: str, found: int) -> None:
+        told = lines(use_dns=said(shown))
+        assert len(told) == found, told
+        assert all("has `UseDNS yes`, so each login asks a name server" in line for line in told)
+
+    def test_endpoints_that_are_exchanged_in_the_fleet_file(self) -> None:
+        def named(*names: str) -> list[str]:
+            each = zip((NS1, NS2, NS3), names, strict=True)
+            subjects = [replace(subject(endpoint=e), calls_itself=name) for e, name in each]
+            return [text(finding) for finding in compare_names(fleet_of(), subjects)]
+
+        assert named("ns1", "ns2.example.org", "") == []
+        assert named("a", "NS2", "b") == []
+        (line,) = named("ns2", "ns1.example.org", "ns3")
+        assert line.startswith("ns1, ns2: hint: the hosts call themselves ns2, ns1.example.org: ")
+        (line,) = named("ns1", "ns1", "ns3")
+        assert line.startswith("ns2: hint: the host calls itself ns1: compare the addresses ")
+
+    def test_one_host_may_have_two_names_in_the_fleet_file(self) -> None:
+        web = RESOLVER._replace(name="web", endpoints=(NS1._replace(name="www1"),))
+        one = replace(subject(web, web.endpoints[0]), calls_itself="ns1")
+        assert list(compare_names(fleet_of(RESOLVER, web), [one])) == []
+
+
+class TestInstance:
+    """The address that is asked while the VIP is withdrawn."""
+
+    CHECK = ("/usr/lib/nagios/plugins/check_anycast", "dns", "--query", "www.example.org")
+
+    @pytest.mark.parametrize(
+        ("words", "asked"),
+        [
+            (CHECK, (*CHECK, "-H", "127.0.0.1", "--tries", "1")),
+            (
+                (*CHECK, "--instance", "192.0.2.11"),
+                (*CHECK, "-H", "192.0.2.11", "--tries", "1"),
+            ),
+            ((*CHECK, "--instance=192.0.2.11"), (*CHECK, "-H", "192.0.2.11", "--tries", "1")),
+            ((*CHECK, "--instance", "none"), None),
+            (("/bin/check_other", "dns"), None),
+            (
+                (CHECK[0], "plugin", "--", "/bin/p", "-H", "{address}", "--instance", "x"),
+                (
+                    *(CHECK[0], "plugin", "-H", "127.0.0.1", "--tries", "1"),
+                    *("--", "/bin/p", "-H", "{address}", "--instance", "x"),
+                ),
+            ),
+            (
+                (CHECK[0], "http"),
+                (CHECK[0], "http", "-H", "127.0.0.1", "--tries", "1", "--host", VIP),
+            ),
+            (
+                (CHECK[0], "http", "--host", "a"),
+                (CHECK[0], "http", "--host", "a", "-H", "127.0.0.1", "--tries", "1"),
+            ),
+        ],
+    )
+    def test_what_is_asked(self, words: tuple[str, ...], asked: tuple[str, ...] | None) -> None:
+        assert instance_question(RESOLVER._replace(check=words)) == asked
+
+    def test_the_instance_of_an_ipv6_address_is_the_ipv6_loopback(self) -> None:
+        vip = RESOLVER._replace(check=self.CHECK, address="2001:db8::53")
+        assert "::1" in (instance_question(vip) or ())
+
+    @pytest.mark.parametrize(
+        ("at_vip", "at_instance", "found"),
+        [
+            ("DNS OK - so", "DNS OK - so", ""),
+            ("DNS OK - so", "DNS CRITICAL - 127.0.0.1 still announced: refused", "recovery"),
+            ("DNS CRITICAL - no", "DNS CRITICAL - no", "its own check says CRITICAL"),
+        ],
+    )
+    def test_a_service_that_fails_there(self, at_vip: str, at_instance: str, found: str) -> None:
+        def check(line: str) -> Result:
+            return Result(2 if "CRITICAL" in line else 0, line, "")
+
+        def answer(asked: Asked) -> Said:
+            if asked.argv[0] == self.CHECK[0]:
+                return check(at_instance if "127.0.0.1" in asked.argv else at_vip)
+            return usual(asked.argv)
+
+        shell = FakeShell(answer, is_root=False)
+        findings = examined_by(shell, RESOLVER._replace(check=self.CHECK)).findings
+        assert len(findings) == bool(found), findings
+        assert all(found in finding.text for finding in findings)
+
+    def test_the_question_is_in_the_closed_list(self) -> None:
+        vip = RESOLVER._replace(check=self.CHECK)
+        listed = [command.argv for command in closed_list(vip, as_root=False).commands]
+        assert instance_question(vip) in listed
+
+
+class TestSudo:
+    def test_what_sudo_does_not_allow_is_one_finding(self) -> None:
+        (line,) = lines(sudo=Result(1, "", "sudo: a password is required"))
+        assert line == (
+            "ns1: sudo does not allow anycast to run `/usr/local/sbin/anycast-act`: "
+            "install what `anycast-handler gate --only sudoers resolver` prints"
+        )
+
+    def test_a_routing_daemon_that_is_asked_by_sudo_and_refused_is_a_finding_about_sudo(
+        self,
+    ) -> None:
+        class BySudo(VtyshOspf):
+            def see(self, vip: str, ask: Ask) -> RoutingState:
+                return super().see(vip, lambda argv: ask(("/usr/bin/sudo", "-n", *argv)))
+
+        shell = healthy(sudo=Result(1, "", "sudo: a password is required\n"))
+        chosen = Chosen("ns1", ((RESOLVER, NS1),))
+        found = examine(fleet_of(), chosen, shell, [BySudo(as_json=True)]).findings
+        (line,) = [text(finding) for finding in found]
+        assert "`/usr/local/sbin/anycast-act` and 1 more" in line
+
+    def test_a_missing_helper(self) -> None:
+        no = Result(1, "", "")
+        (line,) = lines(helper=no, sudo=no)  # sudo allows no program that is not there
         assert "/usr/local/sbin/anycast-act is missing or not executable" in line
-        assert "anycast-handler gate --only act" in line
+        assert "`anycast-handler gate --only act resolver`" in line
+
+    def test_no_rule_at_all_is_one_line(self) -> None:
+        no = Result(1, "", "sudo: a password is required\n")
+        (line,) = lines(rules=no, sudo=no)
+        assert line == (
+            "ns1: sudo runs nothing for anycast (sudo: a password is required): "
+            "install what `anycast-handler gate --only sudoers resolver` prints"
+        )
 
     def test_no_sudo_at_all_is_one_line(self) -> None:
         missing = Result(127, "", "sh: 1: /usr/bin/sudo: not found")
-        assert lines(sudo=missing) == ["ns1: there is no /usr/bin/sudo: install sudo"]
+        (line,) = lines(rules=missing, sudo=missing)
+        assert line == ("ns1: there is no /usr/bin/sudo: install sudo")
 
     def test_root_needs_none(self) -> None:
         shell = healthy(sudo=Result(1, "", ""))
         shell.is_root = True
-        assert examine(subject(shell), DAEMONS).findings == []
+        assert examined_by(shell).findings == []
         assert not any("sudo" in asked.argv[0] for asked in shell.asked)
 
     @pytest.mark.parametrize(
@@ -224,6 +523,13 @@ class TestGate:
             "install what `anycast-handler gate --only allow resolver` prints"
         )
 
+    def test_what_it_lacks_and_what_it_refused_therefore_is_one_finding(self) -> None:
+        other = RESOLVER._replace(check=("/bin/check", "dns", "--tcp"))
+        listed = said(files.allow([closed_list(other, as_root=False)]))
+        refused = Result(126, "", "anycast-gate: refused: /bin/check ...\n")
+        (line,) = lines(gate=listed, check=refused)
+        assert line.startswith("ns1: /etc/anycast/gate.allow lacks `/bin/check dns ")
+
 
 class TestOspf:
     def test_a_router_id_that_cannot_be_told_is_nothing(self) -> None:
@@ -254,54 +560,57 @@ class TestOspf:
         found = lines(addresses=said(on("eth0", ON_LO)))
         assert any("10.99.0.53/32 is not on lo, but announced in OSPF" in line for line in found)
 
-    def test_a_router_in_several_areas_cannot_count(self) -> None:
-        both = (Area("0.0.0.0", "normal", 1), Area("0.0.0.1", "normal", 1))
-        of = seen(areas=both)
-        (line,) = found_by("countability", of)
-        assert line.endswith(': set count_by = "peers"')
-        assert found_by("countability", by_peers(of)) == []
-
-
-def by_peers(of: Subject) -> Subject:
-    return replace(of, vip=of.vip._replace(count_by="peers"))
-
 
 class TestCompared:
     def pair(self, one: View, other: View, **changes: Any) -> list[str]:
         vip = RESOLVER._replace(**changes)
         here, there = (
-            replace(subject(vip=vip, endpoint=e), routing=state_of(v))
-            for e, v in ((NS1, one), (NS2, other))
+            replace(subject(vip, e), routing=state_of(v)) for e, v in ((NS1, one), (NS2, other))
         )
-        return [str(finding) for finding in compare([here, there])]
+        return [text(finding) for finding in compare_routing([here, there])]
 
     def test_router_ids_of_their_own_in_one_area(self) -> None:
         view = read(VTYSH)
         assert self.pair(view, view._replace(router_id="192.0.2.12")) == []
 
-    def test_one_router_id_for_two_is_told_of_both(self) -> None:
+    def test_one_router_id_for_two_is_told_once(self) -> None:
         view = read(VTYSH)
-        one, other = self.pair(view, view)
-        assert one.startswith(f"ns1: its OSPF router-id {view.router_id} is that of ns2 too: ")
-        assert other.startswith(f"ns2: its OSPF router-id {view.router_id} is that of ns1 too: ")
+        (line,) = self.pair(view, view)
+        assert line.startswith(f"ns1, ns2: they have the same OSPF router-id {view.router_id}: ")
 
-    def test_two_areas_matter_to_those_that_count_in_ospf(self) -> None:
+    def test_two_areas_matter_once_and_to_those_that_count_in_ospf(self) -> None:
         view = read(VTYSH)
         other = view._replace(router_id="192.0.2.12", areas=(Area("0.0.0.1", "NSSA", 1),))
-        found = self.pair(view, other)
-        assert len(found) == 2
-        assert found[0].endswith('set count_by = "peers" for vip.resolver')
+        (line,) = self.pair(view, other)
+        assert "ns1 in area 0.0.0.0; ns2 in area 0.0.0.1" in line
+        assert line.endswith('set count_by = "peers" for vip.resolver in the fleet file')
         assert self.pair(view, other, count_by="peers") == []
+
+    def test_a_router_in_several_areas_cannot_count(self) -> None:
+        both = (Area("0.0.0.0", "normal", 1), Area("0.0.0.1", "normal", 1))
+        of = seen(areas=both)
+        (found,) = compare_routing([of])
+        assert found.about == "ns1"
+        assert found.remedy == 'set count_by = "peers" for vip.resolver in the fleet file'
+        assert list(compare_routing([replace(of, vip=of.vip._replace(count_by="peers"))])) == []
 
     def test_one_host_that_carries_two_vips_is_not_its_own_rival(self) -> None:
         view = read(VTYSH)
         web = RESOLVER._replace(name="web", address="10.99.0.80", interface="lo:1")
-        subjects = [replace(subject(vip=vip), routing=state_of(view)) for vip in (RESOLVER, web)]
-        assert list(compare(subjects)) == []
+        subjects = [replace(subject(vip), routing=state_of(view)) for vip in (RESOLVER, web)]
+        assert list(compare_routing(subjects)) == []
 
     def test_one_that_could_not_be_asked_is_compared_with_nobody(self) -> None:
         known = replace(subject(), routing=state_of(read(VTYSH)))
-        assert list(compare([known, subject(endpoint=NS2)])) == []
+        assert list(compare_routing([known, subject(endpoint=NS2)])) == []
+
+
+def test_an_endpoint_with_several_vips_is_one_host() -> None:
+    web = RESOLVER._replace(name="web", endpoints=(NS1, Endpoint("ns2", "192.0.2.22")))
+    hosts = by_host([(vip, e) for vip in (RESOLVER, web) for e in vip.endpoints])
+    names = ["ns1", "ns2 (resolver)", "ns3", "ns2 (web)"]
+    assert [host.name for host in hosts] == names
+    assert [vip.name for vip, _ in hosts[0].members] == ["resolver", "web"]
 
 
 class TestHere:
@@ -315,7 +624,7 @@ class TestHere:
         return Fleet("/f", Ssh("anycast", str(key), "/known"), (RESOLVER,), paths)
 
     def lines(self, fleet: Fleet) -> list[str]:
-        return [str(finding) for finding in examine_here(fleet)]
+        return [text(finding) for finding in examine_here(fleet)]
 
     def test_nothing_where_all_is_well(self, fleet: Fleet) -> None:
         assert self.lines(fleet) == []
@@ -340,7 +649,7 @@ class TestHere:
         Path(fleet.paths.state).rmdir()
         (line,) = self.lines(fleet)
         assert line.startswith(f"/f: paths.state: there is no {fleet.paths.state}, so nothing is ")
-        assert line.endswith(f": install -d -o {user()} {fleet.paths.state}")
+        assert line.endswith(f": `install -d -o {user()} {fleet.paths.state}`")
 
     @pytest.mark.parametrize(("mode", "found"), [(0o600, 0), (0o640, 0), (0o644, 1), (0o620, 1)])
     def test_a_key_is_its_owners_and_perhaps_a_groups(
@@ -348,3 +657,22 @@ class TestHere:
     ) -> None:
         Path(fleet.ssh.identity).chmod(mode)
         assert len(self.lines(fleet)) == found
+
+    @pytest.mark.parametrize(
+        ("options", "remedy"),
+        [
+            ((), ""),
+            (("--timeout", "12", "--deadline", "60"), ""),
+            (("--tries", "9", "--deadline", "60"), ""),
+            (("-t", "13", "--tries", "1", "--deadline", "60"), "a --timeout of at most 12"),
+            (("--timeout=13", "--deadline=15"), "a --timeout of at most 12"),
+            (("--timeout=13", "--deadline=14"), "or a --deadline of 13"),
+        ],
+    )
+    def test_a_check_that_leaves_no_time_to_act(
+        self, fleet: Fleet, options: tuple[str, ...], remedy: str
+    ) -> None:
+        check = ("/usr/lib/nagios/plugins/check_anycast", "dns", *options)
+        found = self.lines(fleet._replace(vips=(RESOLVER._replace(check=check),)))
+        assert len(found) == bool(remedy), found
+        assert all(remedy in line and "vip.resolver.check: " in line for line in found)

@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..endpoint.site import SUDO
-from ..errors import GateRefusedError, OutcomeUnknownError
-from ..transport.refusal import GatedShell
-from ..transport.shell import COMMAND_SECONDS, Argv, Result, Shell
+from ..errors import GateRefusedError
+from ..transport.refusal import GatedShell, is_refused
+from ..transport.shell import (
+    COMMAND_SECONDS,
+    Argv,
+    Query,
+    Reply,
+    Result,
+    Shell,
+    ask,
+    ask_in_turn,
+)
 
 
 class Memory(GatedShell):
@@ -18,20 +27,28 @@ class Memory(GatedShell):
 
     def __init__(self, shell: Shell) -> None:
         super().__init__(shell)
-        self._replies: dict[Argv, Result | GateRefusedError | OutcomeUnknownError] = {}
+        self._replies: dict[Argv, Reply | GateRefusedError] = {}
 
     def run(self, argv: Sequence[str], stdin: str = "", timeout: float = COMMAND_SECONDS) -> Result:
         """Ask, or give the reply of the first time; see GatedShell.run."""
         asked = tuple(argv)
         if asked not in self._replies:
-            try:
-                self._replies[asked] = super().run(asked, stdin, timeout)
-            except (GateRefusedError, OutcomeUnknownError) as error:
-                self._replies[asked] = error
+            self._remember(asked, ask(self._shell, Query(asked, timeout)))
         reply = self._replies[asked]
         if isinstance(reply, Exception):
             raise reply
         return reply
+
+    def ask_all(self, queries: Sequence[Query]) -> list[Reply]:
+        """Ask at the same time what was not asked before; a refusal of any is raised."""
+        new = [query for query in queries if tuple(query.argv) not in self._replies]
+        for query, reply in zip(new, self._shell.ask_all(new) if new else (), strict=True):
+            self._remember(tuple(query.argv), reply)
+        return ask_in_turn(self, queries)
+
+    def _remember(self, argv: Argv, reply: Reply) -> None:
+        refused = isinstance(reply, Result) and is_refused(reply)
+        self._replies[argv] = GateRefusedError(argv) if refused else reply
 
     @property
     def refused_by_gate(self) -> list[Argv]:

@@ -275,7 +275,7 @@ class TestLogin:
             f"ns1: the login shell of anycast runs no commands ({no}): "
             "`usermod -s /bin/sh anycast` there; or see what `chage -l anycast` says"
         )
-        assert len(shell.asked) == 1
+        assert len(shell.asked) == 2
 
     def test_a_shell_that_says_nothing(self) -> None:
         shell = FakeShell(lambda _: Result(1, "", ""), is_root=False)
@@ -299,7 +299,7 @@ class TestLogin:
     def test_an_endpoint_that_is_too_far_away_to_act(self) -> None:
         (found,) = examined_by(healthy(), login=13.0).findings
         assert found.text == "it is too slow or too far away to act on it within 23 s"
-        assert found.seen.startswith("a login takes 13.0 s, a question 0.0 s")
+        assert found.seen.startswith("the first answer takes 13.0 s, each other one 0.0 s")
         assert examined_by(healthy(), login=3.0).findings == []
 
 

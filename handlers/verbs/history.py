@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections import deque
 from typing import Any
 
 import click
@@ -11,10 +9,10 @@ import click
 from anycast_checks.line import clean
 
 from ..errors import DONE, ConfigurationError
+from ..operation.log import why_not
+from ..operation.past import Wanted, last
 from . import Invocation
 from ._options import read_fleet
-
-ROUTINE = ("nothing", "unlatch")
 
 
 @click.command()
@@ -33,38 +31,27 @@ def command(
     lines: int,
     everything: bool,
 ) -> int:
-    """Show past decisions from the log of decisions, the newest last."""
+    """Show past decisions from the log of decisions, the newest last.
+
+    Files that logrotate has made of the log are read too, as far as is needed.
+    """
     fleet = read_fleet(invocation.file)
     if vip and endpoint:
         fleet.find(vip, endpoint)
     elif vip:
         fleet.vip(vip)
-    wanted = {"vip": vip, "endpoint": endpoint}
-    last: deque[dict[str, Any]] = deque(maxlen=lines)
+    fields = {"vip": vip, "endpoint": endpoint}
+    wanted = Wanted({k: value for k, value in fields.items() if value}, everything=everything)
     try:
-        with open(fleet.paths.log, encoding="utf-8", errors="replace") as log:
-            for line in log:
-                entry = _read(line)
-                if not entry or any(entry.get(k) != v for k, v in wanted.items() if v):
-                    continue
-                if everything or entry.get("action") not in ROUTINE:
-                    last.append(entry)
-    except FileNotFoundError:
-        pass  # nothing has been decided yet
+        found, trouble = last(fleet.paths.log, wanted, lines)
     except OSError as error:
-        raise ConfigurationError(f"{fleet.paths.log}: cannot be read: {error.strerror}") from error
-    for entry in last:
+        why = why_not(fleet.paths.log, error)
+        raise ConfigurationError(f"{fleet.paths.log}: cannot be read: {why}") from error
+    if trouble:
+        click.echo(clean(f"older decisions are missing: {trouble}", 900))
+    for entry in found:
         click.echo(_show(entry))
     return DONE
-
-
-def _read(line: str) -> dict[str, Any] | None:
-    # A full disk may have cut a line short; the other lines are shown all the same.
-    try:
-        entry = json.loads(line)
-    except ValueError:
-        return None
-    return entry if isinstance(entry, dict) else None
 
 
 def _show(entry: dict[str, Any]) -> str:

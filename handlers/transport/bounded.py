@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import paramiko
+from paramiko.buffered_pipe import BufferedPipe
 
 # sshd sends up to four.
 MOST_EXTENSIONS = 100
@@ -33,3 +36,20 @@ class BoundedTransport(paramiko.Transport):
         # paramiko only logs why the peer disconnects.
         m.get_int()
         self.saved_exception = paramiko.SSHException(f"it disconnected: {m.get_text()}")
+
+
+def close_channel(channel: paramiko.Channel) -> None:
+    """Close a channel, and drop what has come on it and what may still come.
+
+    The objects of a connection refer to one another, so that they and what they keep would stay
+    until the garbage collector runs.
+    """
+    # Closing a channel sends a message, which fails where the peer has gone.
+    with suppress(paramiko.SSHException, EOFError, OSError):
+        channel.close()
+    channel.in_buffer = channel.in_stderr_buffer = _Dropping()
+
+
+class _Dropping(BufferedPipe):  # type: ignore[type-arg]
+    def feed(self, data: bytes | str) -> None:
+        """Drop the data."""

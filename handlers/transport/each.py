@@ -20,6 +20,8 @@ def at_once(do: Callable[[T], R], items: Iterable[T]) -> list[R]:
     All silent endpoints are waited for at the same time; turns.py bounds the sessions at work.
     """
     listed = list(items)
+    if len(listed) == 1:
+        return [do(listed[0])]
     _allow_files(len(listed) + OTHER_FILES)
     pool = ThreadPoolExecutor(max(1, len(listed)))
     try:

@@ -12,7 +12,7 @@ import select
 import socket
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from cryptography.exceptions import UnsupportedAlgorithm
 
@@ -35,7 +35,7 @@ from .turns import Turns
 lean("paramiko", "invoke")
 import paramiko  # noqa: E402
 
-from .bounded import BoundedTransport  # noqa: E402
+from .bounded import BoundedTransport, close_channel  # noqa: E402
 
 CONNECT_SECONDS = 5.0
 HANDSHAKE_SECONDS = 8.0
@@ -117,7 +117,7 @@ class SshConnection:
             for one in opened:
                 if isinstance(one, UnreachableError):
                     for channel in channels:
-                        _close_channel(channel)
+                        close_channel(channel)
                     raise one
             return at_once(self._reply, list(zip(channels, queries, ends, strict=True)))
 
@@ -143,7 +143,7 @@ class SshConnection:
                 send(channel, argv, stdin, until)
                 return receive(channel, argv, until)
         finally:
-            _close_channel(channel)
+            close_channel(channel)
 
     def stream(self, argv: Sequence[str]) -> Stream:
         """Start a command that goes on; see Shell.stream."""
@@ -155,7 +155,7 @@ class SshConnection:
                 with self._hearing(argv):
                     send(channel, argv, "", until)
             except OutcomeUnknownError:
-                _close_channel(channel)
+                close_channel(channel)
                 raise
         return _SshStream(channel, argv, self._sock)
 
@@ -323,7 +323,7 @@ class _SshStream:
         return self._lines.read(timeout)
 
     def close(self) -> None:
-        _close_channel(self._channel)
+        close_channel(self._channel)
 
     def _receive(self, seconds: float) -> bytes:
         self._channel.settimeout(seconds)
@@ -354,12 +354,6 @@ class _RejectUnpinned(paramiko.MissingHostKeyPolicy):
             f"no host key is pinned for {hostname} in {self._known_hosts}",
             "add it, after comparing it with the endpoint's own",
         )
-
-
-def _close_channel(channel: paramiko.Channel) -> None:
-    # Closing a channel sends a message, which fails where the peer has gone.
-    with suppress(paramiko.SSHException, EOFError, OSError):
-        channel.close()
 
 
 def _host_key(name: str, kind_and_key: str) -> paramiko.PKey | None:

@@ -16,20 +16,24 @@ from tests.ssh.tarpit import Port, Talk, login, serve
 
 MOST_MEMORY = 100 * 1024  # KiB
 CHILD = """
-import json, os, sys
+import functools, gc, json, os, sys
 from anycast_handlers.errors import HandlerError
 from anycast_handlers.fleet.values import Endpoint, Ssh
 from anycast_handlers.transport.clock import SYSTEM_CLOCK, Deadline
 from anycast_handlers.transport.shell import Query
 from anycast_handlers.transport.ssh import SshConnection
-directory, port, queries = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+from anycast_handlers.transport.session import Session
+directory, port, queries, times = sys.argv[1], *map(int, sys.argv[2:])
+gc.set_threshold(100_000)  # as the handler does
 ssh = Ssh("anycast", f"{directory}/id", f"{directory}/known_hosts")
 said = []
 try:
     endpoint = Endpoint("ns1", "127.0.0.1", port)
-    shell = SshConnection(endpoint, ssh, None, (), Deadline(SYSTEM_CLOCK, 5.0))
+    connect = functools.partial(SshConnection, endpoint, ssh, None, ())
+    shell = Session(connect, Deadline(SYSTEM_CLOCK, 5.0 * times), Deadline(SYSTEM_CLOCK, 5.0))
     asked = [Query(("/bin/true",), 5.0)] * queries
-    said = [str(reply) for reply in shell.ask_all(asked)]
+    for _ in range(times):
+        said = [str(reply) for reply in shell.ask_all(asked)]
     shell.close()
 except HandlerError as error:
     said = [f"{type(error).__name__}: {error}"]
@@ -40,11 +44,12 @@ os._exit(0)
 """
 
 
-def ask(port: Port, queries: int = 1) -> dict[str, object]:
+def ask(port: Port, queries: int = 1, times: int = 1) -> dict[str, object]:
     """Ask in a process of its own; give what came of it, and the most memory that it had."""
     files = port.directory
     (files / "known_hosts").write_text(f"[127.0.0.1]:{port.number} {public(files / 'host')}\n")
-    argv = [sys.executable, "-c", CHILD, str(files), str(port.number), str(queries)]
+    numbers = (port.number, queries, times)
+    argv = [sys.executable, "-c", CHILD, str(files), *map(str, numbers)]
     ended = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
     assert ended.stderr == ""
     shown = json.loads(ended.stdout)
@@ -85,9 +90,15 @@ def test_on_many_channels(port: Port) -> None:
     check_flood(port, talk, "", queries=10)
 
 
-def check_flood(port: Port, talk: Talk, error: str, queries: int = 1) -> None:
+def test_again_and_again(port: Port) -> None:
+    """Each time the connection is closed and made anew."""
+    talk = flooding(port.directory / "host", after=AFTER_A_COMMAND["both"])
+    check_flood(port, talk, "", queries=3, times=10)
+
+
+def check_flood(port: Port, talk: Talk, error: str, queries: int = 1, times: int = 1) -> None:
     with serve(port, talk):
-        shown = ask(port, queries)
+        shown = ask(port, queries, times)
     assert int(str(shown["memory"])) < MOST_MEMORY, shown
     said = shown["said"]
     assert isinstance(said, list)

@@ -28,6 +28,9 @@ def judge(daemon: RoutingDaemon, view: View, vip: str) -> RoutingState:
     """
     try:
         found: frozenset[str] | Unknown = announcers(view, vip)
+        if is_alone(view):
+            # Such a router knows only its own announcement.
+            found = Unknown(f"{view.router_id} reaches no other router in {daemon.protocol}")
     except CountUnknownError as error:
         found = Unknown(str(error))
     missing = unsettled(view)
@@ -73,6 +76,13 @@ def announcers(view: View, vip: str) -> frozenset[str]:
     borders = {lsa.router for lsa in lsas if lsa.border} & reached
     _refuse_sums(lsas, vip, reached, borders)
     return frozenset(lsa.router for lsa in lsas if _announces(lsa, vip)) & reached
+
+
+def is_alone(view: View) -> bool:
+    """Tell whether the router that was asked reaches no other one."""
+    lsas = _flooded(view)
+    routers = {lsa.router for lsa in lsas if lsa.kind is Kind.ROUTER}
+    return not (_reachable(view.router_id, lsas) & routers) - {view.router_id}
 
 
 def announces(view: View, vip: str) -> bool:

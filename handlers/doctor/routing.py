@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from anycast_checks import routing
-from anycast_checks.errors import RoutingUnreadableError
 from anycast_checks.routing.daemon import RoutingDaemon, RoutingState, Unknown
 
 from ..decision.facts import describe_strangers
+from ..errors import UncountableError
+from ..routing.count import see_routing as ask_routing
 from ..routing.tally import RouterIds, find_strangers
 from .finding import Examination, Finding, Subject
 
@@ -19,8 +19,8 @@ def see_routing(
     """Ask the routing daemon; if it gives no answer, a finding says what cannot be done then."""
     vip = subject.vip
     try:
-        return routing.see(vip.address, subject.site.shell.run, daemons), None
-    except RoutingUnreadableError as error:
+        return ask_routing(subject.site.shell, vip, daemons), None
+    except UncountableError as error:
         if vip.count_by == "peers":
             missing = "no withdrawal or restore can be verified in the routing"
             return None, subject.hint(f"{error}: {missing}", "mend it to have that too")
@@ -128,9 +128,13 @@ def _uncountable(subjects: Sequence[Subject]) -> Iterator[Finding]:
         yield Finding(f"vip.{subjects[0].vip.name}", text, remedy)
         return
     for subject in subjects:
-        if subject.routing and isinstance(subject.routing.announcers, Unknown):
-            text = f"cannot count in {subject.routing.daemon.protocol}"
-            yield subject.found(f"{text}: {subject.routing.announcers.why}", remedy)
+        state = subject.routing
+        # `adjacencies` says that none is up, and what to do about it.
+        if state is None or not any(one.is_up for one in state.adjacencies):
+            continue
+        if isinstance(state.announcers, Unknown):
+            text = f"cannot count in {state.daemon.protocol}: {state.announcers.why}"
+            yield subject.found(text, remedy)
 
 
 def _own(subject: Subject) -> str:

@@ -67,11 +67,6 @@ def count_announcers(state: RoutingState) -> Announced:
     Raises:
         UncountableError: the state does not tell.
     """
-    if not any(adjacency.is_up for adjacency in state.adjacencies):
-        # A router without a Full adjacency knows only its own announcement, so the count would be
-        # wrong.
-        protocol = state.daemon.protocol
-        raise UncountableError(f"{state.router_id} has no {protocol} adjacency that is Full")
     if isinstance(state.announcers, Unknown):
         raise UncountableError(state.announcers.why)
     return Announced(state.announcers, state.router_id)

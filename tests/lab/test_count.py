@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from anycast_checks.routing import ospf_vtysh
 from lab import Host, Lab
 from lab.topology import VIP, VIP_NAME
 from lab.waiting import wait_until
@@ -77,6 +78,12 @@ def announcers(lab: Lab) -> Sequence[str]:
     argv = ["/usr/lib/nagios/plugins/check_anycast", "pool", "-H", VIP]
     said = lab.host("ns1").run(argv, user="check").stdout
     return [line.split()[0] for line in said.splitlines()[1:]]
+
+
+def has_settled(host: Host) -> bool:
+    """Tell whether the host's own LSAs are old enough for OSPF to flood a change at once."""
+    view = ospf_vtysh.read(host.run(ospf_vtysh.argv(VIP), check=True).stdout)
+    return min(lsa.age for lsa in view.lsas if lsa.router == view.router_id) >= 5
 
 
 class TestPeers:
@@ -169,10 +176,23 @@ class TestDaemonThatHangs:
 
 
 class TestSeenElsewhere:
+    def test_another_endpoint_is_asked_whether_it_has_seen_the_withdrawal(
+        self, scene: Scene
+    ) -> None:
+        wait_until(lambda: has_settled(scene.ns1.host), "ns1 has announced nothing new of late")
+        scene.ns1.resolver.kill()
+        code, said = scene.event("CRITICAL")
+        assert code == 0, said
+        entry = scene.log()[-1]
+        assert entry["others"] == 2, entry
+        verified = {"address", "other_addresses", "own_announcement", "count_elsewhere"}
+        assert entry["verified"] == dict.fromkeys(verified, True)
+
     def test_another_endpoint_that_has_not_seen_the_withdrawal_is_reported(
         self, scene: Scene
     ) -> None:
         """The first endpoint that is asked gets hellos from the router, but no LSAs."""
+        wait_until(lambda: has_settled(scene.ns1.host), "ns1 has announced nothing new of late")
         scene.ns1.resolver.kill()
         with deaf_to_updates(scene.lab.host("ns2")):
             code, said = scene.event("CRITICAL")
@@ -224,6 +244,7 @@ class TestSilentNeighbor:
             route = ns1.run(argv, user="check")
             assert route.returncode == 1, route.stdout
             assert "the adjacency with 10.77.0.9 on tun9 is Attempt, not Full" in route.stdout
+            wait_until(lambda: has_settled(ns1), "ns1 has announced nothing new of late")
             scene.ns1.resolver.kill()
             code, said = scene.event("CRITICAL")
             assert code == 0, said

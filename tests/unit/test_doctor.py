@@ -243,8 +243,8 @@ class TestTroubles:
     def test_a_command_that_is_not_heard_of_is_a_finding_and_the_rest_is_examined(self) -> None:
         lost = OutcomeUnknownError(("/usr/bin/vtysh",), "it did not end within 3.0 s")
         found = lines(vtysh=lost, writable=Result(1, "", ""))
-        assert found[0].startswith("ns1: /usr/bin/vtysh: sent, outcome unknown: it did not end ")
-        assert found[0].endswith(": run it there as anycast to see why")
+        assert found[0].startswith("ns1: the routing daemon gave no answer: it did not end within")
+        assert found[0].endswith("which counts without the routing daemon")
         assert "/var/lib/anycast is missing or not writable" in found[1]
 
     def test_a_lost_connection_keeps_what_was_found_until_then(self) -> None:

@@ -18,7 +18,9 @@ from anycast_checks.errors import (
     OtherDaemonError,
     RoutingUnreadableError,
 )
+from anycast_checks.routing import DAEMONS as ROUTING_DAEMONS
 from anycast_checks.routing import ospf, ospf_vtysh, see
+from anycast_checks.routing.daemon import Unknown
 from anycast_checks.routing.ospf_lsa import Area, Kind, Link, LinkKind, Lsa, Neighbor, View
 
 VIP = "10.99.0.53"
@@ -31,6 +33,7 @@ SECTIONS = {
     "external": "AS External",
     "nssa-external": "NSSA-external",
 }
+FRR_OSPF = ROUTING_DAEMONS[0]
 FRR, QUAGGA = "frr-8.4.4", "quagga-1.2.3"
 DAEMONS = [(FRR, "json"), (FRR, "txt"), (QUAGGA, "txt")]
 STYLES = ["redistribute", "network", "nssa"]
@@ -284,6 +287,31 @@ class TestWhatCounts:
         view = ospf_vtysh.read(answer(FRR, "nssa-1-withdrawn-just-now", "json"))
         left = Lsa(Kind.EXTERNAL, None, 10, VIP, ONE, prefix_length=32)
         assert ospf.announcers(add(view, left), VIP) == {TWO, THREE}
+
+
+class TestAlone:
+    @pytest.mark.parametrize("form", ["json", "txt"])
+    def test_one_that_reaches_no_other_router_cannot_count(self, form: str) -> None:
+        state = ospf.judge(FRR_OSPF, ospf_vtysh.read(whole("network-alone", form)), VIP)
+        assert state.announced
+        assert state.announcers == Unknown("10.0.3.2 reaches no other router in OSPF")
+
+    def test_an_own_lsa_that_does_not_list_a_new_neighbor_yet_is_such_a_one(
+        self, view: View
+    ) -> None:
+        """OSPF may wait for 5 s before it makes a new version of an LSA."""
+
+        def unlink(lsa: Lsa) -> Lsa:
+            return lsa._replace(links=()) if is_of(lsa, TWO, Kind.ROUTER) else lsa
+
+        late = change(view, unlink)
+        assert late.neighbors == (Neighbor(ROUTER, "Full", "eth0"),)
+        assert isinstance(ospf.judge(FRR_OSPF, late, VIP).announcers, Unknown)
+
+    def test_the_database_tells_whatever_the_adjacencies_are(self, view: View) -> None:
+        loading = view._replace(neighbors=(Neighbor(ROUTER, "Loading", "eth0"),))
+        announcers = ospf.judge(FRR_OSPF, loading, VIP).announcers
+        assert announcers == frozenset({ONE, TWO, THREE})
 
 
 class TestWhoIsReached:

@@ -109,26 +109,6 @@ class TestLogin:
         assert "the login shell of anycast prints a text of its own" in line
         assert " (Welcome) -> " in line
 
-    def test_an_endpoint_that_answers_too_slowly_to_act(self, ward: Ward) -> None:
-        keys, lookup = "/home/anycast/.ssh/authorized_keys", "/usr/local/sbin/slow-keys"
-        ward.ns1.write(lookup, f"#!/bin/sh\nsleep 5\ncat {keys}\n", mode=0o755)
-        by_command = (
-            "AuthorizedKeysFile none\n"
-            f"AuthorizedKeysCommand {lookup}\n"
-            "AuthorizedKeysCommandUser anycast\n"
-        )
-        slow = ward.ns1.read(keys).replace('command="', 'command="sleep 2.5; exec ')
-        sshd_config = ward.ns1.read(SSHD_CONFIG)
-        try:
-            with text(ward.ns1, keys, slow), text(ward.ns1, SSHD_CONFIG, sshd_config + by_command):
-                sshd.restart(ward.ns1)
-                code, line = ward.of("ns1")
-        finally:
-            sshd.restart(ward.ns1)
-        assert code == 1, line
-        assert line.startswith("ns1: it is too slow or too far away to act on it within 23 s (the ")
-        assert re.search(r"the first answer takes \d+\.\d s, each other one [2-5]\.\d s", line)
-
 
 class TestNames:
     """What waits for a name server that hangs, found while it answers."""

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 # Bytes of an answer that are read, by a check on its own host and by the handler alike. An area of
-# 2,000 routers makes 2 MB of JSON. A hostile answer takes thirty times as much memory once it is
+# 1,000 routers makes 1 MB of JSON. A hostile answer takes thirty times as much memory once it is
 # parsed, for which a run has room.
-LARGEST_ANSWER = 2_500_000
+LARGEST_ANSWER = 1_200_000
 # A function that runs a command on the router, and returns its exit status, stdout and stderr.
 Ask = Callable[[Sequence[str]], tuple[int, str, str]]
 

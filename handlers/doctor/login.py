@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..endpoint.change import NOTE_SECONDS, TRIES_SECONDS
+from ..endpoint.change import LEAST_LATE_SECONDS, NOTE_SECONDS, TRIES_SECONDS
 from ..gate.files import GATE
-from ..operation.parts import LEAST_LATE_SECONDS, LOOK_SECONDS
+from ..operation.parts import LOOK_SECONDS
 from ..transport.clock import RUN_SECONDS
 from ..transport.shell import NOT_FOUND, Argv
 from .finding import Finding, HostExamination, Subject

@@ -31,6 +31,9 @@ LATE_SECONDS = 5.0
 # Seconds that the helper gives a note, and all commands together.
 NOTE_SECONDS = 1.0
 TRIES_SECONDS = 6.0
+# Fewer seconds are too few: for a command, and for sudo and a change before this one.
+TRY_SECONDS = 1.0
+LEAST_LATE_SECONDS = 1.0
 LATCH, HOLD = "latch", "hold"
 
 
@@ -73,6 +76,7 @@ class Change(NamedTuple):
         tries: commands that add or delete the address, tried until one has worked.
         after: notes that are written once a command has worked.
         late: for how many seconds from now it may be begun.
+        budget: the seconds for all commands together.
     """
 
     look: Look
@@ -80,17 +84,26 @@ class Change(NamedTuple):
     tries: tuple[Argv, ...] = ()
     after: tuple[Note, ...] = ()
     late: float = LATE_SECONDS
+    budget: float = TRIES_SECONDS
 
     @property
-    def work(self) -> float:
-        """Give the seconds that it takes at most, once it is begun."""
-        notes = NOTE_SECONDS * (len(self.before) + len(self.after))
-        return notes + (TRIES_SECONDS if self.tries else 0.0)
+    def notes_seconds(self) -> float:
+        """Give the seconds that the notes take at most."""
+        return NOTE_SECONDS * (len(self.before) + len(self.after))
 
     @property
     def seconds(self) -> float:
         """Give the seconds after which it has ended or can no longer take effect."""
-        return self.late + self.work
+        return self.late + self.notes_seconds + (self.budget if self.tries else 0.0)
+
+    def within(self, seconds: float) -> Change | None:
+        """Make it a change of so many seconds; None where these are too few."""
+        least = TRY_SECONDS * len(self.tries)
+        room = seconds - self.notes_seconds - LEAST_LATE_SECONDS
+        if room < least:
+            return None
+        budget = min(self.budget, max(least, room - self.late))
+        return self._replace(budget=budget, late=min(self.late, LEAST_LATE_SECONDS + room - budget))
 
     def request(self, now: float) -> str:
         """Write what the helper reads; ``now`` is this host's monotonic time."""
@@ -101,6 +114,7 @@ class Change(NamedTuple):
         lines = [
             f"address {look.vip.address} {look.vip.placement.interface}",
             f"expires {expires}",
+            f"seconds {int(self.budget * 100)}",
             f"boot {look.boot_id}",
             f"present {'yes' if look.present else 'no'}",
             f"hold {look.hold_mark}",

@@ -20,8 +20,6 @@ from .request import Request
 
 # Seconds that are kept for the look after a change that was not heard of.
 LOOK_SECONDS = 1.0
-# Fewer seconds are too few for sudo, and for a change before this one.
-LEAST_LATE_SECONDS = 1.0
 
 
 @dataclass
@@ -83,18 +81,17 @@ class Parts:
             ChangedMeanwhileError, ActedTooLateError, GateRefusedError: nothing was done.
         """
         left = self.deadline.left(RUN_SECONDS)
-        late = min(change.late, left - change.work - LOOK_SECONDS)
-        if late < LEAST_LATE_SECONDS and not self.request.dry_run:
+        bounded = change.within(left - LOOK_SECONDS)
+        if bounded is None:
             raise TooLateError(f"refused: {left:.1f} s are left of this run, too few to act")
-        change = change._replace(late=late)
-        until = self.deadline.within(change.seconds)
+        until = self.deadline.within(bounded.seconds)
         look = change.look
         try:
-            report = self.site.change(change)
+            report = self.site.change(bounded)
         except OutcomeUnknownError:
             # The endpoint may still make the change, but not after this time. So nobody else acts
             # on what is then seen before it is certain.
-            self.deadline.clock.sleep(until.left(change.seconds))
+            self.deadline.clock.sleep(until.left(bounded.seconds))
             return look, self.site.look()
         except CommandFailedError:
             return look, self.site.look()

@@ -38,7 +38,8 @@ import paramiko  # noqa: E402
 from .bounded import BoundedTransport, close_channel  # noqa: E402
 
 CONNECT_SECONDS = 5.0
-HANDSHAKE_SECONDS = 8.0
+# With `UseDNS yes`, sshd waits 16 s for a resolver on its own host that hangs.
+HANDSHAKE_SECONDS = 18.0
 # Seconds by which paramiko's own time-outs come before the connection is closed, since their errors
 # say more.
 GRACE = 1.0

@@ -304,6 +304,7 @@ def request(ns1: Host, *more: str, address: str = f"{VIP} lo", age: int = 500) -
     lines = (
         f"address {address}",
         f"expires {int(uptime * 100) + age}",
+        "seconds 600",
         f"boot {boot}",
         *conditions,
     )

@@ -147,7 +147,7 @@ def test_too_little_time_is_a_refusal_before_anything_is_changed(
     """A check that takes as long as it may leaves no time to act and to verify."""
     fleet = monitor.directory / "fleet.toml"
     fleet.write_text(fleet.read_text().replace('"dns"', '"dns", "--deadline", "20"'))
-    write(monitor.directory / "check", "#!/bin/sh\nsleep 16\necho DNS CRITICAL - so\nexit 2\n")
+    write(monitor.directory / "check", "#!/bin/sh\nsleep 19\necho DNS CRITICAL - so\nexit 2\n")
     code, output = monitor.event("CRITICAL")
     assert code == 1, output
     assert "are left of this run, too few" in output

@@ -571,7 +571,8 @@ class TestCompared:
 
     def test_router_ids_of_their_own_in_one_area(self) -> None:
         view = read(VTYSH)
-        assert self.pair(view, view._replace(router_id="192.0.2.12")) == []
+        other = view._replace(router_id="192.0.2.12")
+        assert self.pair(view, other, count_by="peers") == []
 
     def test_one_router_id_for_two_is_told_once(self) -> None:
         view = read(VTYSH)

@@ -31,7 +31,9 @@ class Seen(NamedTuple):
 
     ``latch_age`` is None where no latch is on that was written since the endpoint booted, ``held``
     where there is no hold. ``elsewhere`` names other interfaces that carry the VIP.
-    ``hold_unknown`` is set where the look could not find out whether there is a hold.
+    ``hold_unknown`` is set where the look could not find out whether there is a hold,
+    ``stale_latch`` where a latch is on that was written before the endpoint booted. ``take_backs``
+    is how many withdrawals were taken back within ten minutes.
     """
 
     present: bool
@@ -41,6 +43,13 @@ class Seen(NamedTuple):
     held: Held | None = None
     elsewhere: str = ""
     hold_unknown: bool = False
+    stale_latch: bool = False
+    take_backs: int = 0
+
+    @property
+    def is_left_over(self) -> bool:
+        """Whether a latch is on although the VIP is present, so that its withdrawal is over."""
+        return self.present and (self.stale_latch or self.latch_age is not None)
 
     @property
     def may_be_held(self) -> bool:

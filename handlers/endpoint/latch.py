@@ -14,6 +14,8 @@ from .numbers import time
 
 DIRECTORY = "/var/lib/anycast"
 DAY = 86400
+# For so long a withdrawal that was taken back counts against the next one of the automation.
+DAMPED_SECONDS = 600
 MOST_REMEMBERED = 50
 LONGEST_TEXT = 300
 
@@ -32,9 +34,9 @@ def hold_path(address: str) -> str:
 class Latch:
     """What the latch file of one VIP says; it counts only in the boot that wrote it.
 
-    ``since`` is the endpoint's uptime in seconds, None once the latch is off. ``withdrawals``
-    and ``restores`` (automatic ones) are seconds since the epoch by the endpoint's own clock;
-    they outlive the latch, and a day ends their memory.
+    ``since`` is the endpoint's uptime in seconds, None once the latch is off. ``withdrawals``,
+    ``restores`` (automatic ones) and ``take_backs`` are seconds since the epoch by the endpoint's
+    own clock; they outlive the latch, and a day ends their memory, of take-backs ten minutes.
     """
 
     since: float | None = None
@@ -43,17 +45,19 @@ class Latch:
     reason: str = ""
     withdrawals: tuple[int, ...] = ()
     restores: tuple[int, ...] = ()
+    take_backs: tuple[int, ...] = ()
 
-    def is_on(self, boot_id: str) -> bool:
+    def is_on(self, boot_id: str, uptime: float) -> bool:
         """Whether the suite withdrew the VIP in this boot."""
-        return self.since is not None and self.boot_id == boot_id
+        # A container that was started anew has the boot id of its host, and an uptime of its own.
+        return self.since is not None and self.boot_id == boot_id and self.since <= uptime
 
     def put_on(self, *, uptime: float, clock: int, boot_id: str, by: str, reason: str) -> Latch:
         """Note a withdrawal.
 
         A latch that is on already belongs to the same withdrawal, which was cut short.
         """
-        again = self.is_on(boot_id)
+        again = self.is_on(boot_id, uptime)
         return Latch(
             since=uptime,
             boot_id=boot_id,
@@ -61,6 +65,7 @@ class Latch:
             reason=reason,
             withdrawals=_recent(self.withdrawals if again else (*self.withdrawals, clock), clock),
             restores=_recent(self.restores, clock),
+            take_backs=_recent(self.take_backs, clock, DAMPED_SECONDS),
         )
 
     def take_off(self) -> Latch:
@@ -81,9 +86,19 @@ class Latch:
             restores=_recent(restores, clock),
         )
 
+    def taken_back(self, *, clock: int, boot_id: str) -> Latch:
+        """Note that a withdrawal was taken back; such a restore is none of the automatic ones."""
+        latch = self.restored(clock=clock, boot_id=boot_id, automatic=False)
+        times = (*self.take_backs, clock)
+        return replace(latch, take_backs=_recent(times, clock, DAMPED_SECONDS))
+
     def within_a_day(self, clock: int) -> tuple[int, int]:
         """Count the withdrawals and the automatic restores of the last day."""
         return len(_recent(self.withdrawals, clock)), len(_recent(self.restores, clock))
+
+    def lately_taken_back(self, clock: int) -> int:
+        """Count the withdrawals that were taken back within the last ten minutes."""
+        return len(_recent(self.take_backs, clock, DAMPED_SECONDS))
 
     def render(self) -> str:
         """Write the file's text."""
@@ -94,6 +109,7 @@ class Latch:
             document["reason"] = self.reason
         document["withdrawals"] = list(self.withdrawals)
         document["restores"] = list(self.restores)
+        document["take_backs"] = list(self.take_backs)
         return json.dumps(document, sort_keys=True) + "\n"
 
 
@@ -187,6 +203,7 @@ def parse(text: str) -> Latch:
         reason=_text(document.get("reason", "")),
         withdrawals=_times(document.get("withdrawals", [])),
         restores=_times(document.get("restores", [])),
+        take_backs=_times(document.get("take_backs", [])),
     )
 
 
@@ -212,7 +229,7 @@ def _text(value: object) -> str:
     return value[:LONGEST_TEXT]
 
 
-def _recent(times: tuple[int, ...], clock: int) -> tuple[int, ...]:
-    # A clock that was set back leaves times in the future; a time more than a day away in either
-    # direction is not of the last day.
-    return tuple(t for t in times if abs(clock - t) < DAY)[-MOST_REMEMBERED:]
+def _recent(times: tuple[int, ...], clock: int, seconds: int = DAY) -> tuple[int, ...]:
+    # A clock that was set back leaves times in the future; a time that is further away than the
+    # period, in either direction, is not of that period.
+    return tuple(t for t in times if abs(clock - t) < seconds)[-MOST_REMEMBERED:]

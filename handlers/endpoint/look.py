@@ -81,14 +81,15 @@ class Look:
     @property
     def latch_age(self) -> float | None:
         """Seconds since the suite withdrew the VIP; None where it did not, in this boot."""
-        if not self.latch.is_on(self.boot_id) or self.latch.since is None:
+        if not self.latch.is_on(self.boot_id, self.uptime) or self.latch.since is None:
             return None
-        return max(0.0, self.uptime - self.latch.since)
+        return self.uptime - self.latch.since
 
     @property
     def needs_clock(self) -> bool:
         """Whether a note has times that have to be compared with the endpoint's clock."""
-        return bool(self.latch.withdrawals or self.latch.restores or self.hold)
+        latch = self.latch
+        return bool(latch.withdrawals or latch.restores or latch.take_backs or self.hold)
 
     def hold_left(self, clock: int) -> float | None:
         """Seconds until the hold ends, not above zero where it has; None without hold or end."""
@@ -118,6 +119,8 @@ class Look:
             held,
             elsewhere,
             hold_unknown=self.hold_unknown,
+            stale_latch=self.latch.since is not None and self.latch_age is None,
+            take_backs=self.latch.lately_taken_back(clock),
         )
 
 

@@ -43,6 +43,12 @@ def restored(look: Look, clock: int, *, automatic: bool) -> Note:
     return Note(LATCH, How.SETTLE, latch.render())
 
 
+def taken_back(look: Look, clock: int) -> Note:
+    """Note that a withdrawal was taken back, and take the latch off."""
+    latch = look.latch.taken_back(clock=clock, boot_id=look.boot_id)
+    return Note(LATCH, How.SETTLE, latch.render())
+
+
 def latch_off(look: Look) -> Note:
     """Note that the VIP is present again, whoever has restored it."""
     return Note(LATCH, How.SETTLE, look.latch.take_off().render())

@@ -98,6 +98,24 @@ def test_a_latch_of_another_boot_has_no_age() -> None:
     look = Site(endpoint(files=latched(latch.render())), RESOLVER).look()
     assert look.latch_age is None
     assert look.latch.withdrawals == (1, 2)
+    assert look.seen(1).stale_latch
+
+
+def test_a_latch_from_before_a_container_was_started_anew_has_no_age() -> None:
+    """Such a container has the boot id of its host, as before, and an uptime of its own."""
+    latch = Latch(since=350.26, boot_id=BOOT)
+    look = Site(endpoint(files=latched(latch.render())), RESOLVER).look()
+    assert (look.uptime, look.latch_age) == (350.25, None)
+    assert look.seen(1).stale_latch
+    off = Site(endpoint(files=latched(latch.take_off().render())), RESOLVER).look()
+    assert not off.seen(1).stale_latch
+
+
+def test_take_backs_are_counted_by_the_clock_of_the_endpoint() -> None:
+    text = Latch(take_backs=(1000, 2000, 2300)).render()
+    look = Site(endpoint(files=latched(text)), RESOLVER).look()
+    assert look.needs_clock
+    assert look.seen(2400).take_backs == 2
 
 
 def test_a_latch_that_cannot_be_parsed_counts_as_none_and_is_unopened() -> None:

@@ -30,13 +30,14 @@ latches = st.builds(
     reason=st.text(),
     withdrawals=times,
     restores=times,
+    take_backs=times,
 )
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=10,
 )
-KEYS = ("since", "boot_id", "by", "reason", "withdrawals", "restores")
+KEYS = ("since", "boot_id", "by", "reason", "withdrawals", "restores", "take_backs")
 
 
 def put_on(latch: Latch, clock: int = NOW, boot_id: str = "boot-1", uptime: float = 9.0) -> Latch:
@@ -91,6 +92,8 @@ def test_json_that_is_no_latch_is_a_value_error(document: object) -> None:
         '{"withdrawals": ["1"]}',
         '{"withdrawals": [NaN]}',
         '{"restores": [null]}',
+        '{"take_backs": [-1]}',
+        '{"take_backs": 1}',
         '{"since": ' + "9" * 5000 + "}",
         "[" * 100_000,
         '{"since": 1',
@@ -112,14 +115,21 @@ def test_keys_of_another_version_are_ignored() -> None:
 
 
 def test_it_counts_only_in_the_boot_that_wrote_it() -> None:
-    assert LATCH.is_on("boot-1")
-    assert not LATCH.is_on("boot-2")
-    assert not LATCH.is_on("")
+    assert LATCH.is_on("boot-1", 1234.56)
+    assert not LATCH.is_on("boot-2", 1234.56)
+    assert not LATCH.is_on("", 1234.56)
+
+
+def test_it_does_not_count_where_the_uptime_has_started_anew() -> None:
+    """A container that was started anew has the boot id of its host."""
+    assert not LATCH.is_on("boot-1", 1234.55)
+    again = put_on(LATCH, clock=NOW + 90, uptime=9.0)
+    assert again.withdrawals == (*LATCH.withdrawals, NOW + 90)
 
 
 def test_a_latch_that_is_off_is_on_in_no_boot() -> None:
-    assert not Latch().is_on("")
-    assert not LATCH.take_off().is_on("boot-1")
+    assert not Latch().is_on("", 9.0)
+    assert not LATCH.take_off().is_on("boot-1", 9999.0)
 
 
 def test_taking_it_off_remembers_how_often() -> None:
@@ -148,7 +158,7 @@ def test_one_that_a_reboot_cut_short_is_another_withdrawal() -> None:
 
 def test_an_automatic_restore_is_counted_and_takes_the_latch_off() -> None:
     latch = restored(put_on(Latch()), NOW + 60)
-    assert not latch.is_on("boot-1")
+    assert not latch.is_on("boot-1", 9999.0)
     assert latch.within_a_day(NOW + 60) == (1, 1)
 
 
@@ -199,6 +209,17 @@ def test_whatever_a_hold_file_says_it_is_a_hold(text: str) -> None:
     assert hold == UNREADABLE_HOLD or parse_hold(hold.render()) == hold
 
 
+def test_what_is_taken_back_is_remembered_for_ten_minutes() -> None:
+    latch = put_on(Latch()).taken_back(clock=NOW + 3, boot_id="boot-1")
+    assert not latch.is_on("boot-1", 9999.0)
+    assert latch.within_a_day(NOW + 3) == (1, 0)
+    latch = put_on(latch, clock=NOW + 300).taken_back(clock=NOW + 303, boot_id="boot-1")
+    assert [latch.lately_taken_back(NOW + n) for n in (303, 602, 603, 902, 903)] == [2, 2, 1, 1, 0]
+    assert latch.lately_taken_back(NOW - DAY) == 0
+    later = put_on(latch, clock=NOW + 700)
+    assert later.take_backs == (NOW + 303,)
+
+
 def test_a_day_ends_the_memory() -> None:
     latch = Latch(withdrawals=(NOW - DAY, NOW - DAY + 1, NOW), restores=(NOW - 2 * DAY,))
     assert latch.within_a_day(NOW) == (2, 0)
@@ -214,6 +235,7 @@ def test_the_file_does_not_grow_without_end() -> None:
     latch = Latch()
     for second in range(1000):
         latch = restored(put_on(latch.take_off(), clock=NOW + second), NOW + second)
+        latch = latch.taken_back(clock=NOW + second, boot_id="boot-1")
     assert len(latch.render()) < 4000
     assert latch.withdrawals[-1] == NOW + 999
 

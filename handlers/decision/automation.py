@@ -1,6 +1,12 @@
 """What the automation does about one VIP on one endpoint: a pure function that decides.
 
 The rules stand in the order of the table in docs/architecture.rst. The first that matches wins.
+
+Only the rule "too-few" restores without a confirmation. It is there for two monitoring hosts that
+have withdrawn one endpoint each at the same moment, where the host that had to take its withdrawal
+back is dead. So it is bound to the moment of such a race: to a young latch, and to a count in which
+nobody is missing. Later, too few announce because others have failed or cannot be asked, and a dead
+endpoint in the routing would help nobody.
 """
 
 from __future__ import annotations
@@ -8,15 +14,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .facts import Action, Decision, Policy, State, StateType
-from .guards import HOLD_UNKNOWN, find_guard
+from .guards import HOLD_UNKNOWN, find_guard, refuse_elsewhere, settle
 
 if TYPE_CHECKING:
     from .situation import Counted, Seen
 
 # Name of the rule by which the automation restores an endpoint that has recovered.
 RECOVERED = "restore"
-# An older latch, on an endpoint where the VIP is present, belongs to no act that is under way.
-LATCH_SETTLED = 60.0
+# Name of the rule that takes a withdrawal back where too few others announce.
+TOO_FEW = "too-few"
+# An older latch is of no withdrawal that another monitoring host has raced with.
+RACE_SECONDS = 30.0
 LONGEST_HOLD_DOWN = 3600.0
 NOT_ANNOUNCED = "its routing daemon does not announce it: run doctor to see why"
 NOT_OURS = "not withdrawn by the automation: restore by hand"
@@ -43,16 +51,21 @@ def decide(
     failed = state is State.CRITICAL and state_type is StateType.HARD
     if policy.stopped:
         return _stopped(seen, failed=failed)
-    too_few = _decide_too_few(policy, seen, counted)
-    if too_few is not None and state is not State.UNKNOWN:
-        return too_few
-    if not failed and state is not State.OK:
-        return _decide_nothing(state, state_type, policy, seen, counted)
     if seen is None:
-        return Decision(Action.LOOK, "look", "the endpoint has not been looked at", State.UNKNOWN)
+        if failed or state is State.OK:
+            why = "the endpoint has not been looked at"
+            return Decision(Action.LOOK, "look", why, State.UNKNOWN)
+        return _decide_nothing(state, state_type, policy, seen, counted)
+    if seen.elsewhere and not seen.present:
+        return refuse_elsewhere(seen, State.CRITICAL if failed else State.WARNING)
     if failed:
-        return _decide_failed(policy, seen, counted, confirmed)
-    return _decide_recovered(policy, seen, counted, confirmed)
+        return settle(_decide_failed(policy, seen, counted, confirmed), seen)
+    too_few = _decide_too_few(policy, seen, counted)
+    if too_few is not None and state in (State.OK, State.WARNING):
+        return too_few
+    if state is State.OK:
+        return settle(_decide_recovered(policy, seen, counted, confirmed), seen)
+    return settle(_decide_nothing(state, state_type, policy, seen, counted), seen)
 
 
 def _decide_nothing(
@@ -74,46 +87,39 @@ def _decide_nothing(
         ours = seen.latch_age is not None
         why = f"waits for the service to recover from {state.name}" if ours else NOT_OURS
         return rest(why, State.WARNING)
-    if counted and counted.others is None:
-        return rest(_powerless(counted), State.WARNING)
-    if counted and counted.announced is False and seen and seen.present:
-        return rest(NOT_ANNOUNCED, State.WARNING)
+    if seen and (fault := _find_fault(seen, counted)):
+        return rest(fault, State.WARNING)
     return rest(f"{state.name} {state_type.name} is nothing to act on", State.OK)
 
 
 def _stopped(seen: Seen | None, *, failed: bool) -> Decision:
-    present = seen is None or seen.present
-    if failed and present:
+    attracts = seen is None or seen.present or seen.elsewhere
+    if failed and attracts:
         return Decision(Action.REFUSE, "stopped", "refused: the stop file exists", State.CRITICAL)
     return Decision(Action.NOTHING, "stopped", "the stop file exists", State.WARNING)
 
 
-def _decide_too_few(policy: Policy, seen: Seen | None, counted: Counted | None) -> Decision | None:
-    """Restore an endpoint that the automation withdrew, where too few other endpoints announce.
-
-    Two monitoring hosts may have withdrawn one endpoint each at the same moment, and the host that
-    should have taken its withdrawal back may be dead.
-    """
-    if seen is None or seen.present or seen.latch_age is None:
+def _decide_too_few(policy: Policy, seen: Seen, counted: Counted | None) -> Decision | None:
+    """Restore an endpoint that was withdrawn just now, where too few others announce."""
+    if seen.present or seen.latch_age is None or seen.latch_age >= RACE_SECONDS:
         return None
     if seen.may_be_held or policy.downtime:
         return None
-    if counted is None or counted.others is None or counted.others >= counted.floor:
+    if counted is None or counted.others is None or counted.gaps:
+        return None
+    if counted.others >= counted.floor:
         return None
     few = f"{counted.others} of {counted.endpoints} announce it and the floor is {counted.floor}"
-    return Decision(Action.RESTORE, "too-few", few, State.CRITICAL)
+    return Decision(Action.RESTORE, TOO_FEW, few, State.CRITICAL)
 
 
 def _decide_failed(
     policy: Policy, seen: Seen, counted: Counted | None, confirmed: State | None
 ) -> Decision:
-    if not seen.present and seen.elsewhere:
-        why = f"refused: it is still on {seen.elsewhere}, which only a person may change"
-        return Decision(Action.REFUSE, "elsewhere", why, State.CRITICAL)
     if not seen.present:
         why = HOLD_UNKNOWN if seen.hold_unknown else "nothing left to do"
         return Decision(Action.NOTHING, "already-withdrawn", why, State.WARNING)
-    guarded = find_guard(policy, seen, counted)
+    guarded = find_guard(policy, seen, counted, automatic=True)
     if guarded is not None:
         return guarded
     if counted and counted.spacing_left > 0:
@@ -144,8 +150,9 @@ def _decide_recovered(
 
 
 def _decide_settled(policy: Policy, seen: Seen, counted: Counted | None) -> Decision:
-    settled = seen.latch_age is not None and seen.latch_age > LATCH_SETTLED
-    action = Action.UNLATCH if settled else Action.NOTHING
+    def rest(rule: str, why: str, severity: State) -> Decision:
+        return Decision(Action.NOTHING, rule, why, severity)
+
     if seen.held:
         odd = ""
         if seen.held.expired:
@@ -155,21 +162,24 @@ def _decide_settled(policy: Policy, seen: Seen, counted: Counted | None) -> Deci
         elif not seen.held.present:
             odd = " while it was withdrawn: withdraw it again, or release it"
         severity = State.WARNING if odd else State.OK
-        return Decision(action, "held", f"{seen.held}{odd}", severity)
+        return rest("held", f"{seen.held}{odd}", severity)
     if seen.hold_unknown:
-        return Decision(action, "held", HOLD_UNKNOWN, State.WARNING)
+        return rest("held", HOLD_UNKNOWN, State.WARNING)
+    fault = _find_fault(seen, counted) or policy.unwatched
+    if fault:
+        return rest("announced", fault, State.WARNING)
+    return rest("announced", "as it should be", State.OK)
+
+
+def _find_fault(seen: Seen, counted: Counted | None) -> str:
+    """Say what is wrong with an endpoint that is present, long before a withdrawal is needed."""
+    if seen.elsewhere:
+        return f"a withdrawal would leave it on {seen.elsewhere}: take it off there by hand"
     if counted and counted.others is None:
-        return Decision(action, "announced", _powerless(counted), State.WARNING)
+        return f"nothing could be withdrawn: cannot count who else announces it: {counted.trouble}"
     if counted and counted.announced is False:
-        return Decision(action, "announced", NOT_ANNOUNCED, State.WARNING)
-    if policy.unwatched:
-        return Decision(action, "announced", policy.unwatched, State.WARNING)
-    return Decision(action, "announced", "as it should be", State.OK)
-
-
-def _powerless(counted: Counted) -> str:
-    """Say that nothing could be withdrawn, long before a withdrawal is needed."""
-    return f"nothing could be withdrawn: cannot count who else announces it: {counted.trouble}"
+        return NOT_ANNOUNCED
+    return ""
 
 
 def _awaited(policy: Policy, seen: Seen) -> Decision | None:

@@ -26,7 +26,7 @@ class StateType(Enum):
 
 
 class Action(Enum):
-    """What is to be done. LOOK, COUNT and CONFIRM find out a fact that is not known yet."""
+    """What is to be done. The last four find out a fact that is not known yet."""
 
     NOTHING = "nothing"
     REFUSE = "refuse"
@@ -38,6 +38,7 @@ class Action(Enum):
     LOOK = "look"
     COUNT = "count"
     CONFIRM = "confirm"
+    REHEARSE = "rehearse"
 
 
 class Policy(NamedTuple):
@@ -57,12 +58,18 @@ class Policy(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """One action, the rule that asked for it, the reason, and the state that `enforce` reports."""
+    """One action, the rule that asked for it, the reason, and the state that `enforce` reports.
+
+    ``overrides`` names the rules that a person has overridden. ``unlatch`` tells that a latch has
+    to be taken off, because the VIP is present although the latch is on.
+    """
 
     action: Action
     rule: str
     reason: str
     severity: State
+    overrides: tuple[str, ...] = ()
+    unlatch: bool = False
 
 
 def describe_strangers(router_ids: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from .facts import Action, Decision, Policy, State
@@ -12,24 +13,62 @@ if TYPE_CHECKING:
 HOLD_UNKNOWN = "cannot tell whether it is held"
 
 
-def find_guard(policy: Policy, seen: Seen, counted: Counted | None) -> Decision | None:
-    """Find the guard that forbids a withdrawal, or ask for the count that a guard needs first."""
+# So many withdrawals that were taken back within ten minutes are enough.
+MOST_TAKE_BACKS = 2
 
-    def refuse(rule: str, why: str) -> Decision:
-        return Decision(Action.REFUSE, rule, f"refused: {why}", State.CRITICAL)
 
+def find_guard(
+    policy: Policy, seen: Seen, counted: Counted | None, *, automatic: bool = False
+) -> Decision | None:
+    """Find the first guard that forbids a withdrawal, or ask for the count that it needs."""
+    return next(find_guards(policy, seen, counted, automatic=automatic), None)
+
+
+def find_guards(
+    policy: Policy, seen: Seen, counted: Counted | None, *, automatic: bool = False
+) -> Iterator[Decision]:
+    """Find each guard that forbids a withdrawal; last, ask for the count if there is none yet.
+
+    An automatic withdrawal is also refused after too many that were taken back: the count before a
+    withdrawal and the count after it contradict each other there, and a person has to see why.
+    """
     held = seen.held
     # A person who held a withdrawn endpoint wanted it out of the routing, so the hold does not
     # protect an endpoint that something has brought back since.
     if held and held.present and not held.expired:
-        return refuse("held", str(held))
+        yield _refuse("held", str(held))
     if policy.never_withdraw:
-        return refuse("never-withdraw", "never_withdraw is set for this endpoint")
+        yield _refuse("never-withdraw", "never_withdraw is set for this endpoint")
+    if automatic and seen.take_backs >= MOST_TAKE_BACKS:
+        many = f"{seen.take_backs} withdrawals were taken back within 10 minutes"
+        yield _refuse("take-backs", f"{many}: run doctor, or withdraw it by hand")
     if counted is None:
-        return Decision(Action.COUNT, "count", "the others have to be counted", State.UNKNOWN)
-    if counted.others is None:
-        return refuse("cannot-count", f"cannot count who else announces it: {counted.trouble}")
-    if counted.others < counted.floor:
+        yield Decision(Action.COUNT, "count", "the others have to be counted", State.UNKNOWN)
+    elif counted.others is None:
+        yield _refuse("cannot-count", f"cannot count who else announces it: {counted.trouble}")
+    elif counted.others < counted.floor:
         left = f"{counted.others} of {counted.endpoints} would announce it"
-        return refuse("floor", f"{left} and the floor is {counted.floor}{counted.unasked}")
-    return None
+        yield _refuse("floor", f"{left} and the floor is {counted.floor}{counted.unasked}")
+
+
+def refuse_elsewhere(seen: Seen, severity: State) -> Decision:
+    """Refuse to act on an endpoint where the VIP is on other interfaces than its own."""
+    where = f"refused: it is on {seen.elsewhere}, and not on its own interface"
+    what = "take it off there by hand, or correct the fleet file"
+    return Decision(Action.REFUSE, "elsewhere", f"{where}: {what}", severity)
+
+
+def settle(decision: Decision, seen: Seen) -> Decision:
+    """Have a latch taken off that is on although the VIP is present, whoever has restored it.
+
+    A latch that stayed on would let the automation undo what a person does next.
+    """
+    if not seen.is_left_over:
+        return decision
+    if decision.action is Action.NOTHING:
+        return decision._replace(action=Action.UNLATCH, unlatch=True)
+    return decision._replace(unlatch=decision.action is Action.REFUSE)
+
+
+def _refuse(rule: str, why: str) -> Decision:
+    return Decision(Action.REFUSE, rule, f"refused: {why}", State.CRITICAL)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from anycast_checks.address import is_ipv6
+from anycast_checks.options import LOOPBACK, NONE
+
 from ..fleet.values import Vip
 from ..transport.shell import Argv
 
@@ -17,19 +20,50 @@ def confirmation(vip: Vip) -> Argv:
 
 def check_of(vip: Vip, *more: str) -> Argv:
     """Build the command of the VIP's check, with its address and more options."""
-    words = list(vip.check)
-    # The words after "--" are the command line of another plugin.
-    place = words.index("--") if "--" in words else len(words)
-    return (*words[:place], "-H", vip.address, *more, *words[place:])
+    return _check_of(vip, "-H", vip.address, *more)
+
+
+def instance_of(vip: Vip) -> str | None:
+    """Find the address that the VIP's check asks while the VIP is absent; None where it has none.
+
+    It is the last --instance on the command line, as for the check itself.
+    """
+    instance = option(vip.check, "--instance") or LOOPBACK
+    if instance == LOOPBACK:
+        return "::1" if is_ipv6(vip.address) else "127.0.0.1"
+    return None if instance == NONE else instance
+
+
+def confirmation_at(vip: Vip, instance: str) -> Argv:
+    """Build the command that asks the instance address as if it was the VIP.
+
+    This is what the confirmation of a restore asks, and it can be asked before the withdrawal.
+    """
+    return _check_of(vip, "-H", instance, "--instance", LOOPBACK, "--tries", "1")
+
+
+def _check_of(vip: Vip, *options: str) -> Argv:
+    own = own_words(vip.check)
+    return (*own, *options, *vip.check[len(own) :])
+
+
+def own_words(argv: Argv) -> Argv:
+    """Give the words before "--", behind which the command line of another plugin stands."""
+    return argv[: argv.index("--")] if "--" in argv else argv
+
+
+def option(argv: Argv, wanted: str) -> str:
+    """Find the value of an option of a check, the last one where there are several."""
+    own, found = own_words(argv), ""
+    for word, following in zip(own, (*own[1:], ""), strict=True):
+        name, _, value = word.partition("=")
+        if name == wanted:
+            found = value or following
+    return found
 
 
 def check_seconds(argv: Argv) -> float:
     """Give the seconds that a check allows itself, from its command line."""
-    own = argv[: argv.index("--")] if "--" in argv else argv
-    seconds = CHECK_DEFAULT_DEADLINE
-    for word, following in zip(own, (*own[1:], ""), strict=True):
-        name, _, value = word.partition("=")
-        if name == "--deadline":
-            with suppress(ValueError):
-                seconds = float(value or following)
-    return seconds
+    with suppress(ValueError):
+        return float(option(argv, "--deadline"))
+    return CHECK_DEFAULT_DEADLINE

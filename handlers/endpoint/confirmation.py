@@ -8,7 +8,8 @@ from anycast_checks.line import clean
 
 from ..decision.facts import State
 from ..errors import OutcomeUnknownError
-from ..transport.shell import Result
+from ..transport.shell import COMMAND_SECONDS, Result
+from .check import check_seconds, confirmation_at
 from .site import Ahead, Site
 
 PLACES = (
@@ -35,19 +36,37 @@ def confirm(site: Site) -> Confirmation:
     try:
         ended, ahead = site.confirm()
     except OutcomeUnknownError as error:
-        # The arguments are left out: one of them may be a secret.
-        return Confirmation(State.UNKNOWN, clean(f"{error.argv[0]}: {error.why}"))
+        return _unheard(error)
+    return _read(ended, site.vip.address)._replace(ahead=ahead)
+
+
+def confirm_instance(site: Site, instance: str) -> Confirmation:
+    """Run the endpoint's own check on the address that it asks while the VIP is absent."""
+    argv = confirmation_at(site.vip, instance)
+    try:
+        ended = site.shell.run(argv, timeout=check_seconds(argv) + COMMAND_SECONDS)
+    except OutcomeUnknownError as error:
+        return _unheard(error)
+    return _read(ended, instance)
+
+
+def _unheard(error: OutcomeUnknownError) -> Confirmation:
+    # The arguments are left out: one of them may be a secret.
+    return Confirmation(State.UNKNOWN, clean(f"{error.argv[0]}: {error.why}"))
+
+
+def _read(ended: Result, asked: str) -> Confirmation:
     said = clean((ended.stdout or ended.stderr).split("\n")[0].split("|")[0])
-    reason = _reason(said, site.vip.address) or f"exit status {ended.status}"
-    return Confirmation(_judge(ended, said), reason, ahead)
+    reason = _reason(said, asked) or f"exit status {ended.status}"
+    return Confirmation(_judge(ended, said), reason)
 
 
-def _reason(said: str, vip: str) -> str:
+def _reason(said: str, asked: str) -> str:
     # The text is quoted after an act, where "still announced" would read like the result of the
     # act.
     reason = said.split(" - ", 1)[-1]
     for place in PLACES:
-        reason = reason.removeprefix(f"{vip} {place}: ")
+        reason = reason.removeprefix(f"{asked} {place}: ")
     return reason.removesuffix(" (1 of 1 tries)")
 
 

@@ -18,6 +18,8 @@ from anycast_checks.placement import LOOPBACK
 from anycast_checks.routing.daemon import RoutingDaemon
 
 from ..activators._choice import candidates
+from ..endpoint.check import instance_of
+from ..endpoint.confirmation import confirm_instance
 from ..endpoint.look import BOOT, BOOT_ID, UPTIME
 from ..endpoint.notes import NO_HOLD
 from ..endpoint.site import CLOCK, SUDO, Site
@@ -106,6 +108,8 @@ def _act(site: Site, daemons: Sequence[RoutingDaemon]) -> None:
     look = site.look()
     site.clock()
     site.confirm()
+    if instance := instance_of(site.vip):
+        confirm_instance(site, instance)
     # The rehearsal gives no sensible answer, so the choice asks all its questions before it gives
     # up, and a change has a report that cannot be read.
     with suppress(UnsupportedActivatorError):

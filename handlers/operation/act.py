@@ -26,13 +26,14 @@ from . import stop_file
 from .lock import FileLocks, Locks
 from .outcome import Outcome
 from .parts import Parts
+from .rehearsal import find_obstacle
 from .request import Case, signature
 from .restoration import restore
 from .router_ids import FileRouterIds
 from .withdrawal import withdraw
 
 # What a run may do that looks without the lock has nothing to do with other runs.
-TAKE_THE_LOCK = frozenset({Action.CONFIRM, Action.WITHDRAW, Action.RESTORE})
+TAKE_THE_LOCK = frozenset({Action.CONFIRM, Action.REHEARSE, Action.WITHDRAW, Action.RESTORE})
 # A run that was stopped for longer, after the last answer that it has decided on, looks again.
 STALE_SECONDS = 3.0
 MOST_LOOKS = 3
@@ -144,18 +145,21 @@ def _look_and_decide(parts: Parts, *, holds_lock: bool = True) -> tuple[Look, De
 def _decide(parts: Parts, look: Look, *, confirms: bool) -> Decision:
     verb = parts.request.verb
     seen = look.seen(_clock_there(parts) if look.needs_clock else 0)
-    counted = confirmed = None
+    counted = confirmed = obstacle = None
     if verb.counts_each_time and (look.present or look.latch_age is not None):
         # Counting at each check reports a count that cannot be made long before the night on which
         # it matters. It also finds a withdrawn endpoint that has to come back because too few are
         # left.
         counted = _count(parts)
     while True:
-        decision = verb.decide(Case(parts.request, parts.policy, seen, counted, confirmed))
+        case = Case(parts.request, parts.policy, seen, counted, confirmed, obstacle)
+        decision = verb.decide(case)
         if decision.action is Action.COUNT:
             counted = _count(parts)
         elif decision.action is Action.CONFIRM and confirms:
             confirmed = _confirm(parts)
+        elif decision.action is Action.REHEARSE:
+            obstacle = find_obstacle(parts, look)
         else:
             return decision
 
@@ -210,9 +214,9 @@ def _leave(parts: Parts, look: Look, decision: Decision) -> None:
     outcome, verb = parts.outcome, parts.request.verb
     if not parts.request.dry_run:
         left = []
-        if decision.action is Action.UNLATCH:
+        if decision.unlatch:
             left.append(notes.latch_off(look))
-        elif decision.action is not Action.REFUSE and verb.places_hold:
+        if decision.action is not Action.REFUSE and verb.places_hold:
             left.append(parts.hold_by_hand())
         elif decision.action is not Action.REFUSE and verb.removes_hold and look.may_be_held:
             left.append(notes.NO_HOLD)

@@ -97,7 +97,8 @@ class Outcome:
         """End a dry run."""
         assert self.decision is not None
         commands = "; then, if need be: ".join(" ".join(step.argv) for step in self.steps)
-        self._say(f"would run: {commands}", DONE, self.decision.severity)
+        overriding = f" ({self.decision.reason})" if self.decision.overrides else ""
+        self._say(f"would run: {commands}{overriding}", DONE, self.decision.severity)
 
     def done(self, what: str, severity: State) -> None:
         """End with an act that worked."""
@@ -206,12 +207,14 @@ def _condition(look: Look | None, counted: Counted | None) -> str:
         return "not looked at"
     if look.present:
         return "present" if counted and counted.announced is False else "announced"
+    if look.elsewhere:
+        return "present"
     return "withdrawn" if look.latch_age is None else f"withdrawn {age(look.latch_age)} ago"
 
 
 def _origin(look: Look | None) -> str:
     # The user and the reason come last, because the end of a long line is cut off.
-    if look is None or look.present or look.latch_age is None:
+    if look is None or look.interfaces or look.latch_age is None:
         return ""
     why = f": {clean(look.latch.reason, 80)}" if look.latch.reason else ""
     return f" (by {clean(look.latch.by, 40)}{why})"

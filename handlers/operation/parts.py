@@ -20,6 +20,8 @@ from .request import Request
 
 # Seconds that are kept for the look after a change that was not heard of.
 LOOK_SECONDS = 1.0
+# Who overrides one of these guards accepts that fewer endpoints than the floor may announce.
+BELOW_THE_FLOOR = frozenset({"cannot-count", "floor"})
 
 
 @dataclass
@@ -64,6 +66,12 @@ class Parts:
     def interface(self) -> str:
         """The name of the interface that the VIP lives on."""
         return self.vip.placement.interface
+
+    @property
+    def keeps_floor(self) -> bool:
+        """Whether the floor binds, which it does unless a person has overridden it by name."""
+        decision = self.outcome.decision
+        return not (decision and BELOW_THE_FLOOR.intersection(decision.overrides))
 
     @property
     def why(self) -> str:

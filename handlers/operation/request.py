@@ -25,6 +25,7 @@ class Case:
         seen: what a look at the endpoint showed.
         counted: how many other endpoints announce the VIP.
         confirmed: what the endpoint's own check said just now.
+        obstacle: what would keep the endpoint from being restored; empty where nothing would.
     """
 
     def __init__(
@@ -34,12 +35,14 @@ class Case:
         seen: Seen | None = None,
         counted: Counted | None = None,
         confirmed: State | None = None,
+        obstacle: str | None = None,
     ) -> None:
         self.request = request
         self.policy = policy
         self.seen = seen
         self.counted = counted
         self.confirmed = confirmed
+        self.obstacle = obstacle
 
 
 class Verb:

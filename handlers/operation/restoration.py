@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..decision.automation import RECOVERED
+from ..decision.automation import RECOVERED, TOO_FEW
 from ..decision.facts import Decision
 from ..endpoint import notes
 from ..endpoint.change import Note
@@ -15,7 +15,7 @@ def restore(parts: Parts, look: Look, decision: Decision) -> None:
     """Bring the VIP back, and verify it."""
     outcome, site = parts.outcome, parts.site
     activator = site.activator(parts.ahead.program)
-    record, settled = _notes(parts, look, automatic=decision.rule == RECOVERED)
+    record, settled = _notes(parts, look, decision.rule)
     change = site.restoration(activator, look, record, settled)
     with outcome.timed(f"bring the address back to {parts.interface}"):
         _, after = parts.make(change)
@@ -37,8 +37,9 @@ def restore(parts: Parts, look: Look, decision: Decision) -> None:
         outcome.done(f"restored by {parts.did}", decision.severity)
 
 
-def _notes(parts: Parts, look: Look, *, automatic: bool) -> tuple[list[Note], list[Note]]:
+def _notes(parts: Parts, look: Look, rule: str) -> tuple[list[Note], list[Note]]:
     """Make the notes of a restore: those that are written before it, and those after it."""
+    automatic = rule == RECOVERED
     released = [notes.NO_HOLD] if look.may_be_held else []
     try:
         clock = parts.clock_there()
@@ -48,5 +49,7 @@ def _notes(parts: Parts, look: Look, *, automatic: bool) -> tuple[list[Note], li
         # A person's restore is not counted, and so needs no time.
         parts.outcome.note(str(error))
         return [], [notes.latch_off(look), *released]
+    if rule == TOO_FEW:
+        return [], [notes.taken_back(look, clock), *released]
     record = [notes.restore_to_come(look, clock)] if automatic else []
     return record, [notes.restored(look, clock, automatic=automatic), *released]

@@ -78,9 +78,11 @@ def _follow(
     outcome.verify("own_announcement", gone)
     outcome.verify("count_elsewhere", recount.seen_elsewhere)
     others = recount.others
-    if others is not None and others < parts.vip.floor and not parts.request.force:
-        _take_back(parts, activator, before, others)
-        return
+    if others is not None and others < parts.vip.floor:
+        if parts.keeps_floor:
+            _take_back(parts, activator, before, others)
+            return
+        outcome.note(f"{others} of {len(parts.vip.endpoints)} announce it now")
     if after.elsewhere:
         places = ", ".join(after.elsewhere)
         outcome.acted_in_vain(f"left {parts.interface}, but is still on {places}")
@@ -98,7 +100,7 @@ def _take_back(parts: Parts, activator: Activator, before: Look, others: int) ->
     vip, outcome, site = parts.vip, parts.outcome, parts.site
     few = f"{others} of {len(vip.endpoints)} announce it and the floor is {vip.floor}"
     look = site.look()
-    settled = [notes.restored(look, site.clock(), automatic=False)]
+    settled = [_taken_back(parts, look)]
     if parts.request.verb.places_hold:
         settled.append(notes.hold_as_before(before))
     try:
@@ -112,3 +114,12 @@ def _take_back(parts: Parts, activator: Activator, before: Look, others: int) ->
         outcome.acted_in_vain(f"withdrawn, and could not be restored: {few}: {words}")
         return
     outcome.refuse(f"withdrawn and restored by {parts.did}: {few}")
+
+
+def _taken_back(parts: Parts, look: Look) -> Note:
+    """Make the note of a take-back, which happens without a clock as well."""
+    try:
+        return notes.taken_back(look, parts.site.clock())
+    except HandlerError as error:
+        parts.outcome.note(str(error))
+        return notes.latch_off(look)

@@ -92,7 +92,9 @@ def acting_options(function: Function) -> Function:
 def force_option(function: Function) -> Function:
     """Add --force, which only a verb for people has."""
     return click.option(
-        "--force", is_flag=True, help="Act in spite of a refusal, which the log then names."
+        "--force",
+        is_flag=True,
+        help="Act in spite of each reason to refuse; the line and the log name them all.",
     )(function)
 
 

@@ -18,7 +18,7 @@ from .restore import RESTORE
 
 def _decide(case: Case) -> Decision:
     assert case.seen is not None
-    return decide_drill(case.policy, case.seen, case.counted, case.confirmed)
+    return decide_drill(case.policy, case.seen, case.counted, case.confirmed, case.obstacle)
 
 
 DRILL = Verb("drill", _decide, places_hold=True)
@@ -30,8 +30,9 @@ DRILL = Verb("drill", _decide, places_hold=True)
 def command(invocation: Invocation, /, vip: str, endpoint: str) -> int:
     """Withdraw a healthy endpoint, restore it, and print how long each step took.
 
-    A drill refuses where the endpoint's own check does not say OK, where the endpoint is held, and
-    where a guard forbids a withdrawal. The endpoint is held while it is withdrawn. If a drill was
+    A drill refuses where the endpoint's own check does not say OK, where the endpoint is held,
+    where a guard forbids a withdrawal, and where the restore could not be made: the service has to
+    answer on its instance address too. The endpoint is held while it is withdrawn. If a drill was
     killed, `restore` brings the endpoint back.
     """
     fleet = read_fleet(invocation.file)

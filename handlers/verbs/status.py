@@ -135,12 +135,15 @@ def _remarks(sight: Sight) -> list[str]:
     if look is None:
         return [sight.error]
     said: dict[str, str] = {}
-    if look.latch_age is not None and not look.present:
+    if look.latch_age is not None and not look.interfaces:
         said[f"{look.latch.by}: {look.latch.reason}"] = "withdrawn"
     if look.hold:
         held = f"{look.hold.by}: {look.hold.reason}"
         said[held] = "withdrawn and held" if held in said else "held"
     lines = [f"{what} by {whom}" for whom, what in said.items()]
+    if look.elsewhere:
+        there = ", ".join(look.elsewhere)
+        lines.append(f"on {there}, from where nothing withdraws it: take it off there by hand")
     if sight.routing_unknown:
         lines.append(f"routing unknown: {sight.routing_unknown}")
     return [*lines, sight.trouble] if sight.trouble else lines
@@ -157,7 +160,10 @@ def _summary(vip: Vip, sights: list[Sight]) -> str:
     announced = sum(sight.announced is True for sight in sights)
     text = f"{vip.name}: {announced} of {len(sights)} announce {vip.address}, floor {vip.floor}"
     unseen = sum(sight.announced is None for sight in sights)
-    return f"{text}; {unseen} unknown" if unseen else text
+    misplaced = sum(bool(sight.look and sight.look.elsewhere) for sight in sights)
+    for number, what in ((unseen, "unknown"), (misplaced, "on a wrong interface")):
+        text += f"; {number} {what}" if number else ""
+    return text
 
 
 def _colour(sight: Sight | None) -> str | None:

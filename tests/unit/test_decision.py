@@ -11,6 +11,7 @@ from anycast_handlers.decision.automation import decide, hold_down
 from anycast_handlers.decision.facts import Action, Decision, Policy, State, StateType
 from anycast_handlers.decision.situation import Counted, Held, Seen
 
+QUESTIONS = (Action.LOOK, Action.COUNT, Action.CONFIRM, Action.REHEARSE)
 OK, WARNING, CRITICAL, UNKNOWN = State.OK, State.WARNING, State.CRITICAL, State.UNKNOWN
 HARD, SOFT = StateType.HARD, StateType.SOFT
 ANNOUNCED, WITHDRAWN = Seen(present=True), Seen(present=False, latch_age=100.0, withdrawals=1)
@@ -18,9 +19,11 @@ ENOUGH, AT_FLOOR = Counted(3, 2, 5), Counted(2, 2, 5)
 BELOW, UNCOUNTED = Counted(1, 2, 5), Counted(None, 2, 5, "there is no vtysh")
 SPACED = Counted(3, 2, 5, "", 1.5)
 
-# The ages stand around 60 s, at which a latch has settled and the first hold-down ends, and
-# around the second hold-down of 120 s.
-AGES = ((None, 1), (0.0, 1), (59.9, 1), (60.0, 1), (60.1, 1), (119.9, 2), (120.0, 2))
+GAPS = BELOW._replace(gaps=("ns4",))
+
+# The ages stand around 30 s, at which the time of a race ends, and around 60 s and 120 s, at which
+# the first and the second hold-down end.
+AGES = ((None, 1), (29.9, 1), (30.0, 1), (59.9, 1), (60.0, 1), (119.9, 2), (120.0, 2))
 HOLDS = (None, *(Held("anna", "", was, over) for was in (True, False) for over in (True, False)))
 ORDERS = ((None, True), *((hold, False) for hold in HOLDS))
 SEEN = (
@@ -32,6 +35,14 @@ SEEN = (
         for restores in (2, 3)
         for hold, unknown in ORDERS
     ),
+    *(
+        Seen(announced, age, 1, 2, held=hold)._replace(**more)
+        for announced in (True, False)
+        for age in (None, 0.0, 60.0)
+        for hold in HOLDS[::2]
+        for more in ({"elsewhere": "eth0"}, {"take_backs": 1}, {"take_backs": 2})
+    ),
+    *(Seen(announced, stale_latch=True) for announced in (True, False)),
 )
 POLICIES = tuple(
     Policy(stopped, never, downtime, restore, unwatched=unwatched)
@@ -41,7 +52,10 @@ POLICIES = tuple(
     for restore in ("auto", "manual")
     for unwatched in ("", "never checked")
 )
-COUNTED = (None, ENOUGH, AT_FLOOR, BELOW, UNCOUNTED, SPACED, UNCOUNTED._replace(spacing_left=1.5))
+COUNTED = (
+    *(None, ENOUGH, AT_FLOOR, BELOW, GAPS, UNCOUNTED, SPACED),
+    UNCOUNTED._replace(spacing_left=1.5),
+)
 CONFIRMED = (None, *State)
 
 
@@ -65,6 +79,17 @@ class Case(NamedTuple):
         """Tell whether a person has ordered the endpoint to stay announced."""
         hold = self.seen.held if self.seen else None
         return hold is not None and hold.present and not hold.expired
+
+    @property
+    def races(self) -> bool:
+        """Tell whether a withdrawal of just now has left too few others, as far as is known."""
+        return (
+            self.state in (OK, WARNING)
+            and self.seen is not None
+            and self.seen.latch_age is not None
+            and self.seen.latch_age < 30
+            and self.counted is BELOW
+        )
 
 
 def cases() -> Iterator[Case]:
@@ -91,6 +116,7 @@ def acts(case: Case) -> None:
         assert case.counted.others is not None
         assert case.counted.others >= case.counted.floor
         assert case.counted.spacing_left == 0
+        assert case.seen.take_backs < 2
 
 
 def restores(case: Case) -> None:
@@ -103,13 +129,11 @@ def restores(case: Case) -> None:
     assert seen.latch_age is not None
     assert seen.held is None
     assert not seen.hold_unknown
+    assert not seen.elsewhere
     assert not policy.downtime
-    too_few = (
-        case.counted is not None
-        and case.counted.others is not None
-        and case.counted.others < case.counted.floor
-    )
-    if not too_few:
+    if case.decision.rule == "too-few":
+        assert case.races
+    else:
         assert case.state is OK
         assert case.confirmed is OK
         assert policy.restore == "auto"
@@ -118,13 +142,14 @@ def restores(case: Case) -> None:
 
 
 def idles(case: Case) -> None:
-    """A state other than CRITICAL HARD and OK never withdraws, and restores only for the floor."""
+    """A state other than CRITICAL HARD and OK acts only where too few are left after a race."""
+    action = case.decision.action
     if not case.failed and case.state is not OK:
-        assert case.decision.action in (Action.NOTHING, Action.RESTORE)
-        if case.decision.action is Action.RESTORE:
-            assert case.decision.rule == "too-few"
-        if case.seen is None or case.state is UNKNOWN:
-            assert case.decision.action is Action.NOTHING
+        assert action not in (Action.WITHDRAW, *QUESTIONS)
+        if action is Action.RESTORE:
+            assert case.races
+        if case.seen is None:
+            assert action is Action.NOTHING
 
 
 def must_withdraw(case: Case) -> None:
@@ -138,6 +163,7 @@ def must_withdraw(case: Case) -> None:
         and not case.protected
         and not case.policy.stopped
         and not case.policy.never_withdraw
+        and case.seen.take_backs < 2
     ):
         assert case.decision.action is Action.WITHDRAW
 
@@ -151,11 +177,12 @@ def must_restore(case: Case) -> None:
         or seen.held
         or seen.hold_unknown
         or seen.latch_age is None
+        or seen.elsewhere
         or policy.stopped
         or policy.downtime
     ):
         return
-    if case.counted is BELOW and case.state is not UNKNOWN:
+    if case.races:
         assert (case.decision.action, case.decision.severity) == (Action.RESTORE, CRITICAL)
         return
     in_time = seen.latch_age >= {1: 60, 2: 120}[seen.withdrawals]
@@ -168,11 +195,13 @@ def severities(case: Case) -> None:
     """A refusal to withdraw is CRITICAL; one that the check does not confirm is WARNING."""
     action, rule = case.decision.action, case.decision.rule
     if action is Action.REFUSE:
-        assert case.decision.severity is (WARNING if rule == "not-confirmed" else CRITICAL)
+        confirmed = case.failed and rule != "not-confirmed"
+        assert case.decision.severity is (CRITICAL if confirmed else WARNING)
         assert case.decision.reason.startswith(("refused: ", "not confirmed: ", "not yet: "))
     elif case.decision.severity is CRITICAL:
         assert rule == "too-few"
-    if case.failed and case.seen and case.seen.present and action is Action.NOTHING:
+    idle = action in (Action.NOTHING, Action.UNLATCH)
+    if case.failed and case.seen and (case.seen.present or case.seen.elsewhere) and idle:
         raise AssertionError("broken, announced, left alone, and nobody is told")
     if case.seen and not case.seen.present and action is Action.NOTHING:
         assert case.decision.severity is WARNING
@@ -185,8 +214,7 @@ def twice(case: Case) -> None:
         after, counted = Seen(present=False, latch_age=0.0, withdrawals=1), case.counted
     elif case.decision.action is Action.RESTORE:
         after, counted = Seen(present=True, withdrawals=1, restores=3), case.counted
-        if case.failed:  # it was restored for the floor, which now keeps it in
-            assert counted is BELOW
+        assert not case.failed
     else:
         return
     again = decide(case.state, case.state_type, case.policy, after, counted, case.confirmed)
@@ -210,11 +238,15 @@ def asks(case: Case) -> None:
 
 
 def unlatches(case: Case) -> None:
-    """A latch is removed exactly where it is settled, the VIP is present, and the state is OK."""
-    seen = case.seen
-    settled = seen and seen.present and seen.latch_age is not None and seen.latch_age > 60
-    expected = case.state is OK and bool(settled) and not case.policy.stopped
-    assert (case.decision.action is Action.UNLATCH) == expected
+    """A latch is taken off where the VIP is present, in every state, unless it is withdrawn now."""
+    seen, action = case.seen, case.decision.action
+    latched = seen and (seen.latch_age is not None or seen.stale_latch)
+    if latched and seen and seen.present and not case.policy.stopped:
+        assert action is not Action.NOTHING
+        assert case.decision.unlatch == (action in (Action.UNLATCH, Action.REFUSE))
+    else:
+        assert action is not Action.UNLATCH
+        assert not case.decision.unlatch
 
 
 def speaks(case: Case) -> None:
@@ -260,7 +292,8 @@ def held(*, announced: bool = True, expired: bool = False) -> Held:
 
 
 NONE, MANUAL, BLIND = Policy(), Policy(restore="manual"), Policy(unwatched="never checked")
-FRESH = WITHDRAWN._replace(latch_age=12.0)
+FRESH, RACED = WITHDRAWN._replace(latch_age=12.0), WITHDRAWN._replace(latch_age=30.0)
+MISPLACED = FRESH._replace(elsewhere="eth0")
 IN, OUT = held(), held(announced=False)
 # The rows of the documented table in their order: the inputs, the rule, and `enforce`'s state. The
 # inputs of a row fit later rows too, as far as they can, so that the order of the rules is tested.
@@ -268,9 +301,36 @@ ROWS = {
     "stopped": (CRITICAL, Policy(stopped=True), ANNOUNCED, ENOUGH, CRITICAL, "stopped", CRITICAL),
     "stopped, OK": (OK, Policy(stopped=True), WITHDRAWN, BELOW, OK, "stopped", WARNING),
     "too few are left": (WARNING, MANUAL, FRESH, BELOW, None, "too-few", CRITICAL),
-    "too few, but held": (OK, NONE, WITHDRAWN._replace(held=OUT), BELOW, OK, "held", WARNING),
-    "too few, in downtime": (OK, Policy(downtime=True), WITHDRAWN, BELOW, OK, "downtime", WARNING),
+    "too few are left, and it is well": (OK, MANUAL, FRESH, BELOW, None, "too-few", CRITICAL),
+    "too few, restored for the last time": (
+        OK,
+        NONE,
+        FRESH._replace(restores=3),
+        BELOW,
+        OK,
+        "too-few",
+        CRITICAL,
+    ),
+    "too few, but failed": (CRITICAL, NONE, FRESH, BELOW, None, "already-withdrawn", WARNING),
+    "too few, but unknown": (UNKNOWN, NONE, FRESH, BELOW, OK, "not-actionable", WARNING),
+    "too few, 30 s ago": (WARNING, NONE, RACED, BELOW, OK, "not-actionable", WARNING),
+    "too few, 30 s ago, and it is well": (OK, NONE, RACED, BELOW, OK, "hold-down", WARNING),
+    "too few, but one was not asked": (WARNING, NONE, FRESH, GAPS, OK, "not-actionable", WARNING),
+    "too few, but held": (OK, NONE, FRESH._replace(held=OUT), BELOW, OK, "held", WARNING),
+    "too few, in downtime": (OK, Policy(downtime=True), FRESH, BELOW, OK, "downtime", WARNING),
     "too few, not ours": (OK, NONE, Seen(present=False), BELOW, OK, "not-ours", WARNING),
+    "on another interface": (OK, NONE, MISPLACED, BELOW, OK, "elsewhere", WARNING),
+    "on another interface, and ill": (WARNING, NONE, MISPLACED, BELOW, OK, "elsewhere", WARNING),
+    "on another interface, unknown": (UNKNOWN, NONE, MISPLACED, BELOW, OK, "elsewhere", WARNING),
+    "on another interface too": (
+        OK,
+        NONE,
+        ANNOUNCED._replace(elsewhere="eth0"),
+        UNCOUNTED,
+        OK,
+        "announced",
+        WARNING,
+    ),
     "warning": (WARNING, NONE, WITHDRAWN, ENOUGH, OK, "not-actionable", WARNING),
     "unknown": (UNKNOWN, NONE, ANNOUNCED, ENOUGH, CRITICAL, "not-actionable", OK),
     "unwatched": (UNKNOWN, BLIND, ANNOUNCED, ENOUGH, CRITICAL, "not-actionable", WARNING),
@@ -287,7 +347,7 @@ ROWS = {
     "withdrawn from lo, and on another interface": (
         CRITICAL,
         NONE,
-        WITHDRAWN._replace(elsewhere="eth0"),
+        MISPLACED,
         ENOUGH,
         CRITICAL,
         "elsewhere",
@@ -319,6 +379,15 @@ ROWS = {
         BELOW._replace(spacing_left=1.5),
         CRITICAL,
         "floor",
+        CRITICAL,
+    ),
+    "taken back twice": (
+        CRITICAL,
+        NONE,
+        ANNOUNCED._replace(take_backs=2),
+        UNCOUNTED,
+        CRITICAL,
+        "take-backs",
         CRITICAL,
     ),
     "spacing": (CRITICAL, NONE, ANNOUNCED, SPACED, OK, "spacing", CRITICAL),

@@ -15,6 +15,8 @@ from anycast_handlers.decision.situation import Counted, Held, Seen
 
 PAGE = (Path(__file__).parents[2] / "docs/architecture.rst").read_text()
 ANY, FAILED, RECOVERED = "Whatever the state of the health service is", "CRITICAL HARD", "OK"
+RACED, REST = "OK or WARNING", "Any other state, and WARNING where too-few does not apply"
+PART_OF_RULE = {"stopped": ANY, "elsewhere": ANY, "too-few": RACED, "not-actionable": REST}
 WORDS = {
     Action.NOTHING: "nothing",
     Action.UNLATCH: "nothing",
@@ -52,6 +54,7 @@ HOLDS = (
 COUNTS = (
     Counted(None, floor=2, endpoints=3, trouble="there is no vtysh"),
     Counted(1, floor=2, endpoints=3),
+    Counted(1, floor=2, endpoints=3, gaps=("ns3",)),
     Counted(2, floor=2, endpoints=3),
     Counted(2, floor=2, endpoints=3, announced=False),
     Counted(2, floor=2, endpoints=3, spacing_left=1.0),
@@ -75,6 +78,10 @@ def looks() -> Iterator[Seen]:
         (True, False), latches, (0, MAX_RESTORES), HOLDS, ("", "eth0"), (True, False)
     ):
         yield Seen(present, latch, 1, restores, held, elsewhere, hold_unknown=unknown)
+    for present in (True, False):
+        yield Seen(present, take_backs=1)
+        yield Seen(present, take_backs=2)
+        yield Seen(present, stale_latch=True)
 
 
 def decisions() -> Iterator[tuple[str, Decision]]:
@@ -84,12 +91,9 @@ def decisions() -> Iterator[tuple[str, Decision]]:
     ):
         decision = decide(state, kind, policy, seen, counted, confirmed)
         if decision.action not in QUESTIONS:
-            hard = kind is StateType.HARD
-            part = {State.OK: RECOVERED, State.CRITICAL: FAILED}.get(
-                state if hard else state.UNKNOWN
-            )
-            anyway = decision.rule in ("stopped", "too-few", "not-actionable")
-            yield ANY if anyway or part is None else part, decision
+            assert state in (State.OK, State.CRITICAL) or decision.rule in PART_OF_RULE
+            part = RECOVERED if state is State.OK else FAILED
+            yield PART_OF_RULE.get(decision.rule, part), decision
 
 
 def decided() -> Rules:
@@ -107,7 +111,7 @@ def decided() -> Rules:
 
 def documented() -> Rules:
     told: Rules = {}
-    for part in (ANY, FAILED, RECOVERED):
+    for part in (ANY, FAILED, RACED, RECOVERED, REST):
         for rule, does, reports in rows(part):
             before = told.get((part, rule), Told(frozenset(), frozenset()))
             told[part, rule] = Told(

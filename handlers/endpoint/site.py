@@ -174,7 +174,7 @@ class Site:
             ChangedMeanwhileError: something is not as it was; nothing was done.
             ActedTooLateError: the helper was begun too late; nothing was done.
             OutcomeUnknownError: the endpoint was not heard of; the change may have been made, and
-                after its ``seconds`` it can no longer take effect.
+                can no longer take effect.
         """
         look, sent = change.look, self._clock.time()
         if self.dry_run:
@@ -185,12 +185,16 @@ class Site:
         # The step is recorded before the command is sent, so that it is in the log even of a run
         # that is ended meanwhile.
         self.steps.append(Step(argv, None, "sent, and not heard of", sent))
+        now = self._clock.monotonic()
         try:
-            request = change.request(self._clock.monotonic())
+            request = change.request(now)
             ended = self.shell.run(argv, request, change.seconds)
             report = read_report(argv, ended)
         except OutcomeUnknownError as error:
             self.steps[-1] = Step(argv, None, str(error), sent)
+            # The endpoint may still make the change, but not after this time. So nobody acts on
+            # what is then seen, or is told of it, before it is certain.
+            self._clock.sleep(now + change.seconds - self._clock.monotonic())
             raise
         except CommandFailedError as error:
             self.steps[-1] = Step(argv, error.status, error.stderr.strip(), sent)

@@ -92,16 +92,10 @@ class Parts:
         bounded = change.within(left - LOOK_SECONDS)
         if bounded is None:
             raise TooLateError(f"refused: {left:.1f} s are left of this run, too few to act")
-        until = self.deadline.within(bounded.seconds)
         look = change.look
         try:
             report = self.site.change(bounded)
-        except OutcomeUnknownError:
-            # The endpoint may still make the change, but not after this time. So nobody else acts
-            # on what is then seen before it is certain.
-            self.deadline.clock.sleep(until.left(bounded.seconds))
-            return look, self.site.look()
-        except CommandFailedError:
+        except (OutcomeUnknownError, CommandFailedError):
             return look, self.site.look()
         self.outcome.note(troubles(self.vip, report))
         return replace(look, addresses=report.before), replace(look, addresses=report.after)

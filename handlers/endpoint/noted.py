@@ -70,7 +70,7 @@ def read_notes(vip: Vip, noted: Reply) -> Noted:
     read = Noted()
     text, why = _note(latch_path, files, noted.stderr)
     if not why:
-        read = read._replace(latch_mark=_mark(text))
+        read = read._replace(latch_mark=mark_of(text))
     if text is not None:
         try:
             read = read._replace(latch=notes.parse(text))
@@ -81,7 +81,7 @@ def read_notes(vip: Vip, noted: Reply) -> Noted:
     text, why = _note(hold_path, files, noted.stderr)
     if not why:
         hold = None if text is None else notes.parse_hold(text)
-        return read._replace(hold=hold, hold_mark=_mark(text))
+        return read._replace(hold=hold, hold_mark=mark_of(text))
     trouble = f"{hold_path} cannot be read: {why}"
     read = read._replace(troubles=(*read.troubles, trouble))
     if why in HIDES_AN_ORDER:
@@ -89,7 +89,8 @@ def read_notes(vip: Vip, noted: Reply) -> Noted:
     return read._replace(hold_unknown=True)
 
 
-def _mark(text: str | None) -> str:
+def mark_of(text: str | None) -> str:
+    """Give the mark of a note's text, None for a note that is missing."""
     return NONE if text is None else sha256(text.rstrip("\n").encode()).hexdigest()
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from anycast_checks.line import clean
 
 from .change import HOLD, LATCH, How, Note
 from .latch import UNREADABLE_HOLD, Hold, Latch
 from .look import Look
+from .noted import mark_of
 
 LONGEST_REASON = 120
 NO_HOLD = Note(HOLD, How.REMOVE)
@@ -54,8 +57,27 @@ def latch_off(look: Look) -> Note:
     return Note(LATCH, How.SETTLE, look.latch.take_off().render())
 
 
-def latch_as_before(look: Look) -> Note:
-    """Leave the latch as a look has found it."""
+def as_before(
+    before: Look, now: Look, written: Sequence[Note], names: Sequence[str] = (LATCH, HOLD)
+) -> list[Note]:
+    """Leave notes as a look has found them, where they still are what was written after it.
+
+    What somebody else has written meanwhile stays.
+    """
+    ours = {note.name for note in written if mark_of(note.text) == _mark(now, note.name)}
+    back = []
+    if LATCH in ours and LATCH in names:
+        back.append(_latch_as_before(before))
+    if HOLD in ours and HOLD in names:
+        back.append(_hold_as_before(before))
+    return back
+
+
+def _mark(look: Look, name: str) -> str:
+    return look.latch_mark if name == LATCH else look.hold_mark
+
+
+def _latch_as_before(look: Look) -> Note:
     if look.latch == Latch():
         return Note(LATCH, How.REMOVE)
     return Note(LATCH, How.WRITE, look.latch.render())
@@ -73,8 +95,8 @@ def held_withdrawn(clock: int, by: str, reason: str) -> Note:
     return _hold(Hold(clock, None, by, clean(reason, LONGEST_REASON), present=False))
 
 
-def hold_as_before(look: Look) -> Note:
-    """Leave the hold as a look has found it.
+def _hold_as_before(look: Look) -> Note:
+    """Give the hold that a look has found.
 
     A hold that could not be read is lost. In its place is written a hold that says so, which
     protects the endpoint until somebody releases it.

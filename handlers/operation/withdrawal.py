@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from ..activators._activator import Activator
 from ..decision.facts import State
 from ..endpoint import notes
-from ..endpoint.change import Note
+from ..endpoint.change import HOLD, Note
 from ..endpoint.look import Look
 from ..errors import ChangedMeanwhileError, HandlerError
 from .parts import Parts
+
+
+class _Withdrawn(NamedTuple):
+    """A withdrawal that has worked: how, the notes of it, the looks, and when it was begun."""
+
+    activator: Activator
+    written: tuple[Note, ...]
+    before: Look
+    after: Look
+    at: float
 
 
 def withdraw(parts: Parts, look: Look) -> None:
     """Take the VIP away, and verify it."""
     outcome, site = parts.outcome, parts.site
     activator = site.activator(parts.ahead.program)
-    change = site.withdrawal(activator, look, *_note(parts, look))
+    written = _note(parts, look)
+    change = site.withdrawal(activator, look, *written)
     name = parts.request.endpoint.name
     if not parts.request.dry_run:
         outcome.note(parts.lock.note_act(name, change.seconds))
@@ -35,9 +48,9 @@ def withdraw(parts: Parts, look: Look) -> None:
     if lost:
         outcome.note(f"{parts.interface} also lost {', '.join(sorted(lost))}")
     if after.present:
-        _fail(parts, look)
+        _fail(parts, look, written)
         return
-    _follow(parts, activator, before, after, withdrawn_at, f"withdrawn by {parts.did}")
+    _follow(parts, _Withdrawn(activator, written, before, after, withdrawn_at))
 
 
 def _note(parts: Parts, look: Look) -> tuple[Note, ...]:
@@ -51,14 +64,12 @@ def _note(parts: Parts, look: Look) -> tuple[Note, ...]:
         return ()
 
 
-def _fail(parts: Parts, before: Look) -> None:
+def _fail(parts: Parts, before: Look, written: tuple[Note, ...]) -> None:
     """Leave the notes as they were."""
     words = parts.last_words()
     try:
         now = parts.site.look()
-        back = [notes.latch_as_before(before)] if now.latch_mark != before.latch_mark else []
-        if now.hold_mark != before.hold_mark:
-            back.append(notes.hold_as_before(before))
+        back = notes.as_before(before, now, written)
         if back and now.present:
             parts.outcome.note(parts.site.note(now, *back))
     except HandlerError as error:
@@ -66,45 +77,46 @@ def _fail(parts: Parts, before: Look) -> None:
     parts.outcome.acted_in_vain(f"still announced: {words}")
 
 
-def _follow(
-    parts: Parts, activator: Activator, before: Look, after: Look, withdrawn_at: float, done: str
-) -> None:
+def _follow(parts: Parts, done: _Withdrawn) -> None:
     """Verify the withdrawal in the routing, and take it back where too few others announce."""
     outcome = parts.outcome
     gone = parts.see_in_routing(announced=False)
     with outcome.timed("count again"):
-        recount = parts.follower.recount(withdrawn_at, gone_here=gone)
+        recount = parts.follower.recount(done.at, gone_here=gone)
     outcome.note(recount.trouble)
     outcome.verify("own_announcement", gone)
     outcome.verify("count_elsewhere", recount.seen_elsewhere)
     others = recount.others
     if others is not None and others < parts.vip.floor:
         if parts.keeps_floor:
-            _take_back(parts, activator, before, others)
+            _take_back(parts, done, others)
             return
         outcome.note(f"{others} of {len(parts.vip.endpoints)} announce it now")
-    if after.elsewhere:
-        places = ", ".join(after.elsewhere)
+    if done.after.elsewhere:
+        places = ", ".join(done.after.elsewhere)
         outcome.acted_in_vain(f"left {parts.interface}, but is still on {places}")
-    elif before.neighbors - after.neighbors:
+    elif done.before.neighbors - done.after.neighbors:
         outcome.acted_in_vain("withdrawn, and more than that")
     elif gone is False:
         outcome.acted_in_vain(f"withdrawn from {parts.interface}, but still in the routing")
     elif recount.seen_elsewhere is False:
         outcome.acted_in_vain("withdrawn, but another endpoint still has it in the routing")
     else:
-        outcome.done(done, State.WARNING)
+        outcome.done(f"withdrawn by {parts.did}", State.WARNING)
 
 
-def _take_back(parts: Parts, activator: Activator, before: Look, others: int) -> None:
+def _take_back(parts: Parts, done: _Withdrawn, others: int) -> None:
     vip, outcome, site = parts.vip, parts.outcome, parts.site
     few = f"{others} of {len(vip.endpoints)} announce it and the floor is {vip.floor}"
     look = site.look()
-    settled = [_taken_back(parts, look)]
-    if parts.request.verb.places_hold:
-        settled.append(notes.hold_as_before(before))
+    back = notes.as_before(done.before, look, done.written, (HOLD,))
+    if look.hold and look.hold_mark != done.before.hold_mark and not back:
+        # A person has seen the endpoint withdrawn, and has ordered to leave it so.
+        outcome.acted_in_vain(f"withdrawn, and not restored: {few}: held by {look.hold.by}")
+        return
+    settled = [_taken_back(parts, look), *back]
     try:
-        _, after = parts.make(site.restoration(activator, look, (), settled))
+        _, after = parts.make(site.restoration(done.activator, look, (), settled))
     except ChangedMeanwhileError as error:
         outcome.acted_in_vain(f"withdrawn, and not restored: {few}: {error}")
         return

@@ -2,26 +2,50 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from anycast_handlers.endpoint import latch as notes
+from anycast_handlers.decision.facts import State
 
-from tests.model import world as model
-from tests.model.stepping import Kind
-from tests.model.world import CHECK, EPOCH, LONG_AGO, TICK, UPTIME, Member, World
+from tests.model import helper, running
+from tests.model.invariants import (
+    Hole,
+    check_converged,
+    check_dead,
+    check_effect,
+    check_floor,
+    check_time,
+    of_command,
+    of_run,
+)
+from tests.model.running import How
+from tests.model.stepping import Fault
+from tests.model.world import (
+    EPOCH,
+    LONG_AGO,
+    TICK,
+    UPTIME,
+    Command,
+    Member,
+    World,
+    flood,
+    is_over,
+    order,
+)
 
-FLOOR = model.VIP.floor
-# Three rounds of `enforce` for what is soon due, and two that each outlast the longest hold-down.
-PAUSES = (30, 30, 30, 7200, 7200)
+# Two rounds of `enforce`, as far apart as an engine runs it.
+ROUNDS = (30, 30)
+# Longer than any hold-down.
+LONG = 7200
 Move = Callable[[World], World]
 Moves = tuple[tuple[str, Move], ...]
 
 
-class Hole(AssertionError):  # noqa: N818 - the word of the README
-    """The search has found a world that breaks an invariant."""
+# Gives the name of what happens; most names are never asked for.
+Name = Callable[[], str]
 
 
 class Size:
@@ -34,235 +58,335 @@ class Size:
         return f"{self.states} states, {self.transitions} transitions, {self.ends} ends"
 
 
+class Faults(NamedTuple):
+    """What may still go wrong on the way.
+
+    Attributes:
+        kills: runs that are killed.
+        late: commands that come late, are lost, or go on step by step.
+        stops: runs that are stopped.
+        moves: other things that happen.
+    """
+
+    kills: int = 0
+    late: int = 0
+    stops: int = 0
+    moves: int = 0
+
+
 class Point(NamedTuple):
-    """A world, and how many kills and moves may still come."""
+    """A world, and what may still go wrong."""
 
     world: World
-    kills: int
-    moves: int
+    faults: Faults
 
 
-def waits(world: World, number: int) -> bool:
-    """Tell whether a run lets time pass: it sleeps, runs the check, or waits for the lock."""
-    run = world.runs[number]
-    if run.effect.kind is Kind.SLEEP:
-        return world.tick < run.wakes
-    if run.effect.kind is Kind.RUN and run.effect.argv == CHECK:
-        return world.tick < run.wakes + model.CONFIRM_TICKS
-    return run.effect.kind is Kind.LOCK and not model.enabled(world, number)
+# For how many ticks a run is stopped, and whether its clock stands still.
+Stops = tuple[tuple[int, bool], ...]
+STOPS: Stops = ((4, False), (20, False), (60, False), (4, True), (20, True), (60, True))
+AGES = (1, 5, 9, 10, 22, 25, 27)
+LATE = (How.SLOWLY, How.UNHEARD, How.HANGING, How.CUT)
 
 
-def successors(at: Point, moves: Moves) -> Iterator[tuple[str, Point]]:
+class Limits(NamedTuple):
+    """What may happen beside the steps of the runs, as far as the faults are not used up.
+
+    ``ages`` are the ticks after which a late command may begin; it is empty for any tick.
+    """
+
+    faults: Faults
+    moves: Moves = ()
+    stops: Stops = STOPS
+    late: tuple[How, ...] = LATE
+    ages: tuple[int, ...] = ()
+
+    def lets(self, command: Command, tick: int) -> bool:
+        """Whether a command that is late may do something at a tick."""
+        if command.work is not None:
+            age = tick - command.began
+            return not self.ages or age in (0, 4) or age >= helper.read(command).ticks
+        return not self.ages or not command.hangs or tick - command.sent in self.ages
+
+
+def successors(at: Point, limits: Limits) -> Iterator[tuple[Name, Point]]:
     """List everything that can happen next, with its name."""
-    world, runs = at.world, at.world.runs
-    for number, run in enumerate(runs):
-        if model.enabled(world, number):
-            after = model.step(world, number)
-            check_step(world, after, number)
-            yield f"{_name(world, number)}", at._replace(world=after)
-        if at.kills and run.acted:
-            killed = model.end(world, number, killed=True)
-            yield f"kill {_name(world, number)}", at._replace(world=killed, kills=at.kills - 1)
+    world, faults = at
+    yield from _steps(at, limits.late)
+    for number, command in running.commands(world).items():
+        if _is_able(world, command) and limits.lets(command, world.tick):
+            yield partial(_said, command), at._replace(world=let_work(world, number))
     for place, member in enumerate(world.members):
         if member.lags:
-            yield f"flood ns{place + 1}", at._replace(world=model.flood(world, place))
-    if at.moves:
-        for name, move in moves:
-            moved = move(world)
-            if moved is not world:
-                yield name, at._replace(world=moved, moves=at.moves - 1)
-    if runs and all(waits(world, number) for number in range(len(runs))):
-        yield "tick", at._replace(world=model.pass_time(world))
+            yield f"flood {place + 1}".format, at._replace(world=flood(world, place))
+    for name, move in limits.moves if faults.moves else ():
+        moved = move(world)
+        if moved is not world:
+            yield name.format, Point(moved, faults._replace(moves=faults.moves - 1))
+    if running.may_pass(world):
+        after = running.pass_time(world)
+        if faults == limits.faults:
+            check_time(after)
+        yield "tick".format, at._replace(world=after)
+    if not faults.stops:
+        return
+    spent = faults._replace(stops=faults.stops - 1)
+    for number in range(len(world.runs)):
+        if running.enabled(world, number):
+            for ticks, frozen in limits.stops:
+                stopped = running.stop(world, number, ticks, frozen=frozen)
+                what = f"stop for {ticks * TICK} s{', and its clock' * frozen}: "
+                yield partial(name_of, world, number, what), Point(stopped, spent)
 
 
-def _name(world: World, number: int) -> str:
+def _steps(at: Point, late: tuple[How, ...]) -> Iterator[tuple[Name, Point]]:
+    world, faults = at
+    for number, run in enumerate(world.runs):
+        if running.enabled(world, number):
+            yield partial(name_of, world, number), at._replace(world=take_step(world, number))
+            if faults.late and running.sends(world, number):
+                spent = faults._replace(late=faults.late - 1)
+                for how in late:
+                    after = take_step(world, number, how)
+                    yield partial(name_of, world, number, f"{how.value}: "), Point(after, spent)
+        if faults.kills and run.acted:
+            killed = running.end(world, number, killed=True)
+            spent = faults._replace(kills=faults.kills - 1)
+            yield partial(name_of, world, number, "kill "), Point(killed, spent)
+
+
+def take_step(
+    world: World, number: int, how: How = How.PROMPT, fault: Fault | None = None
+) -> World:
+    """Let a run take a step, and check it."""
+    after = running.step(world, number, how, fault)
+    check_effect(world, after, of_run(world, world.runs[number]))
+    return after
+
+
+def let_work(world: World, number: int, *, slowly: bool = False) -> World:
+    """Let the helper go on with a command that it has begun, or do all of one that comes late."""
+    command = running.commands(world)[number]
+    if command.work is not None:
+        world = _go_on(world, number, command)
+    else:
+        world = running.begin(world, number)
+        while not slowly and (command := running.commands(world).get(number)):
+            world = _go_on(world, number, command)
+    orphans = tuple(one for one in world.orphans if one.reply is None)
+    return world if orphans == world.orphans else world._replace(orphans=orphans)
+
+
+def _go_on(world: World, number: int, command: Command) -> World:
+    after = running.go_on(world, number)
+    check_effect(world, after, of_command(world, command))
+    return after
+
+
+def name_of(world: World, number: int, what_else: str = "") -> str:
+    """Say what a run is about to do, and what happens to it there."""
     run = world.runs[number]
     request = run.node.program.request
     what = " ".join(run.effect.argv) or run.effect.kind.value
-    who = f"m{run.host + 1} {request.verb.name} {request.endpoint.name}"
+    if running.sends(world, number):
+        what = _said_by(run.effect.stdin)
+    elif run.command is not None:
+        what = "hear of its command"
+    who = f"m{run.host + 1} {request.verb.name} {request.vip.name} {request.endpoint.name}"
     state = f" {request.state.name}" if request.state else ""
-    return f"[{world.tick * TICK} s {who}{state}] {what}"
+    return f"{what_else}[{world.tick * TICK} s {who}{state}] {what}"
+
+
+def _said(command: Command) -> str:
+    return f"the helper: {command.verb} {command.place + 1}: {_said_by(command.request)}"
+
+
+def _said_by(request: str) -> str:
+    lines = (line.split(" {")[0] for line in request.splitlines()[6:-1])
+    return "helper: " + ", ".join(lines)
 
 
 class End(NamedTuple):
-    """A settled world without runs; ``faulty`` tells of kills and moves, ``way`` the steps."""
+    """A settled world without runs; ``faulty`` tells of faults, ``way`` the steps."""
 
     world: World
     faulty: bool
     way: Callable[[], str]
 
 
-def explore(
-    world: World, size: Size, *, kills: int = 0, moves: int = 0, possible: Moves = ()
-) -> list[End]:
+def explore(world: World, size: Size, limits: Limits | None = None) -> list[End]:
     """Take every interleaving to its end; raises Hole, with the steps that lead to it."""
-    first = Point(world, kills, moves)
-    came: dict[Point, tuple[Point, str] | None] = {first: None}
+    limits = limits or Limits(Faults())
+    first = Point(world, limits.faults)
+    came: dict[Point, tuple[Point, Name] | None] = {first: None}
     queue = deque([first])
     ends: dict[tuple[World, bool], End] = {}
     while queue:
         at = queue.popleft()
         size.states += 1
-        if not at.world.runs:
-            end = End(
-                settle(at.world), at != first and at[1:] != first[1:], partial(_way, came, at)
-            )
+        if not (at.world.runs or at.world.orphans):
+            end = End(settle(at.world), at.faults != first.faults, partial(_way, came, at))
             ends.setdefault(end[:2], end)
             continue
         try:
-            for name, following in successors(at, possible):
+            for name, following in successors(at, limits):
                 size.transitions += 1
                 if following not in came:
                     came[following] = (at, name)
                     queue.append(following)
         except Hole as hole:
-            raise Hole(f"{hole}\n{_way(came, at)}") from hole
+            raise Hole(f"{hole}\n{_way(came, at)}\n{at.world.members}") from hole
     size.ends += len(ends)
     return list(ends.values())
 
 
-def _way(came: dict[Point, tuple[Point, str] | None], at: Point) -> str:
+def _way(came: dict[Point, tuple[Point, Name] | None], at: Point) -> str:
     names = []
     while (before := came[at]) is not None:
         at, name = before
-        names.append(name)
+        names.append(name())
     return "\n".join(names[::-1])
-
-
-def check_step(before: World, after: World, number: int) -> None:
-    """Check that one step of the automation respects what a person wants."""
-    run = before.runs[number]
-    if run.node.program.request.verb.by_hand:
-        return
-    for was, now in zip(before.members, after.members, strict=True):
-        if now.announced and not was.announced and was.owner == "person":
-            raise Hole("what a person took down was brought back")
-        hold = model.held(was)
-        if was.announced and not now.announced and hold and hold.present:
-            clock = EPOCH + run.started // 2
-            if hold.since < clock and not hold.has_expired(clock):
-                raise Hole("withdrawn against a hold")
 
 
 def settle(world: World) -> World:
     """Flood every change, and make worlds equal that differ only in their times.
 
-    Ages are put into classes: below the shortest hold-down, below an hour, above an hour.
+    Ages are put into classes: as long as a withdrawal may be taken back, below the shortest
+    hold-down, below an hour, above an hour.
     """
     members = tuple(_settle(member, world.tick) for member in world.members)
-    return World(members)
+    return World(members, stranger=world.stranger, damage=world.damage)
 
 
 def _settle(member: Member, tick: int) -> Member:
+    young = tick - member.withdrawn < 56
     return member._replace(
-        flooded=member.on and member.announced,
+        flooded=member.announces,
         changed=LONG_AGO,
+        acted=LONG_AGO,
         due=0,
         boot=0,
         latch=_settle_latch(member, tick),
-        latch_new=None,
-        hold_new=None,
         hold=_settle_hold(member, tick),
+        withdrawn=-20 if young else LONG_AGO,
+        scarce=LONG_AGO,
     )
 
 
 def _settle_latch(member: Member, tick: int) -> str | None:
     if member.latch is None:
         return None
-    latch = notes.parse(member.latch)
-    since = None
-    if latch.since is not None:
-        age = UPTIME + tick * TICK - latch.since
-        since = UPTIME - (10.0 if age < 60 else 80.0 if age < 3600 else 3700.0)
+    said = json.loads(member.latch)
     clock = EPOCH + tick // 2
-    withdrawals, restores = latch.within_a_day(clock)
-    return notes.Latch(
-        since=since,
-        boot_id="boot-0" if latch.boot_id == f"boot-{member.boot}" else "boot-x",
-        by="x",
-        reason="x",
-        withdrawals=(EPOCH - 4000,) * min(4, withdrawals),
-        restores=(EPOCH - 4000,) * min(2, restores),
-    ).render()
+    old = [EPOCH - 4000]
+    settled = {
+        "boot_id": "boot-0" if said["boot_id"] == member.boot_id else "boot-x",
+        "withdrawals": old * min(4, _lately(said["withdrawals"], clock)),
+        "restores": old * min(2, _lately(said["restores"], clock)),
+    }
+    if said.get("since") is not None:
+        age = UPTIME + tick * TICK - said["since"]
+        classes = ((28, 10.0), (60, 40.0), (3600, 80.0))
+        settled["since"] = UPTIME - next((c for limit, c in classes if age < limit), 3700.0)
+        settled |= {"by": "x", "reason": "x"}
+    return json.dumps(settled, sort_keys=True) + "\n"
+
+
+def _lately(times: list[int], clock: int) -> int:
+    return sum(clock - at < 86400 for at in times)
 
 
 def _settle_hold(member: Member, tick: int) -> str | None:
-    hold = model.held(member)
+    hold = order(member.hold)
     if hold is None:
         return None
-    over = hold.has_expired(EPOCH + tick // 2)
-    until = EPOCH - 100 if over else None
-    return notes.Hold(EPOCH - 200, until, hold.by, "x", hold.present).render()
+    over = is_over(hold, EPOCH + tick // 2)
+    said = {"since": EPOCH - 200, "until": EPOCH - 100 if over else None, "announced": hold.present}
+    return json.dumps({**said, "by": "x", "reason": "x"}, sort_keys=True) + "\n"
 
 
 def finish(world: World) -> World:
     """Let all runs end without another fault."""
     while world.runs:
-        ready = [n for n in range(len(world.runs)) if model.enabled(world, n)]
+        ready = [n for n in range(len(world.runs)) if running.enabled(world, n)]
+        able = [n for n, c in running.commands(world).items() if _is_able(world, c)]
         if ready:
-            after = model.step(world, ready[0])
-            check_step(world, after, ready[0])
-            world = after
+            world = take_step(world, ready[0])
+        elif able:
+            world = let_work(world, able[0])
         else:
-            world = model.pass_time(world)
+            world = running.pass_time(world)
     return world
+
+
+def _is_able(world: World, command: Command) -> bool:
+    return command.work is not None or helper.may_begin(world, command)
 
 
 def skip(world: World, seconds: float) -> World:
     """Let a long time pass in which nothing runs."""
     for place in range(len(world.members)):
-        world = model.flood(world, place)
-    return world._replace(tick=world.tick + int(seconds / TICK))
+        world = flood(world, place)
+    return world._replace(tick=world.tick + int(seconds / TICK), few=None, orphans=())
 
 
-def enforce(world: World, pauses: Iterable[float], size: Size) -> World:
+def true_state(member: Member) -> State:
+    """Return the state that an engine reports once it has caught up."""
+    if not member.on:
+        return State.UNKNOWN
+    if member.healthy:
+        return State.OK
+    return State.CRITICAL if member.announced else State.WARNING
+
+
+def enforce(world: World, pauses: Iterable[float], size: Size, **changes: Any) -> World:
     """Run `enforce` for everything on both hosts, once before each of these pauses."""
     for pause in pauses:
-        for host in range(len(world.spacing)):
+        for host in range(2):
             for place in range(len(world.members)):
-                state = model.true_state(world.members[place])
-                world = finish(model.start(world, host, "enforce", place, state))
+                state = true_state(world.members[place])
+                begun = running.start(world, host, "enforce", place, state, **changes)
+                world = finish(begun)
                 size.transitions += 1
         world = skip(world, pause)
     return world
 
 
-def converge(world: World, size: Size) -> None:
-    """Check that `enforce` brings all to where it belongs, now and once every service is well."""
-    world = enforce(world, PAUSES, size)
+def converge(world: World, size: Size, **changes: Any) -> None:
+    """Check that two rounds of `enforce` bring all to where it belongs.
+
+    What waits for its hold-down needs two rounds after that, and what is broken two more once every
+    service is well.
+    """
+    world = enforce(world, ROUNDS, size, **changes)
+    check_dead(world)
+    world = enforce(skip(world, LONG), ROUNDS, size, **changes)
     check_converged(world)
-    members = (member._replace(healthy=True) for member in world.members)
-    world = enforce(world._replace(members=tuple(members)), PAUSES, size)
-    check_converged(world)
+    members = (member._replace(healthy=True, dead=False) for member in world.members)
+    world = skip(world._replace(members=tuple(members)), LONG)
+    check_converged(enforce(world, ROUNDS, size, **changes))
 
 
-def check_announced(world: World, when: str) -> None:
-    """Check that the suite keeps no endpoint withdrawn while too few others announce."""
-    announcing = sum(member.on and member.announced for member in world.members)
-    ours = sum(
-        member.on and member.owner == "suite" and not (member.hold or member.lost)
-        for member in world.members
-    )
-    if announcing < FLOOR and ours:
-        raise Hole(f"{when}: {announcing} announce, and {ours} are withdrawn by the suite")
+class Judge:
+    """Checks each end once: the floor holds, and `enforce` brings all to where it belongs."""
 
+    def __init__(self, size: Size, **changes: Any) -> None:
+        self._size = size
+        self._changes = changes
+        self._converged: set[World] = set()
 
-def check_converged(world: World) -> None:
-    """Check that everything is where it belongs."""
-    members = world.members
-    check_announced(world, "in the end")
-    for name, member in zip(model.NAMES, members, strict=True):
-        hold = model.held(member)
-        over = hold is not None and hold.has_expired(EPOCH + world.tick // 2)
-        others = sum(m.on and m.announced for m in members if m is not member)
-        if not member.on:
-            continue
-        if member.healthy and not member.announced:
-            latch = notes.parse(member.latch) if member.latch else notes.Latch()
-            used_up = latch.within_a_day(EPOCH + world.tick // 2)[1] >= model.VIP.max_restores
-            if member.owner == "suite" and not (hold or used_up or member.lost):
-                raise Hole(f"{name} is healthy, withdrawn by the suite, and stays so")
-        if not member.healthy and member.announced and others >= FLOOR:
-            protected = hold is not None and hold.present and not over
-            if not protected:
-                raise Hole(f"{name} is broken, not needed for the floor, and stays announced")
+    def judge(self, begun: World, end: End) -> None:
+        """Check an end of a search that has begun with a world."""
+        try:
+            # A recount sees what the routing has seen, which is in time for all but a loss of
+            # power.
+            blind = any(member.flooded and not member.on for member in begun.members)
+            held = any(member.announces for member in begun.members)
+            if held and not (end.faulty or blind):
+                check_floor(end.world, "after the recount")
+            if end.world not in self._converged:
+                soon = enforce(end.world, (0,), self._size, **self._changes)
+                check_floor(soon, "after an enforce")
+                converge(end.world, self._size, **self._changes)
+                self._converged.add(end.world)
+        except Hole as hole:
+            raise Hole(f"{hole}\n{end.way()}\n{end.world.members}") from hole

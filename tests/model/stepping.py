@@ -8,38 +8,55 @@ each answer it might hear. A search can hold thousands of nodes, and each step i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
-from functools import partial
-from typing import Any, NamedTuple
+from functools import cache, partial
+from typing import Any, Generic, NamedTuple, TypeVar
+from unittest.mock import patch
 
 from anycast_handlers.decision.facts import Policy
-from anycast_handlers.endpoint import latch
-from anycast_handlers.errors import HandlerError, OutcomeUnknownError, UnreachableError
-from anycast_handlers.fleet.values import Endpoint, Fleet, Paths, Ssh, Vip
+from anycast_handlers.errors import (
+    HandlerError,
+    LockUnavailableError,
+    OutcomeUnknownError,
+    UnreachableError,
+)
+from anycast_handlers.fleet.values import Endpoint, Fleet, Vip
 from anycast_handlers.operation.act import Means, act
+from anycast_handlers.operation.on_each import Do, _on_one
 from anycast_handlers.operation.outcome import Outcome
 from anycast_handlers.operation.request import Request
+from anycast_handlers.routing import peers
 from anycast_handlers.transport.clock import RUN_SECONDS, Clock, Deadline
 from anycast_handlers.transport.shell import Result
+from anycast_handlers.verbs import Invocation, hold, release
 
 from anycast_checks.errors import RoutingUnreadableError
 from anycast_checks.routing.daemon import Adjacency, Advice, Ask, RoutingState, Weakness
 from tests.support.shell import Asked, FakeShell
 
 VTYSH = "vtysh"
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Kind(Enum):
-    """What a run asks of the world."""
+    """What a run asks of the world.
+
+    NOTE and RECALL are about the file of the lock; the first word of ``argv`` says what is noted.
+    """
 
     CONNECT = "connect"
     LOCK = "lock"
     RUN = "run"
     SLEEP = "sleep"
-    NOTE = "note the withdrawal"
-    SINCE = "since the last withdrawal"
+    NOTE = "note"
+    RECALL = "recall"
+
+
+ACT, END, WITHDRAWAL = ("act",), ("end",), ("withdrawal",)
+SINCE, UNDER_WAY = ("since",), ("under way",)
 
 
 class Effect(NamedTuple):
@@ -57,10 +74,11 @@ class Fault(Enum):
 
     UNREACHABLE = "unreachable"
     UNKNOWN = "outcome unknown"
+    LOCKED = "locked"
 
 
 class Answer(NamedTuple):
-    """What the world said, and when, in seconds since the run began."""
+    """What the world said, and when, in seconds since the run began, by the run's own clock."""
 
     now: float
     value: Any = None
@@ -87,6 +105,8 @@ class _Replay:
             raise UnreachableError(f"{effect.where}: no route")
         if answer.value is Fault.UNKNOWN:
             raise OutcomeUnknownError(effect.argv, "the connection was lost")
+        if answer.value is Fault.LOCKED:
+            raise LockUnavailableError("refused: another run has held the lock")
         return answer.value
 
 
@@ -121,7 +141,7 @@ class _Connections:
         yield FakeShell(partial(self._answer, endpoint.name))
 
     def _answer(self, where: str, asked: Asked) -> Result:
-        said = self._replay.ask(Effect(Kind.RUN, where, asked.argv, asked.stdin))
+        said = self._replay.ask(Effect(Kind.RUN, where, asked.argv, asked.stdin, asked.timeout))
         assert isinstance(said, Result)
         return said
 
@@ -133,17 +153,31 @@ class _Locks:
         self._replay = replay
 
     @contextmanager
-    def hold(self, vip: str, deadline: Deadline) -> Iterator[_Locks]:
-        self._replay.ask(Effect(Kind.LOCK))
+    def open(self, vip: str) -> Iterator[_Locks]:
         yield self
 
+    def take(self, deadline: Deadline) -> None:
+        self._replay.ask(Effect(Kind.LOCK))
+
+    def note_act(self, endpoint: str, seconds: float) -> str:
+        self._replay.ask(Effect(Kind.NOTE, endpoint, ACT, seconds=seconds))
+        return ""
+
+    def note_end(self) -> str:
+        self._replay.ask(Effect(Kind.NOTE, "", END))
+        return ""
+
     def note_withdrawal(self, endpoint: str) -> str:
-        self._replay.ask(Effect(Kind.NOTE, endpoint))
+        self._replay.ask(Effect(Kind.NOTE, endpoint, WITHDRAWAL))
         return ""
 
     def since_withdrawal_elsewhere(self, endpoint: str) -> float | None:
-        age: float | None = self._replay.ask(Effect(Kind.SINCE, endpoint))
+        age: float | None = self._replay.ask(Effect(Kind.RECALL, endpoint, SINCE))
         return age
+
+    def under_way_elsewhere(self, endpoint: str) -> str:
+        name: str = self._replay.ask(Effect(Kind.RECALL, endpoint, UNDER_WAY))
+        return name
 
 
 class _RouterIds:
@@ -165,7 +199,7 @@ class _Daemon:
         return Advice("", "", "", "")
 
     def see(self, vip: str, ask: Ask) -> RoutingState:
-        status, said, why = ask((VTYSH,))
+        status, said, why = ask((VTYSH, vip))
         if status != 0:
             raise RoutingUnreadableError(why)
         asked, *by = said.split()
@@ -176,12 +210,47 @@ class _Daemon:
         return iter(())
 
 
-class Program(NamedTuple):
-    """What a run is to do, and under which policy."""
+class _InTurn(Generic[T, R]):
+    """Stands in for `Answers`, because the answers to a run have one order."""
 
-    vip: Vip
+    def __init__(self, do: Callable[[T], R], items: Sequence[T]) -> None:
+        self._do = do
+        self._items = iter(items)
+
+    def next(self, seconds: float) -> tuple[T, R]:
+        item = next(self._items)
+        return item, self._do(item)
+
+
+class Program(NamedTuple):
+    """What a run is to do, and under which policy.
+
+    ``order`` is what `hold` and `release` do on an endpoint; None for a verb that acts.
+    """
+
+    fleet: Fleet
     request: Request
     policy: Policy
+    order: Do | None = None
+
+
+@cache
+def read_order(fleet: Fleet, verb: str, vip: Vip, endpoint: Endpoint) -> tuple[Request, Do]:
+    """Let the real verb read its command line, and give what it is about to carry out."""
+    module = {"hold": hold, "release": release}[verb]
+    given: list[tuple[Request, Do]] = []
+
+    def give(_: Fleet, request: Request, endpoints: tuple[Endpoint, ...], do: Do) -> int:
+        given.append((request._replace(endpoint=endpoints[0]), do))
+        return 0
+
+    with (
+        patch.object(module, "read_fleet", lambda _: fleet),
+        patch.object(module, "give_order", give),
+    ):
+        argv = [vip.name, endpoint.name, "--reason", "mine"]
+        module.command.main(argv, obj=Invocation(), standalone_mode=False)
+    return given[0]
 
 
 class Node:
@@ -197,20 +266,11 @@ class Node:
         self.effect: Effect | None = None
         self.outcome: Outcome | None = None
         Node.made += 1
-        replay = _Replay(answers)
-        clock = _Clock(replay)
-        came = Outcome(program.request, clock)
-        fleet = Fleet("", Ssh("root", "/", "/"), (program.vip,), Paths())
-        connections, locks = _Connections(replay), _Locks(replay)
-        means = Means(connections, locks, _RouterIds(), (_Daemon(),), "nagios@monitor")
         try:
-            act(fleet, came, program.policy, Deadline(clock, RUN_SECONDS), means)
+            with patch.object(peers, "Answers", _InTurn):
+                self.outcome = _run(program, _Replay(answers))
         except _Suspended as suspended:
             self.effect = suspended.effect
-            return
-        except HandlerError as error:
-            came.failed(error)
-        self.outcome = came
 
     def after(self, answer: Answer) -> Node:
         """Give the run that has heard this answer too."""
@@ -220,4 +280,15 @@ class Node:
         return following
 
 
-LATCH, HOLD = latch.latch_path("192.0.2.53"), latch.hold_path("192.0.2.53")
+def _run(program: Program, replay: _Replay) -> Outcome:
+    clock, connections = _Clock(replay), _Connections(replay)
+    if program.order is not None:
+        return _on_one(program.request, program.order, connections, clock)
+    outcome = Outcome(program.request, clock)
+    locks, daemons = _Locks(replay), (_Daemon(),)
+    means = Means(connections, locks, _RouterIds(), daemons, "nagios@monitor")
+    try:
+        act(program.fleet, outcome, program.policy, Deadline(clock, RUN_SECONDS), means)
+    except HandlerError as error:
+        outcome.failed(error)
+    return outcome

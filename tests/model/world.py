@@ -1,61 +1,41 @@
-"""A modelled world: three endpoints, their OSPF, two monitoring hosts, and the runs on them.
+"""A modelled world: endpoints, their routing, two monitoring hosts, and the runs on them.
 
 A world is a value. A tick is half a second. What an endpoint announces is seen by the others at
-the next flooding, which may come at once and must come before ``due``.
+the next flooding, which may come at once and must come before ``due``. Nothing here is the
+product's own code, but for the nodes of the runs.
 """
 
 from __future__ import annotations
 
 import json
-from functools import cache
 from typing import Any, NamedTuple
 
-from anycast_handlers.activators._activator import IFDOWN, IFUP, IP
-from anycast_handlers.activators._choice import VERSION
-from anycast_handlers.decision.facts import Policy, State, StateType
-from anycast_handlers.endpoint import latch as notes
-from anycast_handlers.endpoint.check import confirmation
-from anycast_handlers.endpoint.latch import Hold
-from anycast_handlers.endpoint.look import BOOT, notes_argv
-from anycast_handlers.endpoint.site import CLOCK, _write
-from anycast_handlers.fleet.values import Endpoint, Vip
-from anycast_handlers.operation.request import Request
-from anycast_handlers.transport.shell import Result
-
-from anycast_checks.addresses import ARGV as ADDRESSES
-from tests.model.stepping import HOLD, LATCH, VTYSH, Answer, Effect, Fault, Kind, Node, Program
-from tests.support.handler import unopened
-from tests.support.verbs import VERBS
+from tests.model.stepping import Effect, Node
 
 NAMES = ("ns1", "ns2", "ns3")
-VIP = Vip(
-    "resolver",
-    "192.0.2.53",
-    "lo:0",
-    ("/check", "dns"),
-    tuple(Endpoint(name, f"198.51.100.{n}") for n, name in enumerate(NAMES, 1)),
-    max_restores=2,
-    activator="ip",
-    min_announcing="1",
-)
-IFUPDOWN = VIP._replace(activator="ifupdown")
-CHECK, HEAD = confirmation(VIP), notes_argv(VIP)
+ADDRESSES = ("192.0.2.53", "192.0.2.54")
+HOSTS = len(NAMES)
+FLOOR = 1
 
 TICK = 0.5
 LAG, LAG_TOO_SOON, LAG_POWER = 2, 18, 80
 TOO_SOON = 3
-CONFIRM_TICKS = 8
 UPTIME, EPOCH = 10_000, 1_700_000_000
 LONG_AGO = -1000
 
 
 class Member(NamedTuple):
-    """An endpoint.
+    """A VIP on an endpoint.
 
-    ``flooded`` tells whether the others believe that it announces, ``due`` is the tick by which
-    they must know the truth, ``changed`` the tick of its last change. The rest is for the
-    invariants only: ``owner`` is who has withdrawn it, ``shared`` tells whether two runs act on it
-    at once, ``lost`` whether a run was killed that would have put a missing latch back.
+    ``flooded`` tells whether the others believe that it is announced, ``due`` is the tick by which
+    they must know the truth, ``changed`` the tick of its last change. ``deaf`` tells that its host
+    cannot be asked over SSH, ``acted`` is the tick at which a helper has last acted on its host.
+
+    The rest is for the invariants only: ``owner`` is who has withdrawn it, ``withdrawn`` the tick
+    at which the suite did so, ``held_out`` whether a hold was there that did not keep it from that;
+    ``dead`` tells whether the check has found its service dead since
+    that died, ``scarce`` is the last tick at which too few others were seen while it was
+    withdrawn; ``ordered`` is what a person was told last about its hold.
     """
 
     on: bool = True
@@ -66,39 +46,100 @@ class Member(NamedTuple):
     due: int = 0
     boot: int = 0
     latch: str | None = None
-    latch_new: str | None = None
     hold: str | None = None
-    hold_new: str | None = None
     ifstate: bool = True
     vtysh: bool = True
+    deaf: bool = False
+    acted: int = LONG_AGO
     owner: str = ""
-    shared: bool = False
-    lost: bool = False
+    withdrawn: int = LONG_AGO
+    held_out: bool = False
+    dead: bool = False
+    scarce: int = LONG_AGO
+    ordered: str = ""
+
+    @property
+    def boot_id(self) -> str:
+        """The boot id of its host."""
+        return f"boot-{self.boot}"
+
+    @property
+    def announces(self) -> bool:
+        """Whether clients get to it."""
+        return self.on and self.announced
 
     @property
     def lags(self) -> bool:
         """Whether the others have not learnt of its last change yet."""
-        return self.flooded != (self.on and self.announced)
+        return self.flooded != self.announces
+
+
+class Work(NamedTuple):
+    """What a helper that has begun still has to do: its notes and commands, as in the request.
+
+    ``was`` is whether the address was there, ``reached`` whether a command has worked. ``held`` is
+    whether a person's hold forbade the change when it began.
+    """
+
+    steps: tuple[tuple[str, str, str], ...]
+    was: bool
+    tried: bool = False
+    reached: bool = False
+    said: tuple[str, ...] = ()
+    held: bool = False
+
+
+class Command(NamedTuple):
+    """A command of the helper that was sent and has not been heard of.
+
+    ``verb`` is the verb of its run, ``hangs`` tells that something keeps it from beginning. No
+    effect of it is allowed after the tick ``until``. ``reply`` is its answer, once it has ended.
+    ``mine`` is the hold that its run has placed.
+    """
+
+    place: int
+    request: str
+    verb: str
+    by_hand: bool
+    sent: int
+    until: int
+    hangs: bool = False
+    began: int = LONG_AGO
+    work: Work | None = None
+    reply: Any = None
+    mine: str = ""
 
 
 class Run(NamedTuple):
     """A handler that is under way on a monitoring host.
 
-    ``wakes`` is the tick at which its wait ends, ``acted`` tells whether its last step has changed
-    something.
+    ``wakes`` is the tick at which its wait ends, ``lost`` the ticks for which its clock has stood
+    still, ``stopped`` the tick until which it takes no step. ``acted`` tells whether its last step
+    has changed something, ``alone`` whether no other person's order was under way beside it.
     """
 
     host: int
     node: Node
     started: int
     wakes: int
+    place: int
+    lost: int = 0
+    stopped: int = LONG_AGO
     locked: bool = False
     acted: bool = False
+    alone: bool = True
+    mine: str = ""
+    command: Command | None = None
 
     @property
-    def place(self) -> int:
-        """The number of the endpoint that it is for."""
-        return NAMES.index(self.node.program.request.endpoint.name)
+    def verb(self) -> str:
+        """The name of its verb."""
+        return self.node.program.request.verb.name
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether a person has called it."""
+        return self.node.program.request.verb.by_hand
 
     @property
     def effect(self) -> Effect:
@@ -107,19 +148,80 @@ class Run(NamedTuple):
         return self.node.effect
 
 
+class LockFile(NamedTuple):
+    """What the lock of a VIP remembers on a monitoring host, with the ticks of it."""
+
+    withdrawn: tuple[str, int] | None = None
+    under_way: tuple[str, float] | None = None
+
+
 class World(NamedTuple):
-    """Everything there is; ``spacing`` is each monitoring host's note of its last withdrawal."""
+    """Everything there is: for each VIP a Member on each host, the runs, and orphaned commands.
+
+    ``stranger`` tells that a router announces the VIP that is no endpoint. For the invariants:
+    ``few`` is the tick since which too few announce because of the automation, ``damage`` whether
+    a run has reported that more than its VIP was lost.
+    """
 
     members: tuple[Member, ...] = (Member(), Member(), Member())
     runs: tuple[Run, ...] = ()
-    spacing: tuple[tuple[str, int] | None, ...] = (None, None)
+    orphans: tuple[Command, ...] = ()
+    files: tuple[LockFile, ...] = (LockFile(),) * 4
     tick: int = 0
+    stranger: bool = False
+    few: int | None = None
+    damage: bool = False
 
     def member(self, place: int, **changes: Any) -> World:
-        """Change one endpoint."""
+        """Change one member."""
         members = list(self.members)
         members[place] = members[place]._replace(**changes)
         return self._replace(members=tuple(members))
+
+    def on_host(self, place: int, **changes: Any) -> World:
+        """Change all members of a host in the same way."""
+        world = self
+        for twin in twins(self, place):
+            world = world.member(twin, **changes)
+        return world
+
+    @property
+    def clock(self) -> int:
+        """The time of every endpoint, in seconds since the epoch."""
+        return EPOCH + self.tick // 2
+
+
+def twins(world: World, place: int) -> range:
+    """List the places of all VIPs on the same host."""
+    return range(place % HOSTS, len(world.members), HOSTS)
+
+
+def pool(place: int) -> range:
+    """List the places of all endpoints of the same VIP."""
+    return range(place - place % HOSTS, place - place % HOSTS + HOSTS)
+
+
+def others(world: World, place: int) -> int:
+    """Count the other endpoints that announce the VIP, as it is."""
+    return sum(world.members[at].announces for at in pool(place) if at != place)
+
+
+def others_seen(world: World, place: int) -> int:
+    """Count the other endpoints that announce the VIP, as the routers know it."""
+    return sum(world.members[at].flooded for at in pool(place) if at != place)
+
+
+def is_scarce(world: World, place: int) -> bool:
+    """Whether too few other endpoints announce the VIP, or are believed to do so."""
+    return min(others(world, place), others_seen(world, place)) < FLOOR
+
+
+def note_scarcity(world: World) -> World:
+    """Remember when too few others were seen by an endpoint that the suite has withdrawn."""
+    for place, member in enumerate(world.members):
+        if member.owner == "suite" and is_scarce(world, place):
+            world = world.member(place, scarce=world.tick)
+    return world
 
 
 def announce(world: World, place: int, owner: str, *, up: bool) -> World:
@@ -130,224 +232,25 @@ def announce(world: World, place: int, owner: str, *, up: bool) -> World:
     member = world.members[place]
     if member.announced is up:
         return world
-    owner = "suite" if is_latched(member) else owner
-    soon = world.tick - member.changed < TOO_SOON
-    return world.member(
+    by_suite = owner == "suite"
+    owner = "suite" if is_latched(member) and owner != "anybody" else owner
+    soon = any(world.tick - world.members[at].changed < TOO_SOON for at in twins(world, place))
+    before = others(world, place) + member.announces
+    after = world.member(
         place,
         announced=up,
         owner="" if up else owner,
-        lost=False if up else member.lost,
+        withdrawn=world.tick if owner == "suite" and not up else LONG_AGO,
+        held_out=not up and member.hold is not None,
+        scarce=LONG_AGO,
         changed=world.tick,
         due=world.tick + (LAG_TOO_SOON if soon else LAG),
     )
-
-
-# These questions take no part in a race, so each is answered together with the step before it.
-def _is_quiet(effect: Effect | None) -> bool:
-    return effect is not None and (
-        effect.kind in (Kind.CONNECT, Kind.NOTE, Kind.SINCE)
-        or (effect.kind is Kind.RUN and effect.argv in (BOOT, CLOCK, VERSION, HEAD))
-    )
-
-
-@cache
-def program(vip: Vip, verb: str, place: int, state: State | None, policy: Policy) -> Node:
-    """Give the beginning of a run."""
-    kind = None if state is None else StateType.HARD
-    request = Request(VERBS[verb], vip, vip.endpoints[place], state, kind)
-    return Node(Program(vip, request, policy))
-
-
-POLICY = Policy(max_restores=VIP.max_restores)
-
-
-def start(
-    world: World,
-    host: int,
-    verb: str,
-    place: int,
-    state: State | None,
-    vip: Vip = VIP,
-    policy: Policy = POLICY,
-) -> World:
-    """Start a handler on a monitoring host."""
-    node = program(vip, verb, place, state, policy)
-    run = Run(host, node, world.tick, world.tick)
-    if any(other.place == place for other in world.runs):
-        world = world.member(place, shared=True)
-    return _proceed(world._replace(runs=(*world.runs, run)), len(world.runs))
-
-
-def enabled(world: World, number: int) -> bool:
-    """Whether a run can take its next step."""
-    run = world.runs[number]
-    if run.effect.kind is Kind.LOCK:
-        return not any(other.locked and other.host == run.host for other in world.runs)
-    return run.effect.kind is not Kind.SLEEP or world.tick >= run.wakes
-
-
-def step(world: World, number: int, fault: Fault | None = None) -> World:
-    """Let a run take one step; with a fault the step is done, but the run gets no answer."""
-    world, answer, acted = _answer(world, number, world.runs[number].effect)
-    world = _set(world, number, acted=acted)
-    world = _hear(world, number, fault or answer)
-    return _proceed(world, number)
-
-
-def _proceed(world: World, number: int) -> World:
-    while _is_quiet(world.runs[number].node.effect):
-        world, answer, _ = _answer(world, number, world.runs[number].effect)
-        world = _hear(world, number, answer)
-    run = world.runs[number]
-    if run.node.outcome is not None:
-        return end(world, number)
-    if run.effect.kind is Kind.SLEEP:
-        # The handler polls OSPF each tenth of a second; once a tick is often enough here.
-        ticks = max(1, int(run.effect.seconds / TICK + 0.999))
-        return _set(world, number, wakes=world.tick + ticks)
-    return _set(world, number, wakes=world.tick)
-
-
-def end(world: World, number: int, *, killed: bool = False) -> World:
-    """End a run; the kernel releases its lock, however it ends."""
-    place = world.runs[number].place
-    member = world.members[place]
-    world = world._replace(runs=world.runs[:number] + world.runs[number + 1 :])
-    lost = member.lost or (killed and (member.shared or not is_latched(member)))
-    shared = member.shared and any(other.place == place for other in world.runs)
-    if (shared, lost) == (member.shared, member.lost):
-        return world
-    return world.member(place, shared=shared, lost=lost)
-
-
-def _set(world: World, number: int, **changes: Any) -> World:
-    runs = list(world.runs)
-    runs[number] = runs[number]._replace(**changes)
-    return world._replace(runs=tuple(runs))
-
-
-def _hear(world: World, number: int, value: Any) -> World:
-    run = world.runs[number]
-    now = (world.tick - run.started) * TICK
-    return _set(world, number, node=run.node.after(Answer(now, value)))
-
-
-def _answer(world: World, number: int, effect: Effect) -> tuple[World, Any, bool]:
-    """Give the world afterwards, the answer, and whether something was changed."""
-    run = world.runs[number]
-    if effect.kind is Kind.LOCK:
-        return _set(world, number, locked=True), None, False
-    if effect.kind is Kind.SLEEP:
-        return world, None, False
-    if effect.kind is Kind.SINCE:
-        return world, _since(world.spacing[run.host], effect.where, world.tick), False
-    place = NAMES.index(effect.where)
-    if effect.kind is Kind.NOTE:
-        spacing = list(world.spacing)
-        spacing[run.host] = (effect.where, world.tick)
-        return world._replace(spacing=tuple(spacing)), None, False
-    if not world.members[place].on:
-        return world, Fault.UNREACHABLE, False
-    if effect.kind is Kind.CONNECT:
-        return world, None, False
-    owner = "person" if run.node.program.request.verb.by_hand else "suite"
-    after, said = _run(world, place, effect, owner)
-    return after, said, after is not world
-
-
-def _since(note: tuple[str, int] | None, name: str, tick: int) -> float | None:
-    if note is None or note[0] == name:
-        return None
-    return (tick - note[1]) * TICK
-
-
-def _run(world: World, place: int, effect: Effect, owner: str) -> tuple[World, Result]:
-    member, argv = world.members[place], effect.argv
-    if argv == ADDRESSES:
-        return world, _addresses(announced=member.announced)
-    if argv == BOOT:
-        return world, _booted(member.boot, UPTIME + world.tick * TICK)
-    if argv == HEAD:
-        return world, _noted(member.latch, member.hold)
-    if argv == (VTYSH,):
-        return world, _view(world, place)
-    if argv == CLOCK:
-        return world, Result(0, str(EPOCH + world.tick // 2), "")
-    if argv == VERSION:
-        return world, Result(0, "ifup version 0.8.41", "")
-    if argv == CHECK:
-        return world, _check(healthy=member.healthy, announced=member.announced)
-    return _note(world, place, effect) or _interface(world, place, argv, owner)
-
-
-@cache
-def _addresses(*, announced: bool) -> Result:
-    vip = [{"local": VIP.address, "prefixlen": 32}] if announced else []
-    lo = {"ifname": "lo", "addr_info": [{"local": "127.0.0.1", "prefixlen": 8}, *vip]}
-    return Result(0, json.dumps([lo]), "")
-
-
-@cache
-def _booted(boot: int, uptime: float) -> Result:
-    return _heads({BOOT[2]: f"boot-{boot}\n", BOOT[3]: f"{uptime:.2f} 1.00\n"})
-
-
-@cache
-def _noted(latch: str | None, hold: str | None) -> Result:
-    return _heads({HEAD[-2]: latch, HEAD[-1]: hold})
-
-
-def _heads(files: dict[str, str | None]) -> Result:
-    shown = [f"==> {name} <==\n{text}" for name, text in files.items() if text is not None]
-    missing = "".join(unopened(name) for name, text in files.items() if text is None)
-    return Result(1 if missing else 0, "\n".join(shown), missing)
-
-
-@cache
-def _check(*, healthy: bool, announced: bool) -> Result:
-    if healthy:
-        return Result(0, "DNS OK - answered", "")
-    return Result(2, "DNS CRITICAL - silent", "") if announced else Result(1, "DNS WARNING - x", "")
-
-
-def _view(world: World, place: int) -> Result:
-    if not world.members[place].vtysh:
-        return Result(1, "", "no vtysh")
-    seen = [m.announced if n == place else m.flooded for n, m in enumerate(world.members)]
-    by = [name for name, there in zip(NAMES, seen, strict=True) if there]
-    return Result(0, " ".join((NAMES[place], *by)), "")
-
-
-def _note(world: World, place: int, effect: Effect) -> tuple[World, Result] | None:
-    """Carry out a command that writes notes; all runs write to the same temporary file first."""
-    done = Result(0, "", "")
-    for path, key in ((LATCH, "latch"), (HOLD, "hold")):
-        new = getattr(world.members[place], f"{key}_new")
-        if effect.argv == _write(f"{path}.new"):
-            return world.member(place, **{f"{key}_new": effect.stdin}), done
-        if effect.argv == ("/bin/mv", "-fT", f"{path}.new", path):
-            if new is None:
-                return world, Result(1, "", "No such file or directory")
-            return world.member(place, **{key: new, f"{key}_new": None}), done
-        if effect.argv == ("/bin/rm", "-f", path):
-            return world.member(place, **{key: None}), done
-    return None
-
-
-def _interface(world: World, place: int, argv: tuple[str, ...], owner: str) -> tuple[World, Result]:
-    done, up = Result(0, "", ""), world.members[place].ifstate
-    if argv == (IFDOWN, "lo:0"):
-        return (ifdown(world, place, owner) if up else world), done
-    if argv in ((IFUP, "lo:0"), (IFUP, "--force", "lo:0")):
-        if up and "--force" not in argv:
-            return world, done
-        return ifup(world, place), done
-    if argv[:3] == (IP, "address", "del"):
-        return announce(world, place, owner, up=False), done
-    if argv[:3] == (IP, "address", "add"):
-        return announce(world, place, owner, up=True), done
-    assert argv == (IFUP, "lo"), argv
-    return world, done
+    left = others(world, place) + (up and member.on)
+    if left >= FLOOR:
+        return note_scarcity(after._replace(few=None))
+    after = note_scarcity(after)
+    return after._replace(few=world.tick) if by_suite and before >= FLOOR else after
 
 
 def ifdown(world: World, place: int, owner: str) -> World:
@@ -360,67 +263,138 @@ def ifup(world: World, place: int) -> World:
     return announce(world.member(place, ifstate=True), place, "", up=True)
 
 
+def is_at_work(world: World, place: int) -> bool:
+    """Whether a helper is in the middle of its work on a host."""
+    commands = (*world.orphans, *(run.command for run in world.runs if run.command))
+    return any(one.work is not None and one.place in twins(world, place) for one in commands)
+
+
+def by_person(world: World, place: int, *, up: bool) -> World:
+    """Let a person run ifup or ifdown by hand.
+
+    In the middle of a helper's work nobody can tell who did what, so it is nobody's will then.
+    """
+    if up:
+        return ifup(world, place)
+    member = world.members[place]
+    at_work = is_at_work(world, place)
+    return ifdown(world, place, "anybody" if at_work and not is_latched(member) else "person")
+
+
 def flood(world: World, place: int) -> World:
     """Let the others see what an endpoint announces."""
-    member = world.members[place]
-    return world.member(place, flooded=member.on and member.announced)
-
-
-def pass_time(world: World) -> World:
-    """Let a tick pass, and flood each change that is due."""
-    world = world._replace(tick=world.tick + 1)
-    for place, member in enumerate(world.members):
-        if member.lags and member.due <= world.tick:
-            world = flood(world, place)
-    return world
+    return world.member(place, flooded=world.members[place].announces)
 
 
 def power(world: World, place: int, *, on: bool) -> World:
-    """Switch a host on or off: it boots with the address up, and with its notes as they were."""
-    member = world.members[place]
-    if member.on is on:
+    """Switch a host on or off: it boots with its addresses up, and with its notes as they were.
+
+    A helper that is at work there, or has not begun yet, is gone.
+    """
+    if world.members[place].on is on:
         return world
-    changes: dict[str, Any] = {"on": on, "due": world.tick + (LAG if on else LAG_POWER)}
+    for at in twins(world, place):
+        member = world.members[at]
+        world = world.member(at, on=on, due=world.tick + (LAG if on else LAG_POWER))
+        if on:
+            world = world.member(
+                at,
+                announced=True,
+                ifstate=True,
+                owner="",
+                withdrawn=LONG_AGO,
+                boot=member.boot + 1,
+                changed=world.tick,
+            )
     if on:
-        changes |= {
-            "announced": True,
-            "ifstate": True,
-            "owner": "",
-            "lost": False,
-            "boot": member.boot + 1,
-        }
-        changes |= {"changed": world.tick}
-    return world.member(place, **changes)
+        return world._replace(few=None) if others(world, place) + 1 >= FLOOR else world
+    orphans = tuple(one for one in world.orphans if one.place not in twins(world, place))
+    runs = tuple(_cut_off(run, world, place) for run in world.runs)
+    return note_scarcity(world._replace(orphans=orphans, runs=runs))
 
 
-def hold(world: World, place: int, *, seconds: int | None = None) -> World:
-    """Place a hold as the verb does."""
-    clock = EPOCH + world.tick // 2
-    until = None if seconds is None else clock + seconds
-    order = Hold(clock, until, "anna", "mine", world.members[place].announced)
-    return world.member(place, hold=order.render())
+def _cut_off(run: Run, world: World, place: int) -> Run:
+    command = run.command
+    if command is None or command.reply is not None or command.place not in twins(world, place):
+        return run
+    # The request stays unanswered, and a host that boots does not know it.
+    return run._replace(command=command._replace(request="", hangs=True, work=None))
+
+
+class Order(NamedTuple):
+    """What a hold file says."""
+
+    since: int
+    until: int | None
+    present: bool
+
+
+def order(text: str | None) -> Order | None:
+    """Read a hold file."""
+    if text is None:
+        return None
+    said = json.loads(text)
+    return Order(said["since"], said["until"], said["announced"])
+
+
+def forbids(member: Member, clock: int) -> bool:
+    """Whether a hold forbids the automation to change a member.
+
+    It does not forbid to take back a withdrawal that it has not kept from being made.
+    """
+    if member.announced:
+        return protects(member, clock)
+    return member.hold is not None and not member.held_out
+
+
+def protects(member: Member, clock: int) -> bool:
+    """Whether a hold forbids the automation to withdraw a member that is there."""
+    hold = order(member.hold)
+    return hold is not None and hold.present and not is_over(hold, clock)
+
+
+def is_over(hold: Order, clock: int) -> bool:
+    """Whether the time of a hold has passed."""
+    return hold.until is not None and clock >= hold.until
 
 
 def is_latched(member: Member) -> bool:
     """Whether a latch of this boot is on."""
-    return bool(member.latch) and notes.parse(member.latch or "").is_on(f"boot-{member.boot}")
+    said = json.loads(member.latch) if member.latch else {}
+    return said.get("since") is not None and said.get("boot_id") == member.boot_id
 
 
-def release(world: World, place: int) -> World:
-    """Remove a hold; what is withdrawn then has no owner whose will the invariants guard."""
-    member = world.members[place]
-    return world.member(place, hold=None, owner=member.owner and "released")
+def restores(member: Member, clock: int) -> int:
+    """Count the automatic restores of the last day."""
+    said = json.loads(member.latch) if member.latch else {}
+    return sum(clock - at < 86400 for at in said.get("restores", ()))
 
 
-def held(member: Member) -> Hold | None:
-    """Read an endpoint's hold."""
-    return notes.parse_hold(member.hold) if member.hold else None
+def set_hold(world: World, place: int, text: str | None) -> World:
+    """Write or remove a hold file."""
+    return world.member(place, hold=text, held_out=False)
 
 
-def true_state(member: Member) -> State:
-    """Return the state that an engine reports once it has caught up."""
-    if not member.on:
-        return State.UNKNOWN
-    if member.healthy:
-        return State.OK
-    return State.CRITICAL if member.announced else State.WARNING
+def place_hold(world: World, place: int, *, seconds: int | None = None) -> World:
+    """Let a person on the endpoint write a hold file."""
+    until = None if seconds is None else world.clock + seconds
+    said = {
+        "since": world.clock,
+        "until": until,
+        "by": "anna",
+        "reason": "mine",
+        "announced": world.members[place].announced,
+    }
+    text = json.dumps(said, sort_keys=True) + "\n"
+    return _beside(set_hold(world, place, text), place).member(place, ordered="held")
+
+
+def remove_hold(world: World, place: int) -> World:
+    """Let a person on the endpoint remove a hold file."""
+    return _beside(set_hold(world, place, None), place).member(place, ordered="released")
+
+
+def _beside(world: World, place: int) -> World:
+    """Note that the orders that are under way are not the only ones."""
+    runs = tuple(r._replace(alone=r.alone and r.place != place) for r in world.runs)
+    return world._replace(runs=runs)

@@ -1,0 +1,38 @@
+"""Says of each search how much it has searched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.model import running
+from tests.model.search import AGES, Size
+from tests.model.stepping import Node
+
+
+@pytest.fixture
+def times(request: pytest.FixtureRequest) -> int:
+    """Give the factor by which --all makes a search longer that has no end of its own."""
+    return 10 if request.config.getoption("--all") else 1
+
+
+@pytest.fixture
+def ages(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> tuple[int, ...]:
+    """Give the ticks at which a late command begins: with --all it is any tick.
+
+    Without --all the check of an endpoint ends at once or a tick later too.
+    """
+    if request.config.getoption("--all"):
+        return ()
+    monkeypatch.setattr(running, "CONFIRM_TICKS", 1)
+    return AGES
+
+
+@pytest.fixture
+def size(capsys: pytest.CaptureFixture[str]) -> Iterator[Size]:
+    """Count how much is searched, and print it."""
+    size, before = Size(), Node.made
+    yield size
+    with capsys.disabled():
+        print(f"\n{size}, {Node.made - before} different steps of the operation")

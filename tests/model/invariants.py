@@ -1,0 +1,155 @@
+"""What must hold in every world: these functions know the world alone, and nothing of the product.
+
+What a latch or a hold says is read from its file, and what a person wants, or was told, from fields
+of `Member` that only the model keeps.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tests.model.world import (
+    FLOOR,
+    HOSTS,
+    NAMES,
+    Command,
+    Member,
+    Run,
+    World,
+    forbids,
+    is_latched,
+    is_scarce,
+    order,
+    others,
+    protects,
+    restores,
+)
+
+MAX_RESTORES = 2
+# The recount is 2.5 s after the withdrawal at most, and two changes of a host are 1.5 s apart.
+RECOUNT_TICKS = 10
+# So old is the scarcity at most for which a dead service is brought back.
+SCARCE_TICKS = 30
+# A withdrawal is taken back so long after it at most, because too few others announce.
+TAKE_BACK_TICKS = 60
+
+
+class Hole(AssertionError):  # noqa: N818 - the word of the README
+    """The search has found a world that breaks an invariant."""
+
+
+class Actor(NamedTuple):
+    """Who takes a step: the verb, whether a hold forbids it, and the last tick for an effect."""
+
+    verb: str
+    by_hand: bool
+    held: bool
+    until: int
+    mine: str
+
+
+def of_run(world: World, run: Run) -> Actor:
+    """Name the actor of a step that a run takes."""
+    member = world.members[run.place]
+    held = forbids(member, world.clock)
+    return Actor(run.verb, run.by_hand, held, world.tick, run.mine)
+
+
+def of_command(world: World, command: Command) -> Actor:
+    """Name the actor of what a command does."""
+    member = world.members[command.place]
+    held = forbids(member, world.clock)
+    if command.work is not None:
+        held = command.work.held
+    return Actor(command.verb, command.by_hand, held, command.until, command.mine)
+
+
+def check_effect(before: World, after: World, actor: Actor) -> None:
+    """Check what one step has changed."""
+    for place, (was, now) in enumerate(zip(before.members, after.members, strict=True)):
+        changed = (was.announced, was.latch, was.hold) != (now.announced, now.latch, now.hold)
+        if changed and before.tick > actor.until:
+            raise Hole(f"a command of {actor.verb} took effect after its run had given it up")
+        if actor.by_hand:
+            _check_orders(was, now, actor)
+        else:
+            _check_automation(before, place, now, actor)
+
+
+def _check_orders(was: Member, now: Member, actor: Actor) -> None:
+    takes_back = actor.verb not in ("hold", "release", "restore") and actor.mine
+    if takes_back and was.hold not in (actor.mine, now.hold):
+        raise Hole("a hold was lost that another person has placed meanwhile")
+
+
+def _check_automation(before: World, place: int, now: Member, actor: Actor) -> None:
+    was = before.members[place]
+    if was.hold != now.hold:
+        raise Hole("the automation has changed a hold")
+    if was.announced and not now.announced and actor.held:
+        raise Hole("withdrawn against a hold")
+    if was.announced or not now.announced:
+        return
+    if was.owner == "person":
+        raise Hole("what a person took down was brought back")
+    if actor.held:
+        raise Hole("brought back against a hold")
+    scarce = is_scarce(before, place) or before.tick - was.scarce <= SCARCE_TICKS
+    if was.dead and not was.healthy and not scarce:
+        raise Hole("a dead service was brought back, and was not needed for the floor")
+
+
+def check_time(world: World) -> None:
+    """Check that the floor is back in time, where no fault happened on the way."""
+    if world.few is not None and world.tick - world.few > RECOUNT_TICKS:
+        raise Hole("too few announce for longer than a recount takes")
+
+
+def check_floor(world: World, when: str) -> None:
+    """Check that no withdrawal stands that was just made and has left too few."""
+    for place, member in enumerate(world.members):
+        young = world.tick - member.withdrawn < TAKE_BACK_TICKS
+        if not (young and member.on and member.owner == "suite" and not member.hold):
+            continue
+        announcing = others(world, place)
+        if not member.announced and announcing < FLOOR:
+            raise Hole(f"{when}: {announcing} announce, and {_name(place)} was just withdrawn")
+
+
+def _name(place: int) -> str:
+    return NAMES[place % HOSTS] + " of the twin" * (place // HOSTS)
+
+
+def check_dead(world: World) -> None:
+    """Check that nothing is announced that is broken, not needed for the floor, and not held."""
+    for place, member in enumerate(world.members):
+        broken = member.on and member.announced and not member.healthy
+        if broken and others(world, place) >= FLOOR and not protects(member, world.clock):
+            name = _name(place)
+            raise Hole(f"{name} is broken, not needed for the floor, and stays announced")
+
+
+def check_converged(world: World) -> None:
+    """Check that everything is where it belongs, and every note too."""
+    check_dead(world)
+    if world.damage:
+        raise Hole("a run took the withdrawal of a sibling for damage")
+    for place, member in enumerate(world.members):
+        name, hold = _name(place), order(member.hold)
+        if member.ordered == "held" and hold is None:
+            raise Hole(f"the hold of {name} was lost")
+        if member.ordered == "released" and hold is not None:
+            raise Hole(f"{name} is held, but a person was told that it is not")
+        if not member.on:
+            continue
+        # The latch of a broken endpoint stays, since there is a rule that takes it off for a healthy
+        # one alone.
+        if member.announced and member.healthy and is_latched(member):
+            raise Hole(f"{name} is announced, and its latch was left behind")
+        if member.announced or member.owner != "suite":
+            continue
+        if not is_latched(member):
+            raise Hole(f"{name} is withdrawn by the suite, and its latch was lost")
+        used_up = restores(member, world.clock) >= MAX_RESTORES
+        if member.healthy and not hold and not used_up:
+            raise Hole(f"{name} is healthy, withdrawn by the suite, and stays so")

@@ -1,0 +1,445 @@
+"""The runs of a world: they begin, take steps, are stopped and killed; and time passes."""
+
+from __future__ import annotations
+
+from enum import Enum
+from functools import cache
+from typing import Any
+
+from anycast_handlers.activators._choice import VERSION
+from anycast_handlers.decision.facts import Policy, State, StateType
+from anycast_handlers.endpoint.change import HELPER
+from anycast_handlers.endpoint.check import confirmation
+from anycast_handlers.endpoint.look import BOOT
+from anycast_handlers.endpoint.site import CLOCK
+from anycast_handlers.fleet.values import Endpoint, Fleet, Paths, Ssh, Vip
+from anycast_handlers.operation.request import Request
+from anycast_handlers.transport.shell import Result
+
+from anycast_checks.addresses import ARGV as SHOW
+from tests.model import helper
+from tests.model.stepping import (
+    ACT,
+    SINCE,
+    VTYSH,
+    WITHDRAWAL,
+    Answer,
+    Effect,
+    Fault,
+    Kind,
+    Node,
+    Program,
+    read_order,
+)
+from tests.model.world import (
+    ADDRESSES,
+    HOSTS,
+    NAMES,
+    TICK,
+    UPTIME,
+    Command,
+    LockFile,
+    Run,
+    World,
+    flood,
+    note_scarcity,
+    pool,
+)
+from tests.support.handler import unopened
+from tests.support.verbs import VERBS
+
+VIP = Vip(
+    "resolver",
+    ADDRESSES[0],
+    "lo:0",
+    ("/check", "dns"),
+    tuple(Endpoint(name, f"198.51.100.{n}") for n, name in enumerate(NAMES, 1)),
+    max_restores=2,
+    activator="ip",
+    min_announcing="1",
+)
+TWIN = VIP._replace(name="twin", address=ADDRESSES[1], interface="lo:1")
+CONFIRM_TICKS, LOCK_TICKS, LONGEST_ACT = 8, 20, 120
+# An orphaned command may still begin so long after the last tick at which it may take effect.
+ORPHAN_TICKS = 4
+
+
+class How(Enum):
+    """What becomes of a command of the helper that a run sends.
+
+    PROMPT is done at once, SLOWLY is begun at once, and goes on by and by. UNHEARD is done at once,
+    but its answer is lost. HANGING begins later, or never; CUT does too, and the connection is lost
+    at once.
+    """
+
+    PROMPT = "prompt"
+    SLOWLY = "slowly"
+    UNHEARD = "unheard"
+    HANGING = "hanging"
+    CUT = "cut"
+
+
+def _is_quiet(effect: Effect | None) -> bool:
+    """Whether a question takes no part in a race, and is answered with the step before it."""
+    if effect is None or effect.kind in (Kind.LOCK, Kind.SLEEP):
+        return False
+    quiet = (BOOT, CLOCK, VERSION)
+    return effect.kind is not Kind.RUN or effect.argv in quiet or _is_about_notes(effect)
+
+
+def _is_about_notes(effect: Effect) -> bool:
+    return effect.argv[:2] == ("/usr/bin/env", "LC_ALL=C")
+
+
+@cache
+def program(vips: tuple[Vip, ...], verb: str, place: int, state: State | None) -> Node:
+    """Give the beginning of a run."""
+    vip = vips[place // HOSTS]
+    endpoint = vip.endpoints[place % HOSTS]
+    fleet = Fleet("", Ssh("root", "/", "/"), vips, Paths(stop="/dev/null/stop"))
+    policy = Policy(max_restores=vip.max_restores)
+    if verb not in VERBS:
+        request, order = read_order(fleet, verb, vip, endpoint)
+        return Node(Program(fleet, request, policy, order))
+    kind = None if state is None else StateType.HARD
+    return Node(Program(fleet, Request(VERBS[verb], vip, endpoint, state, kind), policy))
+
+
+def start(
+    world: World,
+    host: int,
+    verb: str,
+    place: int,
+    state: State | None,
+    **changes: Any,
+) -> World:
+    """Start a handler on a monitoring host; the changes are about the VIP."""
+    vips = (VIP, TWIN)[: len(world.members) // HOSTS]
+    node = program(tuple(vip._replace(**changes) for vip in vips), verb, place, state)
+    run = Run(host, node, world.tick, world.tick, place)
+    if run.by_hand:
+        orders = [other for other in world.runs if other.by_hand and other.place == place]
+        late = any(one.by_hand and one.place == place for one in world.orphans)
+        runs = tuple(r._replace(alone=False) if r in orders else r for r in world.runs)
+        world = world._replace(runs=runs)
+        run = run._replace(alone=not orders and not late)
+    return _proceed(world._replace(runs=(*world.runs, run)), len(world.runs))
+
+
+def enabled(world: World, number: int) -> bool:
+    """Whether a run can take its next step."""
+    run = world.runs[number]
+    if world.tick < run.stopped:
+        return False
+    if run.command is not None:
+        return run.command.reply is not None or world.tick >= run.wakes
+    if run.effect.kind is Kind.LOCK:
+        return _is_free(world, run) or world.tick >= run.wakes
+    return run.effect.kind is not Kind.SLEEP or world.tick >= run.wakes
+
+
+def _is_free(world: World, run: Run) -> bool:
+    vip = run.place // HOSTS
+    return not any(r.locked and (r.host, r.place // HOSTS) == (run.host, vip) for r in world.runs)
+
+
+def sends(world: World, number: int) -> bool:
+    """Whether the next step of a run is to send a command to the helper."""
+    run = world.runs[number]
+    return run.command is None and run.effect.kind is Kind.RUN and run.effect.argv == (HELPER,)
+
+
+def waits(world: World, number: int) -> bool:
+    """Tell whether a run lets time pass: it sleeps, runs the check, or waits for something."""
+    run = world.runs[number]
+    if not enabled(world, number):
+        return True
+    is_check = run.effect.kind is Kind.RUN and run.effect.argv == confirmation(vip_of(run))
+    return run.command is None and is_check and world.tick < run.wakes + CONFIRM_TICKS
+
+
+def vip_of(run: Run) -> Vip:
+    """Give the VIP that a run is for."""
+    return run.node.program.request.vip
+
+
+def step(world: World, number: int, how: How = How.PROMPT, fault: Fault | None = None) -> World:
+    """Let a run take one step; with a fault the step is done, but the run gets no answer."""
+    run = world.runs[number]
+    if run.command is not None:
+        return _hear_of(world, number)
+    if sends(world, number):
+        return _send(world, number, how)
+    world, answer, acted = _answer(world, number, run.effect)
+    world = change(world, number, acted=acted)
+    world = _hear(world, number, fault or answer)
+    return _proceed(world, number)
+
+
+def _send(world: World, number: int, how: How) -> World:
+    run, effect = world.runs[number], world.runs[number].effect
+    if not world.members[_place(run, effect)].on:
+        return _proceed(_hear(world, number, Fault.UNREACHABLE), number)
+    wakes = world.tick + _ticks(effect.seconds)
+    place = _place(run, effect)
+    verb, by_hand = run.verb, run.by_hand
+    command = Command(place, effect.stdin, verb, by_hand, world.tick, wakes, mine=run.mine)
+    command = command._replace(hangs=how in (How.HANGING, How.CUT))
+    world = change(world, number, command=command, wakes=wakes, acted=True)
+    if how is How.CUT:
+        return _hear_nothing(world, number)
+    if command.hangs or not helper.may_begin(world, command):
+        return world
+    world = begin(world, number)
+    if how is How.SLOWLY:
+        return world
+    while (command := _command(world, number)).work is not None:
+        world = go_on(world, number)
+    return _hear_nothing(world, number) if how is How.UNHEARD else _hear_of(world, number)
+
+
+def _command(world: World, number: int) -> Command:
+    """Give a command: of the run of that number, or, below zero, an orphaned one."""
+    if number < 0:
+        return world.orphans[number]
+    command = world.runs[number].command
+    assert command is not None
+    return command
+
+
+def _with_command(world: World, number: int, command: Command) -> World:
+    if number >= 0:
+        return change(world, number, command=command, acted=True)
+    orphans = list(world.orphans)
+    orphans[number] = command
+    return world._replace(orphans=tuple(orphans))
+
+
+def begin(world: World, number: int) -> World:
+    """Let the helper begin with a command; see _command for the number."""
+    return _with_command(world, number, helper.begin(world, _command(world, number)))
+
+
+def go_on(world: World, number: int) -> World:
+    """Let the helper go on with a command."""
+    world, command = helper.go_on(world, _command(world, number))
+    return _with_command(world, number, command)
+
+
+def commands(world: World) -> dict[int, Command]:
+    """List all commands that have not ended, by their numbers."""
+    found = {n: run.command for n, run in enumerate(world.runs) if run.command}
+    found |= {n: world.orphans[n] for n in range(-len(world.orphans), 0)}
+    return {n: one for n, one in found.items() if one.reply is None}
+
+
+def _hear_of(world: World, number: int) -> World:
+    command = _command(world, number)
+    if command.reply is None:
+        return _hear_nothing(world, number)
+    world = change(world, number, command=None, mine=command.mine)
+    return _proceed(_hear(world, number, command.reply), number)
+
+
+def _hear_nothing(world: World, number: int) -> World:
+    """Tell a run that the outcome of its command is unknown.
+
+    Where it waits then, it says that it knows for how long the command may still take effect.
+    """
+    command = _command(world, number)
+    world = change(world, number, command=None, mine=command.mine)
+    world = _hear(world, number, Fault.UNKNOWN)
+    return _proceed(world, number, leave=command)
+
+
+def _proceed(world: World, number: int, leave: Command | None = None) -> World:
+    while _is_quiet(world.runs[number].node.effect):
+        world, answer, _ = _answer(world, number, world.runs[number].effect)
+        world = _hear(world, number, answer)
+    run = world.runs[number]
+    ended = run.node.outcome is not None
+    if ended:
+        world = end(world, number)
+    elif run.effect.kind is Kind.SLEEP:
+        # The handler polls OSPF each tenth of a second; once a tick is often enough here.
+        world = change(world, number, wakes=world.tick + max(1, _ticks(run.effect.seconds)))
+    else:
+        wait = LOCK_TICKS if run.effect.kind is Kind.LOCK else 0
+        world = change(world, number, wakes=world.tick + wait)
+    if leave is not None and leave.reply is None:
+        sleeps = not ended and run.effect.kind is Kind.SLEEP
+        until = world.runs[number].wakes if sleeps else world.tick - 1
+        world = world._replace(orphans=(*world.orphans, leave._replace(until=until)))
+    return world
+
+
+def _ticks(seconds: float) -> int:
+    return int(seconds / TICK + 0.999)
+
+
+def stop(world: World, number: int, ticks: int, *, frozen: bool = False) -> World:
+    """Stop a run for some ticks; its clock stands still as long where it is frozen."""
+    run = world.runs[number]
+    run = run._replace(stopped=world.tick + ticks)
+    if frozen:
+        run = run._replace(lost=run.lost + ticks, wakes=run.wakes + ticks)
+    return change(world, number, **run._asdict())
+
+
+def end(world: World, number: int, *, killed: bool = False) -> World:
+    """End a run; the kernel releases its lock, however it ends."""
+    run = world.runs[number]
+    world = world._replace(runs=world.runs[:number] + world.runs[number + 1 :])
+    if killed and run.command is not None and run.command.reply is None:
+        world = world._replace(orphans=(*world.orphans, run.command))
+    if run.by_hand:
+        world = world.member(run.place, ordered=_ordered(world, run, killed=killed))
+    outcome = run.node.outcome
+    if not killed and outcome is not None:
+        verified = outcome.entry()["verified"] or {}
+        if verified.get("other_addresses") is False:
+            world = world._replace(damage=True)
+    return world
+
+
+def _ordered(world: World, run: Run, *, killed: bool) -> str:
+    """Give what a person now believes about the hold."""
+    outcome = run.node.outcome
+    if killed or not run.alone or outcome is None:
+        return ""
+    words = {"hold": "held", "withdraw": "held", "release": "released", "restore": "released"}
+    if outcome.exit == 0:
+        return words.get(run.verb, "")
+    return world.members[run.place].ordered if outcome.exit == 1 else ""
+
+
+def change(world: World, number: int, **changes: Any) -> World:
+    """Change one run."""
+    runs = list(world.runs)
+    runs[number] = runs[number]._replace(**changes)
+    return world._replace(runs=tuple(runs))
+
+
+def _hear(world: World, number: int, value: Any) -> World:
+    run = world.runs[number]
+    now = (world.tick - run.started - run.lost) * TICK
+    return change(world, number, node=run.node.after(Answer(now, value)))
+
+
+def _place(run: Run, effect: Effect) -> int:
+    return pool(run.place)[NAMES.index(effect.where)]
+
+
+def _answer(world: World, number: int, effect: Effect) -> tuple[World, Any, bool]:
+    """Give the world afterwards, the answer, and whether something was changed."""
+    run = world.runs[number]
+    if effect.kind is Kind.LOCK:
+        if not _is_free(world, run):
+            return world, Fault.LOCKED, False
+        return change(world, number, locked=True), None, False
+    if effect.kind is Kind.SLEEP:
+        return world, None, False
+    if effect.kind in (Kind.NOTE, Kind.RECALL):
+        return *_remember(world, run, effect), False
+    place = _place(run, effect)
+    if not world.members[place].on or world.members[place].deaf:
+        return world, Fault.UNREACHABLE, False
+    if effect.kind is Kind.CONNECT:
+        return world, None, False
+    if effect.argv == confirmation(vip_of(run)):
+        member = world.members[place]
+        checked = world.member(place, dead=not member.healthy)
+        return checked, _check(healthy=member.healthy, announced=member.announced), False
+    return world, _say(world, place, effect), False
+
+
+def _remember(world: World, run: Run, effect: Effect) -> tuple[World, Any]:
+    """Change or read the file of a lock on a monitoring host."""
+    at = run.host * len(world.files) // 2 + run.place // HOSTS
+    file, what, name = world.files[at], effect.argv, effect.where
+    if effect.kind is Kind.RECALL:
+        if what == SINCE:
+            known = file.withdrawn is not None and file.withdrawn[0] != name
+            return world, (world.tick - file.withdrawn[1]) * TICK if known else None
+        under_way = file.under_way
+        if under_way is None or under_way[0] == name:
+            return world, ""
+        return world, under_way[0] if 0 < under_way[1] - world.tick < LONGEST_ACT else ""
+    if what == WITHDRAWAL:
+        file = LockFile((name, world.tick))
+    else:
+        act = (name, world.tick + effect.seconds / TICK) if what == ACT else None
+        file = file._replace(under_way=act)
+    files = (*world.files[:at], file, *world.files[at + 1 :])
+    return world._replace(files=files), None
+
+
+def _say(world: World, place: int, effect: Effect) -> Result:
+    member, argv = world.members[place], effect.argv
+    if argv == SHOW:
+        return Result(0, helper.shown(world, place), "")
+    if argv == BOOT:
+        return _booted(member.boot_id, UPTIME + world.tick * TICK)
+    if _is_about_notes(effect):
+        return _noted(argv[-2:], member.latch, member.hold)
+    if argv[0] == VTYSH:
+        return _view(world, place)
+    if argv == CLOCK:
+        return Result(0, str(world.clock), "")
+    assert argv == VERSION, argv
+    return Result(0, "ifup version 0.8.41", "")
+
+
+@cache
+def _booted(boot: str, uptime: float) -> Result:
+    return _heads({BOOT[2]: f"{boot}\n", BOOT[3]: f"{uptime:.2f} 1.00\n"})
+
+
+@cache
+def _noted(files: tuple[str, ...], latch: str | None, hold: str | None) -> Result:
+    return _heads(dict(zip(files, (latch, hold), strict=True)))
+
+
+def _heads(files: dict[str, str | None]) -> Result:
+    shown = [f"==> {name} <==\n{text}" for name, text in files.items() if text is not None]
+    missing = "".join(unopened(name) for name, text in files.items() if text is None)
+    return Result(1 if missing else 0, "\n".join(shown), missing)
+
+
+@cache
+def _check(*, healthy: bool, announced: bool) -> Result:
+    if healthy:
+        return Result(0, "DNS OK - answered", "")
+    return Result(2, "DNS CRITICAL - silent", "") if announced else Result(1, "DNS WARNING - x", "")
+
+
+def _view(world: World, place: int) -> Result:
+    if not world.members[place].vtysh:
+        return Result(1, "", "no vtysh")
+    members = world.members
+    seen = [members[at].announced if at == place else members[at].flooded for at in pool(place)]
+    by = [name for name, there in zip(NAMES, seen, strict=True) if there]
+    by += ["stranger"] if world.stranger else []
+    return Result(0, " ".join((NAMES[place % HOSTS], *by)), "")
+
+
+def pass_time(world: World) -> World:
+    """Let a tick pass, and flood each change that is due."""
+    world = world._replace(tick=world.tick + 1)
+    for place, member in enumerate(world.members):
+        if member.lags and member.due <= world.tick:
+            world = flood(world, place)
+    world = note_scarcity(world)
+    orphans = tuple(one for one in world.orphans if world.tick <= one.until + ORPHAN_TICKS)
+    return world._replace(orphans=orphans)
+
+
+def may_pass(world: World) -> bool:
+    """Whether time may pass: nothing that takes no time is left to be done."""
+    for command in commands(world).values():
+        if command.work is not None:
+            if world.tick >= command.began + helper.read(command).ticks:
+                return False
+        elif not command.hangs and helper.may_begin(world, command):
+            return False
+    return all(waits(world, number) for number in range(len(world.runs)))

@@ -25,7 +25,7 @@ from ..transport.connections import Connections, FreshConnections
 from . import stop_file
 from .lock import FileLocks, Locks
 from .outcome import Outcome
-from .parts import Parts
+from .parts import STALE_SECONDS, Parts
 from .rehearsal import find_obstacle
 from .request import Case, signature
 from .restoration import restore
@@ -34,8 +34,6 @@ from .withdrawal import withdraw
 
 # What a run may do that looks without the lock has nothing to do with other runs.
 TAKE_THE_LOCK = frozenset({Action.CONFIRM, Action.REHEARSE, Action.WITHDRAW, Action.RESTORE})
-# A run that was stopped for longer, after the last answer that it has decided on, looks again.
-STALE_SECONDS = 3.0
 MOST_LOOKS = 3
 
 

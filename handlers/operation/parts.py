@@ -22,6 +22,8 @@ from .request import Request
 LOOK_SECONDS = 1.0
 # Who overrides one of these guards accepts that fewer endpoints than the floor may announce.
 BELOW_THE_FLOOR = frozenset({"cannot-count", "floor"})
+# A run that was stopped for longer, after the last answer that it has decided on, looks again.
+STALE_SECONDS = 3.0
 
 
 @dataclass

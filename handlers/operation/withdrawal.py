@@ -9,8 +9,8 @@ from ..decision.facts import State
 from ..endpoint import notes
 from ..endpoint.change import HOLD, Note
 from ..endpoint.look import Look
-from ..errors import ChangedMeanwhileError, HandlerError
-from .parts import Parts
+from ..errors import ChangedMeanwhileError, HandlerError, TooLateError
+from .parts import STALE_SECONDS, Parts
 
 
 class _Withdrawn(NamedTuple):
@@ -88,10 +88,11 @@ def _follow(parts: Parts, done: _Withdrawn) -> None:
     outcome.verify("count_elsewhere", recount.seen_elsewhere)
     others = recount.others
     if others is not None and others < parts.vip.floor:
-        if parts.keeps_floor:
-            _take_back(parts, done, others)
+        if not parts.keeps_floor:
+            outcome.note(f"{others} of {len(parts.vip.endpoints)} announce it now")
+        elif look := _look_while_few(parts, done):
+            _take_back(parts, done, look, others)
             return
-        outcome.note(f"{others} of {len(parts.vip.endpoints)} announce it now")
     if done.after.elsewhere:
         places = ", ".join(done.after.elsewhere)
         outcome.acted_in_vain(f"left {parts.interface}, but is still on {places}")
@@ -105,10 +106,26 @@ def _follow(parts: Parts, done: _Withdrawn) -> None:
         outcome.done(f"withdrawn by {parts.did}", State.WARNING)
 
 
-def _take_back(parts: Parts, done: _Withdrawn, others: int) -> None:
+def _look_while_few(parts: Parts, done: _Withdrawn) -> Look | None:
+    """Look at the endpoint, and count after that; None where too few announce no longer.
+
+    The run may have been stopped since it has counted before, even together with its clock. A look
+    before a count says to the helper how old the count is.
+    """
+    while True:
+        look = parts.site.look()
+        others = parts.follower.recount(done.at, gone_here=None).others
+        if others is None or others >= parts.vip.floor:
+            return None
+        if parts.deadline.clock.monotonic() - look.heard <= STALE_SECONDS:
+            return look
+        if parts.deadline.passed:
+            raise TooLateError("withdrawn, and not restored: this run was stopped for too long")
+
+
+def _take_back(parts: Parts, done: _Withdrawn, look: Look, others: int) -> None:
     vip, outcome, site = parts.vip, parts.outcome, parts.site
     few = f"{others} of {len(vip.endpoints)} announce it and the floor is {vip.floor}"
-    look = site.look()
     back = notes.as_before(done.before, look, done.written, (HOLD,))
     if look.hold and look.hold_mark != done.before.hold_mark and not back:
         # A person has seen the endpoint withdrawn, and has ordered to leave it so.

@@ -17,10 +17,12 @@ from tests.model.world import (
     Run,
     World,
     forbids,
+    is_damped,
     is_latched,
     is_scarce,
     order,
     others,
+    pool_of,
     protects,
     restores,
 )
@@ -124,7 +126,11 @@ def check_dead(world: World) -> None:
     """Check that nothing is announced that is broken, not needed for the floor, and not held."""
     for place, member in enumerate(world.members):
         broken = member.on and member.announced and not member.healthy
-        if broken and others(world, place) >= FLOOR and not protects(member, world.clock):
+        # An endpoint that cannot be asked may count for nothing, and nothing can be done there.
+        if member.deaf or is_damped(member, world.clock):
+            continue
+        known = sum(m.announces and not m.deaf for m in pool_of(world, place) if m is not member)
+        if broken and known >= FLOOR and not protects(member, world.clock):
             name = _name(place)
             raise Hole(f"{name} is broken, not needed for the floor, and stays announced")
 
@@ -140,7 +146,7 @@ def check_converged(world: World) -> None:
             raise Hole(f"the hold of {name} was lost")
         if member.ordered == "released" and hold is not None:
             raise Hole(f"{name} is held, but a person was told that it is not")
-        if not member.on:
+        if not member.on or member.deaf:
             continue
         # The latch of a broken endpoint stays, since there is a rule that takes it off for a healthy
         # one alone.

@@ -233,6 +233,11 @@ def commands(world: World) -> dict[int, Command]:
     return {n: one for n, one in found.items() if one.reply is None}
 
 
+def is_able(world: World, command: Command) -> bool:
+    """Whether the helper can go on with a command, or begin with it."""
+    return command.work is not None or helper.may_begin(world, command)
+
+
 def _hear_of(world: World, number: int) -> World:
     command = _command(world, number)
     if command.reply is None:

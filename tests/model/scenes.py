@@ -38,7 +38,7 @@ HEALTHY, BROKEN, OFF = Member(), Member(healthy=False), Member(on=False, flooded
 # The endpoint has lost its power, and its neighbors have not noticed yet.
 JUST_OFF = Member(on=False, due=20)
 OUT = Member(announced=False, flooded=False, latch=latch(80.0), owner="suite")
-OUT_BROKEN = OUT._replace(healthy=False)
+OUT_BROKEN = OUT._replace(healthy=False, dead=True)
 # It was withdrawn a moment ago, by a host that was to take it back.
 YOUNG_BROKEN = OUT_BROKEN._replace(latch=latch(10.0), withdrawn=-20)
 # A run was killed between the latch and ifdown, or a person has brought the address up again.

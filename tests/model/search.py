@@ -113,7 +113,7 @@ def successors(at: Point, limits: Limits) -> Iterator[tuple[Name, Point]]:
     world, faults = at
     yield from _steps(at, limits.late)
     for number, command in running.commands(world).items():
-        if _is_able(world, command) and limits.lets(command, world.tick):
+        if running.is_able(world, command) and limits.lets(command, world.tick):
             yield partial(_said, command), at._replace(world=let_work(world, number))
     for place, member in enumerate(world.members):
         if member.lags:
@@ -282,6 +282,7 @@ def _settle_latch(member: Member, tick: int) -> str | None:
         "boot_id": "boot-0" if said["boot_id"] == member.boot_id else "boot-x",
         "withdrawals": old * min(4, _lately(said["withdrawals"], clock)),
         "restores": old * min(2, _lately(said["restores"], clock)),
+        "take_backs": [EPOCH - 300] * min(2, _lately(said.get("take_backs", []), clock, 600)),
     }
     if said.get("since") is not None:
         age = UPTIME + tick * TICK - said["since"]
@@ -291,8 +292,8 @@ def _settle_latch(member: Member, tick: int) -> str | None:
     return json.dumps(settled, sort_keys=True) + "\n"
 
 
-def _lately(times: list[int], clock: int) -> int:
-    return sum(clock - at < 86400 for at in times)
+def _lately(times: list[int], clock: int, seconds: int = 86400) -> int:
+    return sum(clock - at < seconds for at in times)
 
 
 def _settle_hold(member: Member, tick: int) -> str | None:
@@ -308,7 +309,7 @@ def finish(world: World) -> World:
     """Let all runs end without another fault."""
     while world.runs:
         ready = [n for n in range(len(world.runs)) if running.enabled(world, n)]
-        able = [n for n, c in running.commands(world).items() if _is_able(world, c)]
+        able = [n for n, c in running.commands(world).items() if running.is_able(world, c)]
         if ready:
             world = take_step(world, ready[0])
         elif able:
@@ -316,10 +317,6 @@ def finish(world: World) -> World:
         else:
             world = running.pass_time(world)
     return world
-
-
-def _is_able(world: World, command: Command) -> bool:
-    return command.work is not None or helper.may_begin(world, command)
 
 
 def skip(world: World, seconds: float) -> World:
@@ -361,7 +358,8 @@ def converge(world: World, size: Size, **changes: Any) -> None:
     check_dead(world)
     world = enforce(skip(world, LONG), ROUNDS, size, **changes)
     check_converged(world)
-    members = (member._replace(healthy=True, dead=False) for member in world.members)
+    well = {"healthy": True, "dead": False, "vtysh": True, "deaf": False}
+    members = (member._replace(**well) for member in world.members)
     world = skip(world._replace(members=tuple(members)), LONG)
     check_converged(enforce(world, ROUNDS, size, **changes))
 

@@ -16,6 +16,7 @@ NAMES = ("ns1", "ns2", "ns3")
 ADDRESSES = ("192.0.2.53", "192.0.2.54")
 HOSTS = len(NAMES)
 FLOOR = 1
+MOST_TAKE_BACKS = 2
 
 TICK = 0.5
 LAG, LAG_TOO_SOON, LAG_POWER = 2, 18, 80
@@ -201,6 +202,11 @@ def pool(place: int) -> range:
     return range(place - place % HOSTS, place - place % HOSTS + HOSTS)
 
 
+def pool_of(world: World, place: int) -> tuple[Member, ...]:
+    """List all endpoints of the same VIP."""
+    return tuple(world.members[at] for at in pool(place))
+
+
 def others(world: World, place: int) -> int:
     """Count the other endpoints that announce the VIP, as it is."""
     return sum(world.members[at].announces for at in pool(place) if at != place)
@@ -276,9 +282,7 @@ def by_person(world: World, place: int, *, up: bool) -> World:
     """
     if up:
         return ifup(world, place)
-    member = world.members[place]
-    at_work = is_at_work(world, place)
-    return ifdown(world, place, "anybody" if at_work and not is_latched(member) else "person")
+    return ifdown(world, place, "anybody" if is_at_work(world, place) else "person")
 
 
 def flood(world: World, place: int) -> World:
@@ -373,6 +377,12 @@ def restores(member: Member, clock: int) -> int:
 def set_hold(world: World, place: int, text: str | None) -> World:
     """Write or remove a hold file."""
     return world.member(place, hold=text, held_out=False)
+
+
+def is_damped(member: Member, clock: int) -> bool:
+    """Whether withdrawals were taken back so often that the next one is a person's."""
+    said = json.loads(member.latch) if member.latch else {}
+    return sum(clock - at < 600 for at in said.get("take_backs", ())) >= MOST_TAKE_BACKS
 
 
 def place_hold(world: World, place: int, *, seconds: int | None = None) -> World:

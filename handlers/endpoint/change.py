@@ -28,6 +28,8 @@ from .look import Look, read_addresses
 HELPER = "/usr/local/sbin/anycast-act"
 # Seconds for which the helper may be late: sudo, a lock, the time between two changes.
 LATE_SECONDS = 5.0
+# A note alone needs no sudo, and does not wait for the change before it.
+NOTE_LATE_SECONDS = 2.0
 # Seconds that the helper gives a note, and all commands together.
 NOTE_SECONDS = 1.0
 TRIES_SECONDS = 6.0

@@ -15,7 +15,16 @@ from ..errors import CommandFailedError, HandlerError, OutcomeUnknownError, Unre
 from ..fleet.values import Vip
 from ..transport.clock import SYSTEM_CLOCK, Clock
 from ..transport.shell import COMMAND_SECONDS, Argv, Query, Reply, Result, Shell
-from .change import HELPER, NOTE_SECONDS, Change, Note, Report, read_report, troubles
+from .change import (
+    HELPER,
+    NOTE_LATE_SECONDS,
+    NOTE_SECONDS,
+    Change,
+    Note,
+    Report,
+    read_report,
+    troubles,
+)
 from .check import check_seconds, confirmation
 from .look import BOOT, Look, is_present, read
 from .noted import notes_argv, tells_of_notes
@@ -163,7 +172,8 @@ class Site:
             ChangedMeanwhileError: something is not as the look has found it; nothing was done.
         """
         try:
-            return troubles(self.vip, self.change(Change(look, notes)))
+            change = Change(look, notes, late=NOTE_LATE_SECONDS)
+            return troubles(self.vip, self.change(change))
         except (OutcomeUnknownError, CommandFailedError) as error:
             return f"{' and '.join(n.path(self.vip) for n in notes)} could not be written: {error}"
 

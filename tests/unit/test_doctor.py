@@ -519,8 +519,8 @@ class TestGate:
         other = RESOLVER._replace(check=("/bin/check", "dns", "--tcp"))
         (line,) = lines(gate=said(files.allow([closed_list(other, as_root=False)])))
         assert line == (
-            "ns1: /etc/anycast/gate.allow lacks `/bin/check dns -H 10.99.0.53 --tries 1`: "
-            "install what `anycast-handler gate --only allow resolver` prints"
+            "ns1: /etc/anycast/gate.allow lacks `/bin/check dns -H 10.99.0.53 --tries 1` "
+            "and 1 more: install what `anycast-handler gate --only allow resolver` prints"
         )
 
     def test_what_it_lacks_and_what_it_refused_therefore_is_one_finding(self) -> None:

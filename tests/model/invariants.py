@@ -34,6 +34,8 @@ RECOUNT_TICKS = 10
 SCARCE_TICKS = 30
 # A withdrawal is taken back so long after it at most, because too few others announce.
 TAKE_BACK_TICKS = 60
+# A command that takes it back may be late.
+LATEST_TICKS = TAKE_BACK_TICKS + 24
 
 
 class Hole(AssertionError):  # noqa: N818 - the word of the README
@@ -99,6 +101,8 @@ def _check_automation(before: World, place: int, now: Member, actor: Actor) -> N
     scarce = is_scarce(before, place) or before.tick - was.scarce <= SCARCE_TICKS
     if was.dead and not was.healthy and not scarce:
         raise Hole("a dead service was brought back, and was not needed for the floor")
+    if was.dead and not was.healthy and before.tick - was.withdrawn > LATEST_TICKS:
+        raise Hole("a dead service was brought back long after its withdrawal")
 
 
 def check_time(world: World) -> None:
@@ -148,9 +152,7 @@ def check_converged(world: World) -> None:
             raise Hole(f"{name} is held, but a person was told that it is not")
         if not member.on or member.deaf:
             continue
-        # The latch of a broken endpoint stays, since there is a rule that takes it off for a healthy
-        # one alone.
-        if member.announced and member.healthy and is_latched(member):
+        if member.announced and is_latched(member):
             raise Hole(f"{name} is announced, and its latch was left behind")
         if member.announced or member.owner != "suite":
             continue

@@ -17,6 +17,7 @@ CONFIGURATION = 3
 # What the helper on an endpoint says has changed, in words.
 _CHANGES = {
     "boot": "the endpoint has booted",
+    "busy": "another run was acting there",
     "hold": "its hold has changed",
     "latch": "another run has acted on it",
     "present": "its address has come or gone",

@@ -25,6 +25,7 @@ from tests.model.world import (
     forbids,
     ifdown,
     ifup,
+    at_work,
     is_at_work,
     set_hold,
     twins,
@@ -102,6 +103,11 @@ def may_begin(world: World, command: Command) -> bool:
     return not is_at_work(world, command.place) or world.tick - command.sent >= LOCK_TICKS
 
 
+def acts_there(world: World, place: int) -> bool:
+    """Whether another helper is changing an address of a host."""
+    return any(read(one).acts for one in at_work(world, place))
+
+
 def begin(world: World, command: Command) -> Command:
     """Compare, and prepare the work, or give the answer that something has changed."""
     asked = read(command)
@@ -109,6 +115,7 @@ def begin(world: World, command: Command) -> Command:
     changed = ""
     uptime = int((UPTIME + world.tick * TICK) * 100)
     for what, is_same in (
+        ("busy", not acts_there(world, command.place)),
         ("boot", asked.boot == member.boot_id),
         ("hold", asked.hold in ("any", _mark(member.hold))),
         ("latch", asked.latch in ("any", _mark(member.latch))),

@@ -55,6 +55,7 @@ def search(world: World, size: Size, limits: Limits, **changes: Any) -> None:
         ((BROKEN, HEALTHY, HEALTHY), ((0, FAILED),)),
         ((BROKEN, HEALTHY, HEALTHY), ((0, FAILED), (0, FAILING))),
         ((BROKEN, BROKEN, OFF), ((0, FAILED), (1, FAILED))),
+        ((BROKEN, HEALTHY, HEALTHY), ((0, FAILED), (0, STALE_OK))),
         ((OUT, HEALTHY, HEALTHY), ((0, RECOVERED), (0, STALE_OK))),
         ((LEFT, HEALTHY, HEALTHY), ((0, STALE_OK), (0, FAILED))),
         ((YOUNG_BROKEN, YOUNG_BROKEN, OFF), ((0, LOOKS), (1, LOOKS))),

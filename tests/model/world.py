@@ -269,10 +269,15 @@ def ifup(world: World, place: int) -> World:
     return announce(world.member(place, ifstate=True), place, "", up=True)
 
 
+def at_work(world: World, place: int) -> list[Command]:
+    """List the commands that a helper is in the middle of on a host."""
+    commands = (*world.orphans, *(run.command for run in world.runs if run.command))
+    return [one for one in commands if one.work is not None and one.place in twins(world, place)]
+
+
 def is_at_work(world: World, place: int) -> bool:
     """Whether a helper is in the middle of its work on a host."""
-    commands = (*world.orphans, *(run.command for run in world.runs if run.command))
-    return any(one.work is not None and one.place in twins(world, place) for one in commands)
+    return bool(at_work(world, place))
 
 
 def by_person(world: World, place: int, *, up: bool) -> World:

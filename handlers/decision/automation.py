@@ -105,7 +105,7 @@ def _decide_too_few(policy: Policy, seen: Seen, counted: Counted | None) -> Deci
         return None
     if seen.may_be_held or policy.downtime:
         return None
-    if counted is None or counted.others is None or counted.gaps:
+    if counted is None or counted.others is None or counted.may_be_more:
         return None
     if counted.others >= counted.floor:
         return None

@@ -30,7 +30,7 @@ def _override(policy: Policy, seen: Seen, counted: Counted | None) -> Decision:
         return guards[-1]
     said = [guard.reason.removeprefix("refused: ") for guard in guards]
     if not counted.others:
-        certain = counted.others == 0 and not counted.gaps
+        certain = counted.others == 0 and not counted.may_be_more
         said.append(f"{'' if certain else 'perhaps '}nobody would announce it")
     reason = f"by hand, overriding: {'; '.join(said)}" if said else "by hand"
     overridden = tuple(guard.rule for guard in guards)

@@ -64,7 +64,8 @@ class Counted(NamedTuple):
     the time in seconds for which the automation may withdraw no further endpoint of the VIP.
     ``announced`` tells whether the endpoint itself announces the VIP; it is None where its routing
     daemon was not asked. ``gaps`` names the endpoints that could not be asked, and so may announce
-    beside those that were counted; it is empty where all were counted. ``strangers`` are the
+    beside those that were counted; it is empty where all were counted. ``under_way`` names an
+    endpoint that was not counted because it may be withdrawn at this moment. ``strangers`` are the
     router-ids of announcers that are no endpoint and were not counted.
     """
 
@@ -76,6 +77,12 @@ class Counted(NamedTuple):
     announced: bool | None = None
     gaps: tuple[str, ...] = ()
     strangers: tuple[str, ...] = ()
+    under_way: str = ""
+
+    @property
+    def may_be_more(self) -> bool:
+        """Whether an endpoint that was not counted may announce."""
+        return bool(self.gaps or self.under_way)
 
     @property
     def unasked(self) -> str:

@@ -190,9 +190,10 @@ def _count(parts: Parts) -> Counted:
     except UncountableError as error:
         trouble = str(error)
     name = parts.request.endpoint.name
-    if others and (elsewhere := parts.lock.under_way_elsewhere(name)):
+    under_way = parts.lock.under_way_elsewhere(name) if others else ""
+    if others and under_way:
         others = others._replace(number=max(0, others.number - 1))
-        parts.outcome.note(f"{elsewhere} is not counted: it may be withdrawn at this moment")
+        parts.outcome.note(f"{under_way} is not counted: it may be withdrawn at this moment")
     age = parts.lock.since_withdrawal_elsewhere(name)
     left = 0.0 if age is None else max(0.0, vip.spacing - age)
     counted = Counted(None, vip.floor, len(vip.endpoints), trouble, left)
@@ -202,6 +203,7 @@ def _count(parts: Parts) -> Counted:
             announced=others.own,
             gaps=others.gaps,
             strangers=others.strangers,
+            under_way=under_way,
         )
     parts.outcome.counted(counted)
     return counted

@@ -56,9 +56,9 @@ def command(
 ) -> Verdict:
     """Count the routers that announce the anycast address in OSPF, and that can be reached.
 
-    The check asks the routing daemon of this host by vtysh, so its user must be in the group frrvty
-    (Quagga: quaggavty). The host can be any router or endpoint of the area. The event handler
-    counts in the same way for its floor.
+    The check asks the routing daemon of this host by vtysh. A user that may not ask vtysh needs the
+    line in sudoers that `anycast-handler gate` prints. The host can be any router or endpoint of
+    the area. The event handler counts in the same way for its floor.
     """  # fmt: skip
     here = ThisRouter(options, run)
     seen = here.see()

@@ -40,8 +40,8 @@ def command(options: Options, run: CheckRun, *, min_neighbors: int) -> Verdict:
     """See that this endpoint announces the address in OSPF exactly when it is on its loopback.
 
     The check also sees that the OSPF neighbors are Full, and that the router-id is configured and
-    is not the anycast address. It asks the routing daemon by vtysh, so its user must be in the
-    group frrvty (Quagga: quaggavty).
+    is not the anycast address. It asks the routing daemon by vtysh. A user that may not ask vtysh
+    needs the line in sudoers that `anycast-handler gate` prints.
     """  # fmt: skip
     vip = options.address
     here = ThisRouter(options, run)
@@ -109,7 +109,7 @@ def _of_the_address(vip: str, places: tuple[str, ...], seen: RoutingState) -> li
 def _of_the_configuration(vip: str, seen: RoutingState, here: ThisRouter) -> list[Problem]:
     return [
         (CRITICAL if weakness.hurts else WARNING, f"{weakness.text}: {weakness.remedy}")
-        for weakness in seen.daemon.weaknesses(vip, seen, here.run, own="")
+        for weakness in seen.daemon.weaknesses(vip, seen, here.ask, own="")
     ]
 
 

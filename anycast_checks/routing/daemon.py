@@ -6,7 +6,7 @@ serves a check on its own host and the handler over SSH.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -14,8 +14,30 @@ from typing import NamedTuple, Protocol
 # 1,000 routers makes 1 MB of JSON. A hostile answer takes thirty times as much memory once it is
 # parsed, for which a run has room.
 LARGEST_ANSWER = 1_200_000
-# A function that runs a command on the router, and returns its exit status, stdout and stderr.
-Ask = Callable[[Sequence[str]], tuple[int, str, str]]
+
+
+class Question(tuple[str, ...]):
+    """The words of a command that asks a routing daemon, as root or a privileged account runs it.
+
+    Attributes:
+        by_sudo: the command that gets the same answer for an account without privileges.
+        sockets: the daemon's sockets; whoever may write to one of them needs no sudo.
+    """
+
+    by_sudo: tuple[str, ...]
+    sockets: tuple[str, ...]
+
+    def __new__(
+        cls, words: Iterable[str], by_sudo: tuple[str, ...] = (), sockets: tuple[str, ...] = ()
+    ) -> Question:
+        """Make it of the words of the command."""
+        made = super().__new__(cls, words)
+        made.by_sudo, made.sockets = by_sudo, sockets
+        return made
+
+
+# A function that puts a question to the daemon of a router; exit status, stdout and stderr.
+Ask = Callable[[Question], tuple[int, str, str]]
 
 
 class Unknown(NamedTuple):

@@ -8,23 +8,36 @@ from dataclasses import dataclass
 
 from ..errors import OtherDaemonError, RoutingUnreadableError
 from . import ospf_json, ospf_text
-from .daemon import Advice, Ask, RoutingState, Weakness
+from .daemon import Advice, Ask, Question, RoutingState, Weakness
 from .ospf import FOR_ONE_ADDRESS, areas, judge
 from .ospf_lsa import Kind, View
 
 VTYSH = "/usr/bin/vtysh"
-ROUTER_ID_ARGV = (VTYSH, "-c", "show running-config | include router-id")
+# Whoever may write to a socket of vtysh may also configure the daemon, and by the daemon's log file
+# become root. So the accounts of the checks and of the handler may not: they run this program by
+# sudo, which asks vtysh nothing but the questions below. vtysh itself cannot stand in sudoers,
+# because sudo-rs allows no argument that has a blank in it.
+HELPER = "/usr/local/sbin/anycast-vtysh"
+_BY_SUDO = ("/usr/bin/sudo", "-n", HELPER)
+# zebra runs beside every other daemon, and its socket has the same name whatever else runs.
+_SOCKETS = ("/run/frr/zebra.vty", "/run/quagga/zebra.vty")
+ROUTER_ID_ARGV = Question(
+    (VTYSH, "-c", "show running-config | include router-id"), (*_BY_SUDO, "router-id"), _SOCKETS
+)
 # `show ip ospf` comes last, because the end of its text can be recognised. If it is there, nothing
 # was cut off.
 _NEIGHBORS, _PROCESS = "show ip ospf neighbor", "show ip ospf"
-_GROUPS = "its user must be in the group frrvty (Quagga: quaggavty)"
+_SUDO = "`anycast-handler gate --install` puts the line into sudoers"
 # vtysh prints this to most users, because they cannot read /etc/frr. It means no failure.
 _NOISE = "% Can't open configuration file"
 _NO_VTYSH = "there is no vtysh"
 _TROUBLES = {
-    "failed to connect to any daemons": f"vtysh reaches no routing daemon: none runs, or {_GROUPS}",
-    "ermission denied": f"vtysh is not permitted: {_GROUPS}",
+    "sudo": f"sudo refuses {HELPER}: {_SUDO}",
+    "failed to connect to any daemons": "vtysh reaches no routing daemon: none runs, or none that "
+    "this account may ask",
+    "ermission denied": f"vtysh is not permitted: {_SUDO}",
     "vtysh: No such file": _NO_VTYSH,
+    "vtysh': No such file": _NO_VTYSH,
     "vtysh: not found": _NO_VTYSH,
     "vtysh: command not found": _NO_VTYSH,
     "is not running": "ospfd is not running",
@@ -76,8 +89,8 @@ class VtyshOspf:
             yield Weakness(text, remedy, hurts=False)
 
 
-def argv(vip: str, *, as_json: bool = True) -> tuple[str, ...]:
-    """Return the command whose output `read` reads.
+def argv(vip: str, *, as_json: bool = True) -> Question:
+    """Return the question whose answer `read` reads.
 
     Args:
         vip: the VIP, as a literal IPv4 address.
@@ -89,7 +102,9 @@ def argv(vip: str, *, as_json: bool = True) -> tuple[str, ...]:
         questions.append(f"show ip ospf database {kind.value}{what}")
     questions.append(_PROCESS)
     end = " json" if as_json else ""
-    return (VTYSH, *(word for question in questions for word in ("-c", question + end)))
+    words = (word for question in questions for word in ("-c", question + end))
+    by_sudo = (*_BY_SUDO, "json" if as_json else "text", vip)
+    return Question((VTYSH, *words), by_sudo, _SOCKETS)
 
 
 def read(stdout: str, stderr: str = "") -> View:

@@ -34,7 +34,7 @@ def weaknesses(subject: Subject) -> Iterator[Finding]:
     state = subject.routing
     if state is None:
         return
-    ask = subject.site.shell.run
+    ask = asking(subject.site.shell)
     for weakness in state.daemon.weaknesses(subject.vip.address, state, ask, _own(subject)):
         yield subject.found(weakness.text, weakness.remedy)
 

@@ -25,6 +25,7 @@ from ..endpoint.notes import NO_HOLD
 from ..endpoint.site import CLOCK, SUDO, Site
 from ..errors import CommandFailedError, ConfigurationError, UnsupportedActivatorError
 from ..fleet.values import Vip
+from ..routing.ask import asking
 from ..transport.shell import (
     COMMAND_SECONDS,
     Argv,
@@ -116,7 +117,7 @@ def _act(site: Site, daemons: Sequence[RoutingDaemon]) -> None:
         site.activator()
     for daemon in daemons:
         with suppress(CheckError):
-            daemon.see(site.vip.address, site.shell.run)
+            daemon.see(site.vip.address, asking(site.shell))
     site.note(look, NO_HOLD)
     with suppress(CommandFailedError):
         site.change(site.withdrawal(candidates(site.vip)[0], look))

@@ -15,6 +15,7 @@ from ..fleet.values import Endpoint, Vip
 from ..transport.clock import Deadline
 from ..transport.connections import Connections
 from ..transport.shell import Shell
+from .ask import asking
 from .peers import Peers
 from .tally import RouterIds, Tally, tally
 
@@ -54,7 +55,7 @@ def see_routing(shell: Shell, vip: Vip, daemons: Sequence[RoutingDaemon]) -> Rou
         HandlerError: the endpoint cannot be asked.
     """
     try:
-        return routing.see(vip.address, shell.run, daemons)
+        return routing.see(vip.address, asking(shell), daemons)
     except CheckError as error:
         raise UncountableError(str(error)) from error
     except OutcomeUnknownError as error:

@@ -232,11 +232,11 @@ def test_route_and_pool_by_the_user_of_the_checks(bench: Bench) -> None:
     assert "is announced by 2 routers, not in 3:" in said
 
 
-def test_without_the_group_the_trouble_names_it(bench: Bench) -> None:
+def test_without_the_line_in_sudoers_the_trouble_names_it(bench: Bench) -> None:
     argv = [f"{PLUGINS}/check_anycast", "pool", "-H", VIP]
     ended = bench.ns1.host.run(argv, user="nobody")
     assert ended.returncode == 3, ended.stdout
-    assert "the group frrvty" in ended.stdout
+    assert "sudo refuses /usr/local/sbin/anycast-vtysh: " in ended.stdout
 
 
 def _die_and_withdraw(bench: Bench) -> None:

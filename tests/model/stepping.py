@@ -33,7 +33,14 @@ from anycast_handlers.transport.shell import Result
 from anycast_handlers.verbs import Invocation, hold, release
 
 from anycast_checks.errors import RoutingUnreadableError
-from anycast_checks.routing.daemon import Adjacency, Advice, Ask, RoutingState, Weakness
+from anycast_checks.routing.daemon import (
+    Adjacency,
+    Advice,
+    Ask,
+    Question,
+    RoutingState,
+    Weakness,
+)
 from tests.support.shell import Asked, FakeShell
 
 VTYSH = "vtysh"
@@ -199,7 +206,7 @@ class _Daemon:
         return Advice("", "", "", "")
 
     def see(self, vip: str, ask: Ask) -> RoutingState:
-        status, said, why = ask((VTYSH, vip))
+        status, said, why = ask(Question((VTYSH, vip)))
         if status != 0:
             raise RoutingUnreadableError(why)
         asked, *by = said.split()

@@ -457,8 +457,18 @@ class TestUnreadable:
         ("stdout", "stderr", "reason"),
         [
             ("", "", "it is empty"),
-            ("\n", "Exiting: failed to connect to any daemons.\n", "frrvty .*quaggavty"),
-            ("", "vtysh: Permission denied\n", "frrvty"),
+            (
+                "\n",
+                "Exiting: failed to connect to any daemons.\n",
+                "reaches no routing daemon: none runs, or",
+            ),
+            ("", "vtysh: Permission denied\n", "not permitted: `anycast-handler gate"),
+            (
+                "",
+                "sudo: a password is required\n",
+                "sudo refuses .*anycast-vtysh: `anycast-handler",
+            ),
+            ("", "env: '/usr/bin/vtysh': No such file or directory\n", "there is no vtysh"),
             ("\n", "ospfd is not running\n", "ospfd is not running"),
             ("{\n}\n% OSPF is not enabled in vrf default\n", "", "OSPF is not enabled"),
             (" OSPF Routing Process not enabled\n", "", "OSPF is not enabled"),

@@ -1,0 +1,52 @@
+"""How the routing daemon of an endpoint is asked: as root, by sudo, or as a member of its group."""
+
+from __future__ import annotations
+
+import pytest
+from anycast_handlers.errors import GateRefusedError
+from anycast_handlers.routing.ask import asking
+from anycast_handlers.transport.refusal import GatedShell
+from anycast_handlers.transport.shell import Result
+
+from anycast_checks.routing.daemon import Question
+from tests.support.shell import FakeShell
+
+QUESTION = Question(("/usr/bin/vtysh", "-c", "show"), ("/usr/bin/sudo", "-n", "/helper", "show"))
+DIRECT, BY_SUDO = tuple(QUESTION), QUESTION.by_sudo
+ANSWER = Result(0, "answer\n", "")
+NO_RULE = Result(1, "", "sudo: a password is required\n")
+REFUSED = Result(126, "", "anycast-gate: refused: /usr/bin/...\n")
+CLOSED = Result(1, "", "Exiting: failed to connect to any daemons.\n")
+
+
+@pytest.mark.parametrize(
+    ("direct", "by_sudo", "answer", "asked"),
+    [
+        (None, ANSWER, ANSWER, [BY_SUDO]),
+        (None, CLOSED, CLOSED, [BY_SUDO]),
+        (ANSWER, NO_RULE, ANSWER, [BY_SUDO, DIRECT]),
+        (CLOSED, NO_RULE, NO_RULE, [BY_SUDO, DIRECT]),
+        (REFUSED, NO_RULE, NO_RULE, [BY_SUDO, DIRECT]),
+        (ANSWER, REFUSED, ANSWER, [BY_SUDO, DIRECT]),
+    ],
+    ids=["gate", "gate-no-daemon", "group", "no-right", "gate-no-right", "old-list"],
+)
+def test_sudo_is_asked_first_and_the_group_still_counts(
+    direct: Result | None, by_sudo: Result, answer: Result, asked: list[tuple[str, ...]]
+) -> None:
+    answers = {BY_SUDO: by_sudo} | ({DIRECT: direct} if direct else {})
+    shell = FakeShell(answers, is_root=False)
+    assert asking(GatedShell(shell))(QUESTION) == answer
+    assert [one.argv for one in shell.asked] == asked
+
+
+def test_a_list_without_either_is_a_refusal() -> None:
+    shell = FakeShell({BY_SUDO: REFUSED, DIRECT: REFUSED}, is_root=False)
+    with pytest.raises(GateRefusedError) as caught:
+        asking(GatedShell(shell))(QUESTION)
+    assert caught.value.argv == BY_SUDO
+
+
+def test_root_asks_directly() -> None:
+    shell = FakeShell({DIRECT: ANSWER}, is_root=True)
+    assert asking(shell)(QUESTION) == ANSWER

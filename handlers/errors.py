@@ -62,6 +62,10 @@ class UnsupportedActivatorError(HandlerError):
     """The program that configures the endpoint's interface must not be used for a VIP."""
 
 
+class InstallationError(HandlerError):
+    """Something could not be installed on an endpoint; the files there are as they were."""
+
+
 class UncountableError(HandlerError):
     """The handler cannot tell who announces the VIP."""
 
@@ -98,7 +102,7 @@ class GateRefusedError(HandlerError):
         self.argv = tuple(argv)
         super().__init__(
             f"the forced command there refuses `{' '.join(argv)}`",
-            "install anew what `anycast-handler gate` prints",
+            "install it anew by `anycast-handler gate --install`",
         )
 
     def __str__(self) -> str:

@@ -63,8 +63,9 @@ class Lab:
         venv: a virtual environment with this package, readable by every user; without it the
             hosts have neither check_anycast nor anycast-handler.
         hold_down: the fleet file's, in seconds.
-        gate: whether the handler's account is confined to what the handler needs, by the forced
-            command that the package ships; without ``venv`` it never is.
+        gate: whether both accounts on the endpoints are installed, and confined, by
+            ``anycast-handler gate --install``; otherwise, and always without ``venv``, they are
+            made by hand, with a login and in the group of vtysh.
         places: the endpoints, where they are not the usual three.
     """
 
@@ -143,11 +144,8 @@ class Lab:
         return tuple(place.name for place in self.places if place.address in hops)
 
     def install_gate(self) -> None:
-        """Let the handler's account do what the present fleet file needs; see ``gate`` above."""
-        names = tuple(sshd.GATE) if self.gate else sshd.NEEDED
-        texts = _at_once(partial(monitoring.gate, self.mon, name) for name in names)
-        parts = dict(zip(names, texts, strict=True))
-        _at_once(partial(sshd.install_gate, endpoint.host, parts) for endpoint in self.endpoints)
+        """Confine both accounts on each endpoint to what the present fleet file needs."""
+        _at_once(partial(monitoring.install, self.mon, place) for place in self.places)
 
     def _start_hosts(self) -> None:
         for name in (ROUTER, *(place.name for place in self.places), MON.name, CLIENT.name):
@@ -164,20 +162,29 @@ class Lab:
         start_router = partial(frr.start, self.router, frr.router_configuration(self.places))
         _at_once([start_router, *(partial(self._start_routing, e) for e in self.endpoints)])
         keys = monitoring.make_keys(self.mon)
-        host_keys = _at_once(partial(_start_services, e, keys) for e in self.endpoints)
+        root_key = monitoring.make_root_key(self.mon)
+        host_keys = _at_once(partial(_start_services, e, root_key) for e in self.endpoints)
         monitoring.configure(self.mon, self.places, host_keys, self.hold_down)
         _at_once(partial(self._finish, host) for host in self.hosts.values())
-        if self.venv:
-            self.install_gate()
         what = "every endpoint has its routes, and the router those to them"
         wait_until(self._converged, what, 15.0 + len(self.places))
         routers = (self.router, *(endpoint.host for endpoint in self.endpoints))
         _at_once(partial(frr.set_real_timers, host) for host in routers)
+        if self.gate:
+            self.install_gate()
+        else:
+            _at_once(partial(self._install_by_hand, e.host, keys) for e in self.endpoints)
 
     def _start_routing(self, endpoint: Endpoint) -> None:
         network.configure_loopback(endpoint.host, endpoint.place)
         configuration = frr.endpoint_configuration(endpoint.place, self.style)
         frr.start(endpoint.host, configuration)
+
+    def _install_by_hand(self, host: Host, keys: dict[str, str]) -> None:
+        sshd.install_by_hand(host, keys)
+        if self.venv:
+            for part, (path, mode) in sshd.NEEDED.items():
+                host.write(path, monitoring.part(self.mon, part), mode=mode)
 
     def _finish(self, host: Host) -> None:
         host.write("/etc/hosts", hosts_file(host.name))
@@ -210,15 +217,9 @@ class Lab:
             host.wait_for_started()
 
 
-def _start_services(endpoint: Endpoint, keys: dict[str, str]) -> str:
+def _start_services(endpoint: Endpoint, root_key: str) -> str:
     """Start what an endpoint offers; returns its SSH host key."""
-    for account, key in keys.items():
-        sshd.make_account(endpoint.host, account, key)
-    sshd.allow_sudo(endpoint.host)
-    # Members of this group may ask the routing daemon by vtysh.
-    for account in keys:
-        endpoint.host.run(["usermod", "-aG", "frrvty", account], check=True)
-    endpoint.host.make_directory("/var/lib/anycast", owner="anycast")
+    sshd.let_root_in(endpoint.host, root_key)
     endpoint.resolver.start()
     return sshd.start(endpoint.host, endpoint.place)
 

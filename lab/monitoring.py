@@ -13,6 +13,7 @@ FLEET_FILE = "/etc/anycast/fleet.toml"
 KNOWN_HOSTS = "/etc/anycast/known_hosts"
 HANDLER_KEY = "/etc/anycast/id_ed25519"
 CHECK_KEY = "/etc/anycast/check_ed25519"
+ROOT_KEY = "/root/.ssh/id_ed25519"
 DIRECTORIES = ("/var/lib/anycast-handler", "/var/log/anycast-handler")
 PLUGINS = "/usr/lib/nagios/plugins"
 FLEET_SSH = f"""\
@@ -39,6 +40,13 @@ def make_keys(mon: Host) -> dict[str, str]:
         "anycast": make_key(mon, HANDLER_KEY, USER),
         "check": make_key(mon, CHECK_KEY, USER),
     }
+
+
+def make_root_key(mon: Host) -> str:
+    """Make the key pair of a person who installs on the endpoints; returns the public key."""
+    mon.make_directory("/root/.ssh", mode=0o700)
+    mon.write("/root/.ssh/config", f"UserKnownHostsFile {KNOWN_HOSTS}\n", mode=0o600)
+    return make_key(mon, ROOT_KEY, "root")
 
 
 def fleet(places: Sequence[Place], hold_down: float) -> str:
@@ -79,7 +87,13 @@ def make_like(host: Host, mon: Host) -> None:
         host.make_directory(directory, owner=USER)
 
 
-def gate(mon: Host, part: str) -> str:
-    """Give the text of a file that confines the handler's account on an endpoint."""
-    argv = ["anycast-handler", "gate", "--only", part]
+def install(mon: Host, place: Place, *more: str) -> str:
+    """Install on an endpoint what its accounts need, as the README says; returns what was said."""
+    argv = ["anycast-handler", "gate", "--install", f"root@{place.address}", *more]
+    return mon.run(argv, check=True).stdout
+
+
+def part(mon: Host, name: str) -> str:
+    """Give the text of one part of the installation on an endpoint."""
+    argv = ["anycast-handler", "gate", "--only", name]
     return mon.run(argv, user=USER, check=True).stdout

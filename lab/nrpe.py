@@ -25,7 +25,7 @@ include={commands}
 
 def nrpe(mon: Host, host: Host, place: Place) -> Daemon:
     """Prepare NRPE on an endpoint, for the monitoring host alone."""
-    host.write(COMMANDS, monitoring.gate(mon, "nrpe"))
+    monitoring.install(mon, place, "--nrpe")
     text = TEXT.format(address=place.address, monitoring=MON.address, commands=COMMANDS)
     host.write(CONFIGURATION, text)
     return Daemon(host, ["nrpe", "-c", CONFIGURATION, "-d"], "/run/nrpe-lab.pid")

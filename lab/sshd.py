@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from .daemon import Daemon
 from .host import Host
 from .topology import Place
@@ -15,7 +13,7 @@ ListenAddress {{address}}
 HostKey {HOST_KEY}
 PidFile {PIDFILE}
 AuthenticationMethods publickey
-PermitRootLogin no
+PermitRootLogin prohibit-password
 UsePAM no
 UseDNS no
 LogLevel VERBOSE
@@ -23,17 +21,9 @@ MaxStartups 200
 """
 HELPER = "/usr/local/sbin/anycast-act"
 SUDOERS_FILE = "/etc/sudoers.d/anycast"
-# The files that `anycast-handler gate --only` prints: their place and mode.
-GATE = {
-    "gate": ("/usr/local/sbin/anycast-gate", 0o755),
-    "act": (HELPER, 0o755),
-    "allow": ("/etc/anycast/gate.allow", 0o644),
-    "sudoers": (SUDOERS_FILE, 0o440),
-    "authorized-keys": ("/home/anycast/.ssh/authorized_keys", 0o644),
-}
-# The parts without which the handler can change nothing, whether its account is confined or not.
-NEEDED = ("act", "allow")
-SUDOERS = f'Defaults:anycast !fqdn\nanycast ALL=(root) NOPASSWD: {HELPER} ""\n'
+# The parts without which the handler can change nothing: their place and mode.
+NEEDED = {"act": (HELPER, 0o755), "allow": ("/etc/anycast/gate.allow", 0o644)}
+HELPER_RULES = f'Defaults:anycast !fqdn\nanycast ALL=(root) NOPASSWD: {HELPER} ""\n'
 
 SSHD = ["/usr/sbin/sshd", "-E", "/var/log/sshd.log"]
 
@@ -56,22 +46,22 @@ def make_account(host: Host, name: str, key: str) -> None:
     host.write(f"/home/{name}/.ssh/authorized_keys", key, owner=name, mode=0o600)
 
 
-def allow_sudo(host: Host) -> None:
-    """Let the account `anycast` run what changes the VIP, as root and without a password."""
-    host.write(SUDOERS_FILE, SUDOERS, mode=0o440)
+def install_by_hand(host: Host, keys: dict[str, str]) -> None:
+    """Make both accounts as one did before there was the gate, with all the rights of a login.
+
+    Members of the group frrvty may ask the routing daemon by vtysh, and may configure it too.
+    """
+    for name, key in keys.items():
+        make_account(host, name, key)
+        host.run(["usermod", "-aG", "frrvty", name], check=True)
+    host.make_directory("/var/lib/anycast", owner="anycast")
+    host.write(SUDOERS_FILE, HELPER_RULES, mode=0o440)
     host.run(["visudo", "-cqf", SUDOERS_FILE], check=True)
 
 
-def install_gate(host: Host, parts: Mapping[str, str]) -> None:
-    """Install files of the gate.
-
-    Args:
-        host: the endpoint.
-        parts: the texts of some or all files of GATE.
-    """
-    for part, text in parts.items():
-        path, mode = GATE[part]
-        host.write(path, text, mode=mode)
+def let_root_in(host: Host, key: str) -> None:
+    """Let a person with that public key log in as root."""
+    host.write("/root/.ssh/authorized_keys", key, mode=0o600)
 
 
 def start(host: Host, place: Place) -> str:

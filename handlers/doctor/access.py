@@ -10,13 +10,17 @@ from contextlib import suppress
 from ..endpoint.change import HELPER
 from ..endpoint.latch import DIRECTORY
 from ..errors import GateRefusedError
-from ..gate.files import ALLOW, blocks_of
+from ..gate.files import ALLOW, CHECK_ALLOW, NRPE, blocks_of
 from ..transport.shell import NOT_FOUND, Argv
 from .finding import Finding, HostExamination, Subject
 
 IS_EXECUTABLE: Argv = ("/usr/bin/test", "-x", HELPER)
 IS_WRITABLE: Argv = ("/usr/bin/test", "-w", DIRECTORY)
 SUDO_RULES: Argv = ("/usr/bin/sudo", "-n", "-l")
+LISTS_READABLE: Argv = ("/usr/bin/stat", "-L", "-c", "%a %n", ALLOW, CHECK_ALLOW, NRPE)
+GROUPS: Argv = ("/usr/bin/id", "-nG")
+# The groups that may configure FRR and Quagga.
+ROUTING_GROUPS = {"frrvty", "quaggavty"}
 SUDO_RULE = re.compile(r"^\s+\(.*$", re.MULTILINE)
 LONGEST_COMMAND = 60
 
@@ -38,14 +42,14 @@ def sudo_rights(subjects: Sequence[Subject]) -> Iterator[Finding]:
         return
     if ended.status != 0:
         said = (ended.stderr.strip() or f"exit status {ended.status}").splitlines()[-1]
-        yield subject.found(f"sudo runs nothing for {user}", subject.install("sudoers"), said)
+        yield subject.found(f"sudo runs nothing for {user}", subject.install(), said)
         return
     is_allowed = shell.run(sudo_question((HELPER,))).status == 0
     # sudo allows no program that is not there, which is a finding already.
     lacks: list[Argv] = [] if is_allowed or not _has_helper(subject) else [(HELPER,)]
     if missing := [*lacks, *subject.refused_by_sudo()]:
         text = f"sudo does not allow {user} to run {_name_first(missing)}"
-        yield subject.found(text, subject.install("sudoers"))
+        yield subject.found(text, subject.install())
 
 
 def helper(subjects: Sequence[Subject]) -> Iterator[Finding]:
@@ -53,7 +57,7 @@ def helper(subjects: Sequence[Subject]) -> Iterator[Finding]:
     if not _has_helper(subjects[0]):
         yield subjects[0].found(
             f"{HELPER} is missing or not executable: nothing can be withdrawn",
-            f"{subjects[0].install('act')} there, for root, with mode 755",
+            subjects[0].install(),
         )
 
 
@@ -90,10 +94,29 @@ def gate_list(subjects: Sequence[Subject]) -> Iterator[Finding]:
     if listed and missing:
         first = missing[0].split("\n")[0].partition(" ")[2]
         text = f"{ALLOW} lacks {_quote(first, len(missing) - 1)}"
-        yield subject.found(text, subject.install("allow"))
+        yield subject.found(text, subject.install())
     elif refused := subject.refused_by_gate():
         text = f"the forced command there refuses {_name_first(refused)}"
-        yield subject.found(text, subject.install("allow"))
+        yield subject.found(text, subject.install())
+
+
+def readable_lists(subjects: Sequence[Subject]) -> Iterator[Finding]:
+    """Find lists of commands, perhaps with the password of a check, that every user can read."""
+    subject = subjects[0]
+    for line in subject.site.shell.run(LISTS_READABLE).stdout.splitlines():
+        mode, _, path = line.partition(" ")
+        if mode[-1:] in "4567":
+            yield subject.found(f"{path} is readable by everyone", subject.install())
+
+
+def routing_groups(subjects: Sequence[Subject]) -> Iterator[Finding]:
+    """Find an account that may configure the routing daemon, and so become root."""
+    subject = subjects[0]
+    for group in sorted(ROUTING_GROUPS & set(subject.site.shell.run(GROUPS).stdout.split())):
+        yield subject.found(
+            f"{subject.user} is in the group {group}, and may by the daemon's log become root",
+            subject.install(),
+        )
 
 
 def latch_directory(subjects: Sequence[Subject]) -> Iterator[Finding]:
@@ -121,5 +144,7 @@ ACCESS_EXAMINATIONS: tuple[HostExamination, ...] = (
     helper,
     sudo_rights,
     sudo_passwords,
+    readable_lists,
+    routing_groups,
     latch_directory,
 )

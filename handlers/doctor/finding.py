@@ -58,11 +58,11 @@ class Subject:
     refused_by_gate: Callable[[], Sequence[Argv]] = tuple
     refused_by_sudo: Callable[[], Sequence[Argv]] = tuple
 
-    def install(self, part: str) -> str:
-        """Say how the endpoint gets a file that the handler needs there, for all its VIPs."""
+    def install(self) -> str:
+        """Say how the endpoint gets what the handler needs there, for all its VIPs."""
         others = [vip for vip in self.site.siblings if vip not in self.vips]
         names = sorted(vip.name for vip in (*self.vips, *others))
-        return f"install what `anycast-handler gate --only {part} {' '.join(names)}` prints"
+        return f"`anycast-handler gate {' '.join(names)} --install root@{self.endpoint.address}`"
 
     def found(self, text: str, remedy: str, seen: str = "") -> Finding:
         """Make a finding of this subject."""

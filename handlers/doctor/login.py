@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..endpoint.change import LEAST_LATE_SECONDS, NOTE_SECONDS, TRIES_SECONDS
-from ..gate.files import GATE
 from ..operation.parts import LOOK_SECONDS
 from ..transport.clock import RUN_SECONDS
 from ..transport.shell import NOT_FOUND, Argv
@@ -28,8 +27,7 @@ def login(subjects: Sequence[Subject]) -> Iterator[Finding]:
     said = [line for line in (ended.stdout or ended.stderr).splitlines() if line.strip()]
     why = said[0] if said else f"it ends with exit status {ended.status}"
     if ended.status in (NOT_EXECUTABLE, NOT_FOUND):
-        remedy = f"{subject.install('gate')} as {GATE} there, with mode 755"
-        yield subject.found("the forced command there cannot be run", remedy, why)
+        yield subject.found("the forced command there cannot be run", subject.install(), why)
     elif ended.status != 0:
         yield subject.found(
             f"the login shell of {user} runs no commands",

@@ -42,7 +42,7 @@ def own_name(subjects: Sequence[Subject]) -> Iterator[Finding]:
     yield _graded(subjects, files)(
         f"its own name {name} is not in {HOSTS}, so each sudo asks a name server for it, "
         "and waits where that hangs",
-        f"add `127.0.1.1 {name}` to {HOSTS} there, or {subject.install('sudoers')}",
+        f"add `127.0.1.1 {name}` to {HOSTS} there, or {subject.install()}",
     )
 
 

@@ -8,6 +8,7 @@ from anycast_checks.routing.daemon import RoutingDaemon, RoutingState, Unknown
 
 from ..decision.facts import describe_strangers
 from ..errors import UncountableError
+from ..routing.ask import asking
 from ..routing.count import see_routing as ask_routing
 from ..routing.tally import RouterIds, find_strangers
 from .finding import Examination, Finding, Subject

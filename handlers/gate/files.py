@@ -7,6 +7,8 @@ import shlex
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 
+from anycast_checks.routing import ospf_vtysh
+
 from ..endpoint.check import check_of
 from ..errors import ConfigurationError
 from ..fleet.values import Ssh, Vip
@@ -16,6 +18,12 @@ from .allowed import Allowed
 GATE = "/usr/local/sbin/anycast-gate"
 ALLOW = "/etc/anycast/gate.allow"
 SUDOERS = "/etc/sudoers.d/anycast"
+VTYSH = ospf_vtysh.HELPER
+CHECK_GATE = "/usr/local/sbin/anycast-check-gate"
+CHECK_ALLOW = "/etc/anycast/check.allow"
+CHECK_SUDOERS = "/etc/sudoers.d/anycast-check"
+NRPE_SUDOERS = "/etc/sudoers.d/anycast-nrpe"
+SUDO_WORD = re.compile(r"[A-Za-z0-9_./:=,@%+-]+")
 PUBLIC_KEY = re.compile(r"[a-z0-9@.-]+ [A-Za-z0-9+/]+=*( [ -~]*)?")
 AGAIN = "# Made by `anycast-handler gate`; to be made anew after a change of the fleet file.\n"
 NRPE = "/etc/nagios/nrpe.d/anycast.cfg"
@@ -51,17 +59,35 @@ def blocks_of(allowed: Allowed) -> Iterator[str]:
         yield _block("feed" if command.is_fed else "run", command.argv)
 
 
+def vtysh() -> str:
+    """Give the text of the program that asks vtysh, for VTYSH."""
+    return files(__package__).joinpath("anycast-vtysh").read_text()
+
+
+def check_gate() -> str:
+    """Give the text of the checks' forced command, for CHECK_GATE."""
+    return files(__package__).joinpath("anycast-check-gate").read_text()
+
+
 def sudoers(ssh: Ssh, listed: Sequence[Allowed]) -> str:
-    """Write which of these commands the account may run as root, for SUDOERS."""
+    """Write which of these commands the account may run as root, for SUDOERS.
+
+    Raises:
+        ConfigurationError: an argument cannot be written so that every sudo reads the same.
+    """
     privileged = [command.privileged for one in listed for command in one.commands]
-    lines = dict.fromkeys(map(_rule, filter(None, privileged)))
+    return AGAIN + rules(ssh.user, [argv for argv in privileged if argv])
+
+
+def rules(account: str, commands: Sequence[Argv]) -> str:
+    """Write the rules by which an account may run commands as root; raises as `sudoers` does."""
+    lines = dict.fromkeys(map(_rule, commands))
     if not lines:
-        return f"{AGAIN}# {ssh.user} needs no sudo.\n"
-    rules = ", \\\n    ".join(lines)
+        return f"# {account} needs no sudo.\n"
+    listed = ", \\\n    ".join(lines)
     # Debian's sudo looks up the name of its own host, and where that is not in /etc/hosts asks a
     # name server for it: perhaps the one on this very endpoint that hangs and is to be withdrawn.
-    defaults = f"Defaults:{ssh.user} !fqdn"
-    return f"{AGAIN}{defaults}\n{ssh.user} ALL=(root) NOPASSWD: \\\n    {rules}\n"
+    return f"Defaults:{account} !fqdn\n{account} ALL=(root) NOPASSWD: \\\n    {listed}\n"
 
 
 def nrpe(vips: tuple[Vip, ...]) -> str:
@@ -89,14 +115,18 @@ def _nrpe_line(vip: Vip) -> str:
     return line
 
 
-def authorized_keys(ssh: Ssh) -> str:
-    """Write the line of the handler's key, for the account's authorized_keys.
+def authorized_keys(identity: str, gate: str = GATE) -> str:
+    """Write the line of a key that may run one forced command, for an account's authorized_keys.
+
+    Args:
+        identity: the file of the private key; the public one is beside it.
+        gate: the forced command.
 
     Raises:
         ConfigurationError: the public key is not beside the private one.
     """
-    file = f"{ssh.identity}.pub"
-    make = f"`ssh-keygen -y -f {ssh.identity} > {file}` makes it"
+    file = f"{identity}.pub"
+    make = f"`ssh-keygen -y -f {identity} > {file}` makes it"
     try:
         with open(file, encoding="ascii", errors="replace") as stream:
             key = stream.readline().strip()
@@ -104,7 +134,7 @@ def authorized_keys(ssh: Ssh) -> str:
         raise ConfigurationError(f"{file}: cannot be read: {error.strerror}; {make}") from error
     if not PUBLIC_KEY.fullmatch(key):
         raise ConfigurationError(f"{file}: does not begin with a public key; {make}")
-    return f'restrict,command="{GATE}" {key}\n'
+    return f'restrict,command="{gate}" {key}\n'
 
 
 def _block(how: str, argv: Argv) -> str:
@@ -114,8 +144,17 @@ def _block(how: str, argv: Argv) -> str:
 
 def _rule(argv: Argv) -> str:
     # Without an argument, `sudo` would allow any; "" stands for none.
-    return " ".join(map(_escape, argv)) if len(argv) > 1 else f'{argv[0]} ""'
+    words = " ".join(map(_sudo_word, argv))
+    return words if len(argv) > 1 else f'{words} ""'
 
 
-def _escape(word: str) -> str:
-    return re.sub(r"([,:=\\])", r"\\\1", word)
+def _sudo_word(word: str) -> str:
+    # What sudo and sudo-rs read alike. sudo-rs compares word by word, so it can allow no argument
+    # that has a blank in it, nor an empty one; it takes no patterns, no regular expressions and no
+    # command of more than 1024 characters; and it takes a setting that it does not know for an
+    # error. Both take a backslash before these: , : =
+    if not SUDO_WORD.fullmatch(word):
+        raise ConfigurationError(
+            f"{word!r} cannot stand in sudoers: use letters, digits, ./:=,@%+-"
+        )
+    return re.sub(r"([,:=])", r"\\\1", word)

@@ -1,62 +1,161 @@
-"""Print the files that confine the handler's account on an endpoint."""
+"""Install on the endpoints what confines both accounts, or print it."""
 
 from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Sequence
+from functools import cache
 
 import click
 
 from ..doctor.closed_list import closed_list
-from ..endpoint.change import HELPER
-from ..errors import DONE
-from ..gate import files
+from ..errors import DONE, TRIED_AND_FAILED, ConfigurationError, InstallationError
+from ..fleet.values import Fleet, Vip
 from ..gate.allowed import Allowed
+from ..gate.install import archive, install
+from ..gate.parts import Part, Wanted, chosen, parts, plan
 from . import Invocation
 from ._options import read_fleet
 
-PARTS = ("gate", "act", "allow", "sudoers", "authorized-keys")
-# Programs are printed only with --only, since nobody would read them among the rest.
-PROGRAMS = ("gate", "act")
-# This file is printed only with --only, since it does not confine the account.
-NRPE = "nrpe"
+NAMES = (
+    "gate",
+    "act",
+    "allow",
+    "sudoers",
+    "authorized-keys",
+    "vtysh",
+    "check-gate",
+    "check-allow",
+    "check-sudoers",
+    "check-authorized-keys",
+    "nrpe",
+    "nrpe-sudoers",
+)
+NO_KEY = "none"
 
 
 @click.command()
 @click.argument("vips", metavar="[VIP]...", nargs=-1)
 @click.option(
-    "--only", type=click.Choice((*PARTS, NRPE)), help="Print one file alone, to install it."
+    "--install",
+    "targets",
+    multiple=True,
+    metavar="ROOT@HOST",
+    help="Install all parts on an endpoint, by your own ssh; repeatable.",
 )
+@click.option("--only", type=click.Choice(NAMES), help="Print one part alone.")
+@click.option(
+    "--directory",
+    type=click.Path(file_okay=False),
+    metavar="DIR",
+    help="Write all parts into a directory, each by its name, and a plan that says where it goes.",
+)
+@click.option("--dry-run", is_flag=True, help="With --install: change nothing, say what would be.")
+@click.option(
+    "--check-key",
+    default="/etc/anycast/check_ed25519",
+    show_default=True,
+    metavar="FILE",
+    help="Private key of check_by_ssh, with its .pub beside it; none if nothing is asked by SSH.",
+)
+@click.option(
+    "--check-user",
+    default="check",
+    show_default=True,
+    metavar="NAME",
+    help="Account that check_by_ssh logs in to.",
+)
+@click.option(
+    "--also",
+    multiple=True,
+    metavar="CHECK",
+    help='A further check that the engine asks by SSH, such as "http -p 8080"; repeatable.',
+)
+@click.option("--nrpe", is_flag=True, help="Also what NRPE needs, which runs checks as nagios.")
 @click.pass_obj
-def command(invocation: Invocation, /, vips: tuple[str, ...], only: str | None) -> int:
-    """Print the files that confine the handler's account on an endpoint.
+def command(
+    invocation: Invocation,
+    /,
+    vips: tuple[str, ...],
+    targets: tuple[str, ...],
+    only: str | None,
+    directory: str | None,
+    *,
+    dry_run: bool,
+    check_key: str,
+    check_user: str,
+    also: tuple[str, ...],
+    nrpe: bool,
+) -> int:
+    """Install on endpoints what confines both accounts, the handler's and that of the checks.
 
-    They let the account do what it must for the VIPs that are named, and no more; without VIP, for
-    all VIPs. `gate` is the forced command, `act` the program that makes every change, `allow` the
-    closed list of commands of both, `sudoers` says what runs as root, and `authorized-keys` is the
-    line for the handler's key. `nrpe` has the checks for the nrpe.cfg of an endpoint that the
-    engine asks by NRPE.
+    The accounts can then do what they must for the VIPs that are named, and no more; without VIP,
+    for all VIPs. Run it again after a change of the fleet file and after an upgrade. Without
+    --install the parts are printed.
     """
     fleet = read_fleet(invocation.file)
     found = tuple(fleet.vip(name) for name in vips) or fleet.vips
-
-    def listed() -> list[Allowed]:
-        return [closed_list(vip, as_root=fleet.ssh.user == "root") for vip in found]
-
-    texts = {
-        "gate": (files.GATE, files.gate),
-        "act": (HELPER, files.helper),
-        "allow": (files.ALLOW, lambda: files.allow(listed())),
-        "sudoers": (files.SUDOERS, lambda: files.sudoers(fleet.ssh, listed())),
-        "authorized-keys": (
-            f"~{fleet.ssh.user}/.ssh/authorized_keys",
-            lambda: files.authorized_keys(fleet.ssh),
-        ),
-        NRPE: (files.NRPE, lambda: files.nrpe(found)),
-    }
+    key = "" if check_key == NO_KEY else check_key
+    wanted = Wanted(check_user, key, tuple(map(_words, also)), nrpe)
+    made = _parts(fleet, found, wanted)
     if only:
-        click.echo(texts[only][1](), nl=False)
+        click.echo(next(part for part in made if part.name == only).text(), nl=False)
         return DONE
-    for part in PARTS:
-        if part in PROGRAMS:
-            continue
-        path, text = texts[part]
-        click.echo(f"# {path}:\n{text()}")
+    made = chosen(made, wanted)
+    texts = {part.name: part.text() for part in made}
+    texts["plan"] = plan(made, fleet.ssh.user, found)
+    if targets:
+        packed = archive(texts)
+        # Each is tried, so that one endpoint that is down does not keep the others waiting.
+        return max([_install(target, packed, dry_run=dry_run) for target in targets])
+    if directory:
+        _write(directory, texts)
+        return DONE
+    for part in made:
+        # The programs are the same everywhere, so nobody has to read them again.
+        if part.mode != 0o755:
+            click.echo(f"# {part.path}:\n{texts[part.name]}")
     return DONE
+
+
+def _words(check: str) -> tuple[str, ...]:
+    try:
+        return tuple(shlex.split(check))
+    except ValueError as error:
+        raise ConfigurationError(f"--also {check}: {error}") from error
+
+
+def _parts(fleet: Fleet, vips: tuple[Vip, ...], wanted: Wanted) -> tuple[Part, ...]:
+    as_root = fleet.ssh.user == "root"
+
+    @cache
+    def listed() -> Sequence[Allowed]:
+        return [closed_list(vip, as_root=as_root) for vip in vips]
+
+    return parts(fleet, vips, listed, wanted)
+
+
+def _install(target: str, packed: bytes, *, dry_run: bool) -> int:
+    try:
+        for line in install(target, packed, dry_run=dry_run):
+            click.echo(f"{target}: {line}")
+    except InstallationError as error:
+        click.echo(str(error))
+        return TRIED_AND_FAILED
+    return DONE
+
+
+def _write(directory: str, texts: dict[str, str]) -> None:
+    try:
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+        for name, text in texts.items():
+            file = os.open(
+                os.path.join(directory, name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600
+            )
+            with open(file, "w", encoding="utf-8") as stream:
+                stream.write(text)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{error.filename}: cannot be written: {error.strerror}"
+        ) from error

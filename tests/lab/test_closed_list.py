@@ -12,6 +12,7 @@ from anycast_handlers.decision.facts import State, StateType
 from anycast_handlers.doctor.closed_list import closed_list
 from anycast_handlers.doctor.examine import Chosen, examine
 from anycast_handlers.fleet.values import Endpoint, Fleet, Paths, Ssh, Vip
+from anycast_handlers.gate import files
 from anycast_handlers.operation.act import Means, act
 from anycast_handlers.operation.lock import FileLocks
 from anycast_handlers.operation.log import DecisionLog
@@ -23,6 +24,7 @@ from anycast_handlers.transport.clock import SYSTEM_CLOCK, Deadline
 from anycast_handlers.transport.shell import Result, Shell
 
 from anycast_checks.routing import DAEMONS
+from anycast_checks.routing.ospf_vtysh import HELPER
 from tests.support.namespace import VIP, Namespace, NamespaceShell, write
 from tests.support.shell import Asked, FakeShell
 from tests.support.verbs import VERBS
@@ -45,6 +47,8 @@ class Handler:
         self.says: dict[str, Result] = {}
         self._host = host
         self._check = directory / "check"
+        self._helper = directory / "anycast-vtysh"
+        self._helper.write_text(files.vtysh())
         others = [Endpoint(f"ns{n}", f"192.0.2.1{n}") for n in (2, 3)]
         self.vip = RESOLVER._replace(
             check=(str(self._check), "dns"), endpoints=(*RESOLVER.endpoints, *others), hold_down=0.0
@@ -82,8 +86,11 @@ class Handler:
     def _answer(self, inner: NamespaceShell, asked: Asked) -> Result:
         argv = asked.argv
         self.seen.add((argv, bool(asked.stdin)))
-        if argv[0] in self.says:
-            return self.says[argv[0]]
+        for program in (argv[0], *argv[2:3]):
+            if program in self.says:
+                return self.says[program]
+        if argv[2:3] == (HELPER,):
+            return inner.run(("/bin/sh", str(self._helper), *argv[3:]))
         if argv[0] != "/usr/bin/sudo":
             return inner.run(*asked)
         is_question = argv[2] == "-l"
@@ -103,10 +110,10 @@ class TestClosedList:
         # An ifup of an unknown package, and a routing daemon without JSON.
         handler.says = {
             "/sbin/ifup": Result(0, "", ""),
-            "/usr/bin/vtysh": Result(1, "% Unknown command: show\n", ""),
+            HELPER: Result(1, "% Unknown command: show\n", ""),
         }
         handler.do("withdraw")
-        handler.says.pop("/usr/bin/vtysh")
+        handler.says.pop(HELPER)
         assert "unknown program" in handler.do("withdraw").line
 
         handler.says.clear()

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from anycast_handlers.gate import files
 
-from lab import monitoring, sshd
+from lab import monitoring
 from lab.daemon import Daemon
 from lab.host import Host
 from lab.topology import MON, VIP
@@ -192,7 +193,7 @@ def listening(ward: Ward, *addresses: str) -> Iterator[None]:
 @contextmanager
 def gate_of(ward: Ward) -> Iterator[None]:
     """Let the gate of ns1 allow what the fleet file of the moment needs."""
-    path, _ = sshd.GATE["allow"]
+    path = files.ALLOW
     words = ["anycast-handler", "gate", "--only", "allow"]
     with text(ward.ns1, path, ward.on_mon(words)):
         yield
@@ -288,9 +289,9 @@ class TestOspf:
         [
             ("mv /usr/bin/vtysh{,.away}", "mv /usr/bin/vtysh{.away,}", "there is no vtysh"),
             (
-                "gpasswd --delete anycast frrvty",
-                "gpasswd --add anycast frrvty",
-                "vtysh reaches no routing daemon: none runs, or its user must be in the group",
+                "sed -i.away s/anycast-vtysh/anycast-none/ /etc/sudoers.d/anycast",
+                "mv /etc/sudoers.d/anycast{.away,}",
+                "sudo refuses /usr/local/sbin/anycast-vtysh: `anycast-handler gate --install`",
             ),
         ],
         ids=["missing", "not-permitted"],

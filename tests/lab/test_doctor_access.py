@@ -6,13 +6,14 @@ import json
 import re
 
 import pytest
+from anycast_handlers.gate import files
 
 from lab import monitoring, sshd
 from lab.topology import VIP
 from lab.waiting import wait_until
 from tests.lab.ward import Ward, done, text
 
-ALLOW = sshd.GATE["allow"][0]
+ALLOW = files.ALLOW
 SSHD_CONFIG = "/etc/ssh/sshd_config"
 REFUSING = """
 import socket
@@ -87,7 +88,7 @@ class TestLogin:
 
     @pytest.mark.parametrize("how", ["rm {0}", "chmod 644 {0}"])
     def test_a_forced_command_that_cannot_be_run(self, ward: Ward, how: str) -> None:
-        gate, _ = sshd.GATE["gate"]
+        gate = files.GATE
         remove = f"cp -p {gate} /root/; {how.format(gate)}"
         with done(ward.ns1, remove, f"mv /root/anycast-gate {gate}"):
             code, line = ward.of("ns1")
@@ -121,7 +122,7 @@ class TestNames:
             assert code == 1, line
             assert line.startswith("ns1: its own name ns1 is not in /etc/hosts, so each sudo ")
             assert "add `127.0.1.1 ns1` to /etc/hosts" in line
-            assert "`anycast-handler gate --only sudoers resolver`" in line
+            assert "`anycast-handler gate resolver --install root@10.0.1.2`" in line
             hosts = ward.ns1.read("/etc/hosts")
             with text(ward.ns1, "/etc/hosts", f"{hosts}127.0.1.1 ns1\n"):
                 assert ward.is_well()
@@ -169,7 +170,7 @@ class TestRights:
             assert code == 1, line
             assert line == (
                 "ns1: sudo does not allow anycast to run `/usr/local/sbin/anycast-act` -> "
-                "install what `anycast-handler gate --only sudoers resolver` prints"
+                "`anycast-handler gate resolver --install root@10.0.1.2`"
             )
             ward.cure(ward.ns1, line)
             assert ward.is_well()
@@ -251,9 +252,7 @@ class TestGate:
         with text(ward.ns1, ALLOW, allow):
             code, line = ward.of("ns1")
             assert code == 1, line
-            assert line.endswith(
-                " -> install what `anycast-handler gate --only allow resolver` prints"
-            )
+            assert line.endswith(" -> `anycast-handler gate resolver --install root@10.0.1.2`")
             ward.cure(ward.ns1, line)
             assert ward.is_well()
         return line

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from anycast_handlers.gate import files
 
 from lab import Lab, monitoring, sshd
 from lab.host import Host
@@ -102,6 +104,11 @@ SUDO = (
     "LD_PRELOAD=/tmp/x.so /sbin/ifdown lo:0",
     "-E /sbin/ifdown lo:0",
     "-e /etc/passwd",
+)
+FILES = (
+    *(files.GATE, files.ALLOW, files.SUDOERS, files.VTYSH),
+    *(files.CHECK_GATE, files.CHECK_ALLOW, files.CHECK_SUDOERS),
+    *(f"/home/{account}/.ssh/authorized_keys" for account in ("anycast", "check")),
 )
 # The scripts below run on the monitoring host, where the key is, and print JSON.
 CONNECT = f"""
@@ -251,8 +258,8 @@ def test_a_refusal_is_in_the_endpoints_syslog(lab: Lab, ns1: Host) -> None:
 def test_no_file_is_copied(lab: Lab, program: list[str]) -> None:
     copies = [["/etc/hosts", f"anycast@{ADDRESS}:/tmp/owned"]]
     copies += [[f"anycast@{ADDRESS}:/etc/passwd", "/tmp/stolen"]]
-    for files in copies if program[0] == "scp" else [[f"anycast@{ADDRESS}"]]:
-        ended = lab.mon.run([*program, *OPTIONS, *files], user="nagios", stdin="put /etc/hosts\n")
+    for named in copies if program[0] == "scp" else [[f"anycast@{ADDRESS}"]]:
+        ended = lab.mon.run([*program, *OPTIONS, *named], user="nagios", stdin="put /etc/hosts\n")
         assert ended.returncode != 0
     assert lab.mon.run(["ls", "/tmp/stolen"]).returncode != 0
 
@@ -372,8 +379,10 @@ def test_sudo_does_nothing_else(ns1: Host) -> None:
 
 
 def test_the_account_cannot_widen_its_list(ns1: Host) -> None:
-    for file, _ in sshd.GATE.values():
-        assert ns1.run(["test", "-w", file], user="anycast").returncode != 0
+    for file in FILES:
+        for account in ("anycast", "check"):
+            for path in (file, str(Path(file).parent)):
+                assert ns1.run(["test", "-w", path], user=account).returncode != 0, path
 
 
 def test_a_list_that_the_account_could_write_is_no_list(lab: Lab, ns1: Host) -> None:
@@ -395,7 +404,9 @@ def test_a_list_from_before_an_upgrade_is_told_and_stops_only_the_automation(
     try:
         ns1.run(["sed", "-i", "s,^run /usr/bin/env LC_ALL=C ,run ,", file], check=True)
         code, said = scene.enforce("OK")
-        remedy = "install anew what `anycast-handler gate` prints: the forced command there refuses"
+        remedy = (
+            "install it anew by `anycast-handler gate --install`: the forced command there refuses"
+        )
         assert code == 1, said
         assert f"{remedy} `/usr/bin/env" in said
         code, said = scene.event("CRITICAL")
@@ -432,4 +443,5 @@ def test_the_whole_cycle_goes_through_the_gate(lab: Lab, ns1: Host) -> None:
     assert "forced command" not in scene.handler("doctor", VIP_NAME, timeout=60).stdout
     ns1.run(["rm", "-f", LATCH, HOLD])
     assert ns1.read("/var/log/syslog").count(REFUSED) == refused
-    assert "Starting session: command" not in ns1.read("/var/log/sshd.log")
+    for account in ("anycast", "check"):
+        assert f"Starting session: command for {account}" not in ns1.read("/var/log/sshd.log")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from lab import Lab, monitoring, sshd
+from lab import Lab, monitoring
 from lab.frr import next_hops
 from lab.host import Host
 from lab.topology import MON
@@ -52,9 +52,8 @@ class Ward:
         """Do on a host what the remedy of a finding says, to the letter."""
         for command in COMMAND.findall(line.partition(REMEDY)[2]):
             words = command.strip("`").split()
-            if words[:3] == ["anycast-handler", "gate", "--only"]:
-                path, mode = sshd.GATE[words[3]]
-                host.write(path, self.on_mon(words), mode=mode)
+            if words[:2] == ["anycast-handler", "gate"]:
+                self.lab.mon.run(words, check=True)
             elif words[0] == "anycast-handler":
                 self.on_mon(words)
             else:

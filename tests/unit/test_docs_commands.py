@@ -13,11 +13,9 @@ from typing import NamedTuple
 import click
 import pytest
 from anycast_handlers.cli import Verbs
-from anycast_handlers.doctor.closed_list import closed_list
 from anycast_handlers.endpoint.latch import Hold, Latch
 from anycast_handlers.endpoint.look import Look
 from anycast_handlers.fleet.values import Vip
-from anycast_handlers.gate.files import sudoers
 from anycast_handlers.operation.log import DecisionLog
 from anycast_handlers.operation.operate import Host, operate
 from anycast_handlers.operation.overview import Sight
@@ -187,24 +185,6 @@ def test_the_fields_of_the_log_are_documented(resolver: Vip, tmp_path: Path) -> 
 
     (line,) = log.read_text().splitlines()
     assert list(rows("The log of decisions")) == re.findall(r'[{,]"([a-z_]+)":', line)
-
-
-def test_the_sudo_rules_of_the_readme_are_those_of_the_gate(tmp_path: Path) -> None:
-    fleet = read_fleet(readme_fleet(tmp_path))
-    made = sudoers(fleet.ssh, [closed_list(fleet.vip("resolver"), as_root=False)])
-    block = README.split("``/etc/sudoers.d/anycast`` (check it with ``visudo -cf``)::\n\n", 1)[1]
-    block = block.split("\n\n", 1)[0].replace("\\\n", "")
-    defaults, rules = (" ".join(line.split()) for line in block.splitlines())
-
-    made_defaults, made_rules = made.split("\n", 1)[1].replace("\\\n", "").splitlines()
-    assert defaults == made_defaults
-    assert commands_of(rules) == commands_of(made_rules)
-
-
-def commands_of(rule: str) -> set[str]:
-    head, _, rest = rule.partition("NOPASSWD:")
-    assert head == "anycast ALL=(root) "
-    return {" ".join(one.split()) for one in rest.split(", ")}
 
 
 def seen(vip: Vip, name: str) -> Sight:

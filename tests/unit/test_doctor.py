@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from anycast_handlers.activators._choice import VERSION
-from anycast_handlers.doctor.access import IS_EXECUTABLE, SUDO_RULES
+from anycast_handlers.doctor.access import GROUPS, IS_EXECUTABLE, LISTS_READABLE, SUDO_RULES
 from anycast_handlers.doctor.closed_list import closed_list
 from anycast_handlers.doctor.examinations import EXAMINATIONS
 from anycast_handlers.doctor.examine import Chosen, examine
@@ -34,10 +34,11 @@ from anycast_handlers.transport.shell import Result
 
 from anycast_checks.addresses import ARGV as ADDRESSES
 from anycast_checks.routing import DAEMONS
-from anycast_checks.routing.daemon import Ask, RoutingState
+from anycast_checks.routing.daemon import RoutingState
 from anycast_checks.routing.ospf import judge
 from anycast_checks.routing.ospf_lsa import Area, Neighbor, View
-from anycast_checks.routing.ospf_vtysh import ROUTER_ID_ARGV, VtyshOspf, read
+from anycast_checks.routing.ospf_vtysh import HELPER, ROUTER_ID_ARGV, read
+from anycast_checks.routing.ospf_vtysh import argv as argv_of_vtysh
 from tests.support.handler import unopened
 from tests.support.shell import Asked, FakeShell, Said
 
@@ -70,6 +71,8 @@ def kind(argv: tuple[str, ...]) -> str:
     known |= {ROUTER_ID_ARGV: "router_id", ("/bin/cat", files.ALLOW): "gate"}
     known |= {FILES: "files", USE_DNS: "use_dns", HOST_NAME: "name", IS_EXECUTABLE: "helper"}
     known[notes_argv(RESOLVER)] = "notes"
+    known |= {ROUTER_ID_ARGV.by_sudo: "router_id", argv_of_vtysh(VIP).by_sudo: "vtysh"}
+    known |= {LISTS_READABLE: "modes", GROUPS: "groups"}
     name = argv[0].rsplit("/", 1)[-1]
     return known.get(argv, {"test": "writable"}.get(name, name))
 
@@ -157,11 +160,11 @@ def test_a_healthy_endpoint_has_nothing() -> None:
 
 
 def test_it_only_asks() -> None:
-    """No command of doctor writes, and only `sudo -l` needs privileges."""
+    """No command of doctor writes, and only `sudo -l` and vtysh need privileges."""
     shell = healthy()
     examined_by(shell)
     for argv, _, _ in shell.asked:
-        assert argv[:3] == SUDO_RULES or argv[0] != "/usr/bin/sudo"
+        assert argv[:3] == SUDO_RULES or argv[2:3] == (HELPER,) or argv[0] != "/usr/bin/sudo"
         assert argv[0] not in ("/sbin/ifdown", "/bin/mv", "/bin/rm", "/usr/bin/install")
         assert argv[0] != "/sbin/ifup" or argv == VERSION
 
@@ -234,9 +237,7 @@ class TestSeveralVips:
     def test_one_sudoers_file_is_one_remedy(self) -> None:
         (line,) = self.found(sudo=Result(1, "", ""))
         assert "`/usr/local/sbin/anycast-act`: " in line
-        assert line.endswith(
-            ": install what `anycast-handler gate --only sudoers resolver web` prints"
-        )
+        assert line.endswith(": `anycast-handler gate resolver web --install root@192.0.2.11`")
 
 
 class TestTroubles:
@@ -257,7 +258,7 @@ class TestTroubles:
         (line,) = lines(addresses=refused, vtysh=refused, writable=refused, gate=refused)
         assert line == (
             "ns1: the forced command there refuses `/sbin/ip -json address show` and 3 more: "
-            "install what `anycast-handler gate --only allow resolver` prints"
+            "`anycast-handler gate resolver --install root@192.0.2.11`"
         )
 
     def test_126_of_a_command_itself_is_no_refusal_of_the_gate(self) -> None:
@@ -290,7 +291,7 @@ class TestLogin:
         shell = FakeShell(lambda _: says, is_root=False)
         (found,) = examined_by(shell).findings
         assert found.text == "the forced command there cannot be run"
-        assert "`anycast-handler gate --only gate resolver`" in found.remedy
+        assert "`anycast-handler gate resolver --install root@192.0.2.11`" in found.remedy
 
     def test_a_shell_that_greets(self) -> None:
         (line,) = lines(name=said("Welcome!\nns1\n"))
@@ -324,7 +325,7 @@ class TestNames:
         if found:
             assert found[0].startswith("ns1: its own name ns1 is not in /etc/hosts, so each sudo ")
             assert "`127.0.1.1 ns1`" in found[0]
-            assert "`anycast-handler gate --only sudoers resolver`" in found[0]
+            assert "`anycast-handler gate resolver --install root@192.0.2.11`" in found[0]
 
     @pytest.mark.parametrize(
         ("server", "is_hint"),
@@ -453,19 +454,15 @@ class TestSudo:
         (line,) = lines(sudo=Result(1, "", "sudo: a password is required"))
         assert line == (
             "ns1: sudo does not allow anycast to run `/usr/local/sbin/anycast-act`: "
-            "install what `anycast-handler gate --only sudoers resolver` prints"
+            "`anycast-handler gate resolver --install root@192.0.2.11`"
         )
 
     def test_a_routing_daemon_that_is_asked_by_sudo_and_refused_is_a_finding_about_sudo(
         self,
     ) -> None:
-        class BySudo(VtyshOspf):
-            def see(self, vip: str, ask: Ask) -> RoutingState:
-                return super().see(vip, lambda argv: ask(("/usr/bin/sudo", "-n", *argv)))
-
-        shell = healthy(sudo=Result(1, "", "sudo: a password is required\n"))
-        chosen = Chosen("ns1", ((RESOLVER, NS1),))
-        found = examine(fleet_of(), chosen, shell, [BySudo(as_json=True)]).findings
+        refused = Result(1, "", "sudo: a password is required\n")
+        shell = healthy(sudo=refused, vtysh=refused, router_id=refused)
+        found = examine(fleet_of(), Chosen("ns1", ((RESOLVER, NS1),)), shell, DAEMONS).findings
         (line,) = [text(finding) for finding in found]
         assert "`/usr/local/sbin/anycast-act` and 1 more" in line
 
@@ -473,14 +470,14 @@ class TestSudo:
         no = Result(1, "", "")
         (line,) = lines(helper=no, sudo=no)  # sudo allows no program that is not there
         assert "/usr/local/sbin/anycast-act is missing or not executable" in line
-        assert "`anycast-handler gate --only act resolver`" in line
+        assert "`anycast-handler gate resolver --install root@192.0.2.11`" in line
 
     def test_no_rule_at_all_is_one_line(self) -> None:
         no = Result(1, "", "sudo: a password is required\n")
         (line,) = lines(rules=no, sudo=no)
         assert line == (
             "ns1: sudo runs nothing for anycast (sudo: a password is required): "
-            "install what `anycast-handler gate --only sudoers resolver` prints"
+            "`anycast-handler gate resolver --install root@192.0.2.11`"
         )
 
     def test_no_sudo_at_all_is_one_line(self) -> None:
@@ -520,7 +517,7 @@ class TestGate:
         (line,) = lines(gate=said(files.allow([closed_list(other, as_root=False)])))
         assert line == (
             "ns1: /etc/anycast/gate.allow lacks `/bin/check dns -H 10.99.0.53 --tries 1` "
-            "and 1 more: install what `anycast-handler gate --only allow resolver` prints"
+            "and 1 more: `anycast-handler gate resolver --install root@192.0.2.11`"
         )
 
     def test_what_it_lacks_and_what_it_refused_therefore_is_one_finding(self) -> None:
@@ -529,6 +526,16 @@ class TestGate:
         refused = Result(126, "", "anycast-gate: refused: /bin/check ...\n")
         (line,) = lines(gate=listed, check=refused)
         assert line.startswith("ns1: /etc/anycast/gate.allow lacks `/bin/check dns ")
+
+    def test_lists_that_everyone_can_read_are_found(self) -> None:
+        modes = "644 /etc/anycast/gate.allow\n640 /etc/anycast/check.allow\n"
+        (line,) = lines(modes=Result(1, modes, "stat: cannot statx '/etc/nagios/nrpe.d'"))
+        assert line.startswith("ns1: /etc/anycast/gate.allow is readable by everyone: `anycast-")
+
+    def test_an_account_that_may_configure_the_routing_is_found(self) -> None:
+        (line,) = lines(groups=said("anycast users frrvty\n"))
+        assert line.startswith("ns1: anycast is in the group frrvty, and may ")
+        assert line.endswith(": `anycast-handler gate resolver --install root@192.0.2.11`")
 
 
 class TestOspf:

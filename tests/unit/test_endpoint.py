@@ -188,7 +188,7 @@ def test_what_the_gate_does_not_show_counts_as_a_hold_and_is_told() -> None:
     shell = endpoint(notes=refusal(126, "anycast-gate: refused: /usr/bin/env ...\n"))
     look = Site(shell, RESOLVER).look()
     assert (look.hold, look.hold_unknown) == (UNREADABLE_HOLD, False)
-    remedy = "install anew what `anycast-handler gate` prints: the forced command there refuses"
+    remedy = "install it anew by `anycast-handler gate --install`: the forced command there refuses"
     assert look.trouble.startswith(f"{remedy} `/usr/bin/env LC_ALL=C ")
 
 

@@ -14,9 +14,11 @@ from anycast_handlers.activators import names
 from anycast_handlers.activators._choice import candidates
 from anycast_handlers.doctor.closed_list import closed_list
 from anycast_handlers.errors import ConfigurationError
-from anycast_handlers.fleet.values import Endpoint, Ssh, Vip
+from anycast_handlers.fleet.values import Endpoint, Fleet, Paths, Ssh, Vip
 from anycast_handlers.gate import files
 from anycast_handlers.gate.allowed import Allowed, Command
+from anycast_handlers.gate.checks import check_sudoers
+from anycast_handlers.gate.parts import Wanted, chosen, parts, plan
 
 from tests.support.namespace import VIP
 
@@ -220,16 +222,34 @@ class TestClosedList:
 
 
 class TestFiles:
-    def test_sudoers_is_what_sudo_reads(self, tmp_path: Path) -> None:
-        visudo = shutil.which("visudo", path="/usr/sbin:/usr/bin")
+    @pytest.mark.parametrize("program", ["visudo", "visudo-rs"])
+    def test_sudoers_is_what_sudo_and_sudo_rs_read(self, tmp_path: Path, program: str) -> None:
+        visudo = shutil.which(program, path="/usr/sbin:/usr/bin")
         if not visudo:
-            pytest.skip("there is no visudo")
-        for ssh in (SSH, SSH._replace(user="root")):
+            pytest.skip(f"there is no {program}")
+        root = SSH._replace(user="root")
+        texts = (
+            files.sudoers(SSH, [closed_list(RESOLVER, as_root=False)]),
+            files.sudoers(root, [closed_list(RESOLVER, as_root=True)]),
+            check_sudoers("check", (RESOLVER, RESOLVER._replace(address="2001:db8::53"))),
+        )
+        for text in texts:
             file = tmp_path / "sudoers"
-            listed = [closed_list(RESOLVER, as_root=ssh.user == "root")]
-            file.write_text(files.sudoers(ssh, listed))
+            file.write_text(text)
             checked = subprocess.run([visudo, "-cqf", str(file)], check=False, capture_output=True)
             assert checked.returncode == 0, checked.stderr
+
+    @pytest.mark.parametrize("word", ["a b", "", "*", "a?", "[a]", "!a", "a#b", "^a$", "é", "a\nb"])
+    def test_what_the_two_would_not_read_alike_is_refused(self, word: str) -> None:
+        """sudo-rs can permit no argument that has a blank in it."""
+        with pytest.raises(ConfigurationError, match="cannot stand in sudoers"):
+            files.rules("anycast", [("/bin/echo", word)])
+
+    def test_sudo_rs_reads_no_command_of_more_than_1024_characters(self) -> None:
+        for vip in (RESOLVER, RESOLVER._replace(address="255.255.255.254")):
+            text = files.sudoers(SSH, [closed_list(vip, as_root=False)])
+            text += check_sudoers("check", (vip,))
+            assert max(map(len, text.splitlines())) < 1000
 
     def test_sudoers_has_exact_commands_only(self) -> None:
         text = files.sudoers(SSH, [closed_list(RESOLVER, as_root=False)])
@@ -263,10 +283,36 @@ class TestFiles:
         with pytest.raises(ConfigurationError, match=r"vip\.twin\.check: .* would cut it"):
             files.nrpe((twin._replace(check=("/x/check", "é" * 1000)),))
 
+    def test_who_can_read_what(self) -> None:
+        """A list may have the password of a check in it."""
+        fleet = Fleet("fleet.toml", SSH, (RESOLVER,), Paths("/x", "/y", "/z"))
+        made = parts(fleet, (RESOLVER,), tuple, Wanted("check", "/etc/anycast/check", nrpe=True))
+        readers = {part.path: part.group for part in made if part.mode == 0o640}
+        assert readers == {files.ALLOW: "anycast", files.CHECK_ALLOW: "check", files.NRPE: "nagios"}
+        others = {part.name for part in made if part.mode & 0o004}
+        assert others == {
+            *("gate", "check-gate", "vtysh", "authorized-keys", "check-authorized-keys")
+        }
+
+    def test_what_an_endpoint_does_not_have_is_left_out(self) -> None:
+        fleet = Fleet("fleet.toml", SSH, (RESOLVER,), Paths("/x", "/y", "/z"))
+        wanted = Wanted("check", check_key="")
+        made = chosen(parts(fleet, (RESOLVER,), tuple, wanted), wanted)
+        names = [part.name for part in made]
+        assert names == ["gate", "vtysh", "allow", "sudoers", "authorized-keys"]
+        steps = [line.split()[0] for line in plan(made, "anycast", (RESOLVER,)).splitlines()]
+        assert steps == ["needs", "account", "directory", "file", "file", "file", "file", "key"]
+
+    @pytest.mark.parametrize("name", ["", "a b", "-a", "a;id", "$(id)", "A", "a" * 33])
+    def test_a_name_that_is_no_account_is_refused(self, name: str) -> None:
+        fleet = Fleet("fleet.toml", SSH, (RESOLVER,), Paths("/x", "/y", "/z"))
+        with pytest.raises(ConfigurationError, match="is not the name of an account"):
+            parts(fleet, (RESOLVER,), tuple, Wanted(name, "/key"))
+
     def test_the_key_may_do_nothing_but_the_gate(self, tmp_path: Path) -> None:
-        ssh = SSH._replace(identity=str(tmp_path / "id"))
+        identity = str(tmp_path / "id")
         (tmp_path / "id.pub").write_text("ssh-ed25519 AAAAC3Nza+/= nagios@mon\n")
-        line = files.authorized_keys(ssh)
+        line = files.authorized_keys(identity)
         assert line == (
             'restrict,command="/usr/local/sbin/anycast-gate" ssh-ed25519 AAAAC3Nza+/= nagios@mon\n'
         )
@@ -278,4 +324,4 @@ class TestFiles:
         if text is not None:
             (tmp_path / "id.pub").write_text(text)
         with pytest.raises(ConfigurationError, match=r"ssh-keygen -y -f .*/id > .*/id\.pub"):
-            files.authorized_keys(SSH._replace(identity=str(tmp_path / "id")))
+            files.authorized_keys(str(tmp_path / "id"))

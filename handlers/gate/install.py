@@ -1,0 +1,68 @@
+"""Put the parts of the installation onto an endpoint, over one connection of OpenSSH."""
+
+from __future__ import annotations
+
+import io
+import re
+import subprocess
+import tarfile
+from collections.abc import Mapping
+from importlib.resources import files
+
+from anycast_checks.line import clean
+
+from ..errors import ConfigurationError, InstallationError
+
+# The person's own configuration of ssh counts here: keys, agent, a jump host, known hosts.
+SSH = ("ssh", "-T", "-o", "ConnectTimeout=15", "-o", "ServerAliveInterval=5", "--")
+TARGET = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@:%-]*")
+SCRIPT = "install.sh"
+# A constant text for the login shell of root, whichever that is. What differs from one endpoint to
+# the next is in the archive that it reads.
+REMOTE = (
+    'exec /bin/sh -c \'umask 077 && d=$(mktemp -d) && trap "rm -rf $d" EXIT'
+    f' && tar -xf - -C "$d" && /bin/sh "$d/{SCRIPT}"{{}}\''
+)
+WRITE, ONLY_SAY = REMOTE.format(""), REMOTE.format(" dry")
+# Exit status of ssh where the connection or the login has failed.
+NO_CONNECTION = 255
+
+
+def archive(texts: Mapping[str, str]) -> bytes:
+    """Pack files, by their names, with the script that installs them."""
+    script = files(__package__).joinpath(SCRIPT).read_text()
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for name, text in {**texts, SCRIPT: script}.items():
+            member = tarfile.TarInfo(name)
+            member.size, member.mode = len(text.encode()), 0o600
+            tar.addfile(member, io.BytesIO(text.encode()))
+    return packed.getvalue()
+
+
+def install(target: str, packed: bytes, *, dry_run: bool) -> list[str]:
+    """Install an archive on one endpoint; returns what was changed there, in words.
+
+    Args:
+        target: whom and where ssh logs in to, such as root@ns1.example.org.
+        packed: the result of `archive`.
+        dry_run: change nothing, and say what would be changed.
+
+    Raises:
+        ConfigurationError: the target is none.
+        InstallationError: it was not installed; the text says why.
+    """
+    if not TARGET.fullmatch(target):
+        raise ConfigurationError(f"--install {target}: give an account and a host, as in root@ns1")
+    argv = (*SSH, target, ONLY_SAY if dry_run else WRITE)
+    try:
+        ended = subprocess.run(argv, input=packed, capture_output=True, check=False)
+    except OSError as error:
+        raise InstallationError(f"ssh cannot be run: {error.strerror}") from error
+    said = [clean(line) for line in ended.stdout.decode("utf-8", "replace").splitlines()]
+    if ended.returncode != 0:
+        why = [clean(line) for line in ended.stderr.decode("utf-8", "replace").splitlines()]
+        last = (why or [f"exit status {ended.returncode}"])[-1]
+        where = "ssh" if ended.returncode == NO_CONNECTION else "not installed"
+        raise InstallationError(f"{target}: {where}: {last}")
+    return said

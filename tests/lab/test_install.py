@@ -1,0 +1,161 @@
+"""`anycast-handler gate --install`: what it changes on an endpoint, and what it leaves."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from anycast_handlers.gate import files
+from anycast_handlers.gate.install import SSH, WRITE, archive
+
+from lab import Lab, monitoring
+from lab.host import Host
+from lab.topology import VIP, VIP_NAME
+from tests.lab.scene import Scene
+
+TARGET = "root@10.0.1.2"
+# What an installation changes; the rest of /etc and /home is not its business.
+WHAT = ("/etc/anycast", "/etc/sudoers.d", "/usr/local/sbin", "/home", "/etc/group")
+
+
+@pytest.fixture
+def ns1(lab: Lab) -> Iterator[Host]:
+    host = lab.host("ns1")
+    yield host
+    install(lab)
+
+
+def install(lab: Lab, *more: str, target: str = TARGET) -> tuple[int, list[str]]:
+    ended = lab.mon.run(["anycast-handler", "gate", "--install", target, *more], timeout=60)
+    assert ended.stderr == ""
+    return ended.returncode, ended.stdout.splitlines()
+
+
+def state(host: Host) -> str:
+    """Everything that an installation may change, with owners and modes."""
+    script = 'find "$@" -printf "%p %m %u %g\\n" -type f -exec md5sum {} + | sort'
+    return host.run(["sh", "-c", script, "sh", *WHAT], check=True).stdout
+
+
+def test_a_second_run_changes_nothing_and_says_so(lab: Lab, ns1: Host) -> None:
+    before = state(ns1)
+    assert install(lab) == (0, [f"{TARGET}: nothing was changed"])
+    assert state(ns1) == before
+
+
+def test_a_dry_run_says_what_would_be_changed(lab: Lab, ns1: Host) -> None:
+    ns1.run(["chmod", "644", files.ALLOW], check=True)
+    before = state(ns1)
+    assert install(lab, "--dry-run") == (0, [f"{TARGET}: {files.ALLOW}: would be written"])
+    assert state(ns1) == before
+    assert install(lab) == (0, [f"{TARGET}: {files.ALLOW}: written"])
+    assert install(lab, "--dry-run") == (0, [f"{TARGET}: nothing would be changed"])
+
+
+def test_what_visudo_refuses_is_not_put_in_place_nor_anything_else(lab: Lab, ns1: Host) -> None:
+    """A file in sudoers.d that makes no sense would take sudo from everybody."""
+    ns1.run(["sed", "-i", "s/ifdown/ifdown2/", files.SUDOERS, files.ALLOW], check=True)
+    before = state(ns1)
+    ns1.run(["mv", "/usr/sbin/visudo", "/usr/sbin/visudo.away"], check=True)
+    try:
+        assert install(lab) == (
+            2,
+            [f"{TARGET}: not installed: there is no visudo: install sudo first"],
+        )
+        ns1.write("/usr/sbin/visudo", "#!/bin/sh\nexit 1\n", mode=0o755)
+        refused = f"{TARGET}: not installed: visudo refuses the new {files.SUDOERS}"
+        assert install(lab) == (2, [refused])
+    finally:
+        ns1.run(["mv", "/usr/sbin/visudo.away", "/usr/sbin/visudo"], check=True)
+    assert state(ns1) == before
+
+
+def test_a_connection_that_breaks_changes_nothing(lab: Lab, ns1: Host) -> None:
+    ns1.run(["chmod", "644", files.ALLOW], check=True)
+    before = state(ns1)
+    packed = archive({"plan": f"file allow {files.ALLOW} 640 root\n", "allow": "x" * 20_000})
+    for length in (0, 700, 5000, len(packed) - 15_000):
+        ended = subprocess.run(
+            lab.mon.enter((*SSH, TARGET, WRITE)), input=packed[:length], check=False,
+            capture_output=True,
+        )  # fmt: skip
+        assert ended.returncode != 0, length
+        assert state(ns1) == before, length
+
+
+def test_what_stands_in_the_way_is_one_line(lab: Lab, ns1: Host) -> None:
+    """No such host, no such login, no root there."""
+    assert install(lab, target="root@10.0.9.9")[0] == 2
+    (line,) = install(lab, target=f"{'x' * 8}@10.0.1.2")[1]
+    assert line.startswith("xxxxxxxx@10.0.1.2: ssh: ")
+    assert "Permission denied" in line
+    ns1.run(["useradd", "--create-home", "--password=*", "person"], check=True)
+    ns1.run(["cp", "-rT", "/root/.ssh", "/home/person/.ssh"], check=True)
+    ns1.run(["chown", "-R", "person:", "/home/person"], check=True)
+    where = "person@10.0.1.2"
+    why = "only root can install there, and this login is person"
+    assert install(lab, target=where) == (2, [f"{where}: not installed: {why}"])
+    for bad in ("-oProxyCommand=touch /tmp/owned", "root@ns1; id", "root@$(id)", ""):
+        assert install(lab, target=bad)[0] == 3
+    assert lab.mon.run(["ls", "/tmp/owned"]).returncode != 0
+
+
+def test_a_missing_key_is_said_before_anything_is_sent(lab: Lab, ns1: Host) -> None:
+    before = state(ns1)
+    code, (line,) = install(lab, "--check-key", "/etc/anycast/none")
+    assert code == 3
+    assert "`ssh-keygen -y -f /etc/anycast/none > /etc/anycast/none.pub` makes it" in line
+    assert state(ns1) == before
+
+
+def test_the_parts_can_be_written_for_another_program(lab: Lab) -> None:
+    """The files and the plan are those that an installation sends."""
+    argv = ["anycast-handler", "gate", VIP_NAME, "--directory", "/tmp/parts"]
+    assert lab.mon.run(argv, check=True).stdout == ""
+    plan = lab.mon.read("/tmp/parts/plan").splitlines()
+    ns1 = lab.host("ns1")
+    for line in plan:
+        kind, name, *rest = line.split()
+        if kind == "file":
+            path, mode, group = rest
+            assert lab.mon.read(f"/tmp/parts/{name}") == ns1.read(path)
+            shown = ns1.run(["stat", "-c", "%a %U %G", path], check=True).stdout
+            assert shown == f"{mode} root {group}\n"
+    assert lab.mon.run(["stat", "-c", "%a", "/tmp/parts"], check=True).stdout == "700\n"
+
+
+def test_an_installation_by_hand_goes_on_and_is_then_confined(venv: Path) -> None:
+    """Both accounts are in frrvty, with a login; a second monitoring host has a key there too."""
+    with Lab(venv=venv, gate=False) as lab:
+        scene, ns1 = Scene(lab), lab.host("ns1")
+        pool = ["/usr/lib/nagios/plugins/check_anycast", "pool", "-H", VIP]
+        assert ns1.run(pool, user="check").returncode == 0
+        assert "counted" not in scene.handler("doctor", VIP_NAME, timeout=60).stdout
+        assert scene.by_hand("withdraw")[0] == 0
+        assert scene.by_hand("restore")[0] == 0
+        keys = "/home/anycast/.ssh/authorized_keys"
+        other = "ssh-ed25519 AAAAC3Nza nagios@other"
+        ns1.write(keys, f"# of the handler\n{ns1.read(keys)}{other}\n", owner="anycast", mode=0o600)
+
+        code, said = install(lab)
+        assert code == 0
+        for account in ("anycast", "check"):
+            left = f"account {account}: taken out of the group frrvty, which may configure the"
+            assert any(left in line for line in said), said
+            assert ns1.run(["id", "-nG", account]).stdout == f"{account}\n"
+        note = f"{TARGET}: note: {keys} has other keys without a forced command: 1"
+        assert note in said
+        lines = ns1.read(keys).splitlines()
+        assert lines[:2] == ["# of the handler", other]
+        (own,) = lines[2:]
+        assert own.startswith(f'restrict,command="{files.GATE}" ssh-ed25519 ')
+        assert install(lab) == (0, [note, f"{TARGET}: nothing was changed"])
+
+        assert ns1.run(pool, user="check").returncode == 0
+        assert scene.by_hand("withdraw")[0] == 0
+        assert scene.by_hand("restore")[0] == 0
+        login = ["ssh", "-F", "none", "-i", monitoring.CHECK_KEY, "-o", "BatchMode=yes",
+                 "-o", f"UserKnownHostsFile={monitoring.KNOWN_HOSTS}"]  # fmt: skip
+        assert lab.mon.run([*login, "check@10.0.1.2", "id"], user="nagios").returncode == 126

@@ -1,0 +1,305 @@
+"""The forced command of the account that check_by_ssh logs in to, and its list."""
+
+from __future__ import annotations
+
+import json
+import random
+import shlex
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+import pytest
+from anycast_handlers.errors import ConfigurationError
+from anycast_handlers.fleet.values import Endpoint, Vip
+from anycast_handlers.gate import checks, files
+
+from anycast_checks.command import checks as check_anycast
+from anycast_checks.routing import ospf_vtysh
+
+PROGRAM = "/usr/lib/nagios/plugins/check_anycast"
+VIP = "10.99.0.53"
+DNS = Vip(
+    "resolver",
+    VIP,
+    "lo:0",
+    (PROGRAM, "dns", "--query", "www.example.org"),
+    (Endpoint("ns1", "192.0.2.11"),),
+)
+HTTP = DNS._replace(
+    name="web",
+    address="10.99.0.80",
+    check=(PROGRAM, "http", "-p", "8080", "--instance=192.0.2.11", "--ca-file", "/etc/ca.pem"),
+)
+LDAP = DNS._replace(
+    name="ldap",
+    address="10.99.0.38",
+    check=(PROGRAM, "plugin", "-t", "4", "--", "/usr/lib/nagios/plugins/check_ldap", "{address}"),
+)
+OWN = DNS._replace(name="own", check=("/opt/check own", "so", "a'b"))
+VIPS = (DNS, HTTP, LDAP, OWN)
+SHELLS = [["dash"], ["busybox", "sh"], ["bash", "--posix"]]
+LDAP_PROGRAM = "/usr/lib/nagios/plugins/check_ldap"
+LDAP_WORDS = f"{LDAP_PROGRAM} {{address}}"
+# What the account may ask.
+GOOD = [
+    f"{PROGRAM} dns -H {VIP} --query www.example.org",
+    f"'{PROGRAM}' 'dns' '--address' '{VIP}' '--query' 'other.example.net'",
+    f"{PROGRAM} dns --address={VIP} --query x --expect 'it'\\''s' --expect \"a b\"",
+    f"{PROGRAM} dns -H {VIP} --query a\\ b  --tries 2 --warning=-1:0.5",
+    f"{PROGRAM} dns -H {VIP} --query '; $(touch /tmp/owned) `id` | & > < * ? ~ !'",
+    f"{PROGRAM} dns -H {VIP} --query '' -vvv -t 5 -w 1 -c 2",
+    f"{PROGRAM} http -H 10.99.0.80 --port 8080 --string 'é' --instance 192.0.2.11",
+    f"{PROGRAM} http -H 10.99.0.80 --port=8080 --instance=none --ca-file=/etc/ca.pem",
+    f"{PROGRAM} route -H {VIP}",
+    f"{PROGRAM} pool -H {VIP} --critical=2: --expect-router 192.0.2.11",
+    f"{PROGRAM} plugin -H {VIP} --deadline 20 -t 5 -- {LDAP_WORDS}",
+    f"'{PROGRAM}' 'plugin' '--address' '{VIP}' '--' '{LDAP_PROGRAM}' '{{address}}'",
+    f"'/opt/check own' so \"a'b\" -H {VIP}",
+]  # fmt: skip
+BAD = [
+    "",
+    " ",
+    "id",
+    "/bin/sh",
+    "/bin/sh -c id",
+    PROGRAM,
+    f"{PROGRAM} -V",
+    f"{PROGRAM} ntp -H {VIP}",
+    f"{PROGRAM} tcp -H {VIP} -p 6379",
+    f"/tmp/check_anycast dns -H {VIP}",
+    f"check_anycast dns -H {VIP}",
+    f"{PROGRAM} dns -H {VIP}; id",
+    f"{PROGRAM} dns -H {VIP} | id",
+    f"{PROGRAM} dns -H {VIP} & id",
+    f"{PROGRAM} dns -H {VIP}\nid",
+    f"{PROGRAM} dns -H {VIP} > /tmp/owned",
+    f"{PROGRAM} dns -H {VIP} $(id)",
+    f"{PROGRAM} dns -H {VIP} `id`",
+    f'{PROGRAM} dns -H {VIP} "$(id)"',
+    f'{PROGRAM} dns -H {VIP} "`id`"',
+    f'{PROGRAM} dns -H {VIP} "\\""',
+    f"{PROGRAM} dns -H {VIP} 'x",
+    f'{PROGRAM} dns -H {VIP} "x',
+    f"{PROGRAM} dns -H {VIP} x\\",
+    f"{PROGRAM} dns -H {VIP} ~root",
+    f"{PROGRAM} dns -H {VIP} /etc/*",
+    f"{PROGRAM} dns -H {VIP} #",
+    f"{PROGRAM} dns -H {VIP} é",
+    f"{PROGRAM} dns -H {VIP} 'a\tb'",
+    f"{PROGRAM} dns -H 127.0.0.1 --query x",
+    f"{PROGRAM} dns -H127.0.0.1 --query x",
+    f"{PROGRAM} dns -vH127.0.0.1 --query x",
+    f"{PROGRAM} dns --address=127.0.0.1 --query x",
+    f"{PROGRAM} dns --address= --query x",
+    f"{PROGRAM} dns -H {VIP} --query x -H 127.0.0.1",
+    f"{PROGRAM} dns -H {VIP} --query --address 127.0.0.1",
+    f"{PROGRAM} dns -H",
+    f"{PROGRAM} dns -H '{VIP}\n' --query x",
+    f"{PROGRAM} dns -H '{VIP} ' --query x",
+    f"{PROGRAM} dns -H '*' --query x",
+    f"{PROGRAM} dns -H {VIP} --query x -p 22",
+    f"{PROGRAM} dns -H {VIP} --query x -p22",
+    f"{PROGRAM} dns -H {VIP} --query x --port=22",
+    f"{PROGRAM} dns -H {VIP} --query x --instance 192.0.2.99",
+    f"{PROGRAM} http -H 10.99.0.80 --tls --ca-file /etc/shadow",
+    f"{PROGRAM} dns -H {VIP} --query x -- {LDAP_WORDS}",
+    f"{PROGRAM} plugin -H {VIP} {LDAP_WORDS}",
+    f"{PROGRAM} plugin -H {VIP} -- /bin/sh -c id {{address}}",
+    f"{PROGRAM} plugin -H {VIP} -- {LDAP_WORDS} more",
+    f"{PROGRAM} plugin -H {VIP} -- '{LDAP_WORDS}'",
+    f"{PROGRAM} plugin -H {VIP} -- /usr/lib/nagios/plugins/check_ldap",
+    f"{PROGRAM} plugin -H {VIP} --",
+    f"{PROGRAM} plugin -H {VIP} /bin/sh -- {LDAP_WORDS}",
+    f"{PROGRAM} plugin -H {VIP} -t -- /bin/sh -- {LDAP_WORDS}",
+    f"{PROGRAM} plugin -H {VIP} -t --tries /bin/sh -- {LDAP_WORDS}",
+    f"{PROGRAM} plugin -H {VIP} -v /bin/sh -- {LDAP_WORDS}",
+    f"{PROGRAM} plugin -H {VIP} --client /bin/sh -- {LDAP_WORDS}",
+    f"{PROGRAM} plugin -H {VIP} --frobnicate /bin/sh -- {LDAP_WORDS}",
+    f"{PROGRAM} plugin -H {VIP} -- {LDAP_WORDS} -- /bin/sh",
+    f"{PROGRAM} plugin -H {VIP} '' -- {LDAP_WORDS}",
+    "'/opt/check own' so",
+    f"'/opt/check own' so \"a'b\" -H {VIP} more",
+    f"'/opt/check own' so \"a'b\" -H {VIP} ''",
+    "# end",
+    "scp -t /tmp",
+    "internal-sftp",
+    "x" * 5000,
+]
+
+
+class Gate:
+    """The forced command with the list of VIPS and with programs that print their words."""
+
+    def __init__(self, directory: Path, shell: Sequence[str]) -> None:
+        printer = directory / "print"
+        printer.write_text('#!/bin/sh\nfor word; do printf "%s\\0" "$word"; done\ncat\n')
+        printer.chmod(0o755)
+        self._allow = directory / "check.allow"
+        self.allow(checks.check_allow(VIPS))
+        text = files.check_gate().replace(files.CHECK_ALLOW, str(self._allow))
+        text = text.replace("logger -t", "true -t")
+        text = text.replace('LC_ALL=C "$@" <', f'LC_ALL=C {printer} "$@" <')
+        assert text.count(str(printer)) == 1
+        self._script = directory / "anycast-check-gate"
+        self._script.write_text(text)
+        self._shell = shell
+
+    def allow(self, text: str) -> None:
+        self._allow.unlink(missing_ok=True)
+        self._allow.write_text(text)
+        self._allow.chmod(0o444)
+
+    def ask(self, asked: str | bytes) -> tuple[int, list[str], str]:
+        """Ask; returns exit status, the words that the program got, and what was said."""
+        ended = subprocess.run(
+            [*self._shell, str(self._script)], input=b"input", capture_output=True,
+            env={"SSH_ORIGINAL_COMMAND": asked}, check=False, timeout=60,
+        )  # fmt: skip
+        *words, rest = ended.stdout.decode(errors="replace").split("\0")
+        assert rest == ""
+        return ended.returncode, words, ended.stderr.decode(errors="replace")
+
+
+@pytest.fixture(params=SHELLS, ids=lambda argv: argv[0])
+def gate(request: pytest.FixtureRequest, tmp_path: Path) -> Gate:
+    program, *more = request.param
+    if not (found := shutil.which(program)):
+        pytest.skip(f"there is no {program}")
+    return Gate(tmp_path, [found, *more])
+
+
+@pytest.mark.parametrize("asked", GOOD)
+def test_the_engines_questions_pass_word_by_word(gate: Gate, asked: str) -> None:
+    assert gate.ask(asked) == (0, shlex.split(asked), "")
+
+
+@pytest.mark.parametrize("asked", BAD)
+def test_everything_else_is_refused_in_one_harmless_line(gate: Gate, asked: str) -> None:
+    status, words, said = gate.ask(asked)
+    assert (status, words) == (126, []), said
+    assert said.startswith("anycast-check-gate: refused: ")
+    assert all(" " <= letter <= "~" for letter in said[:-1])
+    assert len(said) < 250
+
+
+def test_bytes_that_are_no_text_are_refused(gate: Gate) -> None:
+    for asked in (bytes(range(1, 256)), f"{PROGRAM} dns -H {VIP} ".encode() + b"\xff"):
+        assert gate.ask(asked)[0] == 126
+
+
+def test_the_value_of_an_option_may_be_secret_and_is_not_said(gate: Gate) -> None:
+    said = gate.ask(f"{PROGRAM} http -H 10.99.0.1 --header 'Authorization: Bearer abc'")[2]
+    assert said == "anycast-check-gate: refused: this address is not in check.allow\n"
+
+
+def test_a_list_that_was_cut_short_permits_nothing(gate: Gate) -> None:
+    """Without its last words the command line of a plugin would be another one."""
+    whole = checks.check_allow(VIPS)
+    asked = f"{PROGRAM} plugin -H {VIP} -- {LDAP_WORDS}"
+    for length in range(0, len(whole), 7):
+        gate.allow(whole[:length])
+        assert gate.ask(asked)[0] == 126
+    gate.allow(whole)
+    assert gate.ask(asked)[0] == 0
+
+
+def test_without_a_list_nothing_runs(gate: Gate) -> None:
+    gate.allow("")
+    assert gate.ask(f"{PROGRAM} route -H {VIP}")[0] == 126
+
+
+def test_whatever_passes_asks_what_the_list_has(tmp_path: Path) -> None:
+    """Random lines: the check's own parser finds no other address, port or program in them."""
+    dash = shutil.which("dash") or pytest.skip("there is no dash")
+    gate, dice = Gate(tmp_path, [dash]), random.Random(7)
+    alphabet = [
+        "-H", VIP, "127.0.0.1", "--address", f"--address={VIP}", "-H127.0.0.1", "--query", "x",
+        "-p", "8080", "22", "--port=22", "-t", "5", "--", "/bin/sh", "-c", "1", "-v", "--client",
+        *LDAP_WORDS.split(), "--tries", "-1", "", "--deadline=9", "--instance", "none", "-",
+    ]  # fmt: skip
+    lines = []
+    for _ in range(600):
+        name = dice.choice(("dns", "http", "plugin", "plugin"))
+        words = ["-H", VIP] if dice.random() < 0.7 else []
+        words += dice.choices(alphabet, k=dice.randrange(6))
+        if name == "plugin" and dice.random() < 0.7:
+            words += ["--", *LDAP_WORDS.split()]
+        lines.append((name, words))
+    passed = 0
+    for name, words in lines:
+        if gate.ask(shlex.join((PROGRAM, name, *words)))[0] != 0:
+            continue
+        passed += 1
+        check = check_anycast.get_command(click.Context(click.Group()), name)
+        assert check
+        try:
+            seen = check.make_context(name, list(words), resilient_parsing=False).params
+        except click.UsageError:
+            continue
+        assert seen["address"] in {vip.address for vip in VIPS}, words
+        assert seen.get("port") in (None, 53, 80, 8080), words
+        if name == "plugin":
+            assert seen["words"] == tuple(LDAP_WORDS.split()), words
+    assert passed > 30
+
+
+def test_every_option_has_been_thought_of() -> None:
+    """Whoever adds one decides here whether a thief may set it to anything."""
+    free = {
+        "critical", "deadline", "retry-delay", "timeout", "timeout-state", "tries", "warning",
+        "client", "verbose", "help", "version",
+        "query", "type", "expect", "expect-only", "expect-rcode", "require-flags", "forbid-flags",
+        "recurse", "no-recurse", "tcp",
+        "host", "url", "method", "header", "body", "status", "string", "regex", "max-bytes",
+        "follow", "tls", "no-verify", "cert-warning", "cert-critical",
+        "send", "expect-regex", "quit", "refuse-state", "send-hex", "expect-hex",
+        "offset-warning", "offset-critical", "stratum-critical",
+        "min-neighbors", "expect-router",
+    }  # fmt: skip
+    confined = {"address", "port", "instance", "ca-file"}
+    found, group = set(), check_anycast
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command
+        for param in command.get_params(context):
+            words = [*param.opts, *param.secondary_opts]
+            found |= {word[2:] for word in words if word.startswith("--")}
+    assert found - free == confined
+    assert free - found == set()
+
+
+def test_a_control_character_is_refused() -> None:
+    bad = DNS._replace(check=(*DNS.check, "--expect", "a\nprogram /bin/sh"))
+    with pytest.raises(ConfigurationError, match=r"vip\.resolver\.check: .* control character"):
+        checks.check_allow((bad,))
+
+
+def test_vtysh_is_asked_what_the_checks_ask_and_nothing_else(tmp_path: Path) -> None:
+    """Asked by the program that sudo runs, vtysh gets the words that root's question has."""
+    printer = tmp_path / "vtysh"
+    code = "import json,sys,os; print(json.dumps([sys.argv[1:], dict(os.environ)]))"
+    printer.write_text(f"#!/usr/bin/python3 -I\n{code}\n")
+    printer.chmod(0o755)
+    script = tmp_path / "anycast-vtysh"
+    script.write_text(files.vtysh().replace(ospf_vtysh.VTYSH, str(printer)))
+    questions = [ospf_vtysh.argv(VIP), ospf_vtysh.argv(VIP, as_json=False)]
+    for question in (*questions, ospf_vtysh.ROUTER_ID_ARGV):
+        asked = [str(script), *question.by_sudo[3:]]
+        ended = subprocess.run(
+            ["/bin/sh", *asked], capture_output=True, text=True, check=False,
+            env={"HOME": "/root", "VTYSH_PAGER": "touch /tmp/owned", "LD_LIBRARY_PATH": "/tmp"},
+        )  # fmt: skip
+        words, environment = json.loads(ended.stdout)
+        assert words == list(question[1:])
+        assert set(environment) - {"LC_CTYPE"} == {"LC_ALL", "HOME"}
+        assert environment["HOME"] == "/nonexistent"
+    more = f"{VIP} json -c write"
+    bad = [[], ["json"], ["text", "x"], ["json", VIP, "x"], ["router-id", VIP], ["-c", "write"],
+           ["json", more], ["json", ""], ["", VIP]]  # fmt: skip
+    for words in bad:
+        refused = subprocess.run(["/bin/sh", str(script), *words], capture_output=True, check=False)
+        assert (refused.returncode, refused.stdout) == (126, b""), words

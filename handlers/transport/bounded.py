@@ -38,6 +38,30 @@ class BoundedTransport(paramiko.Transport):
         self.saved_exception = paramiko.SSHException(f"it disconnected: {m.get_text()}")
 
 
+class _Pipe(BufferedPipe):  # type: ignore[type-arg]
+    """Keeps so many bytes, and drops what comes beyond them."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._most = most
+
+    def feed(self, data: bytes | str) -> None:
+        """Take data from the connection."""
+        if len(self) + len(data) <= self._most:
+            super().feed(data)
+
+
+def open_channel(transport: paramiko.Transport, most: int, timeout: float) -> paramiko.Channel:
+    """Open a channel that keeps so many bytes of each stream, whatever the peer sends.
+
+    Raises:
+        paramiko.SSHException: it is refused, or not opened in time.
+    """
+    channel = transport.open_session(window_size=most, timeout=timeout)
+    channel.in_buffer, channel.in_stderr_buffer = _Pipe(most), _Pipe(most)
+    return channel
+
+
 def close_channel(channel: paramiko.Channel) -> None:
     """Close a channel, and drop what has come on it and what may still come.
 
@@ -47,9 +71,5 @@ def close_channel(channel: paramiko.Channel) -> None:
     # Closing a channel sends a message, which fails where the peer has gone.
     with suppress(paramiko.SSHException, EOFError, OSError):
         channel.close()
-    channel.in_buffer = channel.in_stderr_buffer = _Dropping()
-
-
-class _Dropping(BufferedPipe):  # type: ignore[type-arg]
-    def feed(self, data: bytes | str) -> None:
-        """Drop the data."""
+    channel.in_buffer = channel.in_stderr_buffer = empty = _Pipe(0)
+    empty.close()

@@ -70,13 +70,13 @@ def receive(channel: Channel, argv: Sequence[str], until: Deadline) -> Result:
     """
     if not channel.status_event.wait(until.left(until.seconds)):
         raise OutcomeUnknownError(argv, f"it did not end within {until.seconds:.1f} s")
+    status = channel.recv_exit_status()
+    if status < 0:
+        raise OutcomeUnknownError(argv, "the connection ended, or a signal ended the command")
     channel.settimeout(DRAIN_SECONDS)
     patience = Deadline(SYSTEM_CLOCK, LONGEST_DRAIN)
     stdout = _drain(channel.recv, patience)
     stderr = _drain(channel.recv_stderr, patience)
-    status = channel.recv_exit_status()
-    if status < 0:
-        raise OutcomeUnknownError(argv, "the connection ended, or a signal ended the command")
     return Result(status, stdout, stderr)
 
 

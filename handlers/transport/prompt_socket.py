@@ -7,14 +7,18 @@ import socket
 import struct
 import threading
 from contextlib import suppress
+from typing import ClassVar
 
 READ_AHEAD = 16384
 # OpenSSH sends no larger packet, and takes none.
 LARGEST_PACKET = 256 * 1024
 # Bytes that a peer may send before the first command: banners, key exchange, login.
 LOGIN_BYTES = 256 * 1024
-# A peer may never send more than this beyond what was read: the process has room for it.
-MOST_AHEAD = 16_000_000
+# Bytes that a peer may send for the commands that run there at one time.
+MOST_KEPT = 8_000_000
+# Bytes that all peers together may send for theirs. Beyond them, a peer that has sent more than its
+# share is too much; the share is enough for a long answer.
+MOST_IN_ALL, SHARE = 16_000_000, 1_200_000
 SAID_FIRST = 400
 # Where tcp_info has the smoothed round-trip time of a connection, in microseconds.
 _RTT = struct.Struct("=68xI")
@@ -34,22 +38,23 @@ class PromptSocket(socket.socket):
     once a thread has to wait for the interpreter again after each call.
 
     paramiko keeps whatever a peer sends, also what the peer was not allowed to send. So the socket
-    counts: a peer may send what the login takes, and ``allow`` allows more.
+    counts what it has received and nobody has released yet.
 
     Attributes:
         said_first: the beginning of what the peer has sent.
         overrun: whether the peer has sent more than it may, which ends the connection.
     """
 
+    _in_all: ClassVar[int] = 0
+    _counting: ClassVar[threading.Lock] = threading.Lock()
     _ahead = b""
-    _received = 0
-    _allowed = LOGIN_BYTES
+    _kept = 0
+    _most = LOGIN_BYTES
     said_first = b""
     overrun = False
 
     def __init__(self, fileno: int) -> None:
         super().__init__(fileno=fileno)
-        self._allowing = threading.Lock()
         with suppress(OSError):
             # A request is a few small packets, each of which waits for the answer to the one
             # before.
@@ -65,10 +70,15 @@ class PromptSocket(socket.socket):
         except (OSError, struct.error):
             return 0.0
 
-    def allow(self, more: int) -> None:
-        """Let the peer send so many bytes more, within the bound of a connection."""
-        with self._allowing:
-            self._allowed = min(self._allowed + more, self._received + MOST_AHEAD)
+    def allow_commands(self) -> None:
+        """Let the peer send what commands print: it has logged in."""
+        self._most = MOST_KEPT
+
+    def release(self) -> None:
+        """Begin to count anew: what the peer has sent is no longer kept."""
+        with PromptSocket._counting:
+            PromptSocket._in_all -= self._kept
+            self._kept = 0
 
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
         """Receive as usual. Raises: OSError, where the peer sends more than it may."""
@@ -86,7 +96,10 @@ class PromptSocket(socket.socket):
     def _count(self, data: bytes) -> None:
         if len(self.said_first) < SAID_FIRST:
             self.said_first = (self.said_first + data)[:SAID_FIRST]
-        self._received += len(data)
-        if self._received > self._allowed:
+        with PromptSocket._counting:
+            self._kept += len(data)
+            PromptSocket._in_all += len(data)
+            crowded = PromptSocket._in_all > MOST_IN_ALL and self._kept > SHARE
+        if crowded or self._kept > self._most:
             self.overrun = True
             raise OSError(errno.EMSGSIZE, "it sent more than it may")

@@ -35,7 +35,7 @@ from .turns import Turns
 lean("paramiko", "invoke")
 import paramiko  # noqa: E402
 
-from .bounded import BoundedTransport, close_channel  # noqa: E402
+from .bounded import BoundedTransport, close_channel, open_channel  # noqa: E402
 
 CONNECT_SECONDS = 5.0
 # With `UseDNS yes`, sshd waits 16 s for a resolver on its own host that hangs.
@@ -43,10 +43,8 @@ HANDSHAKE_SECONDS = 18.0
 # Seconds by which paramiko's own time-outs come before the connection is closed, since their errors
 # say more.
 GRACE = 1.0
-# Bytes that an endpoint may send on a channel before they are read, and those that it may send in
-# all for one command: it fills the channel once more while the first bytes are read.
+# Bytes that an endpoint may send on a channel before they are read; no more are kept.
 WINDOW = LARGEST_OUTPUT + 65536
-COMMAND_BYTES = 3 * WINDOW
 LARGEST_ERROR = 200
 
 KINDS = {f"ecdsa-sha2-nistp{bits}" for bits in (256, 384, 521)}
@@ -96,6 +94,7 @@ class SshConnection:
             self._sock.close()
             raise
         self.distance = self._sock.distance
+        self._sock.allow_commands()
 
     def run(self, argv: Sequence[str], stdin: str = "", timeout: float = COMMAND_SECONDS) -> Result:
         """Run one command to its end; see Shell.run."""
@@ -104,7 +103,10 @@ class SshConnection:
         until = Deadline(SYSTEM_CLOCK, timeout)
         with self._abort_after(timeout):
             channel = self._open_channel(argv, timeout)
-            return self._run_on(channel, argv, stdin, until)
+            try:
+                return self._run_on(channel, argv, stdin, until)
+            finally:
+                self._sock.release()
 
     def ask_all(self, queries: Sequence[Query]) -> list[Reply]:
         """Run queries at the same time, each on a channel of its own; see Shell.ask_all.
@@ -120,7 +122,10 @@ class SshConnection:
                     for channel in channels:
                         close_channel(channel)
                     raise one
-            return at_once(self._reply, list(zip(channels, queries, ends, strict=True)))
+            try:
+                return at_once(self._reply, list(zip(channels, queries, ends, strict=True)))
+            finally:
+                self._sock.release()
 
     def _try_to_open(self, query: Query) -> paramiko.Channel | UnreachableError:
         try:
@@ -168,6 +173,7 @@ class SshConnection:
             try:
                 self._client.close()
             finally:
+                self._sock.release()
                 if turns:
                     turns.give_back()
 
@@ -176,11 +182,10 @@ class SshConnection:
         try:
             if transport is None:
                 raise EOFError
-            self._sock.allow(COMMAND_BYTES)
             # The wait for a channel is short even for a command that may take long, so that there
             # is still time for a new connection.
             longest = with_distance(COMMAND_SECONDS, self.distance)
-            return transport.open_session(window_size=WINDOW, timeout=min(seconds, longest))
+            return open_channel(transport, WINDOW, min(seconds, longest))
         except (paramiko.SSHException, EOFError, OSError) as error:
             why = f"{self._where}: no channel for {argv[0]}: {_say(error)}"
             raise UnreachableError(why) from error
@@ -334,8 +339,7 @@ class _SshStream:
             raise
         except (paramiko.SSHException, EOFError, OSError):
             return b""
-        # A short line is a packet several times as long.
-        self._sock.allow(1024 + 2 * len(data))
+        self._sock.release()
         return data
 
 

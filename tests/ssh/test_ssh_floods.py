@@ -23,32 +23,36 @@ from anycast_handlers.transport.clock import SYSTEM_CLOCK, Deadline
 from anycast_handlers.transport.shell import Query
 from anycast_handlers.transport.ssh import SshConnection
 from anycast_handlers.transport.session import Session
-directory, port, queries, times = sys.argv[1], *map(int, sys.argv[2:])
+from anycast_handlers.transport.each import at_once
+directory, port, queries, times, hosts = sys.argv[1], *map(int, sys.argv[2:])
 gc.set_threshold(100_000)  # as the handler does
 ssh = Ssh("anycast", f"{directory}/id", f"{directory}/known_hosts")
-said = []
-try:
-    endpoint = Endpoint("ns1", "127.0.0.1", port)
-    connect = functools.partial(SshConnection, endpoint, ssh, None, ())
-    shell = Session(connect, Deadline(SYSTEM_CLOCK, 5.0 * times), Deadline(SYSTEM_CLOCK, 5.0))
-    asked = [Query(("/bin/true",), 5.0)] * queries
-    for _ in range(times):
-        said = [str(reply) for reply in shell.ask_all(asked)]
-    shell.close()
-except HandlerError as error:
-    said = [f"{type(error).__name__}: {error}"]
-# Not ru_maxrss, which a program takes over from the process that has started it.
-(memory,) = (int(line.split()[1]) for line in open("/proc/self/status") if line[:6] == "VmHWM:")
+def ask(host):
+    said = []
+    try:
+        endpoint = Endpoint("ns1", "127.0.0.1", port)
+        connect = functools.partial(SshConnection, endpoint, ssh, None, ())
+        seconds = 5.0 * times * hosts
+        shell = Session(connect, Deadline(SYSTEM_CLOCK, seconds), Deadline(SYSTEM_CLOCK, seconds))
+        asked = [Query(("/bin/true",), 5.0)] * queries
+        for _ in range(times):
+            said = [str(reply) for reply in shell.ask_all(asked)]
+        shell.close()
+    except HandlerError as error:
+        said = [f"{type(error).__name__}: {error}"]
+    return said
+said = [one for said in at_once(ask, range(hosts)) for one in said]
+memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(json.dumps({"said": [one[:500] for one in said], "memory": memory}), flush=True)
 os._exit(0)
 """
 
 
-def ask(port: Port, queries: int = 1, times: int = 1) -> dict[str, object]:
+def ask(port: Port, queries: int = 1, times: int = 1, hosts: int = 1) -> dict[str, object]:
     """Ask in a process of its own; give what came of it, and the most memory that it had."""
     files = port.directory
     (files / "known_hosts").write_text(f"[127.0.0.1]:{port.number} {public(files / 'host')}\n")
-    numbers = (port.number, queries, times)
+    numbers = (port.number, queries, times, hosts)
     argv = [sys.executable, "-c", CHILD, str(files), *map(str, numbers)]
     ended = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
     assert ended.stderr == ""
@@ -96,9 +100,16 @@ def test_again_and_again(port: Port) -> None:
     check_flood(port, talk, "", queries=3, times=10)
 
 
-def check_flood(port: Port, talk: Talk, error: str, queries: int = 1, times: int = 1) -> None:
+def test_on_many_endpoints_at_once(port: Port) -> None:
+    talk = flooding(port.directory / "host", after=AFTER_A_COMMAND["both"])
+    check_flood(port, talk, "", queries=3, hosts=10)
+
+
+def check_flood(
+    port: Port, talk: Talk, error: str, *, queries: int = 1, times: int = 1, hosts: int = 1
+) -> None:
     with serve(port, talk):
-        shown = ask(port, queries, times)
+        shown = ask(port, queries, times, hosts)
     assert int(str(shown["memory"])) < MOST_MEMORY, shown
     said = shown["said"]
     assert isinstance(said, list)

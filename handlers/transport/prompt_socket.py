@@ -20,8 +20,11 @@ MOST_KEPT = 8_000_000
 # share is too much; the share is enough for a long answer.
 MOST_IN_ALL, SHARE = 16_000_000, 1_200_000
 SAID_FIRST = 400
-# Where tcp_info has the smoothed round-trip time of a connection, in microseconds.
-_RTT = struct.Struct("=68xI")
+# Where a round trip takes longer, it is not waited for.
+LONGEST_DISTANCE = 2.0
+# Of tcp_info: after how many microseconds a packet counts as lost, the smoothed time of a round
+# trip in microseconds, and how many packets were sent again.
+_TCP_INFO = struct.Struct("=8xI56xI28xI")
 # linux/tcp.h: on a connection with few packets under way, a packet that is lost again and again is
 # sent at equal intervals, and not each time after twice the time.
 _THIN_LINEAR_TIMEOUTS = 16
@@ -63,12 +66,17 @@ class PromptSocket(socket.socket):
 
     @property
     def distance(self) -> float:
-        """The time of a round trip to the peer in seconds, as the kernel measures it."""
+        """The time of a round trip to the peer in seconds, as the kernel measures it.
+
+        Where packets are lost on the way, the time after which one is sent again is part of it.
+        """
         try:
-            told = self.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _RTT.size)
-            return float(_RTT.unpack(told)[0]) / 1e6
+            told = self.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
+            again_after, round_trip, sent_again = _TCP_INFO.unpack(told)
         except (OSError, struct.error):
             return 0.0
+        seconds = float(round_trip + (again_after if sent_again else 0)) / 1e6
+        return min(seconds, LONGEST_DISTANCE)
 
     def allow_commands(self) -> None:
         """Let the peer send what commands print: it has logged in."""

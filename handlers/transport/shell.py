@@ -15,8 +15,6 @@ COMMAND_SECONDS = 3.0
 # Round trips by which each time limit is longer: a command takes two, and a packet that was lost is
 # sent again after one or two more.
 ROUND_TRIPS = 6
-# A round trip that takes longer is not waited for.
-LONGEST_DISTANCE = 2.0
 # Exit status of a shell that cannot find the program.
 NOT_FOUND = 127
 # Bytes that are kept of each output stream of a command. The largest output is that of a routing
@@ -72,7 +70,8 @@ class Shell(Protocol):
 
     Attributes:
         is_root: whether the user is root.
-        distance: the seconds that a round trip to the endpoint takes; 0 for this very host.
+        distance: the seconds that a round trip to the endpoint takes, longer where packets are
+            lost on the way; 0 for this very host.
     """
 
     is_root: bool
@@ -112,7 +111,7 @@ class Connection(Shell, Protocol):
 
 def with_distance(seconds: float, distance: float) -> float:
     """Make a time limit longer by some round trips of ``distance`` seconds each."""
-    return seconds + ROUND_TRIPS * min(distance, LONGEST_DISTANCE)
+    return seconds + ROUND_TRIPS * distance
 
 
 def ask_in_turn(shell: Shell, queries: Sequence[Query]) -> list[Reply]:

@@ -232,7 +232,7 @@ class TestSeveralVips:
         found = examined_by(shell, RESOLVER, self.WEB).findings
         about = [one.about for one in found if one.text == "its own check says CRITICAL"]
         assert about == ["ns1 (resolver)", "ns1 (web)"]
-        assert [one.about for one in found if "is withdrawn" in one.text] == ["ns1 (web)"]
+        assert [one.about for one in found if "is withdrawn, so how" in one.text] == ["ns1 (web)"]
 
     def test_one_sudoers_file_is_one_remedy(self) -> None:
         (line,) = self.found(sudo=Result(1, "", ""))
@@ -257,7 +257,7 @@ class TestTroubles:
         refused = Result(126, "", "anycast-gate: refused: ...\n")
         (line,) = lines(addresses=refused, vtysh=refused, writable=refused, gate=refused)
         assert line == (
-            "ns1: the forced command there refuses `/sbin/ip -json address show` and 3 more: "
+            "ns1: the forced command there refuses `/sbin/ip -json address show` and 4 more: "
             "`anycast-handler gate resolver --install root@192.0.2.11`"
         )
 

@@ -23,7 +23,8 @@ class Outcome:
     """The outcome of a request, which a run fills in as it goes on.
 
     ``severity`` is the state that `enforce` reports and exits with, ``exit`` the exit code of
-    every other verb. ``present_before`` tells whether the VIP was present at the first look.
+    every other verb. ``present_before`` tells whether the VIP was present at the first look, on
+    whatever interface.
     """
 
     def __init__(self, request: Request, clock: Clock) -> None:
@@ -44,8 +45,8 @@ class Outcome:
 
     @property
     def present(self) -> bool | None:
-        """Whether the VIP was present at the last look; None where there was no look."""
-        return self.look.present if self.look else None
+        """Whether any interface had the VIP at the last look; None where there was no look."""
+        return bool(self.look.interfaces) if self.look else None
 
     @property
     def exit_code(self) -> int:
@@ -60,7 +61,7 @@ class Outcome:
     def looked(self, look: Look) -> None:
         """Record what the first look has shown."""
         self.look = look
-        self.present_before = look.present
+        self.present_before = self.present
         self.note(look.trouble)
 
     def counted(self, counted: Counted) -> None:

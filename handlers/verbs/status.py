@@ -79,7 +79,7 @@ def _document(sight: Sight) -> dict[str, Any]:
         "endpoint": sight.endpoint.name,
         "site": None,
         "address": sight.endpoint.address,
-        "present": look.present if look else None,
+        "present": bool(look.interfaces) if look else None,
         "on": next(iter(look.interfaces), None) if look else None,
         "announced": sight.announced,
         "routing": sight.routing.daemon.protocol.lower() if sight.routing else None,

@@ -403,17 +403,62 @@ def test_enforce_that_cannot_look_is_unknown(host: Namespace, monitor: Monitor) 
     assert monitor.event("CRITICAL")[0] == 2
 
 
-def test_an_old_latch_on_what_is_announced_is_taken_off(host: Namespace, monitor: Monitor) -> None:
-    withdraw(monitor)
+def bring_up(host: Namespace) -> None:
+    """Bring the address up as a person does, without the handler."""
     host.run("ip", "address", "add", f"{VIP}/32", "dev", "lo", "label", "lo:0")
-    assert monitor.enforce("OK")[0] == 0
-    assert "since" in json.loads(host.run("cat", LATCH))
-    uptime = write(monitor.directory / "uptime", "99999999.00 1.00\n")
-    host.run("mount", "--bind", uptime, "/proc/uptime")
-    assert monitor.enforce("OK")[0] == 0
+
+
+def take_down(host: Namespace) -> None:
+    host.run("ip", "address", "del", f"{VIP}/32", "dev", "lo")
+
+
+@pytest.mark.parametrize(
+    ("state", "code"), [("OK", 0), ("WARNING", 0), ("UNKNOWN", 0), ("CRITICAL", 2)]
+)
+def test_a_latch_on_what_is_present_is_taken_off_in_every_state(
+    host: Namespace, monitor: Monitor, state: str, code: int
+) -> None:
+    """What a person takes down after that stays down, well or not."""
+    monitor.configure("hold_down = 0")
+    withdraw(monitor)
+    bring_up(host)
+    if state == "CRITICAL":  # which is refused, and the latch goes all the same
+        host.ospf(others=0)
+    assert monitor.enforce(state)[0] == code
     latch = json.loads(host.run("cat", LATCH))
     assert "since" not in latch
     assert len(latch["withdrawals"]) == 1
+    host.ospf()
+    take_down(host)
+    monitor.check_says("OK", 0)
+    said = monitor.enforce("OK")[1]
+    assert "not withdrawn by the automation: restore by hand" in said
+    assert not announced(host)
+
+
+def test_under_the_stop_file_a_latch_stays_as_it_is(host: Namespace, monitor: Monitor) -> None:
+    withdraw(monitor)
+    bring_up(host)
+    (monitor.directory / "stop").touch()
+    assert monitor.enforce("OK")[0] == 1
+    assert "since" in json.loads(host.run("cat", LATCH))
+
+
+def test_a_latch_from_before_the_uptime_started_anew_restores_nothing(
+    host: Namespace, monitor: Monitor
+) -> None:
+    """A container that was started anew has the boot id of its host, and an uptime of its own."""
+    monitor.configure("hold_down = 0")
+    withdraw(monitor)
+    uptime = write(monitor.directory / "uptime", "60.00 1.00\n")
+    host.run("mount", "--bind", uptime, "/proc/uptime")
+    monitor.check_says("OK", 0)
+    said = monitor.enforce("OK")[1]
+    assert "not withdrawn by the automation: restore by hand" in said
+    assert not announced(host)
+    bring_up(host)
+    assert monitor.enforce("OK")[0] == 0
+    assert "since" not in json.loads(host.run("cat", LATCH))
 
 
 def test_status_shows_what_is(monitor: Monitor) -> None:

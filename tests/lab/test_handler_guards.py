@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.handler import Monitor, place
 from tests.support.lock import held
-from tests.support.namespace import VIP, Namespace, write
+from tests.support.namespace import ALLOW, VIP, Namespace, write
 from tests.support.program import check_anycast
 
 LATCH = f"/var/lib/anycast/{VIP}.latch.json"
@@ -117,6 +117,42 @@ def test_a_person_may_go_below_the_floor_and_it_is_said(host: Namespace, monitor
     assert "overriding: 0 of 2 would announce it and the floor is 1" in output
 
 
+def test_force_names_each_guard_that_it_overrides_in_a_dry_run_too(
+    host: Namespace, monitor: Monitor
+) -> None:
+    monitor.configure(endpoint='{ address = "127.0.0.1", never_withdraw = true }')
+    hold(monitor)
+    host.ospf(others=0)
+    code, output = monitor.run("withdraw", "resolver", "ns1", "--force", "--dry-run")
+    assert code == 0, output
+    assert output.startswith(f"ns1: {VIP} would run: ")
+    overridden = output.partition("overriding: ")[2]
+    for guard in (
+        "held by ",
+        "; never_withdraw is set",
+        "; 0 of 2 would announce it and the floor is 1; nobody would announce it",
+    ):
+        assert guard in overridden
+    assert announced(host)
+    code, output = monitor.run("withdraw", "resolver", "ns1", "--force")
+    assert code == 0, output
+    assert output.endswith(f"{overridden.removesuffix(')')}; 0 of 2 announce it now")
+    assert monitor.log()[-1]["reason"].endswith(overridden.removesuffix(")"))
+    assert not announced(host)
+
+
+def test_who_overrides_a_hold_has_not_overridden_the_floor(
+    host: Namespace, monitor: Monitor
+) -> None:
+    """Another monitoring host withdraws another endpoint at the same moment."""
+    hold(monitor)
+    host.ospf(others=2, others_withdrawn=0)
+    code, output = monitor.run("withdraw", "resolver", "ns1", "--force")
+    assert code == 1, output
+    assert "withdrawn and restored by" in output
+    assert announced(host)
+
+
 def test_what_cannot_be_counted_is_not_withdrawn(host: Namespace, monitor: Monitor) -> None:
     host.ospf(fails=CLOSED)
     code, output = monitor.event("CRITICAL")
@@ -130,6 +166,7 @@ def test_what_cannot_be_counted_is_not_withdrawn(host: Namespace, monitor: Monit
     assert code == 0, output
     assert not announced(host), output
     assert "overriding: cannot count" in output
+    assert "; perhaps nobody would announce it" in output
 
 
 def test_that_nothing_can_be_counted_is_said_long_before_it_matters(
@@ -398,6 +435,31 @@ def test_too_few_after_a_withdrawal_restore_it(
     assert not has(host, LATCH) or "since" not in json.loads(host.run("cat", LATCH))
 
 
+def taken_back_ago(host: Namespace, seconds: int) -> None:
+    """Let the take-backs that the latch remembers have happened some time ago."""
+    latch = json.loads(host.run("cat", LATCH))
+    latch["take_backs"] = [at - seconds for at in latch["take_backs"]]
+    host.run("sh", "-c", f"cat >{LATCH}", input=json.dumps(latch))
+
+
+def test_what_was_taken_back_twice_is_left_to_a_person(host: Namespace, monitor: Monitor) -> None:
+    """The count before the withdrawal and the count after it contradict each other for ever."""
+    host.ospf(others=2, others_withdrawn=0)
+    for _ in range(2):
+        assert "withdrawn and restored by" in monitor.event("CRITICAL")[1]
+    for code, output in (monitor.event("CRITICAL"), monitor.enforce("CRITICAL")):
+        assert code == (1 if output.startswith("ns1") else 2), output
+        assert "refused: 2 withdrawals were taken back within 10 minutes: run doctor" in output
+        assert monitor.log()[-1]["commands"] == []
+    assert monitor.enforce("OK")[0] == 0
+    assert "withdrawn and restored by" in withdraw_by_hand(monitor)[1]
+    host.ospf()
+    assert monitor.event("CRITICAL")[0] == 1
+    taken_back_ago(host, 600)
+    assert monitor.event("CRITICAL")[0] == 0
+    assert not announced(host)
+
+
 def test_what_is_taken_back_leaves_a_persons_hold(host: Namespace, monitor: Monitor) -> None:
     """The hold does not protect what was announced again since, but only a person removes it."""
     assert withdraw_by_hand(monitor)[0] == 0
@@ -443,6 +505,37 @@ def test_too_few_that_enforce_restored_are_critical(host: Namespace, monitor: Mo
     host.ospf(others_withdrawn=0)
     assert monitor.enforce("CRITICAL")[0] == 2
     assert announced(host)
+
+
+def withdrawn_ago(host: Namespace, monitor: Monitor, seconds: float) -> None:
+    """Leave what a run leaves that was killed before it counted again, some time ago."""
+    assert monitor.event("CRITICAL")[0] == 0
+    latch = json.loads(host.run("cat", LATCH))
+    latch["since"] -= seconds
+    host.run("sh", "-c", f"cat >{LATCH}", input=json.dumps(latch))
+    host.ospf(others=0)
+
+
+@pytest.mark.parametrize("state", ["OK", "WARNING"])
+def test_what_a_killed_run_has_not_taken_back_is_restored_at_once(
+    host: Namespace, monitor: Monitor, state: str
+) -> None:
+    withdrawn_ago(host, monitor, 0)
+    code, output = monitor.enforce(state)
+    assert code == 2, output
+    assert announced(host)
+    latch = json.loads(host.run("cat", LATCH))
+    assert "since" not in latch
+    assert len(latch["take_backs"]) == 1
+
+
+@pytest.mark.parametrize("state", ["OK", "WARNING", "CRITICAL", "UNKNOWN"])
+def test_too_few_later_bring_nothing_back(host: Namespace, monitor: Monitor, state: str) -> None:
+    """The others have failed since; a dead endpoint in the routing would help nobody."""
+    withdrawn_ago(host, monitor, 30)
+    code, output = monitor.enforce(state)
+    assert code == 1, output
+    assert not announced(host)
 
 
 def test_what_stays_in_ospf_is_not_withdrawn(host: Namespace, monitor: Monitor) -> None:
@@ -499,6 +592,46 @@ def test_a_drill_is_refused_where_it_would_do_harm(
     assert "refused: " in output
     assert announced(host) is (why != "withdrawn")
     assert monitor.log()[-1]["commands"] == []
+
+
+def test_a_drill_is_refused_where_the_service_does_not_answer_on_its_instance_address(
+    host: Namespace, monitor: Monitor
+) -> None:
+    """Nothing would confirm the restore then, since only the VIP is answered."""
+    answers = f'case " $* " in *" -H {VIP} "*) echo DNS OK - so; exit 0 ;; esac'
+    fails = "echo DNS CRITICAL - 127.0.0.1 still announced: refused; exit 2"
+    write(monitor.directory / "check", f"#!/bin/sh\n{answers}\n{fails}\n")
+    code, output = monitor.run("drill", "resolver", "ns1")
+    assert code == 1, output
+    assert "its check says CRITICAL of 127.0.0.1, which it asks then: refused" in output
+    assert announced(host)
+    assert monitor.log()[-1]["commands"] == []
+
+
+def test_a_drill_is_refused_where_nothing_would_confirm_the_restore(
+    host: Namespace, monitor: Monitor
+) -> None:
+    fleet = monitor.directory / "fleet.toml"
+    fleet.write_text(fleet.read_text().replace('"dns"', '"dns", "--instance", "none"'))
+    monitor.check_says("OK", 0)
+    code, output = monitor.run("drill", "resolver", "ns1")
+    assert code == 1, output
+    assert "with --instance none its check confirms no restore" in output
+    assert announced(host)
+
+
+def test_a_drill_is_refused_where_the_helper_would_refuse_the_restore(
+    host: Namespace, monitor: Monitor
+) -> None:
+    """The list of the endpoint has the commands of the withdrawal alone."""
+    monitor.check_says("OK", 0)
+    host.run("sed", "-i", "s/^act .* address add /&never /", ALLOW)
+    code, output = monitor.run("drill", "resolver", "ns1")
+    assert code == 1, output
+    assert "refused: it could not be restored: " in output
+    assert announced(host)
+    assert monitor.log()[-1]["commands"] == []
+    assert not has(host, HOLD)
 
 
 def test_history_shows_what_was_decided_and_leaves_out_what_is_routine(

@@ -16,6 +16,7 @@ from tests.support.namespace import REMOTE, VIP, Namespace, write
 
 LATCH = f"/var/lib/anycast/{VIP}.latch.json"
 WAIT_SECONDS = 30.0
+REMEDY = "refused: it is on va, and not on its own interface: take it off there by hand"
 SILENT = f"""
 import socket
 with socket.create_server(("{REMOTE}", 2222)) as server:
@@ -166,7 +167,57 @@ def test_the_address_on_another_interface_is_critical(host: Namespace, monitor: 
     assert not announced(host)
     code, output = monitor.enforce("CRITICAL")
     assert code == 2, output
-    assert "it is still on va" in output
+    assert REMEDY in output
+    assert "present=1" in output
+
+
+def move(host: Namespace) -> None:
+    """Put the address on another interface, and take it off its own."""
+    host.run("ip", "link", "add", "va", "type", "veth", "peer", "name", "vb")
+    host.run("ip", "address", "add", f"{VIP}/32", "dev", "va")
+    host.run("ip", "address", "del", f"{VIP}/32", "dev", "lo")
+
+
+def test_what_is_on_another_interface_is_not_said_to_be_withdrawn(
+    host: Namespace, monitor: Monitor
+) -> None:
+    move(host)
+    monitor.check_says("OK", 0)
+    for verb, options in (("withdraw", ()), ("withdraw", ("--force",)), ("drill", ())):
+        code, output = monitor.run(verb, "resolver", "ns1", *options)
+        assert code == 1, output
+        assert REMEDY in output
+        assert monitor.log()[-1]["commands"] == []
+    for state in ("OK", "WARNING", "UNKNOWN"):
+        code, output = monitor.enforce(state)
+        assert code == 1, output
+        assert REMEDY in output
+    assert not has_hold(host)
+    code, output = monitor.run("status")
+    assert code == 0, output
+    assert "ns1: on va, from where nothing withdraws it: take it off there by hand" in output
+    assert ", floor 1; 2 on a wrong interface\n" in output
+    row = json.loads(monitor.run("status", "--json")[1])[0]
+    assert (row["present"], row["on"]) == (True, "va")
+
+
+def test_what_is_on_another_interface_too_is_said_long_before_it_matters(
+    host: Namespace, monitor: Monitor
+) -> None:
+    move(host)
+    host.run("ip", "address", "add", f"{VIP}/32", "dev", "lo", "label", "lo:0")
+    monitor.check_says("OK", 0)
+    code, output = monitor.enforce("OK")
+    assert code == 1, output
+    assert "a withdrawal would leave it on va: take it off there by hand" in output
+    code, output = monitor.run("drill", "resolver", "ns1")
+    assert code == 1, output
+    assert REMEDY.partition(",")[0] in output
+    assert announced(host)
+
+
+def has_hold(host: Namespace) -> bool:
+    return "hold" in host.run("ls", "/var/lib/anycast")
 
 
 def await_(monitor: Monitor, host: Namespace) -> None:

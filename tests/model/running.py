@@ -364,8 +364,9 @@ def _remember(world: World, run: Run, effect: Effect) -> tuple[World, Any]:
     file, what, name = world.files[at], effect.argv, effect.where
     if effect.kind is Kind.RECALL:
         if what == SINCE:
-            known = file.withdrawn is not None and file.withdrawn[0] != name
-            return world, (world.tick - file.withdrawn[1]) * TICK if known else None
+            if file.withdrawn is None or file.withdrawn[0] == name:
+                return world, None
+            return world, (world.tick - file.withdrawn[1]) * TICK
         under_way = file.under_way
         if under_way is None or under_way[0] == name:
             return world, ""

@@ -29,7 +29,7 @@ RESTORE: Called = ("restore", None)
 
 def latch(age: float) -> str:
     """Write the latch of a withdrawal some seconds ago."""
-    said = {"boot_id": "boot-0", "by": "x", "reason": "x", "restores": []}
+    said: dict[str, Any] = {"boot_id": "boot-0", "by": "x", "reason": "x", "restores": []}
     said |= {"since": UPTIME - age, "withdrawals": [EPOCH - int(age)]}
     return json.dumps(said, sort_keys=True) + "\n"
 

@@ -118,24 +118,32 @@ def successors(at: Point, limits: Limits) -> Iterator[tuple[Name, Point]]:
     for place, member in enumerate(world.members):
         if member.lags:
             yield f"flood {place + 1}".format, at._replace(world=flood(world, place))
-    for name, move in limits.moves if faults.moves else ():
-        moved = move(world)
-        if moved is not world:
-            yield name.format, Point(moved, faults._replace(moves=faults.moves - 1))
+    if faults.moves:
+        yield from _moves(at, limits.moves)
+    if faults.stops:
+        yield from _stops(at, limits.stops)
     if running.may_pass(world):
         after = running.pass_time(world)
         if faults == limits.faults:
             check_time(after)
         yield "tick".format, at._replace(world=after)
-    if not faults.stops:
-        return
-    spent = faults._replace(stops=faults.stops - 1)
+
+
+def _moves(at: Point, moves: Moves) -> Iterator[tuple[Name, Point]]:
+    spent = at.faults._replace(moves=at.faults.moves - 1)
+    for name, move in moves:
+        moved = move(at.world)
+        if moved is not at.world:
+            yield name.format, Point(moved, spent)
+
+
+def _stops(at: Point, stops: Stops) -> Iterator[tuple[Name, Point]]:
+    world, spent = at.world, at.faults._replace(stops=at.faults.stops - 1)
     for number in range(len(world.runs)):
-        if running.enabled(world, number):
-            for ticks, frozen in limits.stops:
-                stopped = running.stop(world, number, ticks, frozen=frozen)
-                what = f"stop for {ticks * TICK} s{', and its clock' * frozen}: "
-                yield partial(name_of, world, number, what), Point(stopped, spent)
+        for ticks, frozen in stops if running.enabled(world, number) else ():
+            stopped = running.stop(world, number, ticks, frozen=frozen)
+            what = f"stop for {ticks * TICK} s{', and its clock' * frozen}: "
+            yield partial(name_of, world, number, what), Point(stopped, spent)
 
 
 def _steps(at: Point, late: tuple[How, ...]) -> Iterator[tuple[Name, Point]]:
@@ -170,8 +178,8 @@ def let_work(world: World, number: int, *, slowly: bool = False) -> World:
         world = _go_on(world, number, command)
     else:
         world = running.begin(world, number)
-        while not slowly and (command := running.commands(world).get(number)):
-            world = _go_on(world, number, command)
+        while not slowly and (begun := running.commands(world).get(number)):
+            world = _go_on(world, number, begun)
     orphans = tuple(one for one in world.orphans if one.reply is None)
     return world if orphans == world.orphans else world._replace(orphans=orphans)
 
@@ -278,7 +286,7 @@ def _settle_latch(member: Member, tick: int) -> str | None:
     said = json.loads(member.latch)
     clock = EPOCH + tick // 2
     old = [EPOCH - 4000]
-    settled = {
+    settled: dict[str, object] = {
         "boot_id": "boot-0" if said["boot_id"] == member.boot_id else "boot-x",
         "withdrawals": old * min(4, _lately(said["withdrawals"], clock)),
         "restores": old * min(2, _lately(said["restores"], clock)),
@@ -358,7 +366,7 @@ def converge(world: World, size: Size, **changes: Any) -> None:
     check_dead(world)
     world = enforce(skip(world, LONG), ROUNDS, size, **changes)
     check_converged(world)
-    well = {"healthy": True, "dead": False, "vtysh": True, "deaf": False}
+    well: dict[str, Any] = {"healthy": True, "dead": False, "vtysh": True, "deaf": False}
     members = (member._replace(**well) for member in world.members)
     world = skip(world._replace(members=tuple(members)), LONG)
     check_converged(enforce(world, ROUNDS, size, **changes))
@@ -371,6 +379,11 @@ class Judge:
         self._size = size
         self._changes = changes
         self._converged: set[World] = set()
+
+    def judge_all(self, begun: World, limits: Limits | None = None) -> None:
+        """Search from a world, and check every end."""
+        for end in explore(begun, self._size, limits):
+            self.judge(begun, end)
 
     def judge(self, begun: World, end: End) -> None:
         """Check an end of a search that has begun with a world."""

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from tests.model import running
 from tests.model import world as model
 from tests.model.running import How
 from tests.model.scenes import (
@@ -27,14 +26,9 @@ from tests.model.scenes import (
     WITHDRAW,
     YOUNG_BROKEN,
     Called,
-    down,
     flip,
-    held,
     moves,
-    power_cycle,
     race,
-    released,
-    up,
 )
 from tests.model.search import Faults, Judge, Limits, Moves, Size, explore
 from tests.model.world import Member, World
@@ -214,6 +208,3 @@ def test_a_stranger_does_not_count_for_the_floor(
 ) -> None:
     world = race(World(members, stranger=True), *called)
     search(world, size, Limits(Faults(kills=1)))
-
-
-__all__ = ["down", "held", "power_cycle", "released", "running", "up"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from tests.model import running
+from tests.model import helper, running
 from tests.model import world as model
 from tests.model.invariants import check_floor
 from tests.model.running import How
@@ -90,7 +90,7 @@ class Walk:
         """Whether a command need not do anything now, before time passes."""
         command = running.commands(self.world)[number]
         if command.work is not None:
-            return self.world.tick < command.began + running.helper.read(command).ticks
+            return self.world.tick < command.began + helper.read(command).ticks
         return command.hangs
 
     def _step(self, number: int) -> None:

@@ -369,7 +369,7 @@ def is_over(hold: Order, clock: int) -> bool:
 
 def is_latched(member: Member) -> bool:
     """Whether a latch of this boot is on."""
-    said = json.loads(member.latch) if member.latch else {}
+    said: dict[str, object] = json.loads(member.latch) if member.latch else {}
     return said.get("since") is not None and said.get("boot_id") == member.boot_id
 
 
@@ -386,8 +386,8 @@ def set_hold(world: World, place: int, text: str | None) -> World:
 
 def is_damped(member: Member, clock: int) -> bool:
     """Whether withdrawals were taken back so often that the next one is a person's."""
-    said = json.loads(member.latch) if member.latch else {}
-    return sum(clock - at < 600 for at in said.get("take_backs", ())) >= MOST_TAKE_BACKS
+    times: list[int] = json.loads(member.latch).get("take_backs", []) if member.latch else []
+    return sum(clock - at < 600 for at in times) >= MOST_TAKE_BACKS
 
 
 def place_hold(world: World, place: int, *, seconds: int | None = None) -> World:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.model import running
-from tests.model.search import AGES, Size
+from tests.model.search import AGES, STOPS, Size, Stops
 from tests.model.stepping import Node
 
 
@@ -27,6 +27,14 @@ def ages(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> tup
         return ()
     monkeypatch.setattr(running, "CONFIRM_TICKS", 1)
     return AGES
+
+
+@pytest.fixture
+def stops(request: pytest.FixtureRequest) -> Stops:
+    """Give the times for which a run is stopped: with --all they are many."""
+    if not request.config.getoption("--all"):
+        return STOPS
+    return tuple((ticks, frozen) for ticks in range(2, 62, 4) for frozen in (False, True))
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from tests.model.scenes import (
     moves,
     race,
 )
-from tests.model.search import Faults, Judge, Limits, Moves, Size, explore
+from tests.model.search import Faults, Judge, Limits, Moves, Size, Stops, explore
 from tests.model.world import Member, World
 
 Calls = tuple[tuple[int, Called], ...]
@@ -91,10 +91,10 @@ def test_something_happens_while_a_command_is_under_way(
     ],
 )
 def test_a_run_is_stopped_between_two_of_its_steps(
-    size: Size, ages: tuple[int, ...], members: tuple[Member, ...], called: Calls
+    size: Size, ages: tuple[int, ...], stops: Stops, members: tuple[Member, ...], called: Calls
 ) -> None:
     """Its clock goes on, or stands still as in a virtual machine that is paused."""
-    search(race(World(members), *called), size, Limits(Faults(stops=1), ages=ages))
+    search(race(World(members), *called), size, Limits(Faults(stops=1), stops=stops, ages=ages))
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from anycast_handlers.transport.shell import Result
 
+from tests.model.deeds import announce, ifdown, ifup, set_hold
 from tests.model.world import (
     ADDRESSES,
     HOSTS,
@@ -21,13 +22,9 @@ from tests.model.world import (
     Command,
     Work,
     World,
-    announce,
     at_work,
     forbids,
-    ifdown,
-    ifup,
     is_at_work,
-    set_hold,
     twins,
 )
 

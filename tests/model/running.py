@@ -14,38 +14,12 @@ from anycast_handlers.endpoint.look import BOOT
 from anycast_handlers.endpoint.site import CLOCK
 from anycast_handlers.fleet.values import Endpoint, Fleet, Paths, Ssh, Vip
 from anycast_handlers.operation.request import Request
-from anycast_handlers.transport.shell import Result
 
-from anycast_checks.addresses import ARGV as SHOW
 from tests.model import helper
-from tests.model.stepping import (
-    ACT,
-    SINCE,
-    VTYSH,
-    WITHDRAWAL,
-    Answer,
-    Effect,
-    Fault,
-    Kind,
-    Node,
-    Program,
-    read_order,
-)
-from tests.model.world import (
-    ADDRESSES,
-    HOSTS,
-    NAMES,
-    TICK,
-    UPTIME,
-    Command,
-    LockFile,
-    Run,
-    World,
-    flood,
-    note_scarcity,
-    pool,
-)
-from tests.support.handler import unopened
+from tests.model.answers import check, is_about_notes, remember, say
+from tests.model.deeds import flood, note_scarcity
+from tests.model.stepping import Answer, Effect, Fault, Kind, Node, Program, read_order
+from tests.model.world import ADDRESSES, HOSTS, NAMES, TICK, Command, Run, World, pool
 from tests.support.verbs import VERBS
 
 VIP = Vip(
@@ -59,7 +33,7 @@ VIP = Vip(
     min_announcing="1",
 )
 TWIN = VIP._replace(name="twin", address=ADDRESSES[1], interface="lo:1")
-CONFIRM_TICKS, LOCK_TICKS, LONGEST_ACT = 8, 20, 120
+CONFIRM_TICKS, LOCK_TICKS = 8, 20
 # An orphaned command may still begin so long after the last tick at which it may take effect.
 ORPHAN_TICKS = 4
 
@@ -84,11 +58,7 @@ def _is_quiet(effect: Effect | None) -> bool:
     if effect is None or effect.kind in (Kind.LOCK, Kind.SLEEP):
         return False
     quiet = (BOOT, CLOCK, VERSION)
-    return effect.kind is not Kind.RUN or effect.argv in quiet or _is_about_notes(effect)
-
-
-def _is_about_notes(effect: Effect) -> bool:
-    return effect.argv[:2] == ("/usr/bin/env", "LC_ALL=C")
+    return effect.kind is not Kind.RUN or effect.argv in quiet or is_about_notes(effect)
 
 
 @cache
@@ -345,7 +315,7 @@ def _answer(world: World, number: int, effect: Effect) -> tuple[World, Any, bool
     if effect.kind is Kind.SLEEP:
         return world, None, False
     if effect.kind in (Kind.NOTE, Kind.RECALL):
-        return *_remember(world, run, effect), False
+        return *remember(world, run, effect), False
     place = _place(run, effect)
     if not world.members[place].on or world.members[place].deaf:
         return world, Fault.UNREACHABLE, False
@@ -354,79 +324,8 @@ def _answer(world: World, number: int, effect: Effect) -> tuple[World, Any, bool
     if effect.argv == confirmation(vip_of(run)):
         member = world.members[place]
         checked = world.member(place, dead=not member.healthy)
-        return checked, _check(healthy=member.healthy, announced=member.announced), False
-    return world, _say(world, place, effect), False
-
-
-def _remember(world: World, run: Run, effect: Effect) -> tuple[World, Any]:
-    """Change or read the file of a lock on a monitoring host."""
-    at = run.host * len(world.files) // 2 + run.place // HOSTS
-    file, what, name = world.files[at], effect.argv, effect.where
-    if effect.kind is Kind.RECALL:
-        if what == SINCE:
-            if file.withdrawn is None or file.withdrawn[0] == name:
-                return world, None
-            return world, (world.tick - file.withdrawn[1]) * TICK
-        under_way = file.under_way
-        if under_way is None or under_way[0] == name:
-            return world, ""
-        return world, under_way[0] if 0 < under_way[1] - world.tick < LONGEST_ACT else ""
-    if what == WITHDRAWAL:
-        file = LockFile((name, world.tick))
-    else:
-        act = (name, world.tick + effect.seconds / TICK) if what == ACT else None
-        file = file._replace(under_way=act)
-    files = (*world.files[:at], file, *world.files[at + 1 :])
-    return world._replace(files=files), None
-
-
-def _say(world: World, place: int, effect: Effect) -> Result:
-    member, argv = world.members[place], effect.argv
-    if argv == SHOW:
-        return Result(0, helper.shown(world, place), "")
-    if argv == BOOT:
-        return _booted(member.boot_id, UPTIME + world.tick * TICK)
-    if _is_about_notes(effect):
-        return _noted(argv[-2:], member.latch, member.hold)
-    if argv[0] == VTYSH:
-        return _view(world, place)
-    if argv == CLOCK:
-        return Result(0, str(world.clock), "")
-    assert argv == VERSION, argv
-    return Result(0, "ifup version 0.8.41", "")
-
-
-@cache
-def _booted(boot: str, uptime: float) -> Result:
-    return _heads({BOOT[2]: f"{boot}\n", BOOT[3]: f"{uptime:.2f} 1.00\n"})
-
-
-@cache
-def _noted(files: tuple[str, ...], latch: str | None, hold: str | None) -> Result:
-    return _heads(dict(zip(files, (latch, hold), strict=True)))
-
-
-def _heads(files: dict[str, str | None]) -> Result:
-    shown = [f"==> {name} <==\n{text}" for name, text in files.items() if text is not None]
-    missing = "".join(unopened(name) for name, text in files.items() if text is None)
-    return Result(1 if missing else 0, "\n".join(shown), missing)
-
-
-@cache
-def _check(*, healthy: bool, announced: bool) -> Result:
-    if healthy:
-        return Result(0, "DNS OK - answered", "")
-    return Result(2, "DNS CRITICAL - silent", "") if announced else Result(1, "DNS WARNING - x", "")
-
-
-def _view(world: World, place: int) -> Result:
-    if not world.members[place].vtysh:
-        return Result(1, "", "no vtysh")
-    members = world.members
-    seen = [members[at].announced if at == place else members[at].flooded for at in pool(place)]
-    by = [name for name, there in zip(NAMES, seen, strict=True) if there]
-    by += ["stranger"] if world.stranger else []
-    return Result(0, " ".join((NAMES[place % HOSTS], *by)), "")
+        return checked, check(healthy=member.healthy, announced=member.announced), False
+    return world, say(world, place, effect), False
 
 
 def pass_time(world: World) -> World:

@@ -8,8 +8,7 @@ from typing import Any
 
 from anycast_handlers.decision.facts import State
 
-from tests.model import running
-from tests.model import world as model
+from tests.model import deeds, running
 from tests.model.search import Moves
 from tests.model.world import EPOCH, UPTIME, Member, World
 
@@ -60,32 +59,32 @@ def flip(place: int) -> Callable[[World], World]:
 
 def power_off(place: int) -> Callable[[World], World]:
     """Let a host lose its power."""
-    return lambda world: model.power(world, place, on=False)
+    return lambda world: deeds.power(world, place, on=False)
 
 
 def power_cycle(place: int) -> Callable[[World], World]:
     """Let a host boot."""
-    return lambda world: model.power(model.power(world, place, on=False), place, on=True)
+    return lambda world: deeds.power(deeds.power(world, place, on=False), place, on=True)
 
 
 def held(place: int) -> Callable[[World], World]:
     """Let a person on the endpoint write a hold where there is none."""
-    return lambda w: w if w.members[place].hold else model.place_hold(w, place)
+    return lambda w: w if w.members[place].hold else deeds.place_hold(w, place)
 
 
 def released(place: int) -> Callable[[World], World]:
     """Let a person on the endpoint remove a hold."""
-    return lambda w: model.remove_hold(w, place) if w.members[place].hold else w
+    return lambda w: deeds.remove_hold(w, place) if w.members[place].hold else w
 
 
 def up(place: int) -> Callable[[World], World]:
     """Let a person run ifup."""
-    return lambda world: model.by_person(world, place, up=True)
+    return lambda world: deeds.by_person(world, place, up=True)
 
 
 def down(place: int) -> Callable[[World], World]:
     """Let a person run ifdown."""
-    return lambda world: model.by_person(world, place, up=False)
+    return lambda world: deeds.by_person(world, place, up=False)
 
 
 def calls(host: int, place: int, called: Called) -> Callable[[World], World]:

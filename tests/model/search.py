@@ -2,44 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, NamedTuple
-
-from anycast_handlers.decision.facts import State
+from typing import NamedTuple
 
 from tests.model import helper, running
-from tests.model.invariants import (
-    Hole,
-    check_converged,
-    check_dead,
-    check_effect,
-    check_floor,
-    check_time,
-    of_command,
-    of_run,
-)
+from tests.model.deeds import flood
+from tests.model.invariants import Hole, check_effect, check_time, of_command, of_run
 from tests.model.running import How
+from tests.model.settling import settle
 from tests.model.stepping import Fault
-from tests.model.world import (
-    EPOCH,
-    LONG_AGO,
-    TICK,
-    UPTIME,
-    Command,
-    Member,
-    World,
-    flood,
-    is_over,
-    order,
-)
+from tests.model.world import TICK, Command, World
 
-# Two rounds of `enforce`, as far apart as an engine runs it.
-ROUNDS = (30, 30)
-# Longer than any hold-down.
-LONG = 7200
 Move = Callable[[World], World]
 Moves = tuple[tuple[str, Move], ...]
 
@@ -253,151 +228,3 @@ def _way(came: dict[Point, tuple[Point, Name] | None], at: Point) -> str:
         at, name = before
         names.append(name())
     return "\n".join(names[::-1])
-
-
-def settle(world: World) -> World:
-    """Flood every change, and make worlds equal that differ only in their times.
-
-    Ages are put into classes: as long as a withdrawal may be taken back, below the shortest
-    hold-down, below an hour, above an hour.
-    """
-    members = tuple(_settle(member, world.tick) for member in world.members)
-    return World(members, stranger=world.stranger, damage=world.damage)
-
-
-def _settle(member: Member, tick: int) -> Member:
-    young = tick - member.withdrawn < 56
-    return member._replace(
-        flooded=member.announces,
-        changed=LONG_AGO,
-        acted=LONG_AGO,
-        due=0,
-        boot=0,
-        latch=_settle_latch(member, tick),
-        hold=_settle_hold(member, tick),
-        withdrawn=-20 if young else LONG_AGO,
-        scarce=LONG_AGO,
-    )
-
-
-def _settle_latch(member: Member, tick: int) -> str | None:
-    if member.latch is None:
-        return None
-    said = json.loads(member.latch)
-    clock = EPOCH + tick // 2
-    old = [EPOCH - 4000]
-    settled: dict[str, object] = {
-        "boot_id": "boot-0" if said["boot_id"] == member.boot_id else "boot-x",
-        "withdrawals": old * min(4, _lately(said["withdrawals"], clock)),
-        "restores": old * min(2, _lately(said["restores"], clock)),
-        "take_backs": [EPOCH - 300] * min(2, _lately(said.get("take_backs", []), clock, 600)),
-    }
-    if said.get("since") is not None:
-        age = UPTIME + tick * TICK - said["since"]
-        classes = ((28, 10.0), (60, 40.0), (3600, 80.0))
-        settled["since"] = UPTIME - next((c for limit, c in classes if age < limit), 3700.0)
-        settled |= {"by": "x", "reason": "x"}
-    return json.dumps(settled, sort_keys=True) + "\n"
-
-
-def _lately(times: list[int], clock: int, seconds: int = 86400) -> int:
-    return sum(clock - at < seconds for at in times)
-
-
-def _settle_hold(member: Member, tick: int) -> str | None:
-    hold = order(member.hold)
-    if hold is None:
-        return None
-    over = is_over(hold, EPOCH + tick // 2)
-    said = {"since": EPOCH - 200, "until": EPOCH - 100 if over else None, "announced": hold.present}
-    return json.dumps({**said, "by": "x", "reason": "x"}, sort_keys=True) + "\n"
-
-
-def finish(world: World) -> World:
-    """Let all runs end without another fault."""
-    while world.runs:
-        ready = [n for n in range(len(world.runs)) if running.enabled(world, n)]
-        able = [n for n, c in running.commands(world).items() if running.is_able(world, c)]
-        if ready:
-            world = take_step(world, ready[0])
-        elif able:
-            world = let_work(world, able[0])
-        else:
-            world = running.pass_time(world)
-    return world
-
-
-def skip(world: World, seconds: float) -> World:
-    """Let a long time pass in which nothing runs."""
-    for place in range(len(world.members)):
-        world = flood(world, place)
-    return world._replace(tick=world.tick + int(seconds / TICK), few=None, orphans=())
-
-
-def true_state(member: Member) -> State:
-    """Return the state that an engine reports once it has caught up."""
-    if not member.on:
-        return State.UNKNOWN
-    if member.healthy:
-        return State.OK
-    return State.CRITICAL if member.announced else State.WARNING
-
-
-def enforce(world: World, pauses: Iterable[float], size: Size, **changes: Any) -> World:
-    """Run `enforce` for everything on both hosts, once before each of these pauses."""
-    for pause in pauses:
-        for host in range(2):
-            for place in range(len(world.members)):
-                state = true_state(world.members[place])
-                begun = running.start(world, host, "enforce", place, state, **changes)
-                world = finish(begun)
-                size.transitions += 1
-        world = skip(world, pause)
-    return world
-
-
-def converge(world: World, size: Size, **changes: Any) -> None:
-    """Check that two rounds of `enforce` bring all to where it belongs.
-
-    What waits for its hold-down needs two rounds after that, and what is broken two more once every
-    service is well.
-    """
-    world = enforce(world, ROUNDS, size, **changes)
-    check_dead(world)
-    world = enforce(skip(world, LONG), ROUNDS, size, **changes)
-    check_converged(world)
-    well: dict[str, Any] = {"healthy": True, "dead": False, "vtysh": True, "deaf": False}
-    members = (member._replace(**well) for member in world.members)
-    world = skip(world._replace(members=tuple(members)), LONG)
-    check_converged(enforce(world, ROUNDS, size, **changes))
-
-
-class Judge:
-    """Checks each end once: the floor holds, and `enforce` brings all to where it belongs."""
-
-    def __init__(self, size: Size, **changes: Any) -> None:
-        self._size = size
-        self._changes = changes
-        self._converged: set[World] = set()
-
-    def judge_all(self, begun: World, limits: Limits | None = None) -> None:
-        """Search from a world, and check every end."""
-        for end in explore(begun, self._size, limits):
-            self.judge(begun, end)
-
-    def judge(self, begun: World, end: End) -> None:
-        """Check an end of a search that has begun with a world."""
-        try:
-            # A recount sees what the routing has seen, which is in time for all but a loss of
-            # power.
-            blind = any(member.flooded and not member.on for member in begun.members)
-            held = any(member.announces for member in begun.members)
-            if held and not (end.faulty or blind):
-                check_floor(end.world, "after the recount")
-            if end.world not in self._converged:
-                soon = enforce(end.world, (0,), self._size, **self._changes)
-                check_floor(soon, "after an enforce")
-                converge(end.world, self._size, **self._changes)
-                self._converged.add(end.world)
-        except Hole as hole:
-            raise Hole(f"{hole}\n{end.way()}\n{end.world.members}") from hole

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.model import world as model
+from tests.model import deeds
+from tests.model.judge import Judge
 from tests.model.running import How
 from tests.model.scenes import (
     BROKEN,
@@ -30,7 +31,7 @@ from tests.model.scenes import (
     moves,
     race,
 )
-from tests.model.search import Faults, Judge, Limits, Moves, Size, Stops, explore
+from tests.model.search import Faults, Limits, Moves, Size, Stops, explore
 from tests.model.world import Member, World
 
 Calls = tuple[tuple[int, Called], ...]
@@ -109,8 +110,8 @@ def test_something_happens_while_a_run_is_stopped(
     search(world, size, limits)
 
 
-HELD = model.place_hold(World(), 0).members[0]
-HELD_OUT = model.place_hold(World((OUT, HEALTHY, HEALTHY)), 0).members[0]
+HELD = deeds.place_hold(World(), 0).members[0]
+HELD_OUT = deeds.place_hold(World((OUT, HEALTHY, HEALTHY)), 0).members[0]
 
 
 @pytest.mark.parametrize(

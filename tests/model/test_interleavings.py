@@ -11,9 +11,10 @@ from collections.abc import Iterator
 import pytest
 from anycast_handlers.decision.facts import State
 
-from tests.model import running
+from tests.model import deeds, running
 from tests.model import world as model
 from tests.model.invariants import check_converged
+from tests.model.judge import Judge, finish, skip
 from tests.model.scenes import (
     BROKEN,
     BY_PERSON,
@@ -36,7 +37,8 @@ from tests.model.scenes import (
     moves,
     race,
 )
-from tests.model.search import Faults, Judge, Limits, Size, explore, finish, settle, skip
+from tests.model.search import Faults, Limits, Size, explore
+from tests.model.settling import settle
 from tests.model.world import Member, World
 
 TWO_FAIL = [
@@ -108,13 +110,13 @@ def between_runs(world: World) -> Iterator[World]:
     """List what may happen while no run is under way."""
     for place, member in enumerate(world.members):
         yield flip(place)(world)
-        yield model.power(world, place, on=not member.on)
+        yield deeds.power(world, place, on=not member.on)
         if member.on:
-            yield model.by_person(world, place, up=not member.announced)
+            yield deeds.by_person(world, place, up=not member.announced)
             if member.hold:
-                yield model.remove_hold(world, place)
-            yield model.place_hold(world, place)
-            yield model.place_hold(world, place, seconds=30)
+                yield deeds.remove_hold(world, place)
+            yield deeds.place_hold(world, place)
+            yield deeds.place_hold(world, place, seconds=30)
     yield skip(world, 70)
     yield skip(world, 3700)
 
@@ -181,7 +183,7 @@ def test_enforce_takes_back_what_a_killed_run_did_not(state: State) -> None:
 
 
 def test_enforce_takes_nothing_back_from_a_person() -> None:
-    before = model.place_hold(World((YOUNG_BROKEN, BY_PERSON, OFF)), 0)
+    before = deeds.place_hold(World((YOUNG_BROKEN, BY_PERSON, OFF)), 0)
     after = alone(alone(before, "enforce", 0, State.WARNING), "enforce", 1, State.OK)
     assert not after.members[0].announced
     assert not after.members[1].announced

@@ -20,9 +20,9 @@ from anycast_handlers.operation.parts import Parts
 from anycast_handlers.routing import follow
 from anycast_handlers.routing.follow import Follower, Recount
 
-from tests.model import running, stepping
-from tests.model import world as model
+from tests.model import deeds, running, stepping
 from tests.model.invariants import Hole
+from tests.model.judge import Judge
 from tests.model.running import How as Sent
 from tests.model.scenes import (
     BROKEN,
@@ -40,12 +40,12 @@ from tests.model.scenes import (
     Called,
     race,
 )
-from tests.model.search import AGES, Faults, Judge, Limits, Size
+from tests.model.search import AGES, Faults, Limits, Size
 from tests.model.world import Member, World
 
 Break = Callable[[pytest.MonkeyPatch], None]
-HELD_LONG = model.place_hold(World((BROKEN,) * 3), 0, seconds=0).members[0]
-HELD = model.place_hold(World(), 0).members[0]
+HELD_LONG = deeds.place_hold(World((BROKEN,) * 3), 0, seconds=0).members[0]
+HELD = deeds.place_hold(World(), 0).members[0]
 
 
 @pytest.fixture(autouse=True)

@@ -5,21 +5,12 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from tests.model import helper, running
-from tests.model import world as model
+from tests.model import deeds, helper, running
 from tests.model.invariants import check_floor
+from tests.model.judge import converge, enforce, finish, skip, true_state
 from tests.model.running import How
 from tests.model.scenes import CRITICAL, OK, WARNING, flip
-from tests.model.search import (
-    Size,
-    converge,
-    enforce,
-    finish,
-    let_work,
-    skip,
-    take_step,
-    true_state,
-)
+from tests.model.search import Size, let_work, take_step
 from tests.model.stepping import Fault, Kind
 from tests.model.world import HOSTS, Member, World
 
@@ -73,7 +64,7 @@ class Walk:
         able = [n for n, c in running.commands(world).items() if running.is_able(world, c)]
         number = dice.randrange(len(world.runs)) if world.runs else None
         if chance < 0.1 and lagging:
-            self.world = model.flood(world, dice.choice(lagging))
+            self.world = deeds.flood(world, dice.choice(lagging))
         elif chance < 0.3 and able:
             self.world = let_work(world, dice.choice(able), slowly=dice.random() < 0.5)
         elif number is not None and chance < 0.32:
@@ -125,13 +116,13 @@ class Walk:
         if what == "health":
             self.world = flip(place)(world)
         elif what == "power":
-            self.world = model.power(world, place, on=not member.on)
+            self.world = deeds.power(world, place, on=not member.on)
         elif what == "vtysh":
             self.world = world.on_host(place, vtysh=not member.vtysh)
         elif what == "deaf":
             self.world = world.on_host(place, deaf=not member.deaf)
         elif what == "person" and member.on:
-            self.world = model.by_person(world, place, up=not member.announced)
+            self.world = deeds.by_person(world, place, up=not member.announced)
         elif what == "file" and member.on:
-            change = model.remove_hold if member.hold else model.place_hold
+            change = deeds.remove_hold if member.hold else deeds.place_hold
             self.world = change(world, place)

@@ -29,7 +29,7 @@ from tests.model.world import (
 )
 
 LOCK_TICKS = 4
-NOTE_TICKS, TRIES_TICKS = 2, 12
+NOTE_TICKS = 2
 NOTES = ("write", "record", "settle", "remove")
 
 
@@ -38,6 +38,7 @@ class Asked(NamedTuple):
 
     place: int
     expires: int
+    seconds: int
     boot: str
     present: str
     hold: str
@@ -53,14 +54,15 @@ class Asked(NamedTuple):
     def ticks(self) -> int:
         """The longest time that it takes."""
         notes = sum(word in NOTES for word, *_ in self.steps)
-        return NOTE_TICKS * notes + (TRIES_TICKS if self.acts else 0)
+        tries = int(self.seconds / 100 / TICK) if self.acts else 0
+        return NOTE_TICKS * notes + tries
 
 
 def read(command: Command) -> Asked:
     """Read a request: its lines have an order, and the last one is "end"."""
     assert command.request.endswith("\nend\n")
     head, rest = {}, command.request.splitlines()[:-1]
-    for word in ("address", "expires", "boot", "present", "hold", "latch"):
+    for word in ("address", "expires", "seconds", "boot", "present", "hold", "latch"):
         said, _, head[word] = rest.pop(0).partition(" ")
         assert said == word
     address, interface = head["address"].split()
@@ -69,6 +71,7 @@ def read(command: Command) -> Asked:
     return Asked(
         place,
         int(head["expires"]),
+        int(head["seconds"]),
         head["boot"],
         head["present"],
         head["hold"],

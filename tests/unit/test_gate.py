@@ -302,7 +302,17 @@ class TestFiles:
         names = [part.name for part in made]
         assert names == ["gate", "act", "vtysh", "allow", "sudoers", "authorized-keys"]
         steps = [line.split()[0] for line in plan(made, "anycast", (RESOLVER,)).splitlines()]
-        assert steps == ["needs", "account", "directory", "file", "file", "file", "file", "file", "key"]
+        assert steps == [
+            "needs",
+            "account",
+            "directory",
+            "file",
+            "file",
+            "file",
+            "file",
+            "file",
+            "key",
+        ]
 
     @pytest.mark.parametrize("name", ["", "a b", "-a", "a;id", "$(id)", "A", "a" * 33])
     def test_a_name_that_is_no_account_is_refused(self, name: str) -> None:

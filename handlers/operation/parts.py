@@ -84,7 +84,8 @@ class Parts:
         """Make a change of the interface; the run does not go on before the change is over.
 
         Returns:
-            The endpoint directly before the change, and after it.
+            The endpoint directly before the change, and after it; with the same addresses where
+            nothing was heard of the change.
 
         Raises:
             TooLateError: the run has too little time left; nothing was done.
@@ -98,7 +99,9 @@ class Parts:
         try:
             report = self.site.change(bounded)
         except (OutcomeUnknownError, CommandFailedError):
-            return look, self.site.look()
+            # What else has come or gone since the first look may be what others have done.
+            after = self.site.look()
+            return replace(look, addresses=after.addresses), after
         self.outcome.note(troubles(self.vip, report))
         return replace(look, addresses=report.before), replace(look, addresses=report.after)
 

@@ -114,8 +114,9 @@ def _look_while_few(parts: Parts, done: _Withdrawn) -> Look | None:
     """
     while True:
         look = parts.site.look()
-        others = parts.follower.recount(done.at, gone_here=None).others
-        if others is None or others >= parts.vip.floor:
+        recount = parts.follower.recount(done.at, gone_here=None)
+        parts.outcome.note(recount.trouble)
+        if recount.others is None or recount.others >= parts.vip.floor:
             return None
         if parts.deadline.clock.monotonic() - look.heard <= STALE_SECONDS:
             return look

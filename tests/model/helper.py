@@ -38,7 +38,7 @@ class Asked(NamedTuple):
 
     place: int
     expires: int
-    seconds: int
+    budget: int
     boot: str
     present: str
     hold: str
@@ -54,7 +54,7 @@ class Asked(NamedTuple):
     def ticks(self) -> int:
         """The longest time that it takes."""
         notes = sum(word in NOTES for word, *_ in self.steps)
-        tries = int(self.seconds / 100 / TICK) if self.acts else 0
+        tries = int(self.budget / 100 / TICK) if self.acts else 0
         return NOTE_TICKS * notes + tries
 
 

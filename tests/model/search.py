@@ -184,7 +184,7 @@ def _said(command: Command) -> str:
 
 
 def _said_by(request: str) -> str:
-    lines = (line.split(" {")[0] for line in request.splitlines()[6:-1])
+    lines = (line.split(" {")[0] for line in request.splitlines()[7:-1])
     return "helper: " + ", ".join(lines)
 
 

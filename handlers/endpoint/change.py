@@ -77,8 +77,9 @@ class Change(NamedTuple):
         before: notes that are written first.
         tries: commands that add or delete the address, tried until one has worked.
         after: notes that are written once a command has worked.
-        late: for how many seconds from now it may be begun.
+        late: for how many seconds it may be begun.
         budget: the seconds for all commands together.
+        decided: from when on, in seconds of this host's monotonic clock; None for when it is sent.
     """
 
     look: Look
@@ -87,6 +88,7 @@ class Change(NamedTuple):
     after: tuple[Note, ...] = ()
     late: float = LATE_SECONDS
     budget: float = TRIES_SECONDS
+    decided: float | None = None
 
     @property
     def notes_seconds(self) -> float:
@@ -112,7 +114,8 @@ class Change(NamedTuple):
         look = self.look
         # The time since the look was heard of is less than the endpoint's own, so that the change
         # expires early rather than late.
-        expires = int((look.uptime + now - look.heard + self.late) * 100)
+        since = now if self.decided is None else self.decided
+        expires = int((look.uptime + since - look.heard + self.late) * 100)
         lines = [
             f"address {look.vip.address} {look.vip.placement.interface}",
             f"expires {expires}",

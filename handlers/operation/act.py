@@ -26,6 +26,7 @@ from . import stop_file
 from .lock import FileLocks, Locks
 from .outcome import Outcome
 from .parts import STALE_SECONDS, Parts
+from .pulse import Pulse
 from .rehearsal import find_obstacle
 from .request import Case, signature
 from .restoration import restore
@@ -46,6 +47,7 @@ class Means(NamedTuple):
         router_ids: remembers the router-ids of the endpoints.
         daemons: the routing daemons that may run on an endpoint.
         by: the user and host that sign the notes.
+        pulse: notices that this process was stopped.
     """
 
     connections: Connections
@@ -53,14 +55,16 @@ class Means(NamedTuple):
     router_ids: RouterIds
     daemons: Sequence[RoutingDaemon]
     by: str
+    pulse: Pulse = Pulse()
 
 
 def act_here(fleet: Fleet, outcome: Outcome, policy: Policy, deadline: Deadline) -> None:
     """Act with the connections, locks and routing daemons of this host; see `act`."""
     connections, state = FreshConnections(fleet.ssh), fleet.paths.state
     locks, router_ids = FileLocks(state, deadline.clock), FileRouterIds(state)
-    means = Means(connections, locks, router_ids, DAEMONS, signature())
-    act(fleet, outcome, policy, deadline, means)
+    with Pulse().beating() as pulse:
+        means = Means(connections, locks, router_ids, DAEMONS, signature(), pulse)
+        act(fleet, outcome, policy, deadline, means)
 
 
 def act(fleet: Fleet, outcome: Outcome, policy: Policy, deadline: Deadline, means: Means) -> None:
@@ -88,7 +92,9 @@ def act(fleet: Fleet, outcome: Outcome, policy: Policy, deadline: Deadline, mean
         counter = Counter(vip, endpoint, connections, means.daemons, means.router_ids, deadline)
         follower = Follower(vip, endpoint, shell, counter, connections, deadline)
         outcome.steps = site.steps
-        parts = Parts(outcome, policy, site, lock, counter, follower, means.by, deadline)
+        parts = Parts(
+            outcome, policy, site, lock, counter, follower, means.by, deadline, means.pulse
+        )
         if outcome.request.verb.counts_each_time and _is_left_alone(parts):
             return
         with outcome.timed("wait for the lock"):
@@ -108,11 +114,12 @@ def _is_left_alone(parts: Parts) -> bool:
 def _act(parts: Parts, stop: str) -> None:
     trouble: HandlerError = TooLateError("refused: this run was stopped for too long")
     for _ in range(MOST_LOOKS):
+        began = parts.deadline.clock.monotonic()
         look, decision = _look_and_decide(parts)
         if decision.action not in (Action.WITHDRAW, Action.RESTORE):
             _leave(parts, look, decision)
             return
-        if parts.deadline.clock.monotonic() - parts.heard > STALE_SECONDS:
+        if _was_stopped(parts, began):
             continue
         if not parts.policy.stopped and not parts.request.verb.by_hand and stop_file.is_there(stop):
             parts.policy = parts.policy._replace(stopped=True)
@@ -129,13 +136,19 @@ def _act(parts: Parts, stop: str) -> None:
     raise trouble
 
 
+def _was_stopped(parts: Parts, since: float) -> bool:
+    """Whether the answers that were decided on may have been given long ago."""
+    since_heard = parts.deadline.clock.monotonic() - parts.decided
+    return max(since_heard, parts.pulse.longest_pause(since)) > STALE_SECONDS
+
+
 def _look_and_decide(parts: Parts, *, holds_lock: bool = True) -> tuple[Look, Decision]:
     outcome = parts.outcome
     with outcome.timed("look"):
         look = parts.site.look()
     outcome.looked(look)
     decision = _decide(parts, look, confirms=holds_lock)
-    parts.heard = parts.deadline.clock.monotonic()
+    parts.decided = parts.deadline.clock.monotonic()
     outcome.decided(decision)
     return look, decision
 

@@ -16,6 +16,7 @@ from ..routing.follow import Follower
 from ..transport.clock import RUN_SECONDS, Deadline
 from .lock import Lock
 from .outcome import Outcome
+from .pulse import Pulse
 from .request import Request
 
 # Seconds that are kept for the look after a change that was not heard of.
@@ -39,8 +40,9 @@ class Parts:
         follower: finds out whether the routing has followed an act.
         by: the user and host that sign the notes.
         deadline: the deadline of the run.
+        pulse: notices that this process was stopped.
         ahead: replies to the first questions of an act, which were asked while the check ran.
-        heard: when the last answer was heard on which a decision is made, by the monotonic clock.
+        decided: when the last decision was made, by the monotonic clock.
     """
 
     outcome: Outcome
@@ -51,8 +53,9 @@ class Parts:
     follower: Follower
     by: str
     deadline: Deadline
+    pulse: Pulse
     ahead: Ahead = field(default_factory=Ahead)
-    heard: float = 0.0
+    decided: float = 0.0
 
     @property
     def request(self) -> Request:
@@ -95,6 +98,9 @@ class Parts:
         bounded = change.within(left - LOOK_SECONDS)
         if bounded is None:
             raise TooLateError(f"refused: {left:.1f} s are left of this run, too few to act")
+        # The time in which it may be begun is counted from the decision, so that it has no effect
+        # where this run is stopped before it has sent it.
+        bounded = bounded._replace(decided=max(self.decided, change.look.heard))
         look = change.look
         try:
             report = self.site.change(bounded)

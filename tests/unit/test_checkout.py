@@ -79,3 +79,17 @@ def test_a_second_checkout_can_have_environments_of_its_own(tmp_path: Path) -> N
         env={**os.environ, "ANYCAST_CACHE": "second"},
     ).stdout.split()
     assert directories == [f"{tmp_path}/second/venv", f"{tmp_path}/second/develop"]
+
+
+def test_pytest_ends_at_once_where_it_would_test_other_code(tmp_path: Path) -> None:
+    (tmp_path / "anycast_handlers").mkdir()
+    (tmp_path / "anycast_handlers" / "__init__.py").touch()
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    argv = [sys.executable, "-m", "pytest", "--collect-only", "-q", "tests/unit/test_checkout.py"]
+    ended = subprocess.run(
+        argv, capture_output=True, text=True, check=False, env=environment, cwd=ROOT
+    )
+    assert ended.returncode == pytest.ExitCode.USAGE_ERROR
+    line = f"anycast_handlers is {tmp_path}/anycast_handlers, not {ROOT}/handlers: use scripts/test"
+    assert ended.stderr == f"ERROR: {line}\n\n"
+    assert ended.stdout == ""

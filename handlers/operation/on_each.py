@@ -10,7 +10,7 @@ from ..errors import ChangedMeanwhileError, HandlerError
 from ..fleet.values import Endpoint, Fleet
 from ..transport.clock import RUN_SECONDS, Clock, Deadline
 from ..transport.connections import Connections, FreshConnections
-from ..transport.each import at_once
+from ..transport.each import Answers
 from ..transport.turns import Turns
 from .operate import Host, record
 from .outcome import Outcome
@@ -23,7 +23,7 @@ Do = Callable[[Site], str]
 def on_each(
     fleet: Fleet, request: Request, endpoints: tuple[Endpoint, ...], do: Do, host: Host
 ) -> list[Outcome]:
-    """Do something on each endpoint, and log it.
+    """Do something on each endpoint, and log each outcome as soon as it is known.
 
     Args:
         fleet: the fleet file.
@@ -37,15 +37,32 @@ def on_each(
     """
     deadline = Deadline(host.clock, RUN_SECONDS)
     connections = FreshConnections(fleet.ssh, Turns(host.clock))
-    requests = [request._replace(endpoint=endpoint) for endpoint in endpoints]
-    outcomes = at_once(lambda r: _on_one(r, do, connections, host.clock), requests)
-    for outcome in outcomes:
-        record(host.log, outcome, deadline)
+    outcomes = [Outcome(request._replace(endpoint=one), host.clock) for one in endpoints]
+    left = set(outcomes)
+
+    def carry_out(outcome: Outcome) -> None:
+        _carry_out(outcome, do, connections, host.clock)
+
+    try:
+        running = Answers(carry_out, outcomes)
+        while left:
+            if ended := running.next(RUN_SECONDS):
+                record(host.log, ended[0], deadline)
+                left.remove(ended[0])
+    except BaseException as error:
+        # A signal, or a fault of this program, ends the run; the record of what it did until then
+        # must not be lost.
+        for outcome in outcomes:
+            if outcome in left and outcome.steps:
+                if not outcome.text:
+                    outcome.interrupted(error)
+                record(host.log, outcome, deadline)
+        raise
     return outcomes
 
 
-def _on_one(request: Request, do: Do, connections: Connections, clock: Clock) -> Outcome:
-    outcome = Outcome(request, clock)
+def _carry_out(outcome: Outcome, do: Do, connections: Connections, clock: Clock) -> None:
+    request = outcome.request
     outcome.decided(request.verb.decide(Case(request, Policy())))
     deadline = Deadline(clock, RUN_SECONDS)
     try:
@@ -56,7 +73,6 @@ def _on_one(request: Request, do: Do, connections: Connections, clock: Clock) ->
         outcome.done(what, State.OK)
     except HandlerError as error:
         outcome.failed(error)
-    return outcome
 
 
 def _do_again(do: Do, site: Site) -> str:

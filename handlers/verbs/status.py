@@ -26,6 +26,8 @@ SECONDS = 15.0
 WATCH_SECONDS = 2.0
 # An endpoint that hangs must not keep the others from being shown anew.
 WATCHED_SECONDS = 5.0
+# Longest text in a column: the names of a few interfaces, and every name of the fleet file.
+CELL = 80
 COLUMNS = ("vip", "endpoint", "address", "routing", "latch", "hold")
 
 
@@ -57,7 +59,8 @@ def command(invocation: Invocation, /, vip: str | None, *, watch: bool, as_json:
             _print(sights, vips)
             _name_strangers(fleet, sights, vips)
             if os.path.exists(fleet.paths.stop):
-                click.secho(f"{fleet.paths.stop} exists: the automation only looks", fg="yellow")
+                text = f"{fleet.paths.stop} exists: the automation only looks"
+                click.secho(clean(text), fg="yellow")
         if not watch:
             return TRIED_AND_FAILED if any(sight.trouble for sight in sights) else DONE
         time.sleep(WATCH_SECONDS)
@@ -90,7 +93,9 @@ def _document(sight: Sight) -> dict[str, Any]:
 
 
 def _print(sights: list[Sight], vips: tuple[Vip, ...]) -> None:
-    table = [tuple(name.upper() for name in COLUMNS), *map(_cells, sights)]
+    # What an endpoint says, such as the name of an interface, may hold anything.
+    shown = (tuple(clean(cell, CELL) for cell in _cells(sight)) for sight in sights)
+    table = [tuple(name.upper() for name in COLUMNS), *shown]
     widths = [max(len(line[i]) for line in table) for i in range(len(COLUMNS))]
     for line, sight in zip(table, [None, *sights], strict=True):
         text = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))

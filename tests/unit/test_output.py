@@ -1,0 +1,63 @@
+"""What an endpoint or a log says reaches the terminal as harmless text, in the row that it is in."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from anycast_handlers.doctor.finding import Examined, Finding
+from anycast_handlers.endpoint.latch import Hold, Latch
+from anycast_handlers.endpoint.look import Look
+from anycast_handlers.fleet.file import load
+from anycast_handlers.operation.overview import Sight
+from anycast_handlers.verbs import doctor, status
+
+from anycast_checks.addresses import Addresses, Assigned
+from tests.support.handler import Monitor
+from tests.support.namespace import VIP
+
+# It clears the screen, forges a row, has no encoding, and ends a status line.
+HOSTILE = "eth0\x1b[2J\nresolver  ns2  present\udc80\x9b|\r"
+
+
+def show(printed: str, rows: int) -> None:
+    assert len(printed.splitlines()) == rows, printed
+    assert all(" " <= letter <= "~" for letter in printed.replace("\n", "")), printed
+
+
+def test_an_interface_with_an_odd_name_forges_no_row_of_status(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    vip = load(str(Monitor(tmp_path).directory / "fleet.toml"), ["ip"]).vips[0]
+    look = Look(
+        Addresses((Assigned(HOSTILE, VIP, 32, HOSTILE),)),
+        vip,
+        boot_id=HOSTILE,
+        uptime=1.0,
+        latch=Latch(0.5, HOSTILE, HOSTILE, HOSTILE),
+        hold=Hold(1_800_000_000, None, HOSTILE, HOSTILE, present=False),
+        trouble=HOSTILE,
+    )
+    sight = Sight(vip, vip.endpoints[0], look, routing_unknown=HOSTILE)
+    status._print([sight], (vip,))
+    # The table's head and row, three remarks, and the summary.
+    show(capsys.readouterr().out, 6)
+    print(json.dumps([status._document(sight)]))
+    show(capsys.readouterr().out, 1)
+
+
+def test_what_doctor_quotes_stays_in_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    examined = [Examined("ns1", [Finding("ns1", HOSTILE, HOSTILE)], trouble=HOSTILE)]
+    doctor._print([Finding("fleet", HOSTILE, HOSTILE)], examined)
+    show(capsys.readouterr().out, 3)
+
+
+def test_what_history_quotes_stays_in_its_line(tmp_path: Path) -> None:
+    monitor = Monitor(tmp_path)
+    names = ("time", "verb", "user", "rule", "action", "text")
+    entry = dict.fromkeys(names, HOSTILE) | {"vip": "resolver", "endpoint": "ns1"}
+    (tmp_path / "log/decisions.jsonl").write_text(f"{json.dumps(entry)}\n")
+    code, output = monitor.run("history")
+    assert code == 0, output
+    show(output, 1)

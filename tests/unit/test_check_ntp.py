@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from anycast_checks.ntp_packet import make_query, parse
 from tests.support.peer import Reply, datagram_server
 from tests.support.printed import Ask, Printed
 
@@ -25,7 +26,7 @@ def packet(query: bytes, **changes: Any) -> bytes:
         "leap": 0, "version": 4, "mode": 4, "stratum": 2, "reference": bytes([192, 0, 2, 1]),
         "origin": int.from_bytes(query[40:48], "big"), "ahead": 0.0, "dispersion": 0.01,
     } | changes  # fmt: skip
-    now = stamp(time.time() + good["ahead"])
+    now = stamp(good.get("at", time.time()) + good["ahead"])
     return struct.pack(
         "!BBbbII4sQQQQ",
         good["leap"] << 6 | good["version"] << 3 | good["mode"],
@@ -52,15 +53,25 @@ def test_a_right_answer(ask: Ask) -> None:
     assert "reference 192.0.2.1, leap indicator 0" in seen.output
 
 
-@pytest.mark.parametrize("ahead", [-3.0, 3.0, 2.0**32 - 100])
+@pytest.mark.parametrize("ahead", [-3.0, 3.0])
 def test_the_offset_is_measured_and_has_a_sign(ask: Ask, ahead: float) -> None:
-    """This holds also for a server that is in the next era of NTP, which begins in 2036."""
-    ahead = ahead if ahead < 2**31 else ahead - 2**32
     seen = ntp(ask, answering(ahead=ahead), "--offset-critical", 1, "--offset-warning", 0.5)
     assert seen.code == 2
     assert float(seen.perfdata["offset"].split("s;")[0]) == pytest.approx(ahead, abs=0.2)
     assert seen.perfdata["offset"].endswith("s;0.5;1")
     assert re.search(r" offset [-+]\d+\.\d{3} s is outside of 1 in ", seen.text)
+
+
+# The second era of NTP begins on 7 February 2036, when its seconds start from 0 again.
+SECOND_ERA = 2**32 - EPOCH
+
+
+@pytest.mark.parametrize("here", [SECOND_ERA - 2, SECOND_ERA + 2, SECOND_ERA + 2**32 + 2])
+@pytest.mark.parametrize("ahead", [-3.0, 0.0, 3.0])
+def test_the_offset_is_right_where_an_era_of_ntp_ends(here: float, ahead: float) -> None:
+    query, stamp_sent = make_query()
+    answer = parse(packet(query, at=here + ahead), stamp_sent, here, here)
+    assert answer.offset == pytest.approx(ahead, abs=1e-3)
 
 
 def test_a_small_offset_is_a_warning_at_most(ask: Ask) -> None:

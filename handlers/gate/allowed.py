@@ -18,7 +18,7 @@ from anycast_checks.placement import LOOPBACK
 from anycast_checks.routing.daemon import RoutingDaemon
 
 from ..activators._choice import candidates
-from ..endpoint.check import instance_of
+from ..endpoint.check import confirmation, confirmation_at, instance_of
 from ..endpoint.confirmation import confirm_instance
 from ..endpoint.look import BOOT, BOOT_ID, UPTIME
 from ..endpoint.notes import NO_HOLD
@@ -40,10 +40,17 @@ BOOTED = f"==> {BOOT_ID} <==\n0\n==> {UPTIME} <==\n0.0 0.0\n"
 
 
 class Command(NamedTuple):
-    """A command that the account may run, and whether it reads what is sent to it."""
+    """A command that the account may run.
+
+    Attributes:
+        argv: its words.
+        is_fed: whether it reads what is sent to it.
+        is_check: whether it is the VIP's own check, whose words come from the fleet file.
+    """
 
     argv: Argv
     is_fed: bool
+    is_check: bool = False
 
     @property
     def line(self) -> str:
@@ -52,9 +59,13 @@ class Command(NamedTuple):
 
     @property
     def privileged(self) -> Argv | None:
-        """Give what sudo runs as root; None where the account runs the command itself."""
+        """Give what sudo runs as root; None where the account runs the command itself.
+
+        A check that calls sudo by itself needs a rule that a person has written for it.
+        """
         sudo, rest = self.argv[: len(SUDO)], self.argv[len(SUDO) :]
-        return rest if sudo == SUDO and rest[0].startswith("/") else None
+        by_sudo = sudo == SUDO and rest[:1] and rest[0].startswith("/")
+        return rest if by_sudo and not self.is_check else None
 
 
 class Allowed(NamedTuple):
@@ -99,9 +110,11 @@ def allowed(vip: Vip, daemons: Sequence[RoutingDaemon], more: More, *, as_root: 
                 f"vip.{vip.name}: {argv[0]} has a line break in an argument: "
                 "the forced command compares lines"
             )
-    return Allowed(
-        vip, tuple(Command(argv, is_fed) for argv, is_fed in listed.items()), tuple(acts)
-    )
+    checks = {confirmation(vip)}
+    if instance := instance_of(vip):
+        checks.add(confirmation_at(vip, instance))
+    commands = (Command(argv, is_fed, argv in checks) for argv, is_fed in listed.items())
+    return Allowed(vip, tuple(commands), tuple(acts))
 
 
 def _act(site: Site, daemons: Sequence[RoutingDaemon]) -> None:

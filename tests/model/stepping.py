@@ -24,7 +24,7 @@ from anycast_handlers.errors import (
 )
 from anycast_handlers.fleet.values import Endpoint, Fleet, Vip
 from anycast_handlers.operation.act import Means, act
-from anycast_handlers.operation.on_each import Do, _on_one
+from anycast_handlers.operation.on_each import Do, _carry_out
 from anycast_handlers.operation.outcome import Outcome
 from anycast_handlers.operation.request import Request
 from anycast_handlers.routing import peers
@@ -290,7 +290,9 @@ class Node:
 def _run(program: Program, replay: _Replay) -> Outcome:
     clock, connections = _Clock(replay), _Connections(replay)
     if program.order is not None:
-        return _on_one(program.request, program.order, connections, clock)
+        ordered = Outcome(program.request, clock)
+        _carry_out(ordered, program.order, connections, clock)
+        return ordered
     outcome = Outcome(program.request, clock)
     locks, daemons = _Locks(replay), (_Daemon(),)
     means = Means(connections, locks, _RouterIds(), daemons, "nagios@monitor")

@@ -38,8 +38,13 @@ class Gate:
         self._allow = directory / "gate.allow"
         self.allow(allow)
         self._script = directory / "anycast-gate"
+        self._logged = directory / "logged"
         # The logger would tell the syslog of this machine.
-        text = files.gate().replace(files.ALLOW, str(self._allow)).replace("logger -t", "true -t")
+        logger = directory / "logger"
+        logger.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >{self._logged}\n')
+        logger.chmod(0o755)
+        text = files.gate().replace(files.ALLOW, str(self._allow))
+        text = text.replace("logger -t", f"{logger} -t")
         self._script.write_text(text)
         self._shell = shell
 
@@ -48,6 +53,10 @@ class Gate:
         self._allow.unlink(missing_ok=True)
         self._allow.write_text(text)
         self._allow.chmod(0o444)
+
+    def logged(self) -> str:
+        """Give what the log of this host was told last."""
+        return self._logged.read_text().splitlines()[-1]
 
     def ask(
         self, asked: str | bytes | None, stdin: bytes = b"", environment: Mapping[str, str] = NONE
@@ -174,6 +183,12 @@ class TestForcedCommand:
         status, said = gate.ask("/bin/echo --header 'Authorization: Bearer abc'")
         assert (status, said) == (126, "anycast-gate: refused: /bin/echo ...\n")
 
+    def test_the_endpoints_own_log_has_the_whole_command(self, gate: Gate) -> None:
+        gate.ask("/bin/echo --header 'x'\n\x1b")
+        assert gate.logged() == "refused: /bin/echo --header 'x'??"
+        gate.ask("")
+        assert gate.logged() == "refused: no command, and there is no login here"
+
     @pytest.mark.parametrize("asked", [bytes(range(1, 256)), b"/bin/echo so\xff", b"\x81so"])
     def test_bytes_that_are_no_text_are_refused(self, gate: Gate, asked: bytes) -> None:
         assert gate.ask(asked)[0] == 126
@@ -257,6 +272,26 @@ class TestFiles:
         assert '    /usr/local/sbin/anycast-act ""' in text
         assert "*" not in text
 
+    @pytest.mark.parametrize("program", ["/usr/local/sbin/anycast-act", "/bin/x"])
+    def test_no_word_of_a_check_becomes_a_rule(self, program: str) -> None:
+        """A check may call sudo; what it may run so is for a person to say."""
+        check = ("/usr/bin/sudo", "-n", program, "*", "[a-z]", "! ALL", '""')
+        plain = closed_list(RESOLVER, as_root=False)
+        odd = closed_list(RESOLVER._replace(check=check), as_root=False)
+        assert any(command.argv[:4] == check[:4] for command in odd.commands)
+        assert files.sudoers(SSH, [odd]) == files.sudoers(SSH, [plain])
+
+    def test_sudoers_has_each_word_as_it_is(self) -> None:
+        words = ("/bin/x", "-c", "a=b", "c:d,e", "user@host", "50%")
+        commands = (Command(("/usr/bin/sudo", "-n", *words), is_fed=False),)
+        text = files.sudoers(SSH, [Allowed(RESOLVER, commands, ())])
+        assert text.endswith("\n    /bin/x -c a\\=b c\\:d\\,e user@host 50%\n")
+        for odd in ("*", "?", "[a]", "!x", "#x", "(x)", '"', "a b", "a\\b", "", "\t", "~", "\xe9"):
+            argv = ("/usr/bin/sudo", "-n", "/bin/x", odd)
+            listed = [Allowed(RESOLVER, (Command(argv, is_fed=False),), ())]
+            with pytest.raises(ConfigurationError, match="cannot stand in sudoers"):
+                files.sudoers(SSH, listed)
+
     def test_sudoers_asks_no_name_server_and_suits_sudo_rs(self) -> None:
         """sudo-rs takes a setting that it does not know, such as requiretty, for an error."""
         text = files.sudoers(SSH, [closed_list(RESOLVER, as_root=False)])
@@ -277,7 +312,10 @@ class TestFiles:
         assert lines[0].startswith("#")
         names = [line.split("=", 1)[0] for line in lines[1:]]
         assert names == ["command[anycast_resolver]", "command[anycast_twin]"]
-        words = shlex.split(lines[2].split("=", 1)[1].replace("$$", "$"))
+        command = lines[2].split("=", 1)[1]
+        # nrpe takes a single $ for the beginning of a macro.
+        assert "$" not in command.replace("$$", "")
+        words = shlex.split(command.replace("$$", "$"))
         assert words == [*check[:2], "-H", "10.99.0.54", *check[2:]]
         with pytest.raises(ConfigurationError, match=r"vip\.twin\.check: .* line break"):
             files.nrpe((twin._replace(check=("a\nb",)),))

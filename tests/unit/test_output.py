@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from anycast_handlers.doctor.finding import Examined, Finding
+from anycast_handlers.doctor.finding import Finding
 from anycast_handlers.endpoint.latch import Hold, Latch
 from anycast_handlers.endpoint.look import Look
 from anycast_handlers.fleet.file import load
@@ -48,8 +48,7 @@ def test_an_interface_with_an_odd_name_forges_no_row_of_status(
 
 
 def test_what_doctor_quotes_stays_in_its_line(capsys: pytest.CaptureFixture[str]) -> None:
-    examined = [Examined("ns1", [Finding("ns1", HOSTILE, HOSTILE)], trouble=HOSTILE)]
-    doctor._print([Finding("fleet", HOSTILE, HOSTILE)], examined)
+    doctor._say(Finding("ns1", HOSTILE, HOSTILE, seen=HOSTILE))
     show(capsys.readouterr().out, 3)
 
 

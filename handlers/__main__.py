@@ -46,7 +46,7 @@ def main() -> NoReturn:
         code = _run(invocation)
         _ignore_signals()
         sys.stdout.flush()
-    except (OSError, _Ended):
+    except BaseException:
         # Nobody reads stdout, or its disk is full; or a signal came after the result was printed.
         code = _trouble(invocation, TRIED_AND_FAILED)
     # Not sys.exit, with which the interpreter would wait for threads that ask a hanging endpoint,
@@ -64,7 +64,9 @@ def _run(invocation: Invocation) -> int:
     except SystemExit:
         # click raises SystemExit where nobody reads stdout. Its exit code 1 would mean "refused".
         return _trouble(invocation, TRIED_AND_FAILED)
-    except Exception as error:
+    except BaseException as error:
+        # Libraries raise some that are no Exception, such as a task that was cancelled. The
+        # interpreter would end with 1, which means "refused".
         what = f"internal error: {type(error).__name__}: {error}{_where(error)}"
         return _say(invocation, what, TRIED_AND_FAILED)
 

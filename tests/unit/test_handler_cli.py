@@ -206,6 +206,19 @@ def test_a_dependency_that_cannot_be_imported_is_3(
     assert line.startswith("ANYCAST UNKNOWN - " if is_plugin else "anycast-handler: ")
 
 
+@pytest.mark.parametrize("kind", ["BaseException", "Exception"])
+def test_whatever_a_library_raises_is_one_line(monitor: Monitor, kind: str) -> None:
+    """The interpreter would print a traceback and exit with 1, which means "refused"."""
+    monitor.configure(endpoint=f'"{REMOTE}"')
+    shadow(monitor, "paramiko.py", f"class OddError({kind}): pass\nraise OddError('so')")
+    code, output = monitor.event("CRITICAL")
+    assert code == 2, output
+    assert output == "anycast-handler: internal error: OddError: so (paramiko.py:2)"
+    code, output = monitor.enforce("CRITICAL")
+    assert code == 3, output
+    assert output == "ANYCAST UNKNOWN - internal error: OddError: so (paramiko.py:2)"
+
+
 @pytest.mark.parametrize("words", [("history", "enforce"), ("status", "enforce")])
 def test_a_name_that_is_that_of_a_verb_makes_no_plugin_of_another(
     monitor: Monitor, words: tuple[str, ...]
@@ -337,3 +350,23 @@ def test_streams_that_are_full_or_closed_are_no_traceback(
     assert ended.returncode == (2 if "full" in redirection else 0)
     assert ended.stderr == b""
     assert json.loads((monitor.directory / "log/decisions.jsonl").read_text())["exit"] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ((), 3),
+        (("-h",), 3),
+        (("-V",), 3),
+        (("enforce", "-h"), 3),
+        (("event", "-h"), 2),
+        (("status", "-h"), 2),
+    ],
+)
+def test_a_full_disk_is_no_critical_to_who_may_be_an_engine(
+    words: tuple[str, ...], expected: int
+) -> None:
+    """To an engine exit code 2 is CRITICAL, so it is only for a verb that is known to be none."""
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run((PROGRAM, *words), stdout=full, stderr=subprocess.PIPE, check=False)
+    assert (ended.returncode, ended.stderr) == (expected, b"")

@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from anycast_checks.line import clean
 
-from .verbs import Invocation
+from .verbs import Invocation, Prints
 
 TRIED_AND_FAILED = 2
 CONFIGURATION = 3
@@ -34,9 +34,10 @@ def main() -> NoReturn:
     # Engines merge stderr into the plugin output, where a library's DeprecationWarning would hide
     # the status line.
     warnings.simplefilter("ignore")
-    # sys.stdout is None where stdout was closed before the process began. /dev/null takes its
+    # A stream is None where it was closed before the process began. /dev/null takes its
     # descriptor, so that no connection gets it.
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 - open until the end
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     signal.signal(signal.SIGTERM, _on_signal)
     signal.signal(signal.SIGINT, _on_signal)  # click would answer Ctrl-C on stderr
     # Where the parent process ignores SIGCHLD, every program's exit status would read as 0.
@@ -89,15 +90,17 @@ def _invoke(invocation: Invocation) -> int:
 
 
 def _say(invocation: Invocation, text: str, code: int) -> int:
-    name = "ANYCAST UNKNOWN -" if invocation.is_plugin else "anycast-handler:"
-    print(clean(f"{name} {text}", 900))
+    name = "ANYCAST UNKNOWN -" if invocation.prints is Prints.PLUGIN else "anycast-handler:"
+    # What `gate` prints is piped to where it is installed.
+    stream = sys.stderr if invocation.prints is Prints.FILES else sys.stdout
+    print(clean(f"{name} {text}", 900), file=stream)
     return _trouble(invocation, code)
 
 
 def _trouble(invocation: Invocation, code: int) -> int:
     # An engine would read exit code 2 as CRITICAL. As long as the verb is unknown, the caller may
     # be an engine.
-    return code if invocation.is_plugin is False else CONFIGURATION
+    return CONFIGURATION if invocation.prints in (None, Prints.PLUGIN) else code
 
 
 def _help(error: object) -> str:

@@ -9,8 +9,7 @@ import click
 
 from anycast_checks import __version__
 
-from .verbs import Invocation
-from .verbs._options import Plugin
+from .verbs import Invocation, Prints
 
 DEFAULT_FLEET = "/etc/anycast/fleet.toml"
 _VERBS = os.path.join(os.path.dirname(__file__), "verbs")
@@ -35,9 +34,9 @@ class Verbs(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the verb, and note in the invocation whether it is a plugin."""
+        """Find the verb, and note in the invocation what it prints."""
         name, command, rest = super().resolve_command(ctx, args)
-        ctx.ensure_object(Invocation).is_plugin = isinstance(command, Plugin)
+        ctx.ensure_object(Invocation).prints = getattr(command, "prints", Prints.LINES)
         return name, command, rest
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -6,16 +6,25 @@ else is missing.
 
 from __future__ import annotations
 
+from enum import Enum
+
+
+class Prints(Enum):
+    """What a verb prints, and where an error goes."""
+
+    LINES = "lines for people, errors among them"
+    PLUGIN = "the output of a plugin, with its exit codes, also where it fails"
+    FILES = "files to install; errors go to stderr, since stdout is what is installed"
+
 
 class Invocation:
     """One call of anycast-handler: what __main__.py must know of it, and what the verbs are told.
 
     Attributes:
         file: the path of the fleet file.
-        is_plugin: whether the verb prints and exits as a plugin does, even where it fails; None
-            until the verb is known.
+        prints: what the verb prints; None until the verb is known.
     """
 
     def __init__(self) -> None:
         self.file = ""
-        self.is_plugin: bool | None = None
+        self.prints: Prints | None = None

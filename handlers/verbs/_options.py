@@ -17,6 +17,7 @@ from ..fleet.values import Endpoint, Fleet
 from ..operation.operate import operate, this_host
 from ..operation.outcome import Outcome
 from ..operation.request import Case, Request, Verb
+from . import Prints
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 # Longest line that is printed, in characters; engines cut longer ones.
@@ -25,6 +26,14 @@ LINE = 900
 
 class Plugin(click.Command):
     """A verb whose output and exit code are those of a plugin."""
+
+    prints = Prints.PLUGIN
+
+
+class FilesToInstall(click.Command):
+    """A verb whose output is installed on an endpoint."""
+
+    prints = Prints.FILES
 
 
 def read_fleet(file: str) -> Fleet:

@@ -16,7 +16,7 @@ from ..gate.allowed import Allowed
 from ..gate.install import archive, install
 from ..gate.parts import Part, Wanted, chosen, parts, plan
 from . import Invocation
-from ._options import read_fleet
+from ._options import FilesToInstall, read_fleet
 
 NAMES = (
     "gate",
@@ -35,7 +35,7 @@ NAMES = (
 NO_KEY = "none"
 
 
-@click.command()
+@click.command(cls=FilesToInstall)
 @click.argument("vips", metavar="[VIP]...", nargs=-1)
 @click.option(
     "--install",

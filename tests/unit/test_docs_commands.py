@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
 import sys
 from collections.abc import Iterator
 from importlib import import_module
@@ -43,9 +44,9 @@ ENGINES = (ROOT / "docs/engines.rst").read_text()
 PAGES = (ROOT / "README.rst", *sorted((ROOT / "docs").glob("*.rst")))
 ALL_VERBS = Verbs().list_commands(click.Context(Verbs()))
 # A program's name, where it stands for the program itself, and all words that follow.
-COMMAND = re.compile(r"(?:^|[\s/`])(anycast-handler|check_anycast)((?: [^`\n]*)?)")
+COMMAND = re.compile(r"(?:^|[\s/`(])(anycast-handler|check_anycast)((?: [^`\n]*)?)")
 # This ends a command in a shell, or begins a comment.
-END = re.compile(r"\s[|>#].*| \$ .*|;.*")
+END = re.compile(r"\s[|>#].*| \$ .*|[;)].*")
 
 
 class Shown(NamedTuple):

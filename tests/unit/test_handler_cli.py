@@ -337,7 +337,7 @@ def test_nobody_who_reads_the_output_is_no_traceback(monitor: Monitor) -> None:
     assert (ended.returncode, ended.stderr) == (2, b"")
 
 
-@pytest.mark.parametrize("redirection", [">/dev/full", ">&-", "<&-"])
+@pytest.mark.parametrize("redirection", [">/dev/full", ">&-", "<&-", "2>&-"])
 def test_streams_that_are_full_or_closed_are_no_traceback(
     monitor: Monitor, redirection: str
 ) -> None:
@@ -370,3 +370,37 @@ def test_a_full_disk_is_no_critical_to_who_may_be_an_engine(
     with open("/dev/full", "w") as full:
         ended = subprocess.run((PROGRAM, *words), stdout=full, stderr=subprocess.PIPE, check=False)
     assert (ended.returncode, ended.stderr) == (expected, b"")
+
+
+PARTS = ("gate", "act", "allow", "sudoers", "authorized-keys", "nrpe")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("gate", "web"),
+        ("gate", "--only", "key"),
+        *(("gate", "--only", part, "web") for part in PARTS),
+        *(("--fleet", "/nonexistent", "gate", "--only", part) for part in PARTS),
+    ],
+    ids=" ".join,
+)
+def test_gate_prints_nothing_that_is_no_file(monitor: Monitor, words: tuple[str, ...]) -> None:
+    """Its stdout is installed on an endpoint, where an error would replace the file."""
+    ended = subprocess.run(monitor.argv(*words), capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (3, "")
+    assert ended.stderr.startswith("anycast-handler: ")
+    assert ended.stderr.count("\n") == 1
+
+
+def test_what_gate_cannot_write_in_full_is_no_file(monitor: Monitor) -> None:
+    """The part comes before the errors of another: nothing is printed unless all is known."""
+    ended = subprocess.run(monitor.argv("gate"), capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (3, "")
+    assert "identity.pub: cannot be read" in ended.stderr
+
+
+def test_an_error_for_a_closed_stderr_goes_nowhere(monitor: Monitor) -> None:
+    argv = ("sh", "-c", 'exec "$@" 2>&-', "sh", *monitor.argv("gate", "web"))
+    ended = subprocess.run(argv, capture_output=True, check=False)
+    assert (ended.returncode, ended.stdout) == (3, b"")

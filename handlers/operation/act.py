@@ -224,15 +224,30 @@ def _count(parts: Parts) -> Counted:
 
 def _leave(parts: Parts, look: Look, decision: Decision) -> None:
     """End without a withdrawal or a restore; a note is written or removed all the same."""
-    outcome, verb = parts.outcome, parts.request.verb
-    if not parts.request.dry_run:
-        left = []
-        if decision.unlatch:
-            left.append(notes.latch_off(look))
-        if decision.action is not Action.REFUSE and verb.places_hold:
-            left.append(parts.hold_by_hand())
-        elif decision.action is not Action.REFUSE and verb.removes_hold and look.may_be_held:
-            left.append(notes.NO_HOLD)
-        if left:
-            outcome.note(parts.site.note(look, *left))
+    outcome, verb, is_dry = parts.outcome, parts.request.verb, parts.request.dry_run
+    if decision.unlatch and not is_dry:
+        outcome.note(parts.site.note(look, notes.latch_off(look)))
+        look = parts.site.look() if verb.by_hand else look
+    if decision.action is not Action.REFUSE and verb.places_hold:
+        why = f"nothing to withdraw, {'would be held' if is_dry else 'held now'}"
+        decision = _order(parts, look, decision._replace(action=Action.HOLD, reason=why))
+    elif decision.action is not Action.REFUSE and verb.removes_hold and look.may_be_held:
+        why = f"nothing to restore, {'would be released' if is_dry else 'released now'}"
+        decision = _order(parts, look, decision._replace(action=Action.RELEASE, reason=why))
     outcome.conclude(decision)
+
+
+def _order(parts: Parts, look: Look, decision: Decision) -> Decision:
+    """Place or remove a hold, where nothing else is left of a person's order.
+
+    Raises:
+        HandlerError: the hold could not be placed or removed.
+    """
+    # It is recorded before it is tried, so that the log has it where it fails.
+    parts.outcome.decided(decision)
+    if parts.request.dry_run:
+        return decision
+    is_hold = decision.action is Action.HOLD
+    if trouble := parts.site.note(look, parts.hold_by_hand() if is_hold else notes.NO_HOLD):
+        raise HandlerError(f"{'not held' if is_hold else 'perhaps still held'}: {trouble}")
+    return decision

@@ -207,7 +207,8 @@ def _condition(look: Look | None, counted: Counted | None) -> str:
     if look is None:
         return "not looked at"
     if look.present:
-        return "present" if counted and counted.announced is False else "announced"
+        # Only the routing daemon knows whether it is announced.
+        return "announced" if counted and counted.announced else "present"
     if look.elsewhere:
         return "present"
     return "withdrawn" if look.latch_age is None else f"withdrawn {age(look.latch_age)} ago"

@@ -73,7 +73,7 @@ def command(
         trouble = site.note(look, order)
         if trouble:
             raise HandlerError(f"not held: {trouble}")
-        how = "announced" if look.present else "withdrawn"
+        how = "present" if look.present else "withdrawn"
         return f"held as it is, {how}{f', for {age(seconds)}' if seconds else ''}"
 
     return give_order(fleet, request, endpoints, hold)

@@ -240,7 +240,7 @@ def hold(monitor: Monitor, *more: str) -> str:
 
 
 def test_what_is_held_is_not_withdrawn(host: Namespace, monitor: Monitor) -> None:
-    assert hold(monitor).endswith("held as it is, announced, by hand: new disk")
+    assert hold(monitor).endswith("held as it is, present, by hand: new disk")
     code, output = monitor.event("CRITICAL")
     assert code == 1, output
     assert "refused: held by " in output
@@ -282,6 +282,55 @@ def test_a_hold_that_cannot_be_written_is_said_and_2(host: Namespace, monitor: M
     assert code == 2, output
     assert "not held: " in output
     assert "Read-only" in output
+
+
+def test_a_person_who_withdraws_what_is_withdrawn_holds_it(
+    host: Namespace, monitor: Monitor
+) -> None:
+    host.run("ip", "address", "del", f"{VIP}/32", "dev", "lo")
+    code, output = monitor.run("withdraw", "resolver", "ns1", "--dry-run")
+    assert code == 0, output
+    assert output == f"ns1: {VIP} withdrawn: nothing to withdraw, would be held"
+    assert not has(host, HOLD)
+    code, output = monitor.run("withdraw", "resolver", "ns1", "--reason", "disk")
+    assert code == 0, output
+    assert output == f"ns1: {VIP} withdrawn: nothing to withdraw, held now"
+    assert json.loads(host.run("cat", HOLD))["reason"] == "disk"
+    assert (monitor.log()[-1]["action"], monitor.log()[-1]["rule"]) == ("hold", "already-withdrawn")
+    assert output in monitor.run("history")[1]
+
+
+def test_a_person_who_restores_what_is_present_releases_it(
+    host: Namespace, monitor: Monitor
+) -> None:
+    hold(monitor)
+    code, output = monitor.run("restore", "resolver", "ns1")
+    assert code == 0, output
+    assert output == f"ns1: {VIP} present: nothing to restore, released now"
+    assert not has(host, HOLD)
+    assert monitor.log()[-1]["action"] == "release"
+    assert output in monitor.run("history")[1]
+    code, output = monitor.run("restore", "resolver", "ns1")
+    assert (code, output) == (0, f"ns1: {VIP} present: nothing left to do")
+    assert monitor.log()[-1]["action"] == "nothing"
+
+
+@pytest.mark.parametrize(
+    ("verb", "says"), [("withdraw", "ns1: not held: "), ("restore", "ns1: perhaps still held: ")]
+)
+def test_an_order_that_cannot_be_noted_is_2_and_in_the_history(
+    host: Namespace, monitor: Monitor, verb: str, says: str
+) -> None:
+    if verb == "withdraw":
+        host.run("ip", "address", "del", f"{VIP}/32", "dev", "lo")
+    else:
+        hold(monitor)
+    host.run("mount", "-o", "bind", "/var/lib/anycast", "/var/lib/anycast")
+    host.run("mount", "-o", "remount,bind,ro", "/var/lib/anycast")
+    code, output = monitor.run(verb, "resolver", "ns1")
+    assert code == 2, output
+    assert output.startswith(says)
+    assert output in monitor.run("history")[1]
 
 
 def expire(host: Namespace) -> None:

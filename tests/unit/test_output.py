@@ -1,4 +1,4 @@
-"""What an endpoint or a log says reaches the terminal as harmless text, in the row that it is in."""
+"""What an endpoint or a log says reaches the terminal as harmless text, in its own row."""
 
 from __future__ import annotations
 

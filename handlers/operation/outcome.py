@@ -31,6 +31,7 @@ class Outcome:
         self.request = request
         self._clock = clock
         self.decision: Decision | None = None
+        self._has_failed = False
         self.text = ""
         self.exit = DONE
         self.severity = State.UNKNOWN
@@ -128,11 +129,13 @@ class Outcome:
         elif self.steps and self.request.failing:
             severity = State.CRITICAL
         self.text = f"{self.request.endpoint.name}: {error}"
+        self._has_failed = True
         self.exit = error.exit_code
         self.severity = severity
 
     def interrupted(self, error: BaseException) -> None:
         """End in the middle of an act."""
+        self._has_failed = True
         self._say(f"interrupted: {error or type(error).__name__}", TRIED_AND_FAILED, State.UNKNOWN)
 
     @contextmanager
@@ -167,13 +170,14 @@ class Outcome:
             "endpoint": request.endpoint.name,
             "verb": request.verb.name,
             "user": user(),
+            "dry_run": request.dry_run,
             "state": request.state.name if request.state else None,
             "state_type": request.state_type.value if request.state_type else None,
             "present": self.present_before,
             "announced": self._counted.announced if self._counted else None,
             "others": self._counted.others if self._counted else None,
             "floor": self._counted.floor if self._counted else None,
-            "rule": decision.rule if decision else "error",
+            "rule": decision.rule if decision and not self._has_failed else "error",
             "action": (decision.action if decision else Action.NOTHING).value,
             "reason": "; ".join(
                 filter(None, (decision.reason if decision else self.text, request.reason))

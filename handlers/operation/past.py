@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import IO, Any
 
+from ..errors import TRIED_AND_FAILED
 from .log import why_not
 
 # Bytes that are read at once, and a line that is longer is none of ours.
@@ -28,6 +29,8 @@ _OPENERS: dict[str, Callable[[Any], Any]] = {
     ".xz": lzma.open,
 }
 ROUTINE = ("nothing", "unlatch")
+# The field of a decision that was tried and failed, which is shown in any case.
+FAILED = f'"exit":{TRIED_AND_FAILED},'.encode()
 
 
 class Wanted:
@@ -46,7 +49,7 @@ class Wanted:
         for needle in self._has:
             lines = [line for line in lines if needle in line]
         for needle in self._has_not:
-            lines = [line for line in lines if needle not in line]
+            lines = [line for line in lines if needle not in line or FAILED in line]
         for line in lines:
             # A full disk may have cut a line short; the other lines are shown all the same.
             with suppress(ValueError, RecursionError):
@@ -57,7 +60,8 @@ class Wanted:
     def _is(self, entry: dict[str, Any]) -> bool:
         if any(entry.get(key) != value for key, value in self._fields.items()):
             return False
-        return entry.get("action") not in self._unwanted
+        failed = entry.get("exit") == TRIED_AND_FAILED
+        return failed or entry.get("action") not in self._unwanted
 
 
 def last(log: str, wanted: Wanted, number: int) -> tuple[list[dict[str, Any]], str]:

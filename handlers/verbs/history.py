@@ -33,7 +33,8 @@ def command(
 ) -> int:
     """Show past decisions from the log of decisions, the newest last.
 
-    Files that logrotate has made of the log are read too, as far as is needed.
+    Without --all, decisions to do nothing are left out, unless something failed. Files that
+    logrotate has made of the log are read too, as far as is needed.
     """
     fleet = read_fleet(invocation.file)
     if vip and endpoint:
@@ -56,5 +57,6 @@ def command(
 
 def _show(entry: dict[str, Any]) -> str:
     time = str(entry.get("time", ""))[:19].replace("T", " ")
-    who = f"{entry.get('verb')} by {entry.get('user')}"
+    dry = " --dry-run" if entry.get("dry_run") else ""
+    who = f"{entry.get('verb')}{dry} by {entry.get('user')}"
     return clean(f"{time}  {who}: {entry.get('text', '')} [{entry.get('rule')}]", 900)

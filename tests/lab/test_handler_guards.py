@@ -700,3 +700,13 @@ def test_history_shows_what_was_decided_and_leaves_out_what_is_routine(
     assert len(output.splitlines()) == 2
     assert "[announced]" in output
     assert len(monitor.run("history", "--all", "-n", "1")[1].splitlines()) == 1
+
+
+def test_history_tells_dry_runs_from_acts(host: Namespace, monitor: Monitor) -> None:
+    for more in (("--dry-run",), ()):
+        assert monitor.run("withdraw", "resolver", "ns1", *more)[0] == 0
+    assert not announced(host)
+    assert [entry["dry_run"] for entry in monitor.log()] == [True, False]
+    dry, real = monitor.run("history")[1].splitlines()
+    assert " withdraw --dry-run by " in dry
+    assert " withdraw by " in real

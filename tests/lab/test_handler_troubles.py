@@ -248,7 +248,7 @@ def test_a_signal_after_an_act_leaves_a_line_in_the_log(
     assert output.count("\n") == 1, output
     (entry,) = monitor.log()
     assert "interrupted: " in entry["text"]
-    assert (entry["rule"], entry["exit"]) == ("withdraw", 2)
+    assert (entry["rule"], entry["action"], entry["exit"]) == ("error", "withdraw", 2)
     assert any("anycast-act" in c["argv"][0] or "del" in c["argv"] for c in entry["commands"])
 
 

@@ -210,3 +210,20 @@ def test_an_endpoint_that_falls_silent_in_any_phase_does_not_keep_the_handler(
     for phase, what in TARPITS.items():
         assert what in said[phase], phase
     assert monitor.announced()
+
+
+HAND = [("withdraw",), ("restore",), ("drill",), ("hold", "--reason", "x"), ("release",)]
+
+
+@pytest.mark.parametrize("words", HAND, ids=lambda words: words[0])
+def test_what_failed_is_in_the_history_as_an_error(monitor: Far, words: tuple[str, ...]) -> None:
+    verb, *options = words
+    stranger = key(monitor.directory / "stranger")
+    (monitor.directory / "identity").write_bytes(stranger.read_bytes())
+    code, output = monitor.run(verb, "resolver", "ns1", *options)
+    assert code == 2, output
+    (entry,) = monitor.log()
+    assert (entry["rule"], entry["exit"]) == ("error", 2)
+    code, shown = monitor.run("history")
+    assert code == 0, shown
+    assert shown.endswith(f"{output.splitlines()[-1]} [error]")

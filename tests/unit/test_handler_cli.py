@@ -21,6 +21,7 @@ FIELDS = {
     "endpoint",
     "verb",
     "user",
+    "dry_run",
     "state",
     "state_type",
     "present",

@@ -11,7 +11,6 @@ from anycast_checks.routing.daemon import RoutingDaemon
 
 from ..decision.facts import Action, Decision, Policy, State
 from ..decision.situation import Counted
-from ..endpoint import notes
 from ..endpoint.confirmation import confirm
 from ..endpoint.look import Look
 from ..endpoint.site import Site
@@ -23,6 +22,7 @@ from ..routing.tally import RouterIds
 from ..transport.clock import Deadline
 from ..transport.connections import Connections, FreshConnections
 from . import stop_file
+from .leave import leave
 from .lock import FileLocks, Locks
 from .outcome import Outcome
 from .parts import STALE_SECONDS, Parts
@@ -107,7 +107,7 @@ def _is_left_alone(parts: Parts) -> bool:
     look, decision = _look_and_decide(parts, holds_lock=False)
     if decision.action in TAKE_THE_LOCK:
         return False
-    _leave(parts, look, decision)
+    leave(parts, look, decision)
     return True
 
 
@@ -117,7 +117,7 @@ def _act(parts: Parts, stop: str) -> None:
         began = parts.deadline.clock.monotonic()
         look, decision = _look_and_decide(parts)
         if decision.action not in (Action.WITHDRAW, Action.RESTORE):
-            _leave(parts, look, decision)
+            leave(parts, look, decision)
             return
         if _was_stopped(parts, began):
             continue
@@ -220,34 +220,3 @@ def _count(parts: Parts) -> Counted:
         )
     parts.outcome.counted(counted)
     return counted
-
-
-def _leave(parts: Parts, look: Look, decision: Decision) -> None:
-    """End without a withdrawal or a restore; a note is written or removed all the same."""
-    outcome, verb, is_dry = parts.outcome, parts.request.verb, parts.request.dry_run
-    if decision.unlatch and not is_dry:
-        outcome.note(parts.site.note(look, notes.latch_off(look)))
-        look = parts.site.look() if verb.by_hand else look
-    if decision.action is not Action.REFUSE and verb.places_hold:
-        why = f"nothing to withdraw, {'would be held' if is_dry else 'held now'}"
-        decision = _order(parts, look, decision._replace(action=Action.HOLD, reason=why))
-    elif decision.action is not Action.REFUSE and verb.removes_hold and look.may_be_held:
-        why = f"nothing to restore, {'would be released' if is_dry else 'released now'}"
-        decision = _order(parts, look, decision._replace(action=Action.RELEASE, reason=why))
-    outcome.conclude(decision)
-
-
-def _order(parts: Parts, look: Look, decision: Decision) -> Decision:
-    """Place or remove a hold, where nothing else is left of a person's order.
-
-    Raises:
-        HandlerError: the hold could not be placed or removed.
-    """
-    # It is recorded before it is tried, so that the log has it where it fails.
-    parts.outcome.decided(decision)
-    if parts.request.dry_run:
-        return decision
-    is_hold = decision.action is Action.HOLD
-    if trouble := parts.site.note(look, parts.hold_by_hand() if is_hold else notes.NO_HOLD):
-        raise HandlerError(f"{'not held' if is_hold else 'perhaps still held'}: {trouble}")
-    return decision

@@ -12,6 +12,12 @@ from typing import NamedTuple
 from anycast_handlers.decision.automation import decide
 from anycast_handlers.decision.facts import Action, Decision, Policy, State, StateType
 from anycast_handlers.decision.situation import Counted, Held, Seen
+from anycast_handlers.operation.request import Case, Request
+from anycast_handlers.verbs.hold import HOLD
+from anycast_handlers.verbs.release import RELEASE
+
+from tests.support.namespace import RESOLVER
+from tests.support.verbs import VERBS
 
 PAGE = (Path(__file__).parents[2] / "docs/architecture.rst").read_text()
 ANY, FAILED, RECOVERED = "Whatever the state of the health service is", "CRITICAL HARD", "OK"
@@ -23,6 +29,8 @@ WORDS = {
     Action.REFUSE: "refuses",
     Action.WITHDRAW: "withdraws",
     Action.RESTORE: "restores",
+    Action.HOLD: "holds",
+    Action.RELEASE: "releases",
 }
 QUESTIONS = (Action.LOOK, Action.COUNT, Action.CONFIRM)
 HOLD_DOWN, MAX_RESTORES = 60.0, 3
@@ -137,3 +145,23 @@ def rows(part: str) -> Iterator[tuple[str, str, str]]:
 
 def test_the_documented_decisions_are_the_ones_that_are_made() -> None:
     assert documented() == decided()
+
+
+def test_the_documented_decisions_by_hand_are_the_ones_that_are_made() -> None:
+    made: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    verbs = (VERBS["withdraw"], VERBS["restore"], VERBS["drill"], HOLD, RELEASE)
+    asked = Request(HOLD, RESOLVER, RESOLVER.endpoints[0])
+    for verb, policy, seen, counted, confirmed, force in product(
+        verbs, POLICIES, looks(), COUNTS, (None, State.OK, State.CRITICAL), (True, False)
+    ):
+        request = asked._replace(verb=verb, force=force and verb.name in ("withdraw", "restore"))
+        decision = verb.decide(Case(request, policy, seen, counted, confirmed))
+        if decision.action not in QUESTIONS:
+            made[decision.rule].add((verb.name, WORDS[decision.action]))
+    told = {
+        rule: (set(re.findall("[a-z]+s|nothing", does)), set(re.findall("[a-z]+", verbs)))
+        for rule, does, verbs in rows("By hand")
+    }
+    assert told == {
+        rule: ({d for _, d in ones}, {v for v, _ in ones}) for rule, ones in made.items()
+    }

@@ -1,0 +1,68 @@
+"""The end of a run that withdraws and restores nothing: what it does about the notes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..decision.facts import Action, Decision
+from ..endpoint import notes
+from ..endpoint.look import Look
+from ..errors import HandlerError
+from .parts import Parts
+
+
+class Order(NamedTuple):
+    """What a person's order does about a hold, and the words for it."""
+
+    action: Action
+    done: str
+    dry: str
+    failed: str
+
+
+HOLD = Order(
+    Action.HOLD,
+    "nothing to withdraw, held now",
+    "nothing to withdraw, would be held",
+    "not held",
+)
+RELEASE = Order(
+    Action.RELEASE,
+    "nothing to restore, released now",
+    "nothing to restore, would be released",
+    "perhaps still held",
+)
+
+
+def leave(parts: Parts, look: Look, decision: Decision) -> None:
+    """End without a withdrawal or a restore; a note is written or removed all the same.
+
+    Raises:
+        HandlerError: a hold, which was all that was left of a person's order, stays as it was.
+    """
+    outcome, is_dry, left = parts.outcome, parts.request.dry_run, []
+    if decision.unlatch:
+        left.append(notes.latch_off(look))
+    order = _order_left(parts, look, decision)
+    if order:
+        # It is recorded before it is tried, so that the log has it where it fails.
+        decision = decision._replace(
+            action=order.action, reason=order.dry if is_dry else order.done
+        )
+        outcome.decided(decision)
+    if order and not is_dry:
+        left.append(parts.hold_by_hand() if order is HOLD else notes.NO_HOLD)
+    if left and not is_dry and (trouble := parts.site.note(look, *left)):
+        if order:
+            raise HandlerError(f"{order.failed}: {trouble}")
+        outcome.note(trouble)
+    outcome.conclude(decision)
+
+
+def _order_left(parts: Parts, look: Look, decision: Decision) -> Order | None:
+    verb = parts.request.verb
+    if decision.action is Action.REFUSE:
+        return None
+    if verb.places_hold:
+        return HOLD
+    return RELEASE if verb.removes_hold and look.may_be_held else None

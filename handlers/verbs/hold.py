@@ -6,6 +6,8 @@ import re
 
 import click
 
+from anycast_checks.line import clean
+
 from ..decision.facts import Action, Decision, State
 from ..endpoint import notes
 from ..endpoint.site import Site
@@ -38,14 +40,24 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
         if isinstance(value, int):
             return value
         found = re.fullmatch(r"([1-9][0-9]{0,8})([smhd])", value)
-        if not found or int(found[1]) * UNITS[found[2]] > LONGEST:
+        if not found:
             self.fail(f"{value!r} is not a time such as 90s, 30m, 2h or 1d", param, ctx)
-        return int(found[1]) * UNITS[found[2]]
+        seconds = int(found[1]) * UNITS[found[2]]
+        if seconds > LONGEST:
+            self.fail(f"{value} is more than {LONGEST // UNITS['d']}d", param, ctx)
+        return seconds
+
+
+def _reason(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    if not clean(value):
+        raise click.BadParameter("it is empty: whoever meets the hold needs a reason")
+    return value
 
 
 @click.command()
 @note_options
-@click.option("--reason", required=True, metavar="TEXT", help="Reason, for whoever meets the hold.")
+@click.option("--reason", required=True, callback=_reason, metavar="TEXT",
+              help="Reason, for whoever meets the hold.")  # fmt: skip
 @click.option("--for", "seconds", type=Duration(), metavar="TIME",
               help="Expected duration of the hold, such as 30m, 2h or 1d.")  # fmt: skip
 @click.pass_obj

@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ..fleet.values import Fleet
+from ..fleet.values import Fleet, Paths
 from ..operation.request import user
 from ..transport.clock import RUN_SECONDS
 from .finding import Finding
@@ -73,7 +73,8 @@ def own_files(fleet: Fleet) -> Iterator[Finding]:
             yield Finding(f"{fleet.file}: {key}", text, f"`install -d -o {name} {directory}`")
         elif refused := [file for file in wanted if not _may(fleet, "-w", file)]:
             text = f"{name} cannot write {refused[0]}, so {so}"
-            yield Finding(f"{fleet.file}: {key}", text, f"`chown -R {name} {directory}`")
+            give = _give(name, key, files[0] if refused[0] == directory else refused[0])
+            yield Finding(f"{fleet.file}: {key}", text, give)
 
 
 def readable_files(fleet: Fleet) -> Iterator[Finding]:
@@ -97,6 +98,18 @@ def readable_files(fleet: Fleet) -> Iterator[Finding]:
             text = f"{name} cannot read {file}, so nothing is done"
             yield Finding(f"{fleet.file}{key}", text, f"`{how}`")
         told.add(how)
+
+
+def _give(name: str, key: str, file: str) -> str:
+    """Say how the monitoring user gets a file of its own; other files there are not its own."""
+    if os.path.lexists(file):
+        return f"`chown {name} {file}`"
+    directory = os.path.dirname(file)
+    default = Paths()
+    if directory in (default.state, os.path.dirname(default.log)):
+        return f"`chown {name} {directory}`"
+    own = f"{directory}/anycast-handler"
+    return f"`install -d -o {name} {own}`, and have {key} there"
 
 
 def identity(fleet: Fleet) -> Iterator[Finding]:

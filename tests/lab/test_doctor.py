@@ -354,7 +354,7 @@ class TestMonitoringHost:
         with done(ward.lab.mon, clear, f"chown nagios: {directory}"):
             line = self.found(ward, user)
         assert line.startswith(f"{self.FILE}: paths.{key}: nagios cannot write {directory}, so ")
-        assert line.endswith(f" -> `chown -R nagios {directory}`")
+        assert line.endswith(f" -> `chown nagios {directory}`")
 
     def test_a_log_that_cannot_be_written(self, ward: Ward) -> None:
         log = "/var/log/anycast-handler/decisions.jsonl"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -658,6 +660,20 @@ class TestHere:
         (line,) = self.lines(fleet)
         assert line.startswith(f"/f: paths.state: there is no {fleet.paths.state}, so nothing is ")
         assert line.endswith(f": `install -d -o {user()} {fleet.paths.state}`")
+
+    def test_nobody_is_given_what_is_not_the_handlers(self, fleet: Fleet) -> None:
+        """paths.log may be in /var/log itself, which must not change its owner."""
+        if os.geteuid() != 0:
+            pytest.skip("only root may give files away")
+        os.chown(fleet.paths.state, pwd.getpwnam("nobody").pw_uid, -1)
+        log = Path(fleet.paths.log)
+        line, _ = self.lines(fleet)
+        assert line.startswith(f"/f: paths.log: nobody cannot write {log.parent}, so no decision")
+        own = f"{log.parent}/anycast-handler"
+        assert line.endswith(f": `install -d -o nobody {own}`, and have paths.log there")
+        log.touch()
+        line, _ = self.lines(fleet)
+        assert line.endswith(f": `chown nobody {log}`")
 
     @pytest.mark.parametrize(("mode", "found"), [(0o600, 0), (0o640, 0), (0o644, 1), (0o620, 1)])
     def test_a_key_is_its_owners_and_perhaps_a_groups(

@@ -35,7 +35,7 @@ _LARGEST = 1e15
 _OURS = ("time", "present")
 _EXAMPLES = """\
 check_anycast plugin -H 192.0.2.53 -- \\
-    /usr/lib/nagios/plugins/check_ldap -H {address} -b dc=example,dc=org
+    /usr/lib/nagios/plugins/check_ldap -H {address} -b dc=example -t 1
 check_anycast plugin -H 192.0.2.53 -t 5 --tries 1 -- \\
     /usr/lib/nagios/plugins/check_smtp -H {address} -t 4
 """

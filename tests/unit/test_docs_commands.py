@@ -28,7 +28,7 @@ from anycast_checks.addresses import Addresses, Assigned
 from anycast_checks.health import START_UP
 from anycast_checks.routing import DAEMONS
 from anycast_checks.routing.daemon import RoutingState
-from tests.support.examples import HEALTH, subcommand
+from tests.support.examples import HEALTH, examples, subcommand
 from tests.support.examples import NAMES as CHECKS
 from tests.support.verbs import VERBS
 
@@ -122,6 +122,18 @@ def test_a_health_check_of_a_page_has_time_for_its_tries() -> None:
         given = parse(one.program, one.words).params
         needed = given["tries"] * given["timeout"] + (given["tries"] - 1) * given["retry_delay"]
         assert needed + START_UP <= given["deadline"], one
+
+
+def test_a_plugin_of_a_page_gives_up_before_it_is_killed() -> None:
+    """One that has to be killed is UNKNOWN, and then nothing is withdrawn."""
+    helped = [Shown("-h", "check_anycast", tuple(one)) for one in examples("plugin")]
+    found = [*checks_of_fleet_files(), *shown(), *helped]
+    found = [one for one in found if one.words[0] == "plugin" and len(one.words) > 1]
+    assert {one.page for one in found} == {"README.rst", "fleet-file.rst", "-h"}
+    for one in found:
+        given = parse(one.program, one.words).params
+        own = given["words"][given["words"].index("-t") + 1]
+        assert float(own) < given["timeout"], one
 
 
 def test_every_check_has_its_row_in_the_readme() -> None:

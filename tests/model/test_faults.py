@@ -103,10 +103,11 @@ def test_a_run_is_stopped_between_two_of_its_steps(
     [(BROKEN, FAILED), (OUT, RECOVERED), (BROKEN, WITHDRAW), (OUT, RESTORE)],
 )
 def test_something_happens_while_a_run_is_stopped(
-    size: Size, ages: tuple[int, ...], member: Member, called: Called
+    size: Size, ages: tuple[int, ...], times: int, member: Member, called: Called
 ) -> None:
     world = race(World((member, HEALTHY, HEALTHY)), (0, called))
-    limits = Limits(Faults(stops=1, moves=1), moves(0), ((4, False), (30, True)))
+    long = ((30, True), (20, False)) if times > 1 else ((30, True),)
+    limits = Limits(Faults(stops=1, moves=1), moves(0), long)
     search(world, size, limits)
 
 

@@ -43,6 +43,7 @@ def test_no_run_takes_the_latch_off_beside_an_act_that_is_slow(
         code, output = monitor.enforce("OK")
         (tmp_path / "go").touch()
         assert acting.wait(WAIT_SECONDS) == 0
-    assert "another run was acting there" in output, (code, output)
+    # A run that comes so late that the act ends while it waits says that the address has gone.
+    assert "nothing was done: " in output, (code, output)
     assert f"{VIP}/32" not in host.addresses()
     assert "since" in json.loads(host.run("cat", LATCH))

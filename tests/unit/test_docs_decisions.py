@@ -32,7 +32,7 @@ WORDS = {
     Action.HOLD: "holds",
     Action.RELEASE: "releases",
 }
-QUESTIONS = (Action.LOOK, Action.COUNT, Action.CONFIRM)
+QUESTIONS = (Action.LOOK, Action.COUNT, Action.CONFIRM, Action.REHEARSE)
 HOLD_DOWN, MAX_RESTORES = 60.0, 3
 
 STATES = (
@@ -151,11 +151,12 @@ def test_the_documented_decisions_by_hand_are_the_ones_that_are_made() -> None:
     made: dict[str, set[tuple[str, str]]] = defaultdict(set)
     verbs = (VERBS["withdraw"], VERBS["restore"], VERBS["drill"], HOLD, RELEASE)
     asked = Request(HOLD, RESOLVER, RESOLVER.endpoints[0])
-    for verb, policy, seen, counted, confirmed, force in product(
-        verbs, POLICIES, looks(), COUNTS, (None, State.OK, State.CRITICAL), (True, False)
+    tried = (None, "", "silent")
+    for verb, policy, seen, counted, confirmed, obstacle, force in product(
+        verbs, POLICIES, looks(), COUNTS, (None, State.OK, State.CRITICAL), tried, (True, False)
     ):
         request = asked._replace(verb=verb, force=force and verb.name in ("withdraw", "restore"))
-        decision = verb.decide(Case(request, policy, seen, counted, confirmed))
+        decision = verb.decide(Case(request, policy, seen, counted, confirmed, obstacle))
         if decision.action not in QUESTIONS:
             made[decision.rule].add((verb.name, WORDS[decision.action]))
     told = {

@@ -41,15 +41,15 @@ def test_an_interface_with_an_odd_name_forges_no_row_of_status(
     )
     sight = Sight(vip, vip.endpoints[0], look, routing_unknown=HOSTILE)
     status._print([sight], (vip,))
-    # The table's head and row, three remarks, and the summary.
-    show(capsys.readouterr().out, 6)
+    # The table's head and row, four remarks, and the summary.
+    show(capsys.readouterr().out, 7)
     print(json.dumps([status._document(sight)]))
     show(capsys.readouterr().out, 1)
 
 
 def test_what_doctor_quotes_stays_in_its_line(capsys: pytest.CaptureFixture[str]) -> None:
     doctor._say(Finding("ns1", HOSTILE, HOSTILE, seen=HOSTILE))
-    show(capsys.readouterr().out, 3)
+    show(capsys.readouterr().out, 2)
 
 
 def test_what_history_quotes_stays_in_its_line(tmp_path: Path) -> None:

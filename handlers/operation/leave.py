@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from ..decision.facts import Action, Decision
 from ..endpoint import notes
+from ..endpoint.change import Note
 from ..endpoint.look import Look
-from ..errors import HandlerError
+from ..errors import ChangedMeanwhileError, HandlerError
 from .parts import Parts
 
 
@@ -52,11 +53,21 @@ def leave(parts: Parts, look: Look, decision: Decision) -> None:
         outcome.decided(decision)
     if order and not is_dry:
         left.append(parts.hold_by_hand() if order is HOLD else notes.NO_HOLD)
-    if left and not is_dry and (trouble := parts.site.note(look, *left)):
+    if left and not is_dry and (trouble := _write(parts, look, left, is_ordered=bool(order))):
         if order:
             raise HandlerError(f"{order.failed}: {trouble}")
         outcome.note(trouble)
     outcome.conclude(decision)
+
+
+def _write(parts: Parts, look: Look, left: list[Note], *, is_ordered: bool) -> str:
+    try:
+        return parts.site.note(look, *left)
+    except ChangedMeanwhileError:
+        if is_ordered:
+            raise
+        # Another run has changed the latch or the address, and the next `enforce` looks again.
+        return ""
 
 
 def _order_left(parts: Parts, look: Look, decision: Decision) -> Order | None:

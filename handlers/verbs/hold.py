@@ -86,6 +86,8 @@ def command(
         if trouble:
             raise HandlerError(f"not held: {trouble}")
         how = "present" if look.present else "withdrawn"
+        if look.elsewhere:
+            how = f"on {', '.join(look.interfaces)}"
         return f"held as it is, {how}{f', for {age(seconds)}' if seconds else ''}"
 
     return give_order(fleet, request, endpoints, hold)

@@ -107,6 +107,8 @@ class TestClosedList:
         assert handler.do("event", "CRITICAL", State.CRITICAL).exit == 0
         assert handler.do("withdraw").exit == 0
         assert handler.do("restore").exit == 0
+        assert handler.do("drill").exit == 0
+        assert handler.do("restore").exit == 0
         # An ifup of an unknown package, and a routing daemon without JSON.
         handler.says = {
             "/sbin/ifup": Result(0, "", ""),

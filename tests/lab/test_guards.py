@@ -10,7 +10,7 @@ import pytest
 
 from anycast_checks import routing
 from anycast_checks.routing.daemon import Unknown
-from lab import Host, Lab, frr, monitoring, sshd
+from lab import Host, Lab, frr, monitoring, sshd, unbound
 from lab.topology import ENDPOINTS, VIP, VIP_NAME
 from lab.waiting import wait_until
 from tests.lab.scene import HANG, HANGING_IFDOWN, HOLD, LATCH, Scene, replaced
@@ -392,6 +392,27 @@ class TestDrill:
     def test_it_refuses_what_is_not_healthy(self, scene: Scene) -> None:
         scene.ns1.resolver.kill()
         assert scene.handler("drill", VIP_NAME, "ns1").returncode == 1
+        assert scene.is_announced()
+
+    def test_it_refuses_where_the_resolver_refuses_who_would_confirm_the_restore(
+        self, scene: Scene
+    ) -> None:
+        """The resolver answers on the VIP, and does not answer its own host on loopback."""
+
+        def loopback(before: str, after: str) -> None:
+            edit = f"s|(access-control: 127.0.0.0/8) {before}|\\1 {after}|"
+            scene.ns1.host.run(["sed", "-Ei", edit, unbound.CONFIGURATION], check=True)
+            argv = ["unbound-control", "-c", unbound.CONFIGURATION, "reload"]
+            scene.ns1.host.run(argv, check=True)
+
+        loopback("allow_snoop", "refuse")
+        try:
+            ended = scene.handler("drill", VIP_NAME, "ns1")
+        finally:
+            loopback("refuse", "allow_snoop")
+        assert ended.returncode == 1, ended.stdout
+        said = "it could not be restored: its check says CRITICAL of 127.0.0.1, which it asks then"
+        assert said in ended.stdout
         assert scene.is_announced()
 
 

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from anycast_handlers.endpoint.change import HELPER
 
 from tests.support.handler import Monitor
 from tests.support.namespace import VIP, Namespace, write
@@ -434,6 +435,21 @@ def test_a_latch_on_what_is_present_is_taken_off_in_every_state(
     said = monitor.enforce("OK")[1]
     assert "not withdrawn by the automation: restore by hand" in said
     assert not announced(host)
+
+
+def test_a_latch_that_another_run_has_changed_meanwhile_is_no_trouble(
+    host: Namespace, monitor: Monitor
+) -> None:
+    """The helper then does nothing, and the next `enforce` looks again."""
+    withdraw(monitor)
+    bring_up(host)
+    meanwhile = write(monitor.directory / "act", "#!/bin/sh\ncat\necho changed latch\nexit 3\n")
+    host.run("mount", "--bind", meanwhile, HELPER)
+    assert monitor.enforce("OK")[0] == 0
+    assert "since" in json.loads(host.run("cat", LATCH))
+    host.run("umount", HELPER)
+    assert monitor.enforce("OK")[0] == 0
+    assert "since" not in json.loads(host.run("cat", LATCH))
 
 
 def test_under_the_stop_file_a_latch_stays_as_it_is(host: Namespace, monitor: Monitor) -> None:

@@ -199,6 +199,9 @@ def test_what_is_on_another_interface_is_not_said_to_be_withdrawn(
     assert ", floor 1; 2 on a wrong interface\n" in output
     row = json.loads(monitor.run("status", "--json")[1])[0]
     assert (row["present"], row["on"]) == (True, "va")
+    output = monitor.run("hold", "resolver", "ns1", "--reason", "x")[1]
+    assert "held as it is, on va, by hand: x" in output
+    assert json.loads(host.run("cat", LATCH.replace("latch", "hold")))["announced"] is True
 
 
 def test_what_is_on_another_interface_too_is_said_long_before_it_matters(

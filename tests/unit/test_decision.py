@@ -19,7 +19,7 @@ ENOUGH, AT_FLOOR = Counted(3, 2, 5), Counted(2, 2, 5)
 BELOW, UNCOUNTED = Counted(1, 2, 5), Counted(None, 2, 5, "there is no vtysh")
 SPACED = Counted(3, 2, 5, "", 1.5)
 
-GAPS = BELOW._replace(gaps=("ns4",))
+GAPS, UNDER_WAY = BELOW._replace(gaps=("ns4",)), BELOW._replace(under_way="ns4")
 
 # The ages stand around 30 s, at which the time of a race ends, and around 60 s and 120 s, at which
 # the first and the second hold-down end.
@@ -53,7 +53,7 @@ POLICIES = tuple(
     for unwatched in ("", "never checked")
 )
 COUNTED = (
-    *(None, ENOUGH, AT_FLOOR, BELOW, GAPS, UNCOUNTED, SPACED),
+    *(None, ENOUGH, AT_FLOOR, BELOW, GAPS, UNDER_WAY, UNCOUNTED, SPACED),
     UNCOUNTED._replace(spacing_left=1.5),
 )
 CONFIRMED = (None, *State)
@@ -316,6 +316,15 @@ ROWS = {
     "too few, 30 s ago": (WARNING, NONE, RACED, BELOW, OK, "not-actionable", WARNING),
     "too few, 30 s ago, and it is well": (OK, NONE, RACED, BELOW, OK, "hold-down", WARNING),
     "too few, but one was not asked": (WARNING, NONE, FRESH, GAPS, OK, "not-actionable", WARNING),
+    "too few, but one may be withdrawn now": (
+        WARNING,
+        NONE,
+        FRESH,
+        UNDER_WAY,
+        OK,
+        "not-actionable",
+        WARNING,
+    ),
     "too few, but held": (OK, NONE, FRESH._replace(held=OUT), BELOW, OK, "held", WARNING),
     "too few, in downtime": (OK, Policy(downtime=True), FRESH, BELOW, OK, "downtime", WARNING),
     "too few, not ours": (OK, NONE, Seen(present=False), BELOW, OK, "not-ours", WARNING),

@@ -4,45 +4,44 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
-from lab import Host, Lab
-from lab.topology import VIP_NAME
+from lab import Lab
+from lab.topology import MON, VIP_NAME
 from lab.waiting import wait_until
+from tests.lab.delays import (
+    ASKS,
+    ASKS_AFTERWARDS,
+    ASKS_FIRST,
+    CHECK,
+    CRITICAL,
+    ENDED,
+    GO,
+    LATE,
+    OK,
+    REACHED,
+    SUDO,
+    end_of,
+    exists,
+    forget,
+    instead_of,
+    let_pass,
+    mend,
+    start,
+)
 from tests.lab.observed import Observer, observing
 from tests.lab.scene import LATCH, Scene
 
-CRITICAL = ("--state", "CRITICAL", "--state-type", "HARD")
-OK = ("--state", "OK", "--state-type", "HARD")
-SUDO = "/usr/bin/sudo"
-CHECK = "/usr/lib/nagios/plugins/check_anycast"
-HELPER = "/usr/local/sbin/anycast-act"
-# The exit status of the helper that has come too late.
+# The exit status of the helper where something has changed, or it has come too late.
 CHANGED = "3\n"
-ENDED, REACHED, GO = "/tmp/ended", "/tmp/reached", "/tmp/go"
-# A program that asks before it says what it has found out, and before it is run.
-ASKS_AFTERWARDS = f"""\
-said=$({{real}} "$@"); status=$?
-touch {REACHED}
-until [ -e {GO} ]; do sleep 0.02; done
-printf '%s\\n' "$said"; exit $status
-"""
-ASKS_FIRST = f"""\
-touch {REACHED}
-until [ -e {GO} ]; do sleep 0.02; done
-exec {{real}} "$@"
-"""
-LATE = f'sleep {{seconds}}; {{real}} "$@"; echo $? >{ENDED}\n'
 
 
 @pytest.fixture
 def scene(lab: Lab) -> Scene:
-    for host in lab.hosts.values():
-        host.run(["rm", "-f", ENDED, REACHED, GO], check=True)
+    forget(*lab.hosts.values())
     return Scene(lab)
 
 
@@ -61,51 +60,6 @@ def only_all_unless(request: pytest.FixtureRequest) -> Callable[[object], None]:
             pytest.skip("a long form, which --all runs")
 
     return skip
-
-
-@contextmanager
-def instead_of(host: Host, program: str, script: str) -> Iterator[None]:
-    """Put a script in the place of a program of the host; {real} in it stands for the program."""
-    real = f"{program}.real"
-    host.run(["mv", program, real], check=True)
-    try:
-        host.write(program, "#!/bin/sh\n" + script.replace("{real}", real), mode=0o755)
-        yield
-    finally:
-        host.run(["mv", "-f", real, program], check=True)
-
-
-def exists(host: Host, path: str) -> bool:
-    return host.run(["test", "-e", path]).returncode == 0
-
-
-def start(mon: Host, verb: str, *more: str, shadow: str = "") -> subprocess.Popen[str]:
-    """Start the handler in the background; `shadow` is a directory with a sitecustomize.py."""
-    argv = ["env", f"PYTHONPATH={shadow}", "anycast-handler", verb, VIP_NAME, "ns1", *more]
-    return mon.popen(argv, user="nagios", stdout=subprocess.PIPE)
-
-
-def end_of(process: subprocess.Popen[str], seconds: float = 60.0) -> tuple[int, str]:
-    output, _ = process.communicate(timeout=seconds)
-    return process.returncode, output
-
-
-def let_pass(seconds: float) -> None:
-    """Wait while nothing can be awaited but time itself."""
-    end = time.monotonic() + seconds
-    wait_until(lambda: time.monotonic() > end, "the time is over", seconds + 10)
-
-
-def mend(scene: Scene, name: str, *state: str, announced: bool) -> list[str]:
-    """Call enforce as an engine does until the address is where it should be."""
-    said: list[str] = []
-
-    def is_mended() -> bool:
-        said.append(scene.handler("enforce", VIP_NAME, name, *state).stdout)
-        return scene.lab.endpoint(name).announced is announced
-
-    wait_until(is_mended, f"enforce has mended {name}", 40)
-    return said
 
 
 class TestSudo:
@@ -281,3 +235,155 @@ class TestStopped:
         code, said = end_of(running)
         assert observer.changes("ns1") == [False], said
         assert code in (1, 2), said
+
+
+@contextmanager
+def hook(scene: Scene, directory: str, waits: str) -> Iterator[None]:
+    """Have ifupdown run a script; it must not outlive the act that has started it."""
+    host, file, pid = scene.ns1.host, f"/etc/network/{directory}/slow", "/tmp/hook"
+    text = f'#!/bin/sh\n[ "$IFACE" = lo:0 ] || exit 0\necho $$ >{pid}\n{waits}\n'
+    host.write(file, text, mode=0o755)
+    try:
+        yield
+        assert host.run(["kill", "-0", host.read(pid).strip()]).returncode != 0, "it still runs"
+    finally:
+        host.run(["rm", "-f", file], check=True)
+
+
+class TestHooks:
+    """A script of the endpoint, which ifupdown runs beside a change, takes its time."""
+
+    @pytest.mark.parametrize("seconds", [1, 10, 40])
+    @pytest.mark.parametrize("directory", ["if-down.d", "if-post-down.d"])
+    def test_it_leaves_in_time_and_is_not_taken_off_again(
+        self,
+        scene: Scene,
+        observer: Observer,
+        only_all_unless: Callable[[object], None],
+        directory: str,
+        seconds: int,
+    ) -> None:
+        only_all_unless((seconds, directory) in {(10, "if-down.d"), (1, "if-post-down.d")})
+        scene.ns1.resolver.kill()
+        with hook(scene, directory, f"sleep {seconds}"):
+            code, said = scene.event("CRITICAL")
+            assert code == 0, said
+            assert not scene.is_announced(), said
+        scene.ns1.resolver.repair()
+        code, said = scene.event("OK")
+        assert code == 0, said
+        let_pass(seconds)
+        assert observer.changes("ns1") == [False, True]
+
+    @pytest.mark.parametrize("seconds", [1, 10, 40])
+    @pytest.mark.parametrize("directory", ["if-up.d", "if-pre-up.d"])
+    def test_it_comes_back_in_time_and_is_not_put_on_again(
+        self,
+        scene: Scene,
+        observer: Observer,
+        only_all_unless: Callable[[object], None],
+        directory: str,
+        seconds: int,
+    ) -> None:
+        only_all_unless(seconds == 10)
+        scene.ns1.resolver.kill()
+        assert scene.event("CRITICAL")[0] == 0
+        scene.ns1.resolver.repair()
+        with hook(scene, directory, f"sleep {seconds}"):
+            code, said = scene.event("OK")
+            assert code == 0, said
+            assert scene.is_announced(), said
+        scene.ns1.resolver.kill()
+        code, said = scene.event("CRITICAL")
+        assert code == 0, said
+        let_pass(seconds)
+        assert observer.changes("ns1") == [False, True, False]
+
+
+class TestCutOff:
+    """The connection to the endpoint is lost in the middle of an act."""
+
+    @contextmanager
+    def _cut(self, scene: Scene) -> Iterator[None]:
+        """Drop, on the router, what the endpoint and the monitoring host send each other."""
+        ends = (scene.ns1.place.address, MON.address)
+        rules = [("from", a, "to", b, "blackhole") for a, b in (ends, ends[::-1])]
+        for rule in rules:
+            scene.lab.router.run(["ip", "rule", "add", *rule], check=True)
+        try:
+            yield
+        finally:
+            for rule in rules:
+                scene.lab.router.run(["ip", "rule", "del", *rule], check=True)
+
+    def _event(
+        self, scene: Scene, waiting: AbstractContextManager[None], *, goes_on: bool
+    ) -> tuple[int, str]:
+        """Cut an event off while a script waits on the endpoint."""
+        host = scene.ns1.host
+        with waiting:
+            running = start(scene.lab.mon, "event", *CRITICAL)
+            wait_until(lambda: exists(host, REACHED), "the act has reached the program")
+            with self._cut(scene):
+                if goes_on:
+                    host.run(["touch", GO], check=True)
+                code, said = end_of(running)
+                if not goes_on:
+                    host.run(["touch", GO], check=True)
+                    wait_until(lambda: exists(host, ENDED), "it has gone on")
+        assert said.count("\n") == 1
+        assert "withdrawn by" not in said
+        assert "still announced" not in said
+        entry = scene.log()[-1]
+        assert (entry["rule"], entry["exit"]) == ("withdraw", code)
+        assert entry["commands"], entry
+        return code, said
+
+    def _mend(self, scene: Scene) -> None:
+        mend(scene, "ns1", *CRITICAL, announced=False)
+        assert scene.latch()["since"]
+        scene.ns1.resolver.repair()
+        mend(scene, "ns1", *OK, announced=True)
+
+    def test_before_the_helper_begins(self, scene: Scene, observer: Observer) -> None:
+        scene.ns1.resolver.kill()
+        code, said = self._event(scene, instead_of(scene.ns1.host, SUDO, ASKS_FIRST), goes_on=True)
+        assert code == 2, said
+        assert observer.changes("ns1") == [False], said
+        self._mend(scene)
+        assert observer.changes("ns1") == [False, True]
+
+    def test_while_the_helper_waits_for_longer_than_it_may(
+        self, scene: Scene, observer: Observer
+    ) -> None:
+        scene.ns1.resolver.kill()
+        script = ASKS_FIRST.replace("exec ", "") + f"echo $? >{ENDED}\n"
+        late = instead_of(scene.ns1.host, SUDO, script)
+        code, said = self._event(scene, late, goes_on=False)
+        assert code == 2, said
+        assert scene.ns1.host.read(ENDED) == CHANGED
+        assert observer.changes("ns1") == [], said
+        self._mend(scene)
+        assert observer.changes("ns1") == [False, True]
+
+    def test_while_the_helper_works(self, scene: Scene, observer: Observer) -> None:
+        scene.ns1.resolver.kill()
+        code, said = self._event(scene, hook(scene, "if-down.d", ASKS), goes_on=True)
+        assert code == 2, said
+        assert observer.changes("ns1") == [False], said
+        self._mend(scene)
+        assert observer.changes("ns1") == [False, True]
+
+    def test_for_a_moment(self, scene: Scene, observer: Observer) -> None:
+        """TCP sends again what was lost."""
+        host = scene.ns1.host
+        scene.ns1.resolver.kill()
+        with instead_of(host, SUDO, ASKS_FIRST):
+            running = start(scene.lab.mon, "event", *CRITICAL)
+            wait_until(lambda: exists(host, REACHED), "the act has reached the program")
+            with self._cut(scene):
+                host.run(["touch", GO], check=True)
+                wait_until(lambda: not scene.is_announced(), "the helper has acted")
+            code, said = end_of(running)
+        assert code == 0, said
+        assert observer.changes("ns1") == [False], said

@@ -160,9 +160,9 @@ class Report(NamedTuple):
     trouble: str = ""
 
 
-def troubles(vip: Vip, report: Report) -> str:
-    """Say what went wrong with the notes of a change; empty where nothing did."""
-    said = [report.trouble] if report.trouble else []
+def failed_notes(vip: Vip, report: Report) -> str:
+    """Say which notes of a change could not be written or removed; empty where all could."""
+    said = []
     for done in report.done:
         how = _how(done)
         if how and done.status != 0:

@@ -22,8 +22,8 @@ from .change import (
     Change,
     Note,
     Report,
+    failed_notes,
     read_report,
-    troubles,
 )
 from .check import check_seconds, confirmation
 from .look import BOOT, Look, is_present, read
@@ -166,14 +166,14 @@ class Site:
         return Change(look, tuple(before), tries, tuple(after))
 
     def note(self, look: Look, *notes: Note) -> str:
-        """Write or remove notes; returns what went wrong, empty where nothing did.
+        """Write or remove notes; returns which of them failed, empty where none did.
 
         Raises:
             ChangedMeanwhileError: something is not as the look has found it; nothing was done.
         """
         try:
             change = Change(look, notes, late=NOTE_LATE_SECONDS)
-            return troubles(self.vip, self.change(change))
+            return failed_notes(self.vip, self.change(change))
         except (OutcomeUnknownError, CommandFailedError) as error:
             return f"{' and '.join(n.path(self.vip) for n in notes)} could not be written: {error}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from ..decision.facts import Policy, State
 from ..endpoint.site import Site
@@ -16,6 +17,8 @@ from .operate import Host, record
 from .outcome import Outcome
 from .request import Case, Request
 
+# The endpoint waits 2 s each time for a run that acts there, for which 12 s are much.
+MOST_TRIES = 6
 # Does something on one endpoint; returns in words what was done, or raises HandlerError.
 Do = Callable[[Site], str]
 
@@ -76,8 +79,8 @@ def _carry_out(outcome: Outcome, do: Do, connections: Connections, clock: Clock)
 
 
 def _do_again(do: Do, site: Site) -> str:
-    """Do it, and once more where something has changed on the endpoint meanwhile."""
-    try:
-        return do(site)
-    except ChangedMeanwhileError:
-        return do(site)
+    """Do it, and again where something changes on the endpoint, or another run acts there."""
+    for _ in range(MOST_TRIES - 1):
+        with suppress(ChangedMeanwhileError):
+            return do(site)
+    return do(site)

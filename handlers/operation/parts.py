@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from ..decision.facts import Policy
 from ..endpoint import notes
-from ..endpoint.change import Change, Note, troubles
+from ..endpoint.change import Change, Note, failed_notes
 from ..endpoint.look import Look
 from ..endpoint.site import Ahead, Site, Step
 from ..errors import CommandFailedError, OutcomeUnknownError, TooLateError
@@ -108,7 +108,8 @@ class Parts:
             # What else has come or gone since the first look may be what others have done.
             after = self.site.look()
             return replace(look, addresses=after.addresses), after
-        self.outcome.note(troubles(self.vip, report))
+        self.outcome.note(report.trouble)
+        self.outcome.note(failed_notes(self.vip, report))
         return replace(look, addresses=report.before), replace(look, addresses=report.after)
 
     def clock_there(self) -> int:

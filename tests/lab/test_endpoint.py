@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from anycast_handlers.decision.facts import State
-from anycast_handlers.endpoint.change import LATCH, How, Note, troubles
+from anycast_handlers.endpoint.change import LATCH, How, Note, failed_notes
 from anycast_handlers.endpoint.confirmation import confirm
 from anycast_handlers.endpoint.latch import Latch
 from anycast_handlers.endpoint.site import Site
@@ -104,7 +104,7 @@ def test_a_record_that_cannot_be_written_stops_a_restore(host: Namespace, site: 
     report = site.change(
         site.restoration(site.activator(), site.look(), (Note(LATCH, How.RECORD, "{}"),), ())
     )
-    assert "Read-only" in troubles(RESOLVER, report)
+    assert "Read-only" in failed_notes(RESOLVER, report)
     assert not site.look().present
 
 

@@ -15,6 +15,7 @@ from tests.lab.scene import Scene
 CRITICAL = ("--state", "CRITICAL", "--state-type", "HARD")
 OK = ("--state", "OK", "--state-type", "HARD")
 SUDO = "/usr/bin/sudo"
+HELPER = "/usr/local/sbin/anycast-act"
 CHECK = "/usr/lib/nagios/plugins/check_anycast"
 # Files by which a script in the place of a program and a test tell each other what to do.
 ENDED, REACHED, GO = "/tmp/ended", "/tmp/reached", "/tmp/go"

@@ -49,38 +49,69 @@ def far_away(host: Namespace, round_trip: float, loss: float = 0.0) -> Iterator[
             process.kill()
 
 
-def _tun(address: str, peer: str) -> int:
+def open_tun(name: str, *addresses: str) -> int:
+    """Make a TUN device in the present network namespace.
+
+    Args:
+        name: the name of the device.
+        addresses: the words after `ip address add`.
+    """
     device = os.open("/dev/net/tun", os.O_RDWR)
-    fcntl.ioctl(device, TUNSETIFF, struct.pack("16sH", b"way", IFF_TUN | IFF_NO_PI))
+    fcntl.ioctl(device, TUNSETIFF, struct.pack("16sH", name.encode(), IFF_TUN | IFF_NO_PI))
     for argv in (
         ("link", "set", "lo", "up"),
-        ("address", "add", address, "peer", peer, "dev", "way"),
-        ("link", "set", "way", "up"),
+        ("address", "add", *addresses, "dev", name),
+        ("link", "set", name, "up"),
     ):
         subprocess.run(("ip", *argv), check=True)
     return device
 
 
+class Way:
+    """Carries packets between two TUN devices; round trip and loss may be changed at any time."""
+
+    def __init__(self, ends: tuple[int, int], round_trip: float, loss: float) -> None:
+        self._ends = ends
+        self.round_trip = round_trip
+        self.loss = loss
+        self._under_way: list[tuple[float, int, int, bytes]] = []
+        self._number = 0
+
+    def carry(self, listen: int | None = None) -> None:
+        """Carry packets until there is something to be read from a file descriptor."""
+        while True:
+            self._arrive()
+            wait = max(0.0, self._under_way[0][0] - time.monotonic()) if self._under_way else None
+            files = [*self._ends, *([] if listen is None else [listen])]
+            readable = select.select(files, [], [], wait)[0]
+            for device in self._ends:
+                if device in readable:
+                    self._send_on(device)
+            if listen in readable:
+                return
+
+    def _send_on(self, device: int) -> None:
+        packet = os.read(device, 65536)
+        if random.random() >= self.loss:
+            self._number += 1
+            to = self._ends[1] if device == self._ends[0] else self._ends[0]
+            arrives = time.monotonic() + self.round_trip / 2
+            heapq.heappush(self._under_way, (arrives, self._number, to, packet))
+
+    def _arrive(self) -> None:
+        while self._under_way and self._under_way[0][0] <= time.monotonic():
+            _, _, to, packet = heapq.heappop(self._under_way)
+            os.write(to, packet)
+
+
 def main(round_trip: float, loss: float) -> None:
     """Carry packets between this network namespace and a new one, which this process enters."""
-    far = _tun(FAR, NEAR)
+    far = open_tun("way", FAR, "peer", NEAR)
     if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET):
         raise OSError(ctypes.get_errno(), "unshare")
-    near = _tun(NEAR, FAR)
+    near = open_tun("way", NEAR, "peer", FAR)
     print(os.getpid(), flush=True)
-    under_way: list[tuple[float, int, int, bytes]] = []
-    number = 0
-    while True:
-        wait = max(0.0, under_way[0][0] - time.monotonic()) if under_way else None
-        for device in select.select([far, near], [], [], wait)[0]:
-            packet = os.read(device, 65536)
-            if random.random() >= loss:
-                number += 1
-                to = near if device == far else far
-                heapq.heappush(under_way, (time.monotonic() + round_trip / 2, number, to, packet))
-        while under_way and under_way[0][0] <= time.monotonic():
-            _, _, to, packet = heapq.heappop(under_way)
-            os.write(to, packet)
+    Way((far, near), round_trip, loss).carry()
 
 
 if __name__ == "__main__":

@@ -50,6 +50,12 @@ class ConfigurationError(HandlerError):
     exit_code = CONFIGURATION
 
 
+def unreadable(what: str, error: OSError, key: str) -> ConfigurationError:
+    """Make the error about a file of this host; ``key`` is where the fleet file names it."""
+    remedy = "run as the engine's user" if isinstance(error, PermissionError) else f"see {key}"
+    return ConfigurationError(f"{what} cannot be read: {error.strerror}", remedy)
+
+
 class UnreachableError(HandlerError):
     """No command was sent to the endpoint, so nothing changed: trying again is safe."""
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from anycast_checks.placement import LOOPBACK
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, unreadable
 from .table import Table
 from .values import Endpoint, Fleet, Paths, Ssh, Vip
 
@@ -36,8 +36,10 @@ def load(file: str, activators: Sequence[str]) -> Fleet:
     try:
         with open(file, "rb") as stream:
             document = tomllib.load(stream)
+    except FileNotFoundError as error:
+        raise ConfigurationError(f"no {file}", "use --fleet or ANYCAST_FLEET") from error
     except OSError as error:
-        raise ConfigurationError(f"{file}: cannot be read: {error.strerror}") from error
+        raise unreadable(f"{file}:", error, "--fleet") from error
     except (ValueError, RecursionError) as error:  # tomllib raises more than its own error
         raise ConfigurationError(f"{file}: is not valid TOML: {error}") from error
     top = Table(file, "", document)
@@ -173,6 +175,9 @@ def _at_least(table: Table, key: str, value: float, least: float) -> float:
 def _min_announcing(table: Table) -> str:
     value = table.take("min_announcing", object, "50%")
     text = str(value)
+    if isinstance(value, str) and text.isdecimal():
+        # The percent sign may be missing, and then 50 would be a floor that no pool reaches.
+        raise table.wrong("min_announcing", f'is text: write {text} or "{text}%"')
     least, most = (0, 100) if text.endswith("%") else (1, 10_000)
     number = text.removesuffix("%")
     sound = isinstance(value, str | int) and number.isascii() and number.isdecimal()

@@ -11,7 +11,7 @@ import hmac
 import re
 from typing import NamedTuple
 
-from ..errors import ConfigurationError
+from ..errors import unreadable
 from ..fleet.values import Endpoint
 
 HASHED, SALT = "|1|", 20
@@ -47,7 +47,7 @@ def lines_about(file: str, name: str) -> list[Line]:
             # This quick test drops most lines, which are about other hosts.
             near = [one for one in stream if name in one or _PATTERNS.search(one)]
     except OSError as error:
-        raise ConfigurationError(f"{file}: known_hosts cannot be read: {error.strerror}") from error
+        raise unreadable(f"{file}: known_hosts", error, "ssh.known_hosts") from error
     lines = (line.strip() for line in near)
     found = (_read(name, line) for line in lines if line[:1] != "#")
     return [line for line in found if line]

@@ -78,11 +78,16 @@ class Session:
 
 def _connect_patiently(connect: Connect, connecting: Deadline) -> Connection:
     """Connect; after an UnreachableError try again with growing pauses, while there is time."""
-    for pause in PAUSES:
+    began = connecting.clock.monotonic()
+    for tried, pause in enumerate((*PAUSES, None), 1):
         try:
             return connect(connecting)
-        except UnreachableError:
-            if connecting.left(pause) < pause:
-                raise
+        except UnreachableError as error:
+            if pause is None or connecting.left(pause) < pause:
+                if tried == 1:
+                    raise
+                seconds = connecting.clock.monotonic() - began
+                what = f"{error.what} (try {tried}, {seconds:.1f} s after the first)"
+                raise UnreachableError(what, error.remedy) from error
             connecting.clock.sleep(pause)
-    return connect(connecting)
+    raise AssertionError("the last try returns or raises")

@@ -19,7 +19,13 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from anycast_checks.imports import lean
 from anycast_checks.line import clean
 
-from ..errors import ConfigurationError, OutcomeUnknownError, RejectedError, UnreachableError
+from ..errors import (
+    ConfigurationError,
+    OutcomeUnknownError,
+    RejectedError,
+    UnreachableError,
+    unreadable,
+)
 from ..fleet.values import Endpoint, Ssh
 from .channel import receive, send
 from .clock import SYSTEM_CLOCK, Deadline
@@ -378,7 +384,7 @@ def _identity(file: str) -> paramiko.PKey:
         # as an unreachable endpoint.
         return paramiko.PKey.from_path(file)
     except OSError as error:
-        raise ConfigurationError(f"{file}: identity cannot be read: {error.strerror}") from error
+        raise unreadable(f"{file}: identity", error, "ssh.identity") from error
     except (
         paramiko.SSHException,
         paramiko.pkey.UnknownKeyType,
@@ -386,9 +392,12 @@ def _identity(file: str) -> paramiko.PKey:
         ValueError,
         TypeError,
     ) as error:
-        why = f"is not a private key that can be used: {_say(error)}"
+        # The words of a library may be a link to its questions and answers.
+        why = f"is no private key that can be used: `ssh-keygen -y -f {file}` tells why"
         # Each format of key file has another exception for a missing passphrase.
-        if "password" in why.lower() or isinstance(error, paramiko.PasswordRequiredException):
+        if "password" in str(error).lower() or isinstance(
+            error, paramiko.PasswordRequiredException
+        ):
             why = "is protected by a passphrase, which nobody can type at night"
         raise ConfigurationError(f"{file}: identity {why}") from error
 

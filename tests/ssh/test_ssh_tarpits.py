@@ -5,6 +5,7 @@ It is an UnreachableError where no command was sent, and an OutcomeUnknownError 
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from pathlib import Path
@@ -13,7 +14,8 @@ import pytest
 from anycast_handlers.errors import HandlerError, OutcomeUnknownError, UnreachableError
 from anycast_handlers.fleet.values import Endpoint, Ssh
 from anycast_handlers.transport.clock import SYSTEM_CLOCK, Deadline
-from anycast_handlers.transport.shell import COMMAND_SECONDS
+from anycast_handlers.transport.session import Session
+from anycast_handlers.transport.shell import COMMAND_SECONDS, Connection
 from anycast_handlers.transport.ssh import SshConnection
 
 from tests.ssh.server import public
@@ -161,3 +163,16 @@ def test_the_deadline_leaves_nothing_running_here(port: Port) -> None:
         failure(port)
         mine = [t for t in threading.enumerate() if t not in before and not t.daemon]
     assert mine == []
+
+
+def test_who_tried_again_says_how_often_and_how_long() -> None:
+    """The seconds of the last try alone would be misleading."""
+
+    def connect(_: Deadline) -> Connection:
+        raise UnreachableError("ns1: no connection within 0.1 s")
+
+    deadline = Deadline(SYSTEM_CLOCK, 0.6)
+    with pytest.raises(UnreachableError) as caught:
+        Session(connect, deadline, deadline)
+    last = r"ns1: no connection within 0\.1 s \(try 2, \d+\.\d s after the first\)"
+    assert re.fullmatch(last, str(caught.value)), caught.value

@@ -17,6 +17,7 @@ class Table:
         self._file = file
         self._prefix = prefix
         self._values = dict(values)
+        self._known: list[str] = []
 
     def names(self) -> list[str]:
         """List the keys that have not been taken yet."""
@@ -29,9 +30,7 @@ class Table:
 
     def table(self, key: str, *, required: bool = True) -> Table:
         """Take a table."""
-        value = self._values.pop(key, None if required else {})
-        if value is None:
-            raise self.wrong(key, "is missing")
+        value = self._pop(key, None if required else {})
         if not isinstance(value, dict):
             raise self.wrong(key, "must be a table")
         return self.inner(key, value)
@@ -42,9 +41,7 @@ class Table:
 
     def take(self, key: str, kind: type[T], default: T | None = None) -> T:
         """Take a value of one kind; without a default it must be there."""
-        value = self._values.pop(key, default)
-        if value is None:
-            raise self.wrong(key, "is missing")
+        value = self._pop(key, default)
         if kind is object:
             return value  # type: ignore[no-any-return]
         # Python counts a bool as an int, but a person who writes `true` means no number. A person
@@ -58,6 +55,15 @@ class Table:
             return kind(value)  # type: ignore[call-arg]
         except OverflowError as error:
             raise self.wrong(key, f"must be {_KINDS[kind]} that is not too large") from error
+
+    def _pop(self, key: str, default: object) -> Any:
+        self._known.append(key)
+        value = self._values.pop(key, default)
+        if value is not None:
+            return value
+        if misspelt := _near(key, list(self._values)):
+            raise self._unknown(misspelt, key)
+        raise self.wrong(key, "is missing")
 
     def matching(
         self, key: str, is_sound: Callable[[str], bool], what: str, default: str = ""
@@ -85,7 +91,18 @@ class Table:
     def refuse_unknown(self) -> None:
         """Raise for the first key that has not been taken."""
         for key in self._values:
-            raise self.wrong(key, "is not a key of the fleet file")
+            raise self._unknown(key, _near(key, self._known))
+
+    def _unknown(self, key: str, meant: str) -> ConfigurationError:
+        what = "is not a key of the fleet file"
+        return self.wrong(key, f"{what}; did you mean {meant}?" if meant else what)
+
+
+def _near(name: str, names: list[str]) -> str:
+    """Find the name that is nearly the same; empty where none is."""
+    from difflib import get_close_matches
+
+    return "".join(get_close_matches(name, names, n=1))
 
 
 _KINDS: dict[type, str] = {

@@ -15,6 +15,7 @@ from . import __version__
 from .errors import CheckError
 from .options import Options
 from .run import ANYCAST, DEADLINE, CheckRun
+from .usage import no_such, usage_line
 
 if TYPE_CHECKING:
     from .verdict import Verdict
@@ -155,8 +156,10 @@ class _Checks(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         run = ctx.ensure_object(CheckRun)
-        if args and args[0] in self.list_commands(ctx):
-            run.name = args[0].upper()
+        names = self.list_commands(ctx)
+        if args[0] not in names:
+            raise click.UsageError(no_such("check", args[0], names), ctx)
+        run.name = args[0].upper()
         name, command, rest = super().resolve_command(ctx, args)
         if isinstance(command, Check):
             run.perfdata = command.perfdata
@@ -179,15 +182,24 @@ def _summary(name: str) -> str:
     return docstring.partition("\n")[0].partition('"""')[0]
 
 
-@click.group(cls=_Checks, context_settings=_SETTINGS, no_args_is_help=False)
+@click.group(
+    cls=_Checks,
+    context_settings=_SETTINGS,
+    no_args_is_help=False,
+    invoke_without_command=True,
+    subcommand_metavar="CHECK [ARGS]...",
+)
 @click.version_option(__version__, "-V", "--version", message=f"{PROGRAM} %(version)s")
-def checks() -> None:
+@click.pass_context
+def checks(context: click.Context) -> None:
     """Ask one question about an anycast address, on an endpoint that carries it.
 
     Every check ends with 0 OK, 1 WARNING, 2 CRITICAL or 3 UNKNOWN. When a check of the service is
     CRITICAL, this means one thing: this endpoint attracts traffic and fails it. "check_anycast
     CHECK -h" shows the options of a check.
     """
+    if context.invoked_subcommand is None:
+        raise click.UsageError("Missing check", context)
 
 
 def run_check(arguments: list[str], run: CheckRun) -> tuple[int, str]:
@@ -202,9 +214,11 @@ def run_check(arguments: list[str], run: CheckRun) -> tuple[int, str]:
     """
     try:
         result = checks.main(arguments, prog_name=PROGRAM, standalone_mode=False, obj=run)
-    except click.ClickException as error:
+    except click.UsageError as error:
         path = PROGRAM if run.name == ANYCAST else f"{PROGRAM} {run.name.lower()}"
-        raise CheckError(f"{error.format_message()} (see {path} -h)") from error
+        raise CheckError(usage_line(error, path, len(f"{run.name} UNKNOWN - "))) from error
+    except click.ClickException as error:
+        raise CheckError(error.format_message()) from error
     except SystemExit:
         # click ends the process when it has printed the answer to a shell that completes a word.
         # Nothing else may end it here.

@@ -128,9 +128,7 @@ def _require_sense(options: HealthOptions) -> None:
     needed = options.tries * options.timeout + (options.tries - 1) * options.retry_delay + START_UP
     if needed > options.deadline + 1e-9:
         raise click.UsageError(
-            f"--tries {options.tries} with --timeout {options.timeout:g} and --retry-delay"
-            f" {options.retry_delay:g} need a --deadline of at least {needed:g},"
-            f" it is {options.deadline:g}"
+            f"--tries {options.tries} of {options.timeout:g} s need a --deadline of {needed:g}"
         )
     if options.client and options.instance != LOOPBACK:
         raise click.UsageError("--client asks nothing but the address: --instance does not fit")

@@ -17,6 +17,7 @@ from anycast_checks.line import clean
 
 from .verbs import Invocation, Prints
 
+PROGRAM = "anycast-handler"
 TRIED_AND_FAILED = 2
 CONFIGURATION = 3
 # Number of new objects between two runs of the garbage collector. By default it would run a dozen
@@ -75,14 +76,18 @@ def _run(invocation: Invocation) -> int:
 def _invoke(invocation: Invocation) -> int:
     import click
 
+    from anycast_checks.usage import usage_line
+
     from .cli import group
     from .errors import HandlerError
 
     try:
-        code = group.main(prog_name="anycast-handler", standalone_mode=False, obj=invocation)
+        code = group.main(prog_name=PROGRAM, standalone_mode=False, obj=invocation)
         return int(code or 0)
     except click.UsageError as error:
-        return _say(invocation, f"{error.format_message()} See {_help(error)}", CONFIGURATION)
+        path = f"{PROGRAM} {invocation.verb}".strip()
+        text = usage_line(error, path, len(_name(invocation)) + 1)
+        return _say(invocation, text, CONFIGURATION)
     except click.ClickException as error:
         return _say(invocation, error.format_message(), CONFIGURATION)
     except HandlerError as error:
@@ -90,22 +95,20 @@ def _invoke(invocation: Invocation) -> int:
 
 
 def _say(invocation: Invocation, text: str, code: int) -> int:
-    name = "ANYCAST UNKNOWN -" if invocation.prints is Prints.PLUGIN else "anycast-handler:"
     # What `gate` prints is piped to where it is installed.
     stream = sys.stderr if invocation.prints is Prints.FILES else sys.stdout
-    print(clean(f"{name} {text}", 900), file=stream)
+    print(clean(f"{_name(invocation)} {text}", 900), file=stream)
     return _trouble(invocation, code)
+
+
+def _name(invocation: Invocation) -> str:
+    return "ANYCAST UNKNOWN -" if invocation.prints is Prints.PLUGIN else f"{PROGRAM}:"
 
 
 def _trouble(invocation: Invocation, code: int) -> int:
     # An engine would read exit code 2 as CRITICAL. As long as the verb is unknown, the caller may
     # be an engine.
     return CONFIGURATION if invocation.prints in (None, Prints.PLUGIN) else code
-
-
-def _help(error: object) -> str:
-    context = getattr(error, "ctx", None)
-    return f"`{context.command_path if context else 'anycast-handler'} -h`"
 
 
 def _where(error: BaseException) -> str:

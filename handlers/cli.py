@@ -8,6 +8,7 @@ from importlib import import_module
 import click
 
 from anycast_checks import __version__
+from anycast_checks.usage import no_such
 
 from .verbs import Invocation, Prints
 
@@ -35,8 +36,12 @@ class Verbs(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the verb, and note in the invocation what it prints."""
+        names = self.list_commands(ctx)
+        if args[0] not in names:
+            raise click.UsageError(no_such("verb", args[0], names), ctx)
         name, command, rest = super().resolve_command(ctx, args)
-        ctx.ensure_object(Invocation).prints = getattr(command, "prints", Prints.LINES)
+        invocation = ctx.ensure_object(Invocation)
+        invocation.verb, invocation.prints = args[0], getattr(command, "prints", Prints.LINES)
         return name, command, rest
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -55,6 +60,8 @@ def _summary(verb: str) -> str:
 @click.group(
     cls=Verbs,
     no_args_is_help=False,
+    invoke_without_command=True,
+    subcommand_metavar="VERB [ARGS]...",
     context_settings={"help_option_names": ["-h", "--help"], "terminal_width": 80},
     epilog="Exit codes: 0 done or nothing to do, 1 refused or not confirmed, 2 tried and failed, "
     "3 usage or configuration. `enforce` has the exit codes of a plugin.",
@@ -69,7 +76,9 @@ def _summary(verb: str) -> str:
     metavar="FILE",
     help="The fleet file. The environment variable ANYCAST_FLEET can name it too.",
 )
-@click.pass_obj
-def group(invocation: Invocation, file: str) -> None:
+@click.pass_context
+def group(context: click.Context, file: str) -> None:
     """Take a failing anycast endpoint out of the routing, and bring it back."""
-    invocation.file = file
+    if context.invoked_subcommand is None:
+        raise click.UsageError("Missing verb", context)
+    context.obj.file = file

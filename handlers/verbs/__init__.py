@@ -22,9 +22,11 @@ class Invocation:
 
     Attributes:
         file: the path of the fleet file.
+        verb: the name of the verb; empty until it is known.
         prints: what the verb prints; None until the verb is known.
     """
 
     def __init__(self) -> None:
         self.file = ""
+        self.verb = ""
         self.prints: Prints | None = None

@@ -41,7 +41,7 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
             return value
         found = re.fullmatch(r"([1-9][0-9]{0,8})([smhd])", value)
         if not found:
-            self.fail(f"{value!r} is not a time such as 90s, 30m, 2h or 1d", param, ctx)
+            self.fail(f"{value!r} is no time such as 30m or 2h", param, ctx)
         seconds = int(found[1]) * UNITS[found[2]]
         if seconds > LONGEST:
             self.fail(f"{value} is more than {LONGEST // UNITS['d']}d", param, ctx)
@@ -50,7 +50,7 @@ class Duration(click.ParamType):  # type: ignore[type-arg]
 
 def _reason(context: click.Context, parameter: click.Parameter, value: str) -> str:
     if not clean(value):
-        raise click.BadParameter("it is empty: whoever meets the hold needs a reason")
+        raise click.BadParameter("it is empty")
     return value
 
 

@@ -28,7 +28,8 @@ ROOMS = (
 )
 # From the ground up: a module of anycast_checks imports only its own level, and those before it.
 LEVELS = (
-    {"addresses", "dump", "errors", "imports", "line", "observation", "placement", "run"},
+    {"addresses", "dump", "errors", "imports", "line", "observation", "placement", "run"}
+    | {"usage"},
     {"routing"},
     {"address", "dns_answer", "dnspython", "http_client", "http_request", "ntp_packet"}
     | {"payload", "program", "tls", "tls_connection"},
@@ -53,6 +54,8 @@ LATE = {
     "handlers/__main__.py": "an import that fails must become exit code 3",
     "anycast_checks/tls.py": "ssl takes 5 ms of CPU, and most checks speak no TLS",
     "anycast_checks/tls_connection.py": "cryptography takes 27 ms of CPU",
+    "anycast_checks/usage.py": "difflib is for a mistake alone",
+    "handlers/fleet/table.py": "difflib is for a mistake alone",
     "handlers/operation/operate.py": "an engine calls `event` mostly for nothing",
     "handlers/transport/connections.py": "paramiko takes longer than all else together",
 }

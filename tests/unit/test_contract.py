@@ -117,7 +117,12 @@ def test_usage_error_is_unknown(name: str, wrong: list[str]) -> None:
 
     assert_unknown(seen)
     # Where a plugin is expected, the stray word is taken for its name.
-    assert f"(see check_anycast {name} -h)" in seen.text or "cannot run stray" in seen.text
+    said = seen.text
+    told = re.search(rf"\. See (-h|`check_anycast {name} -h`)$", said) or len(said) > 80 - len(
+        ". See -h"
+    )
+    assert told or "cannot run stray" in said, said
+    assert len(said) <= 80 or "cannot run stray" in said, said
 
 
 @pytest.mark.parametrize("name", NAMES)

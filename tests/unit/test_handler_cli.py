@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -69,17 +70,26 @@ def said(monitor: Monitor, *arguments: str) -> str:
 
 
 USAGE = [
-    ((), "Missing command"),
-    (("evnt",), "No such command 'evnt'"),
+    ((), "Missing verb"),
+    (("--fleet", "x"), "Missing verb"),
+    (("evnt",), "No such verb 'evnt'. Did you mean 'event'?"),
+    (("xyz",), "No such verb 'xyz'"),
+    (("--flet", "x", "status"), "No such option '--flet'. Did you mean '--fleet'?"),
+    (("status", "--fleet", "x"), "'--fleet' has to stand before 'status'"),
+    (("gate", "--onl"), "No such option '--onl'. Did you mean '--only'?"),
+    (("gate", "--only", "x"), "'--only' has no such choice"),
     (("event",), "Missing argument 'VIP'"),
     (("event", "resolver"), "Missing argument 'ENDPOINT'"),
     (("event", "resolver", "ns1"), "Missing option '--state'"),
     (("event", "resolver", "ns1", "--state", "OK"), "Missing option '--state-type'"),
-    (("event", *place("FINE", "HARD")), "'FINE' is not one of"),
-    (("event", *place("OK", "FIRM")), "'FIRM' is not one of"),
+    (("event", *place("FINE", "HARD")), "'--state' has to be OK, WARNING, CRITICAL or UNKNOWN"),
+    (("event", *place("OK", "FIRM")), "'--state-type' has to be SOFT or HARD"),
     (("event", *place("OK", "HARD"), "--downtime", "-1"), "-1 is not in the range"),
     (("event", *place("OK", "HARD"), "--downtime", "x"), "not a valid integer"),
-    (("event", *place("OK", "HARD"), "--dryrun"), "No such option"),
+    (
+        ("event", *place("OK", "HARD"), "--dryrun"),
+        "No such option '--dryrun'. Did you mean '--dry-run'?",
+    ),
     (("event", *place("OK", "HARD"), "--force"), "No such option"),
     (("enforce", *place("OK", "HARD"), "--force"), "No such option"),
     (("event", *place("OK", "HARD"), "more"), "unexpected extra argument"),
@@ -87,13 +97,13 @@ USAGE = [
     (("status", "--jsno"), "No such option"),
     (("hold",), "Missing argument 'VIP'"),
     (("hold", "resolver"), "Missing option '--reason'"),
-    (("hold", "resolver", "ns1", "--reason", "x", "--for", "2"), "is not a time such as"),
-    (("hold", "resolver", "ns1", "--reason", "x", "--for", "0h"), "is not a time such as"),
-    (("hold", "resolver", "ns1", "--reason", "x", "--for", "-1h"), "is not a time such as"),
+    (("hold", "resolver", "ns1", "--reason", "x", "--for", "2"), "is no time such as"),
+    (("hold", "resolver", "ns1", "--reason", "x", "--for", "0h"), "is no time such as"),
+    (("hold", "resolver", "ns1", "--reason", "x", "--for", "-1h"), "is no time such as"),
     (("hold", "resolver", "ns1", "--reason", "x", "--for", "366d"), "366d is more than 365d"),
     (("hold", "resolver", "ns1", "--reason", ""), "'--reason': it is empty"),
     (("hold", "resolver", "ns1", "--reason", " \t"), "'--reason': it is empty"),
-    (("hold", "resolver", "ns1", "--reason", "x", "--for", "2 h"), "is not a time such as"),
+    (("hold", "resolver", "ns1", "--reason", "x", "--for", "2 h"), "is no time such as"),
     (("release",), "Missing argument 'VIP'"),
     (("drill", "resolver"), "Missing argument 'ENDPOINT'"),
     (("drill", "resolver", "ns1", "--force"), "No such option"),
@@ -107,11 +117,17 @@ USAGE = [
 def test_a_usage_error_is_one_line_and_3(
     monitor: Monitor, arguments: tuple[str, ...], expected: str
 ) -> None:
-    line = said(monitor, *arguments)
+    ended = subprocess.run((PROGRAM, *arguments), capture_output=True, text=True, check=False)
+    said, nothing = ended.stdout, ended.stderr
+    if "gate" in arguments:
+        said, nothing = nothing, said
+    assert (ended.returncode, nothing, said.count("\n")) == (3, "", 1), ended
+    line = said.rstrip()
     assert expected in line
     prefix = "ANYCAST UNKNOWN - " if "enforce" in arguments else "anycast-handler: "
     assert line.startswith(prefix)
-    assert " -h`" in line
+    assert line.endswith("?") or re.search(r"\. See (-h|`anycast-handler( \w+)? -h`)$", line), line
+    assert len(line) <= 80
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -134,7 +150,7 @@ def test_a_fleet_file_that_is_no_good_is_3(monitor: Monitor, verb: str) -> None:
         file.write_text(text)
         assert str(file) in said(monitor, verb, *place("CRITICAL", "HARD"))
     file.unlink()
-    assert "No such file" in said(monitor, verb, *place("CRITICAL", "HARD"))
+    assert f"no {file}: use --fleet" in said(monitor, verb, *place("CRITICAL", "HARD"))
 
 
 def test_two_vips_on_one_alias_of_one_endpoint_are_refused(monitor: Monitor) -> None:
@@ -229,7 +245,7 @@ def test_a_name_that_is_that_of_a_verb_makes_no_plugin_of_another(
     """The fleet file may name a VIP or an endpoint as it likes."""
     code, output = monitor.run("--fleet", "/nonexistent", *words)
     assert code == 3, output
-    assert output == "anycast-handler: /nonexistent: cannot be read: No such file or directory"
+    assert output == "anycast-handler: no /nonexistent: use --fleet or ANYCAST_FLEET"
 
 
 @pytest.fixture

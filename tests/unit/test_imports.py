@@ -63,6 +63,7 @@ DEFERRED = {
     "__main__.py": {"command": "an import that fails is UNKNOWN, as the exit boundary prints it"},
     "tls.py": {"tls_connection": "a check without --tls does not pay for ssl"},
     "tls_connection.py": {"cryptography": "only --cert-warning and --cert-critical pay for it"},
+    "usage.py": {"difflib": "it is for a mistake alone"},
 }
 
 

@@ -57,7 +57,8 @@ def command(options: Options, run: CheckRun, *, min_neighbors: int) -> Verdict:
     place = f"withdrawn: neither on lo nor in {protocol}"
     if seen.announced:
         place = f"announced: on lo and in {protocol}"
-    well = f"{vip} {place}, router-id {seen.router_id}, {up} neighbor{'s' * (up != 1)} Full"
+    settled = f"{up} neighbor{'s' * (up != 1)} {seen.daemon.settled}"
+    well = f"{vip} {place}, router-id {seen.router_id}, {settled}"
     worst = next((text for one, text in problems if one == state), well)
     figures = (
         Metric("time", here.seconds, "s", minimum=0),
@@ -115,11 +116,11 @@ def _of_the_configuration(vip: str, seen: RoutingState, here: ThisRouter) -> lis
 
 def _of_the_neighbors(seen: RoutingState, up: int, least: int) -> list[Problem]:
     problems: list[Problem] = []
-    protocol = seen.daemon.protocol
+    protocol, settled = seen.daemon.protocol, seen.daemon.settled
     if up < least:
-        problems.append((CRITICAL, f"{up} {protocol} neighbors are Full, {least} have to be"))
+        problems.append((CRITICAL, f"{up} {protocol} neighbors are {settled}, {least} have to be"))
     for one in seen.adjacencies:
         if not one.is_settled:
-            text = f"the adjacency with {one.peer} on {one.interface} is {one.state}, not Full"
+            text = f"the adjacency with {one.peer} on {one.interface} is {one.state}, not {settled}"
             problems.append((WARNING, text))
     return problems

@@ -21,6 +21,10 @@ class OtherDaemonError(RoutingUnreadableError):
     """The routing daemon that was asked does not run here; another kind has to be asked."""
 
 
+class NoDaemonError(OtherDaemonError):
+    """The program that would ask the routing daemon is missing, so another kind has to be asked."""
+
+
 class CountUnknownError(CheckError):
     """The link-state database of one area does not show every router that announces a VIP."""
 

@@ -44,7 +44,7 @@ class ThisRouter:
         Raises:
             CheckError: the daemon gave no usable answer; the text says what to do.
         """
-        self._run.stage = "asking the routing daemon by vtysh"
+        self._run.stage = "asking the routing daemon"
         began = time.monotonic()
         state = see(self._vip, self.ask)
         self.seconds = time.monotonic() - began

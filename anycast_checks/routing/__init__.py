@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..errors import OtherDaemonError, RoutingUnreadableError
+from ..errors import NoDaemonError, NotStartedError, OtherDaemonError, RoutingUnreadableError
 from . import frr_ospf, quagga_ospf
 from .daemon import Ask, RoutingDaemon, RoutingState
 
@@ -17,16 +17,20 @@ def see(vip: str, ask: Ask, daemons: Sequence[RoutingDaemon] = DAEMONS) -> Routi
 
     Args:
         vip: the VIP, as a literal address.
-        ask: function that runs a command on that router; its exceptions are not caught.
+        ask: function that runs a command on that router; of its exceptions only a NotStartedError
+            is caught, which means that the daemon is not there.
         daemons: all known daemons, of which the first one that runs on the router is asked.
 
     Raises:
-        RoutingUnreadableError: no daemon gave a complete answer.
+        RoutingUnreadableError, NotStartedError: no daemon gave a complete answer.
     """
-    missing: RoutingUnreadableError = RoutingUnreadableError("no routing daemon is known")
+    absent = other = None
     for daemon in daemons:
         try:
             return daemon.see(vip, ask)
+        except (NoDaemonError, NotStartedError) as error:
+            absent = absent or error
         except OtherDaemonError as error:
-            missing = error
-    raise missing
+            other = error
+    # A daemon that is there and was not understood says more than one that is not there.
+    raise other or absent or RoutingUnreadableError("no routing daemon is known")

@@ -124,6 +124,10 @@ class RoutingDaemon(Protocol):
     def protocol(self) -> str:
         """The name of the protocol, such as "OSPF"."""
 
+    @property
+    def settled(self) -> str:
+        """The daemon's own word for an adjacency that exchanges routes, such as "Full"."""
+
     def advise(self, vip: str) -> Advice:
         """Say what a person has to do about trouble with this daemon and that VIP."""
 
@@ -131,7 +135,8 @@ class RoutingDaemon(Protocol):
         """Ask the daemon about a VIP; the exceptions of ``ask`` are not caught.
 
         Raises:
-            OtherDaemonError: this daemon does not run there, so another one has to be asked.
+            OtherDaemonError: this daemon does not run there, so another one has to be asked; a
+                NoDaemonError where there is not even a program to ask it.
             RoutingUnreadableError: the daemon gave no complete answer.
         """
 

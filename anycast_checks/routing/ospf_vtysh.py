@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..errors import OtherDaemonError, RoutingUnreadableError
+from ..errors import NoDaemonError, OtherDaemonError, RoutingUnreadableError
 from . import ospf_json, ospf_text
 from .daemon import Advice, Ask, Question, RoutingState, Weakness
 from .ospf import FOR_ONE_ADDRESS, areas, judge
@@ -59,6 +59,7 @@ class VtyshOspf:
 
     as_json: bool
     protocol: str = "OSPF"
+    settled: str = "Full"
 
     def advise(self, vip: str) -> Advice:
         """Say what a person has to do about trouble with ospfd; see RoutingDaemon."""
@@ -146,7 +147,8 @@ def _without_noise(text: str) -> str:
 def _trouble(text: str) -> RoutingUnreadableError | None:
     for sign, trouble in _TROUBLES.items():
         if sign in text:
-            return RoutingUnreadableError(trouble)
+            kind = NoDaemonError if trouble == _NO_VTYSH else RoutingUnreadableError
+            return kind(trouble)
     if any(sign in text for sign in _UNKNOWN):
         return OtherDaemonError("this routing daemon does not know the question")
     return None

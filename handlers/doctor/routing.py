@@ -51,7 +51,9 @@ def adjacencies(subject: Subject) -> Iterator[Finding]:
     for one in state.adjacencies:
         if not one.is_settled:
             where = f"{one.peer} on {one.interface}"
-            text = f"the {protocol} adjacency with {where} is {one.state}, not Full"
+            text = (
+                f"the {protocol} adjacency with {where} is {one.state}, not {state.daemon.settled}"
+            )
             yield subject.found(text, remedy)
 
 

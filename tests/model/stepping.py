@@ -201,6 +201,7 @@ class _Daemon:
     """Reads the model's view of the routing; what vtysh really says is read in other tests."""
 
     protocol = "OSPF"
+    settled = "Full"
 
     def advise(self, vip: str) -> Advice:
         return Advice("", "", "", "")

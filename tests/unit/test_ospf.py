@@ -15,13 +15,16 @@ from hypothesis import strategies as st
 from anycast_checks.errors import (
     CheckError,
     CountUnknownError,
+    NoDaemonError,
+    NotStartedError,
     OtherDaemonError,
     RoutingUnreadableError,
 )
 from anycast_checks.routing import DAEMONS as ROUTING_DAEMONS
 from anycast_checks.routing import ospf, ospf_vtysh, see
-from anycast_checks.routing.daemon import Unknown
+from anycast_checks.routing.daemon import Ask, RoutingState, Unknown
 from anycast_checks.routing.ospf_lsa import Area, Kind, Link, LinkKind, Lsa, Neighbor, View
+from anycast_checks.routing.ospf_vtysh import VtyshOspf
 
 VIP = "10.99.0.53"
 CAPTURED = Path(__file__).with_name("captured")
@@ -485,7 +488,8 @@ class TestUnreadable:
     def test_the_reason_is_said(self, stdout: str, stderr: str, reason: str) -> None:
         with pytest.raises(RoutingUnreadableError, match=reason) as raised:
             ospf_vtysh.read(stdout, stderr)
-        assert not isinstance(raised.value, OtherDaemonError)
+        assert isinstance(raised.value, NoDaemonError) is (reason == "there is no vtysh")
+        assert isinstance(raised.value, OtherDaemonError) is (reason == "there is no vtysh")
         assert "\n" not in str(raised.value)
 
     @pytest.mark.parametrize("stderr", ["", "sudo: unable to resolve host ns1\n"])
@@ -591,6 +595,31 @@ class TestQuestions:
         with pytest.raises(RoutingUnreadableError):
             see(VIP, run)
         assert len(asked) == 1
+
+    @pytest.mark.parametrize("by", ["exception", "words"])
+    def test_the_error_is_that_of_the_daemon_that_is_there(self, by: str) -> None:
+        """The program of another one may be missing, whichever of them is asked last."""
+
+        class Absent(VtyshOspf):
+            def see(self, vip: str, ask: Ask) -> RoutingState:
+                if by == "exception":
+                    raise NotStartedError("cannot run /usr/bin/vtysh")
+                ospf_vtysh.read("", "/usr/bin/vtysh: No such file or directory")
+                raise AssertionError
+
+        class Unlike(VtyshOspf):
+            def see(self, vip: str, ask: Ask) -> RoutingState:
+                raise OtherDaemonError("it does not know the question")
+
+        def run(argv: Sequence[str]) -> tuple[int, str, str]:
+            raise AssertionError(argv)
+
+        absent, unlike = Absent(as_json=True), Unlike(as_json=True)
+        for daemons in ((absent, unlike), (unlike, absent), (absent, unlike, absent)):
+            with pytest.raises(RoutingUnreadableError, match="does not know the question"):
+                see(VIP, run, daemons)
+        with pytest.raises((NoDaemonError, NotStartedError), match="vtysh"):
+            see(VIP, run, (absent, absent))
 
     @pytest.mark.parametrize(
         ("status", "said", "explicit"),

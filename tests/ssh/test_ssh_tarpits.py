@@ -165,9 +165,7 @@ def test_the_deadline_leaves_nothing_running_here(port: Port) -> None:
     assert mine == []
 
 
-def test_who_tried_again_says_how_often_and_how_long() -> None:
-    """The seconds of the last try alone would be misleading."""
-
+def test_who_tried_until_the_time_was_up_says_how_often_and_how_long() -> None:
     def connect(_: Deadline) -> Connection:
         raise UnreachableError("ns1: no connection within 0.1 s")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lab import Lab, monitoring
+from lab import Lab, monitoring, sshd
 from lab.topology import VIP, VIP_NAME
 from lab.waiting import wait_until
 from tests.lab.scene import HANG, HANGING_IFDOWN, LATCH, Scene
@@ -418,13 +418,23 @@ class TestTrouble:
         scene.set_fleet(scene.fleet.replace('ns1 = "10.0.1.2"', closed))
         self._event(scene, 2, "10.0.1.2 port 2222", "refused")
 
-    def test_missing_sudo_right(self, scene: Scene) -> None:
-        ns1 = scene.ns1.host
-        ns1.run(["sh", "-c", "mv /etc/sudoers.d/anycast /tmp/sudoers"], check=True)
+    @pytest.mark.parametrize(
+        ("without", "code", "says"),
+        [
+            ("/sbin/i", 2, ("still announced", "sudo", "password is required")),
+            ("anycast-vtysh", 1, ("refused: cannot count", "sudo refuses", "gate --install")),
+        ],
+    )
+    def test_missing_sudo_right(
+        self, scene: Scene, without: str, code: int, says: tuple[str, ...]
+    ) -> None:
+        file = sshd.SUDOERS_FILE
+        rules = scene.ns1.host.read(file)
+        scene.ns1.host.write(file, rules.replace(without, f"{without}-away"), mode=0o440)
         try:
-            self._event(scene, 2, "still announced", "sudo", "password is required")
+            self._event(scene, code, *says)
         finally:
-            ns1.run(["mv", "/tmp/sudoers", "/etc/sudoers.d/anycast"], check=True)
+            scene.ns1.host.write(file, rules, mode=0o440)
 
     def test_unknown_names(self, scene: Scene) -> None:
         for names in ((VIP_NAME, "ns9"), ("web", "ns1")):

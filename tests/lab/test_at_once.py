@@ -65,7 +65,7 @@ def slow_hook(host: Host) -> Iterator[None]:
 
 
 class TestHold:
-    """What is "held as it is, announced" stays, whoever has decided before."""
+    """What is "held as it is, present" stays, whoever has decided before."""
 
     def test_placed_before_the_helper_of_another_run_begins(
         self, scene: Scene, second: Host, observer: Observer
@@ -75,7 +75,7 @@ class TestHold:
             running = start(second, "event", *CRITICAL)
             wait_until(lambda: exists(scene.ns1.host, REACHED), "the event is about to act")
             code, said = scene.by_hand("hold", *REASON)
-            assert (code, "held as it is, announced" in said) == (0, True), said
+            assert (code, "held as it is, present" in said) == (0, True), said
             scene.ns1.host.run(["touch", GO], check=True)
             code, said = end_of(running)
         assert code == 1, said
@@ -94,7 +94,7 @@ class TestHold:
             code, said = end_of(running)
         assert code == 0, said
         assert observer.changes("ns1") == [False]
-        assert "held as it is, announced" not in held
+        assert "held as it is, present" not in held
         assert "held as it is, withdrawn" in held
 
     @pytest.mark.parametrize("late", [0.0, 0.3, 0.6, 0.9, 1.2, 1.5])
@@ -106,7 +106,7 @@ class TestHold:
         running = start(second, "event", *CRITICAL)
         ended = scene.lab.mon.run(["sh", "-c", wait], user="nagios")
         _, said = end_of(running)
-        announced = "held as it is, announced" in ended.stdout
+        announced = "held as it is, present" in ended.stdout
         assert observer.changes("ns1") == ([] if announced else [False]), (ended.stdout, said)
 
     def test_one_of_a_withdrawn_endpoint_outlasts_what_takes_the_withdrawal_back(

@@ -421,7 +421,7 @@ class TestTrouble:
     @pytest.mark.parametrize(
         ("without", "code", "says"),
         [
-            ("/sbin/i", 2, ("still announced", "sudo", "password is required")),
+            ("/usr/local/sbin/anycast-act", 2, ("still announced", "sudo", "password is required")),
             ("anycast-vtysh", 1, ("refused: cannot count", "sudo refuses", "gate --install")),
         ],
     )

@@ -209,7 +209,7 @@ class TestStopped:
         scene.ns1.resolver.kill()
         with self._stopped(scene, point, *CRITICAL) as running:
             ended = scene.handler("hold", VIP_NAME, "ns1", "--reason", "disk")
-            assert "held as it is, announced" in ended.stdout
+            assert "held as it is, present" in ended.stdout
             let_pass(seconds - 2)
         code, said = end_of(running)
         assert observer.changes("ns1") == [], said

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from anycast_checks.routing.daemon import Question
+
 from ..endpoint.site import SUDO
 from ..errors import GateRefusedError
 from ..transport.refusal import GatedShell, is_refused
@@ -28,10 +30,14 @@ class Memory(GatedShell):
     def __init__(self, shell: Shell) -> None:
         super().__init__(shell)
         self._replies: dict[Argv, Reply | GateRefusedError] = {}
+        # Questions that are asked without sudo where sudo refuses them; the gate need not know them.
+        self._second_tries: set[Argv] = set()
 
     def run(self, argv: Sequence[str], stdin: str = "", timeout: float = COMMAND_SECONDS) -> Result:
         """Ask, or give the reply of the first time; see GatedShell.run."""
         asked = tuple(argv)
+        if isinstance(argv, Question) and argv.by_sudo:
+            self._second_tries.add(asked)
         if asked not in self._replies:
             self._remember(asked, ask(self._shell, Query(asked, timeout)))
         reply = self._replies[asked]
@@ -53,7 +59,8 @@ class Memory(GatedShell):
     @property
     def refused_by_gate(self) -> list[Argv]:
         """List what the forced command has refused."""
-        return [argv for argv, said in self._replies.items() if isinstance(said, GateRefusedError)]
+        refused = [a for a, said in self._replies.items() if isinstance(said, GateRefusedError)]
+        return [argv for argv in refused if argv not in self._second_tries]
 
     @property
     def refused_by_sudo(self) -> list[Argv]:

@@ -284,23 +284,9 @@ class TestOspf:
             'set count_by = "peers" for vip.resolver in the fleet file'
         )
 
-    @pytest.mark.parametrize(
-        ("do", "undo", "trouble"),
-        [
-            ("mv /usr/bin/vtysh{,.away}", "mv /usr/bin/vtysh{.away,}", "there is no vtysh"),
-            (
-                "sed -i.away s/anycast-vtysh/anycast-none/ /etc/sudoers.d/anycast",
-                "mv /etc/sudoers.d/anycast{.away,}",
-                "sudo refuses /usr/local/sbin/anycast-vtysh: `anycast-handler gate --install`",
-            ),
-        ],
-        ids=["missing", "not-permitted"],
-    )
-    def test_without_vtysh_it_says_what_is_missing(
-        self, ward: Ward, do: str, undo: str, trouble: str
-    ) -> None:
-        bash = "bash -euc '{}' >/dev/null"
-        with done(ward.ns1, bash.format(do), bash.format(undo)):
+    def test_without_vtysh_it_says_what_is_missing(self, ward: Ward) -> None:
+        away, trouble = "/usr/bin/vtysh.away", "there is no vtysh"
+        with done(ward.ns1, f"mv /usr/bin/vtysh {away}", f"mv {away} /usr/bin/vtysh"):
             code, line = ward.of("ns1")
             fleet = ward.lab.mon.read(monitoring.FLEET_FILE)
             by_peers = fleet.replace("hold_down", 'count_by = "peers"\nhold_down')

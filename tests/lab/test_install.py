@@ -29,8 +29,7 @@ def ns1(lab: Lab) -> Iterator[Host]:
 
 def install(lab: Lab, *more: str, target: str = TARGET) -> tuple[int, list[str]]:
     ended = lab.mon.run(["anycast-handler", "gate", "--install", target, *more], timeout=60)
-    assert ended.stderr == ""
-    return ended.returncode, ended.stdout.splitlines()
+    return ended.returncode, (ended.stdout + ended.stderr).splitlines()
 
 
 def state(host: Host) -> str:
@@ -56,7 +55,7 @@ def test_a_dry_run_says_what_would_be_changed(lab: Lab, ns1: Host) -> None:
 
 def test_what_visudo_refuses_is_not_put_in_place_nor_anything_else(lab: Lab, ns1: Host) -> None:
     """A file in sudoers.d that makes no sense would take sudo from everybody."""
-    ns1.run(["sed", "-i", "s/ifdown/ifdown2/", files.SUDOERS, files.ALLOW], check=True)
+    ns1.run(["sed", "-i", "s/anycast-act/anycast-act2/", files.SUDOERS, files.ALLOW], check=True)
     before = state(ns1)
     ns1.run(["mv", "/usr/sbin/visudo", "/usr/sbin/visudo.away"], check=True)
     try:

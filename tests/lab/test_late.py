@@ -98,6 +98,21 @@ class TestSudo:
         assert observer.changes("ns1") == [False, True]
         assert observer.changes("ns2") == [False, True]
 
+    def test_one_that_hangs_for_the_count_too_withdraws_nobody(
+        self, scene: Scene, observer: Observer
+    ) -> None:
+        scene.ns1.resolver.kill()
+        hang = f'#!/bin/sh\nsleep 20\nexec {SUDO}.real "$@"\n'
+        with instead_of(scene.ns1.host, SUDO, ""):
+            scene.ns1.host.write(SUDO, hang, mode=0o755)
+            code, said = scene.event("CRITICAL")
+        assert code == 1, said
+        assert "refused: cannot count who else announces it" in said
+        assert observer.changes("ns1") == []
+        mend(scene, "ns1", *CRITICAL, announced=False)
+        scene.ns1.resolver.repair()
+        mend(scene, "ns1", *OK, announced=True)
+
     def test_no_restore_comes_late_either(self, scene: Scene, observer: Observer) -> None:
         scene.ns1.resolver.kill()
         assert scene.event("CRITICAL")[0] == 0
@@ -335,7 +350,7 @@ class TestCutOff:
         assert "withdrawn by" not in said
         assert "still announced" not in said
         entry = scene.log()[-1]
-        assert (entry["rule"], entry["exit"]) == ("withdraw", code)
+        assert (entry["action"], entry["exit"]) == ("withdraw", code)
         assert entry["commands"], entry
         return code, said
 

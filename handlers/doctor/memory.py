@@ -30,7 +30,7 @@ class Memory(GatedShell):
     def __init__(self, shell: Shell) -> None:
         super().__init__(shell)
         self._replies: dict[Argv, Reply | GateRefusedError] = {}
-        # Questions that are asked without sudo where sudo refuses them; the gate need not know them.
+        # Questions that are asked without sudo where sudo refuses; the gate need not know them.
         self._second_tries: set[Argv] = set()
 
     def run(self, argv: Sequence[str], stdin: str = "", timeout: float = COMMAND_SECONDS) -> Result:

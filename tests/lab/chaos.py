@@ -8,7 +8,6 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,10 +16,15 @@ from lab.lab import Endpoint
 from lab.topology import VIP_NAME
 from tests.lab.slow_link import SlowLink
 
-VERBS = ("enforce",) * 6 + ("event",) * 5 + ("hold", "release", "withdraw", "restore")
+VERBS = ("enforce",) * 12 + ("event",) * 12 + ("hold", "withdraw", "release", "restore")
+# What a person does some time after an order.
+UNDOES = {"hold": "release", "withdraw": "restore"}
 BY_ENGINE = ("enforce", "event")
-# The engine is not always up to date.
+# The engine is not always up to date, and calls mostly where something has to be done.
 TRUTH = 0.85
+NEEDED = 0.7
+# Most of the time most resolvers are alive, since otherwise the floor allows no act.
+REPAIRS = 0.7
 MOST_AT_ONCE = 4
 LATE_FILE = "/tmp/sudo-late"
 LATE_SUDO = f'[ ! -e {LATE_FILE} ] || sleep "$(cat {LATE_FILE})"; exec {{real}} "$@"\n'
@@ -48,11 +52,15 @@ class Run:
         what = " ".join(filter(None, (self.verb, self.endpoint, self.state, f"on {self.mon}")))
         return f"{what}: {self.fault or 'left alone'}: {self.code}: {self.said.strip()}"
 
-    def signal(self, number: int) -> None:
+    def signal(self, number: int) -> bool:
         """Send a signal to the handler itself, which is the child of nsenter."""
         pid = self.process.pid
-        with suppress(OSError, ValueError):
-            os.kill(int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0]), number)
+        try:
+            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+            os.kill(int(children[0]), number)
+        except (OSError, IndexError):
+            return False
+        return True
 
     def resume(self) -> None:
         """Let the handler go on, and nsenter, which is stopped with its child."""
@@ -89,8 +97,14 @@ class Chaos:
     """A bad day of a lab, which begins and ends in order."""
 
     def __init__(
-        self, lab: Lab, mons: dict[str, Host], links: list[SlowLink], rng: random.Random
+        self,
+        lab: Lab,
+        mons: dict[str, Host],
+        links: list[SlowLink],
+        present: Callable[[], set[str]],
+        rng: random.Random,
     ) -> None:
+        self._present = present
         self._mons = mons
         self._links = links
         self._rng = rng
@@ -103,14 +117,13 @@ class Chaos:
 
     def go_on(self, faults: int) -> None:
         """Start runs until so many of them were killed or stopped."""
-        self._every(6.0, self._flip)
+        self._every(4.0, self._flip)
         self._every(5.0, self._delay_sudo)
         self._every(5.0, self._change_links)
-        begun = 0
-        while begun < faults:
+        while sum(bool(run.fault) for run in self.runs) < faults:
             self._step()
             if len(self._running) < MOST_AT_ONCE and self._rng.random() < 0.2:
-                begun += self._start(self._rng.choice(VERBS))
+                self._start(self._rng.choice(VERBS), self._choose())
         self._over = True
         for link in self._links:
             link.set(0.0, 0.0)
@@ -118,6 +131,12 @@ class Chaos:
             service.endpoint.host.run(["rm", "-f", LATE_FILE], check=True)
         while self._running or self._due:
             self._step()
+
+    def close(self) -> None:
+        """End what a failed test has left running."""
+        for run in self._running:
+            run.process.kill()
+            run.process.communicate()
 
     @property
     def _running(self) -> list[Run]:
@@ -136,24 +155,32 @@ class Chaos:
                 run.ended = time.monotonic()
                 self._note(run.line)
 
-    def _start(self, verb: str) -> int:
-        """Start a run; returns how many faults it will meet."""
+    def _choose(self) -> str:
+        present = self._present()
+        needed = [name for name, s in self.services.items() if s.alive is not (name in present)]
+        names = needed if needed and self._rng.random() < NEEDED else list(self.services)
+        return self._rng.choice(names)
+
+    def _start(self, verb: str, name: str) -> None:
         rng = self._rng
-        name, mon = rng.choice(list(self.services)), rng.choice(list(self._mons))
+        mon = rng.choice(list(self._mons))
         fits = rng.random() < TRUTH
-        state = "OK" if self.services[name].alive is fits else "CRITICAL"
-        more = {"hold": ["--reason", "chaos"]}.get(verb, [])
+        state = ""
+        more = ["--reason", "chaos"] if verb == "hold" else []
         if verb in BY_ENGINE:
+            state = "OK" if self.services[name].alive is fits else "CRITICAL"
             more = ["--state", state, "--state-type", "HARD"]
         argv = ["anycast-handler", verb, VIP_NAME, name, *more]
         process = self._mons[mon].popen(argv, user="nagios", stdout=subprocess.PIPE)
-        said = state if verb in BY_ENGINE else ""
-        run = Run(verb, name, mon, said, process, time.monotonic())
+        run = Run(verb, name, mon, state, process, time.monotonic())
         self.runs.append(run)
-        fault = rng.choice(("", "kill", "kill", "stop"))
+        fault = rng.choice((None, None, self._kill, self._stop))
         if fault:
-            self._in(rng.uniform(0.2, 4.0), lambda: getattr(self, f"_{fault}")(run))
-        return int(bool(fault))
+            self._in(rng.uniform(0.2, 2.5), lambda: fault(run))
+        if verb in UNDOES and not self._over:
+            # Twice, since the first one may be killed.
+            for seconds in (rng.uniform(4.0, 8.0), rng.uniform(8.0, 12.0)):
+                self._in(seconds, lambda: self._start(UNDOES[verb], name))
 
     def _kill(self, run: Run) -> None:
         if run.code is None:
@@ -163,12 +190,14 @@ class Chaos:
     def _stop(self, run: Run) -> None:
         if run.code is None:
             seconds = self._rng.choice((1.0, 5.0, 10.0))
-            run.fault = f"stopped for {seconds} s"
-            run.signal(signal.SIGSTOP)
-            self._in(seconds, run.resume)
+            if run.signal(signal.SIGSTOP):
+                run.fault = f"stopped for {seconds} s"
+                self._in(seconds, run.resume)
 
     def _flip(self) -> None:
-        service = self._rng.choice(list(self.services.values()))
+        dead = [service for service in self.services.values() if not service.alive]
+        some = dead if dead and self._rng.random() < REPAIRS else list(self.services.values())
+        service = self._rng.choice(some)
         how = self._rng.choice(("kill", "hang"))
         service.flip(how)
         self._note(f"{service.endpoint.place.name}: {'repaired' if service.alive else how}")

@@ -41,6 +41,14 @@ class Observer:
         """List the changes of an address, whatever the endpoint."""
         return [change for change in list(self._seen) if change.address == address]
 
+    def present(self, at: float = float("inf")) -> set[str]:
+        """Name the endpoints that carry the VIP at a moment; all do at the beginning."""
+        names = {endpoint.host.name for endpoint in self._lab.endpoints}
+        for change in self.all():
+            if change.at <= at:
+                (names.add if change.present else names.discard)(change.endpoint)
+        return names
+
     @contextmanager
     def watching(self) -> Iterator[Observer]:
         """Listen to the endpoints' kernels."""

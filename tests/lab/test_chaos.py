@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 
 import pytest
 
@@ -54,19 +54,19 @@ class Day:
         first = lines[0][0] if lines else 0.0
         return "\n" + "\n".join(f"{at - first:7.2f} {text}" for at, text in lines)
 
-    def present(self, at: float) -> set[str]:
-        """Name the endpoints that carry the VIP at a moment."""
-        names = {e.host.name for e in self.lab.endpoints}
-        for change in self.observer.all():
-            if change.at <= at:
-                (names.add if change.present else names.discard)(change.endpoint)
-        return names
+    @property
+    def summary(self) -> str:
+        """Count what happened, which tells how much the day has tried."""
+        runs, changes = self.chaos.runs, self.observer.all()
+        faults = sum(bool(run.fault) for run in runs)
+        went = sum(not change.present for change in changes)
+        return f"{len(runs)} runs, {faults} faults, went {went}, came {len(changes) - went}"
 
     def below_the_floor(self) -> list[tuple[float, float]]:
         """List the spans of time in which too few endpoints carried the VIP."""
         spans, began = [], None
         for change in self.observer.all():
-            few = len(self.present(change.at)) < self.floor
+            few = len(self.observer.present(change.at)) < self.floor
             if few and began is None:
                 began = change.at
             elif not few and began is not None:
@@ -87,7 +87,9 @@ class Day:
                 if run.endpoint == change.endpoint
             )
         moments = [since, *(c.at - 0.001 for c in self.observer.all() if since < c.at <= until)]
-        return any(len(self.present(at) - {change.endpoint}) < self.floor for at in moments)
+        return any(
+            len(self.observer.present(at) - {change.endpoint}) < self.floor for at in moments
+        )
 
     def broken(self, hold: Run) -> list[Change]:
         """List the changes of an endpoint while it was held for certain."""
@@ -156,10 +158,11 @@ def test_nothing_that_must_never_happen(
     scene.set_fleet(scene.fleet.replace("hold_down = 0", POLICY.format(floor=floor)))
     monitoring.make_like(lab.client, lab.mon)
     mons = {"mon": lab.mon, "client": lab.client}
-    chaos = Chaos(lab, mons, links, random.Random(seed))
     with Observer(lab).watching() as observer:
+        chaos = Chaos(lab, mons, links, observer.present, random.Random(seed))
         day = Day(lab, chaos, observer, floor)
-        chaos.go_on(faults=150 if everything else 10)
+        with closing(chaos):
+            chaos.go_on(faults=150 if everything else 10)
         put_right(day)
         said = []
         for _ in range(ROUNDS):
@@ -168,7 +171,7 @@ def test_nothing_that_must_never_happen(
                 argv = ["anycast-handler", "enforce", VIP_NAME, name, *state]
                 said += [mon.run(argv, user="nagios").stdout for mon in mons.values()]
     spans = day.below_the_floor()
-    print(f"below the floor: {[f'{b - a:.1f} s' for a, b in spans]}")
+    print(f"{day.summary}; below the floor: {[f'{b - a:.1f} s' for a, b in spans]}")
     assert is_right(day), (said, day.story)
     assert [c for c in observer.all() if not day.is_excused(c)] == [], day.story
     assert [c for run in chaos.runs if run.verb == "hold" for c in day.broken(run)] == [], day.story

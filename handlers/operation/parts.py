@@ -14,6 +14,7 @@ from ..fleet.values import Vip
 from ..routing.count import Counter
 from ..routing.follow import Follower
 from ..transport.clock import RUN_SECONDS, Deadline
+from ..transport.shell import with_distance
 from .lock import Lock
 from .outcome import Outcome
 from .pulse import Pulse
@@ -95,7 +96,8 @@ class Parts:
             ChangedMeanwhileError, ActedTooLateError, GateRefusedError: nothing was done.
         """
         left = self.deadline.left(RUN_SECONDS)
-        bounded = change.within(left - LOOK_SECONDS)
+        patience = with_distance(change.late, self.site.shell.distance)
+        bounded = change._replace(late=patience).within(left - LOOK_SECONDS)
         if bounded is None:
             raise TooLateError(f"refused: {left:.1f} s are left of this run, too few to act")
         # The time in which it may be begun is counted from the decision, so that it has no effect

@@ -74,3 +74,16 @@ def test_it_is_withdrawn_and_restored(
             assert f"{VIP}/32" in monitor.host.addresses(), back
             runs.append((len(said), len(back)))
     print(f"{round_trip} s, {loss:.0%} lost: runs to withdraw and to restore: {runs}")
+
+
+@pytest.mark.parametrize("round_trip", [0.5, 0.8])
+def test_a_person_withdraws_and_restores_it(monitor: FarMonitor, round_trip: float) -> None:
+    """Without a confirmation, more is asked between the decision and the act."""
+    with far_away(monitor.host, round_trip) as client:
+        monitor.client = client
+        monitor.check_says("OK", 0)
+        for verb, announced in (("withdraw", False), ("restore", True)):
+            argv = monitor.argv(verb, "resolver", "ns1")
+            ended = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+            assert (f"{VIP}/32" in monitor.host.addresses()) is announced, ended.stdout
+            assert ended.returncode == 0, ended.stdout

@@ -14,7 +14,7 @@ from ..activators._choice import choose, first_questions
 from ..errors import CommandFailedError, HandlerError, OutcomeUnknownError, UnreachableError
 from ..fleet.values import Vip
 from ..transport.clock import SYSTEM_CLOCK, Clock
-from ..transport.shell import COMMAND_SECONDS, Argv, Query, Reply, Result, Shell
+from ..transport.shell import COMMAND_SECONDS, Argv, Query, Reply, Result, Shell, with_distance
 from .change import (
     HELPER,
     NOTE_LATE_SECONDS,
@@ -172,7 +172,8 @@ class Site:
             ChangedMeanwhileError: something is not as the look has found it; nothing was done.
         """
         try:
-            change = Change(look, notes, late=NOTE_LATE_SECONDS)
+            late = with_distance(NOTE_LATE_SECONDS, self.shell.distance)
+            change = Change(look, notes, late=late)
             return failed_notes(self.vip, self.change(change))
         except (OutcomeUnknownError, CommandFailedError) as error:
             return f"{' and '.join(n.path(self.vip) for n in notes)} could not be written: {error}"

@@ -259,7 +259,7 @@ class TestTroubles:
         refused = Result(126, "", "anycast-gate: refused: ...\n")
         (line,) = lines(addresses=refused, vtysh=refused, writable=refused, gate=refused)
         assert line == (
-            "ns1: the forced command there refuses `/sbin/ip -json address show` and 4 more: "
+            "ns1: the forced command there refuses `/sbin/ip -json address show` and 3 more: "
             "`anycast-handler gate resolver --install root@192.0.2.11`"
         )
 

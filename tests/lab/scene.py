@@ -32,7 +32,8 @@ def replaced(host: Host, program: str, text: str) -> Iterator[None]:
     try:
         yield
     finally:
-        host.run(["umount", program], check=True)
+        # Lazily, because the helper may be running it at this very moment.
+        host.run(["umount", "--lazy", program], check=True)
 
 
 class Scene:

@@ -330,7 +330,7 @@ class TestKilled:
         try:
             self._kill_while(scene, "ifdown")
         finally:
-            ns1.run(["umount", "/sbin/ifdown"], check=True)
+            ns1.run(["umount", "--lazy", "/sbin/ifdown"], check=True)
         # The endpoint goes on with what it has begun.
         wait_until(lambda: not scene.is_announced(), "the address is gone")
         assert "since" in scene.latch()
@@ -351,7 +351,7 @@ class TestKilled:
         try:
             self._kill_while(scene, "ifdown", "withdraw")
         finally:
-            ns1.run(["umount", "/sbin/ifdown"], check=True)
+            ns1.run(["umount", "--lazy", "/sbin/ifdown"], check=True)
         wait_until(lambda: not scene.is_announced(), "the address is gone")
         code, said = scene.enforce("OK")
         assert code == 1, said

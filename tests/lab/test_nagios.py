@@ -35,7 +35,7 @@ class Watched:
 
     def assert_untouched(self) -> None:
         """Assert that no handler has changed the routing."""
-        assert self.acts() == []
+        assert self.acts() == [], self.scene.log()
         assert self.scene.is_announced()
 
 
@@ -75,6 +75,10 @@ def test_a_failed_resolver_leaves_by_itself_and_comes_back(watched: Watched) -> 
 @pytest.mark.parametrize("cut", ["kill", "hang"])
 def test_where_the_transport_fails_nothing_is_withdrawn(watched: Watched, cut: str) -> None:
     getattr(watched.end, cut)()
+    # A check that is under way already would tell of the resolver.
+    checks = ["pgrep", "-f", "check_anycast"]
+    idle = lambda: watched.scene.ns1.host.run(checks).returncode == 1  # noqa: E731
+    wait_until(idle, "no check is under way")
     watched.scene.ns1.resolver.kill()
     if cut == "hang":
         # One attempt of 40 s is then enough to be HARD.

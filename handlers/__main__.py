@@ -95,7 +95,7 @@ def _invoke(invocation: Invocation) -> int:
 
 
 def _say(invocation: Invocation, text: str, code: int) -> int:
-    # What `gate` prints is piped to where it is installed.
+    # People pipe the output of `gate` into a file on an endpoint, where an error must not get.
     stream = sys.stderr if invocation.prints is Prints.FILES else sys.stdout
     print(clean(f"{_name(invocation)} {text}", 900), file=stream)
     return _trouble(invocation, code)

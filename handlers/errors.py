@@ -14,7 +14,7 @@ TRIED_AND_FAILED = 2
 CONFIGURATION = 3
 
 
-# What the helper on an endpoint says has changed, in words.
+# Each word by which the helper on an endpoint names a change, and a sentence about it.
 _CHANGES = {
     "boot": "the endpoint has booted",
     "busy": "another run was acting there",

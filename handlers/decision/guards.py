@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from .situation import Counted, Seen
 
 HOLD_UNKNOWN = "cannot tell whether it is held"
-
-
 # So many withdrawals that were taken back within ten minutes are enough.
 MOST_TAKE_BACKS = 2
 

@@ -33,7 +33,7 @@ from .restoration import restore
 from .router_ids import FileRouterIds
 from .withdrawal import withdraw
 
-# What a run may do that looks without the lock has nothing to do with other runs.
+# A run that looks without the lock takes it before these. Every other action ends the run at once.
 TAKE_THE_LOCK = frozenset({Action.CONFIRM, Action.REHEARSE, Action.WITHDRAW, Action.RESTORE})
 MOST_LOOKS = 3
 

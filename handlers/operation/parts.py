@@ -22,7 +22,7 @@ from .request import Request
 
 # Seconds that are kept for the look after a change that was not heard of.
 LOOK_SECONDS = 1.0
-# Who overrides one of these guards accepts that fewer endpoints than the floor may announce.
+# A person who overrides one of these guards accepts fewer announcing endpoints than the floor.
 BELOW_THE_FLOOR = frozenset({"cannot-count", "floor"})
 # A run that was stopped for longer, after the last answer that it has decided on, looks again.
 STALE_SECONDS = 3.0
@@ -30,7 +30,7 @@ STALE_SECONDS = 3.0
 
 @dataclass
 class Parts:
-    """What one run works with while it holds the lock of its VIP.
+    """What one run works with, before and while it holds the lock of its VIP.
 
     Attributes:
         outcome: is filled in by the run.
@@ -107,7 +107,7 @@ class Parts:
         try:
             report = self.site.change(bounded)
         except (OutcomeUnknownError, CommandFailedError):
-            # What else has come or gone since the first look may be what others have done.
+            # Other runs may have added or removed other addresses since the first look.
             after = self.site.look()
             return replace(look, addresses=after.addresses), after
         self.outcome.note(report.trouble)

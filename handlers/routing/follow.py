@@ -161,7 +161,7 @@ class Follower:
                         return seen
                     self._clock.sleep(POLL_SECONDS)
         except HandlerError:
-            # What was seen before is true as long as nothing else was seen.
+            # The last view stays true as long as no newer view was had.
             return seen
 
     def _announces(self) -> bool:

@@ -93,7 +93,7 @@ def _document(sight: Sight) -> dict[str, Any]:
 
 
 def _print(sights: list[Sight], vips: tuple[Vip, ...]) -> None:
-    # What an endpoint says, such as the name of an interface, may hold anything.
+    # An endpoint may put any character into its answers, such as the name of an interface.
     shown = (tuple(clean(cell, CELL) for cell in _cells(sight)) for sight in sights)
     table = [tuple(name.upper() for name in COLUMNS), *shown]
     widths = [max(len(line[i]) for line in table) for i in range(len(COLUMNS))]

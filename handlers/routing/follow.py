@@ -34,7 +34,8 @@ class Recount(NamedTuple):
 
     Attributes:
         others: how many other endpoints announce; None where the number is unknown.
-        seen_elsewhere: whether another endpoint has seen the withdrawal; None where none was asked.
+        seen_elsewhere: whether another endpoint has seen the withdrawal; None where none was asked
+            for as long as an announcement may take to go.
         trouble: what could not be found out, and why.
     """
 
@@ -126,7 +127,12 @@ class Follower:
             # An endpoint with the same router-id is the same router, and cannot see it go.
             if seen is not None and seen.asked != here.asked:
                 others = min(here.number, self._count_there(other, seen, here.asked))
-                return Recount(others, seen_elsewhere=here.asked not in seen.by)
+                if here.asked not in seen.by:
+                    return Recount(others, seen_elsewhere=True)
+                if self._clock.monotonic() - withdrawn_at >= ELSEWHERE_SECONDS:
+                    return Recount(others, seen_elsewhere=False)
+                trouble = f"this run could not wait until {other.name} has seen it"
+                return Recount(others, trouble=trouble)
         trouble = "no other endpoint could be asked whether it has seen it"
         return Recount(here.number, trouble=trouble)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,8 @@ from tests.lab.scene import Scene, replaced
 
 ROUTER, NS1, NS2, NS3 = "10.0.0.1", "10.0.1.2", "10.0.2.2", "10.0.3.2"
 CRITICAL = ("--state", "CRITICAL", "--state-type", "HARD")
+PROGRAM = "/usr/lib/nagios/plugins/check_anycast"
+SLOW = '#!/bin/sh\nsleep 9\nexec {python} -m anycast_checks "$@"\n'
 SILENT = "#!/bin/sh\nexec sleep 600\n"
 BY_PEERS = 'hold_down = 0\ncount_by = "peers"'
 NO_SPACING = "hold_down = 0\nspacing = 0"
@@ -77,7 +80,7 @@ def deaf_to_updates(host: Host) -> Iterator[None]:
 
 def announcers(lab: Lab) -> Sequence[str]:
     """List the routers that announce the VIP, as ns1 sees them."""
-    argv = ["/usr/lib/nagios/plugins/check_anycast", "pool", "-H", VIP]
+    argv = [PROGRAM, "pool", "-H", VIP]
     said = lab.host("ns1").run(argv, user="check").stdout
     return [line.split()[0] for line in said.splitlines()[1:]]
 
@@ -209,6 +212,17 @@ class TestSeenElsewhere:
         assert (verified["own_announcement"], verified["count_elsewhere"]) == (True, False)
         assert not scene.is_announced()
 
+    def test_a_run_that_cannot_wait_for_another_endpoint_says_so(self, scene: Scene) -> None:
+        wait_until(lambda: has_settled(scene.lab), "OSPF is idle", 30)
+        scene.ns1.resolver.kill()
+        real = scene.ns1.host.run(["readlink", "-f", PROGRAM], check=True).stdout.strip()
+        slow = SLOW.format(python=Path(real).with_name("python"))
+        with replaced(scene.ns1.host, real, slow), deaf_to_updates(scene.lab.host("ns2")):
+            code, said = scene.event("CRITICAL")
+        assert code == 0, said
+        assert "this run could not wait until ns2 has seen it" in said
+        assert "count_elsewhere" not in scene.log()[-1]["verified"], scene.log()[-1]
+
 
 class TestPresentAndNotAnnounced:
     def test_enforce_warns_and_status_does_not_count_it(self, scene: Scene) -> None:
@@ -247,14 +261,14 @@ class TestSilentNeighbor:
             show = ["vtysh", "-c", "show ip ospf neighbor json"]
             wait_until(lambda: '"neighbor"' in ns1.run(show).stdout, "it has no id", 60)
             assert set(announcers(scene.lab)) == {NS1, NS2, NS3}
-            argv = ["/usr/lib/nagios/plugins/check_anycast", "route", "-H", VIP]
+            argv = [PROGRAM, "route", "-H", VIP]
             route = ns1.run(argv, user="check")
             assert route.returncode == 1, route.stdout
             assert "the adjacency with 10.77.0.9 on tun9 is Attempt, not Full" in route.stdout
             wait_until(lambda: has_settled(scene.lab), "OSPF is idle", 30)
             scene.ns1.resolver.kill()
             code, said = scene.event("CRITICAL")
-            assert code == 0, said
+            assert code == 0, f"{said}: {scene.log()[-1]}"
             assert not scene.is_announced(), said
         finally:
             vtysh(ns1, "router ospf", *(f"no {line}" for line in reversed(neighbor)))

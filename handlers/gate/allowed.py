@@ -29,6 +29,7 @@ from ..routing.ask import asking
 from ..transport.shell import (
     COMMAND_SECONDS,
     Argv,
+    Hear,
     Query,
     Reply,
     Result,
@@ -159,7 +160,7 @@ class _Rehearsal:
         """List several commands."""
         return ask_in_turn(self, queries)
 
-    def stream(self, argv: Sequence[str]) -> Stream:
+    def stream(self, argv: Sequence[str], hear: Hear) -> Stream:
         """Refuse: no command that goes on is on the list yet."""
         raise NotImplementedError
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 
-import paramiko
-from paramiko.buffered_pipe import BufferedPipe
+from .lean_paramiko import BufferedPipe, paramiko
 
 # sshd sends up to four.
 MOST_EXTENSIONS = 100
+# The largest window of SSH (RFC 4254, section 5.2): at 1 kB a second it lasts for 50 days.
+LARGEST_WINDOW = 2**32 - 1
+LARGEST_ERROR_OUTPUT = 4096
+# Is given what comes, and no bytes at the end. It must not wait for anything.
+Take = Callable[[bytes], None]
 
 
 class BoundedTransport(paramiko.Transport):
@@ -51,6 +56,27 @@ class _Pipe(BufferedPipe):  # type: ignore[type-arg]
             super().feed(data)
 
 
+class _Ear(BufferedPipe):  # type: ignore[type-arg]
+    """Keeps nothing, and hands on what comes; it is called by the thread of the connection."""
+
+    def __init__(self, take: Take) -> None:
+        super().__init__()
+        self._take = take
+        self._ended = False
+
+    def feed(self, data: bytes | str) -> None:
+        """Take data from the connection."""
+        if not self._ended:
+            self._take(data if isinstance(data, bytes) else data.encode())
+
+    def close(self) -> None:
+        """Take note that nothing more comes, once."""
+        super().close()
+        if not self._ended:
+            self._ended = True
+            self._take(b"")
+
+
 def open_channel(transport: paramiko.Transport, most: int, timeout: float) -> paramiko.Channel:
     """Open a channel that keeps so many bytes of each stream, whatever the peer sends.
 
@@ -59,6 +85,17 @@ def open_channel(transport: paramiko.Transport, most: int, timeout: float) -> pa
     """
     channel = transport.open_session(window_size=most, timeout=timeout)
     channel.in_buffer, channel.in_stderr_buffer = _Pipe(most), _Pipe(most)
+    return channel
+
+
+def open_ear(transport: paramiko.Transport, timeout: float, take: Take) -> paramiko.Channel:
+    """Open a channel whose standard output is handed on as it comes; raises as open_channel does.
+
+    The peer may send so much that the window never has to be made larger, which would be a message
+    from the thread that reads. Whoever hears bounds what is kept.
+    """
+    channel = transport.open_session(window_size=LARGEST_WINDOW, timeout=timeout)
+    channel.in_buffer, channel.in_stderr_buffer = _Ear(take), _Pipe(LARGEST_ERROR_OUTPUT)
     return channel
 
 

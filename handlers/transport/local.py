@@ -14,6 +14,7 @@ from .shell import (
     COMMAND_SECONDS,
     LARGEST_OUTPUT,
     NOT_FOUND,
+    Hear,
     Query,
     Reply,
     Result,
@@ -31,6 +32,11 @@ class LocalShell:
     def __init__(self) -> None:
         self.is_root = os.geteuid() == 0
         self.distance = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        """True: there is nothing to open."""
+        return True
 
     def run(self, argv: Sequence[str], stdin: str = "", timeout: float = COMMAND_SECONDS) -> Result:
         """Run one command to its end; see Shell.run."""
@@ -57,9 +63,9 @@ class LocalShell:
         """Run queries one after the other; see Shell.ask_all."""
         return ask_in_turn(self, queries)
 
-    def stream(self, argv: Sequence[str]) -> Stream:
+    def stream(self, argv: Sequence[str], hear: Hear) -> Stream:
         """Start a command that goes on; see Shell.stream."""
-        return LocalStream(argv, ENVIRONMENT)
+        return LocalStream(argv, ENVIRONMENT, hear)
 
     def close(self) -> None:
         """Do nothing: there is no connection."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..errors import GateRefusedError
-from .shell import COMMAND_SECONDS, Query, Reply, Result, Shell, Stream, ask_in_turn
+from .shell import COMMAND_SECONDS, Hear, Query, Reply, Result, Shell, Stream, ask_in_turn
 
 STATUS = 126
 SAYS = ("anycast-gate: refused", "anycast-act: refused")
@@ -30,9 +30,9 @@ class GatedShell:
         """Run queries one after the other, so that a refusal of any is raised."""
         return ask_in_turn(self, queries)
 
-    def stream(self, argv: Sequence[str]) -> Stream:
+    def stream(self, argv: Sequence[str], hear: Hear) -> Stream:
         """Start a command that goes on; see Shell.stream."""
-        return self._shell.stream(argv)
+        return self._shell.stream(argv, hear)
 
 
 def is_refused(ended: Result) -> bool:

@@ -6,7 +6,17 @@ from collections.abc import Callable, Sequence
 
 from ..errors import OutcomeUnknownError, UnreachableError
 from .clock import Deadline
-from .shell import COMMAND_SECONDS, Connection, Query, Reply, Result, Stream, ask, with_distance
+from .shell import (
+    COMMAND_SECONDS,
+    Connection,
+    Hear,
+    Query,
+    Reply,
+    Result,
+    Stream,
+    ask,
+    with_distance,
+)
 
 # Seconds to wait before each new try to connect.
 PAUSES = (0.5, 1.0, 2.0)
@@ -55,9 +65,9 @@ class Session:
         again = iter([ask(self, lost[0]), *self._send_all(lost[1:])])
         return [next(again) if isinstance(r, OutcomeUnknownError) else r for r in replies]
 
-    def stream(self, argv: Sequence[str]) -> Stream:
+    def stream(self, argv: Sequence[str], hear: Hear) -> Stream:
         """Start a command that goes on; see Shell.stream."""
-        return self._connection.stream(argv)
+        return self._connection.stream(argv, hear)
 
     def close(self) -> None:
         """Close the connection."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from anycast_checks.routing.daemon import LARGEST_ANSWER
@@ -43,19 +43,17 @@ class Query(NamedTuple):
 Reply = Result | OutcomeUnknownError
 
 
+# Is given each line that a command prints, without its line break, and None at the end. A thread of
+# the connection calls it, so it must not wait for anything.
+Hear = Callable[[str | None], None]
+
+
 class Stream(Protocol):
-    """A command that goes on until it is stopped, and the lines that it prints."""
+    """A command that goes on until it is stopped."""
 
-    def read_line(self, timeout: float) -> str | None:
-        """Wait for the next line of its standard output.
-
-        Returns:
-            The line without its line break; None where the command or the connection has ended.
-
-        Raises:
-            TimeoutError: it said nothing within ``timeout`` seconds.
-            CommandFailedError: it said more than LONGEST_LINE bytes without a line break.
-        """
+    @property
+    def trouble(self) -> str:
+        """Say why nothing more comes, as far as is known: the end of its standard error, say."""
 
     def close(self) -> None:
         """Stop listening.
@@ -93,8 +91,12 @@ class Shell(Protocol):
             UnreachableError: not all were sent.
         """
 
-    def stream(self, argv: Sequence[str]) -> Stream:
+    def stream(self, argv: Sequence[str], hear: Hear) -> Stream:
         """Start a command that goes on until its stream is closed.
+
+        Args:
+            argv: the command.
+            hear: is given what it prints, line by line.
 
         Raises:
             UnreachableError: it was not sent.

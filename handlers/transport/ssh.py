@@ -1,4 +1,4 @@
-"""A connection over SSH; paramiko is at home here and in bounded.py.
+"""A connection over SSH; paramiko is at home here, in bounded.py and in keys.py.
 
 Every phase has a time limit, and every failure is one of three: nothing was sent
 (UnreachableError), a person must look (RejectedError), or a command was sent and its end was not
@@ -7,41 +7,36 @@ heard (OutcomeUnknownError).
 
 from __future__ import annotations
 
-import logging
 import select
 import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from cryptography.exceptions import UnsupportedAlgorithm
-
-from anycast_checks.imports import lean
 from anycast_checks.line import clean
 
-from ..errors import (
-    ConfigurationError,
-    OutcomeUnknownError,
-    RejectedError,
-    UnreachableError,
-    unreadable,
-)
+from ..errors import OutcomeUnknownError, RejectedError, UnreachableError
 from ..fleet.values import Endpoint, Ssh
+from .bounded import BoundedTransport, close_channel, open_channel, open_ear
 from .channel import receive, send
 from .clock import SYSTEM_CLOCK, Deadline
 from .each import at_once
-from .known_hosts import REVOKED, lines_about, name_of
-from .prompt_socket import READ_AHEAD, PromptSocket
-from .shell import COMMAND_SECONDS, LARGEST_OUTPUT, Query, Reply, Result, Stream, with_distance
+from .keys import pin, read_identity, unpinned_kinds
+from .known_hosts import name_of
+from .lean_paramiko import paramiko
+from .prompt_socket import PromptSocket
+from .shell import (
+    COMMAND_SECONDS,
+    LARGEST_OUTPUT,
+    Hear,
+    Query,
+    Reply,
+    Result,
+    Stream,
+    with_distance,
+)
 from .stream import Lines
 from .turns import Turns
-
-# paramiko needs invoke for `Match exec` in a user's ssh_config, which is never read here; invoke
-# would take a third of the time that importing paramiko takes.
-lean("paramiko", "invoke")
-import paramiko  # noqa: E402
-
-from .bounded import BoundedTransport, close_channel, open_channel  # noqa: E402
 
 CONNECT_SECONDS = 5.0
 # With `UseDNS yes`, sshd waits 16 s for a resolver on its own host that hangs.
@@ -52,13 +47,6 @@ GRACE = 1.0
 # Bytes that an endpoint may send on a channel before they are read; no more are kept.
 WINDOW = LARGEST_OUTPUT + 65536
 LARGEST_ERROR = 200
-
-KINDS = {f"ecdsa-sha2-nistp{bits}" for bits in (256, 384, 521)}
-KINDS |= {"ssh-ed25519", "ssh-rsa", "rsa-sha2-256", "rsa-sha2-512"}
-
-# Without a logging configuration paramiko's transport thread prints tracebacks to stderr.
-logging.getLogger("paramiko").addHandler(logging.NullHandler())
-logging.getLogger("paramiko").propagate = False
 
 
 class SshConnection:
@@ -71,16 +59,22 @@ class SshConnection:
         turns: Turns | None,
         waiting: Sequence[Deadline],
         connecting: Deadline,
+        *,
+        kept: bool = False,
     ) -> None:
         """Connect and log in.
 
         Args:
             endpoint: the host to connect to.
             ssh: the account, its key, and the file of known hosts.
-            turns: the connection takes a turn while it is open; None where few connect at once.
+            turns: the connection takes a turn while it is open, or one that is kept while it logs
+                in; None where few connect at once.
             waiting: the deadlines that a wait for a turn puts off.
             connecting: the deadline by which the login has to be complete.
+            kept: the connection outlasts a command that is late; otherwise that closes it, since
+                nothing else would be heard of on it either.
         """
+        self._is_kept = kept
         self.is_root = ssh.user == "root"
         self.distance = 0.0
         self._connecting = connecting
@@ -88,8 +82,10 @@ class SshConnection:
         self._client = paramiko.SSHClient()
         self._turns: Turns | None = None
         self._closing = threading.Lock()
-        identity = _identity(ssh.identity)
-        self._pin(ssh.known_hosts, name_of(endpoint))
+        # The identity is read before any socket is opened, so that a missing file is not reported
+        # as an unreachable endpoint.
+        identity = read_identity(ssh.identity)
+        pin(self._client, ssh.known_hosts, name_of(endpoint))
         self._sock = self._connect_tcp(endpoint)
         try:
             self._await_banner()
@@ -101,6 +97,15 @@ class SshConnection:
             raise
         self.distance = self._sock.distance
         self._sock.allow_commands()
+        if kept:
+            self._sock.keep()
+            self._give_turn_back()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the connection is open, as far as is known."""
+        transport = self._client.get_transport()
+        return transport is not None and transport.is_active()
 
     def run(self, argv: Sequence[str], stdin: str = "", timeout: float = COMMAND_SECONDS) -> Result:
         """Run one command to its end; see Shell.run."""
@@ -157,41 +162,56 @@ class SshConnection:
         finally:
             close_channel(channel)
 
-    def stream(self, argv: Sequence[str]) -> Stream:
+    def stream(self, argv: Sequence[str], hear: Hear) -> Stream:
         """Start a command that goes on; see Shell.stream."""
         seconds = with_distance(COMMAND_SECONDS, self.distance)
-        until = Deadline(SYSTEM_CLOCK, seconds)
+        lines = Lines(hear)
+
+        def take(data: bytes) -> None:
+            self._sock.release()
+            lines.feed(data)
+
         with self._abort_after(seconds):
-            channel = self._open_channel(argv, seconds)
+            with self._opening(argv):
+                channel = open_ear(self._transport(), seconds, take)
             try:
                 with self._hearing(argv):
-                    send(channel, argv, "", until)
+                    send(channel, argv, "", Deadline(SYSTEM_CLOCK, seconds))
             except OutcomeUnknownError:
                 close_channel(channel)
                 raise
-        return _SshStream(channel, argv, self._sock)
+        return _SshStream(channel, lines)
 
     def close(self) -> None:
         """Close the connection; commands that still run there are left to themselves."""
         # The end of a run and its timer may both close the connection at the same time.
         with self._closing:
-            turns, self._turns = self._turns, None
             try:
+                if self._is_kept:
+                    # Its thread may be waiting for data, and would go on waiting for seconds.
+                    self._sock.shut()
                 self._client.close()
             finally:
                 self._sock.release()
-                if turns:
-                    turns.give_back()
+                self._give_turn_back()
 
     def _open_channel(self, argv: Sequence[str], seconds: float) -> paramiko.Channel:
+        # The wait for a channel is short even for a command that may take long, so that there is
+        # still time for a new connection.
+        longest = with_distance(COMMAND_SECONDS, self.distance)
+        with self._opening(argv):
+            return open_channel(self._transport(), WINDOW, min(seconds, longest))
+
+    def _transport(self) -> paramiko.Transport:
         transport = self._client.get_transport()
+        if transport is None:
+            raise EOFError
+        return transport
+
+    @contextmanager
+    def _opening(self, argv: Sequence[str]) -> Iterator[None]:
         try:
-            if transport is None:
-                raise EOFError
-            # The wait for a channel is short even for a command that may take long, so that there
-            # is still time for a new connection.
-            longest = with_distance(COMMAND_SECONDS, self.distance)
-            return open_channel(transport, WINDOW, min(seconds, longest))
+            yield
         except (paramiko.SSHException, EOFError, OSError) as error:
             why = f"{self._where}: no channel for {argv[0]}: {_say(error)}"
             raise UnreachableError(why) from error
@@ -207,22 +227,6 @@ class SshConnection:
                 why = f"{self._where}: it sent more than it may, and the connection was closed"
                 raise OutcomeUnknownError(argv, why) from error
             raise
-
-    def _pin(self, known_hosts: str, name: str) -> None:
-        lines = lines_about(known_hosts, name)
-        keys = [(line.marker, key) for line in lines if (key := _host_key(name, line.key))]
-        revoked = {key.asbytes() for marker, key in keys if marker == REVOKED}
-        pinned = self._client.get_host_keys()
-        for marker, key in keys:
-            kind = key.get_name()
-            # A marker such as @cert-authority is about certificates, which are not supported.
-            if (
-                not marker
-                and key.asbytes() not in revoked
-                and kind not in (pinned.lookup(name) or ())
-            ):
-                pinned.add(name, kind, key)
-        self._client.set_missing_host_key_policy(_RejectUnpinned(known_hosts, revoked))
 
     def _connect_tcp(self, endpoint: Endpoint) -> PromptSocket:
         seconds = self._connecting.left(CONNECT_SECONDS)
@@ -252,6 +256,11 @@ class SshConnection:
         if turns and turns.take(*waiting, self._connecting):
             self._turns = turns
 
+    def _give_turn_back(self) -> None:
+        turns, self._turns = self._turns, None
+        if turns:
+            turns.give_back()
+
     def _log_in(self, endpoint: Endpoint, ssh: Ssh, identity: paramiko.PKey) -> None:
         seconds = self._handshake_seconds()
         with self._abort_after(seconds):
@@ -268,7 +277,7 @@ class SshConnection:
                     channel_timeout=seconds,
                     allow_agent=False,
                     look_for_keys=False,
-                    disabled_algorithms={"keys": self._unpinned_kinds(endpoint)},
+                    disabled_algorithms={"keys": unpinned_kinds(self._client, name_of(endpoint))},
                     # The stubs are about the paramiko that had GSS options here.
                     transport_factory=BoundedTransport,  # type: ignore[arg-type]
                 )
@@ -284,14 +293,6 @@ class SshConnection:
             except (paramiko.SSHException, EOFError, OSError, ValueError) as error:
                 # paramiko decodes what the server says of itself, which may be no text.
                 raise self._login_failed(ssh, error) from error
-
-    def _unpinned_kinds(self, endpoint: Endpoint) -> list[str]:
-        # paramiko prefers the first pinned kind of key, and accepts any other. A host that has only
-        # the second pinned kind might then show a key of a kind that is not pinned.
-        pinned = set(self._client.get_host_keys().lookup(name_of(endpoint)) or KINDS)
-        if "ssh-rsa" in pinned:
-            pinned |= {"rsa-sha2-256", "rsa-sha2-512"}
-        return sorted(KINDS - pinned)
 
     def _login_failed(self, ssh: Ssh, error: Exception) -> UnreachableError | RejectedError:
         transport = self._client.get_transport()
@@ -313,7 +314,12 @@ class SshConnection:
     @contextmanager
     def _abort_after(self, seconds: float) -> Iterator[None]:
         # paramiko waits for some replies without a time limit, such as the reply to an exec
-        # request; closing the connection ends such a wait.
+        # request; closing the connection ends such a wait. On a connection that is kept, the reply
+        # to an exec request has a time limit of its own, and the kernel ends a wait for a peer
+        # that has gone.
+        if self._is_kept:
+            yield
+            return
         timer = threading.Timer(seconds + GRACE, self.close)
         timer.daemon = True
         timer.start()
@@ -324,82 +330,21 @@ class SshConnection:
 
 
 class _SshStream:
-    """The lines of a command on a channel of its own; see Stream."""
+    """A command that goes on, on a channel of its own; see Stream."""
 
-    def __init__(self, channel: paramiko.Channel, argv: Sequence[str], sock: PromptSocket) -> None:
+    def __init__(self, channel: paramiko.Channel, lines: Lines) -> None:
         self._channel = channel
-        self._sock = sock
-        self._lines = Lines(argv, self._receive)
+        self._lines = lines
 
-    def read_line(self, timeout: float) -> str | None:
-        return self._lines.read(timeout)
+    @property
+    def trouble(self) -> str:
+        if self._lines.trouble or not self._channel.recv_stderr_ready():
+            return self._lines.trouble
+        said = self._channel.recv_stderr(LARGEST_ERROR)
+        return clean(said.decode(errors="replace"), LARGEST_ERROR)
 
     def close(self) -> None:
         close_channel(self._channel)
-
-    def _receive(self, seconds: float) -> bytes:
-        self._channel.settimeout(seconds)
-        try:
-            data = self._channel.recv(READ_AHEAD)
-        except TimeoutError:
-            raise
-        except (paramiko.SSHException, EOFError, OSError):
-            return b""
-        self._sock.release()
-        return data
-
-
-class _RejectUnpinned(paramiko.MissingHostKeyPolicy):
-    # paramiko's own policy raises a plain SSHException, which looks like a network error.
-    def __init__(self, known_hosts: str, revoked: set[bytes]) -> None:
-        self._known_hosts = known_hosts
-        self._revoked = revoked
-
-    def missing_host_key(self, client: object, hostname: str, key: paramiko.PKey) -> None:
-        if key.asbytes() in self._revoked:
-            raise RejectedError(
-                f"the host key of {hostname} is revoked in {self._known_hosts}",
-                "give the host another key, and pin that",
-            )
-        raise RejectedError(
-            f"no host key is pinned for {hostname} in {self._known_hosts}",
-            "add it, after comparing it with the endpoint's own",
-        )
-
-
-def _host_key(name: str, kind_and_key: str) -> paramiko.PKey | None:
-    """Read a host key; None where it is malformed, or paramiko does not know its kind."""
-    try:
-        entry = paramiko.hostkeys.HostKeyEntry.from_line(f"{name} {kind_and_key}")
-    except (paramiko.SSHException, paramiko.hostkeys.InvalidHostKey, ValueError):
-        return None
-    # paramiko pads a key that was cut short, which is then no host's key.
-    is_whole = entry and entry.key and entry.key.get_base64() in kind_and_key
-    return entry.key if entry and is_whole else None
-
-
-def _identity(file: str) -> paramiko.PKey:
-    try:
-        # The identity is read before any socket is opened, so that a missing file is not reported
-        # as an unreachable endpoint.
-        return paramiko.PKey.from_path(file)
-    except OSError as error:
-        raise unreadable(f"{file}: identity", error, "ssh.identity") from error
-    except (
-        paramiko.SSHException,
-        paramiko.pkey.UnknownKeyType,
-        UnsupportedAlgorithm,
-        ValueError,
-        TypeError,
-    ) as error:
-        # The words of a library may be a link to its questions and answers.
-        why = f"is no private key that can be used: `ssh-keygen -y -f {file}` tells why"
-        # Each format of key file has another exception for a missing passphrase.
-        if "password" in str(error).lower() or isinstance(
-            error, paramiko.PasswordRequiredException
-        ):
-            why = "is protected by a passphrase, which nobody can type at night"
-        raise ConfigurationError(f"{file}: identity {why}") from error
 
 
 def _say(error: Exception) -> str:

@@ -2,54 +2,51 @@
 
 from __future__ import annotations
 
-import os
-import select
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
-from ..errors import CommandFailedError, UnreachableError
-from .clock import SYSTEM_CLOCK, Deadline
-from .shell import LONGEST_LINE
+from ..errors import UnreachableError
+from .shell import LONGEST_LINE, Hear
 
 _CHUNK = 16384
 
 
 class Lines:
-    """Cuts the output of a command into lines, in whatever pieces it arrives, and bounds them."""
+    """Cuts what a command prints into lines, in whatever pieces it comes, and hands them on.
 
-    def __init__(self, argv: Sequence[str], receive: Callable[[float], bytes]) -> None:
-        """Take bytes from ``receive``.
+    Attributes:
+        trouble: why the lines have ended before the command; empty where they have not.
+    """
 
-        It is given the seconds to wait, returns no bytes at the end of the output, and raises
-        TimeoutError where nothing came in time.
-        """
-        self._argv = tuple(argv)
-        self._receive = receive
+    def __init__(self, hear: Hear) -> None:
+        """Hand lines on to ``hear``, and None once after the last."""
+        self._hear = hear
         self._kept = b""
+        self._ended = False
+        self.trouble = ""
 
-    def read(self, timeout: float) -> str | None:
-        """Wait for the next line; see Stream.read_line."""
-        deadline = Deadline(SYSTEM_CLOCK, timeout)
-        while b"\n" not in self._kept:
-            if len(self._kept) > LONGEST_LINE:
-                why = f"said a line of more than {LONGEST_LINE} bytes"
-                raise CommandFailedError(self._argv, -1, why)
-            if deadline.passed:
-                raise TimeoutError
-            more = self._receive(deadline.left(timeout))
-            if not more:
-                return None
-            self._kept += more
-        line, _, self._kept = self._kept.partition(b"\n")
-        return line.decode(errors="replace")
+    def feed(self, data: bytes) -> None:
+        """Take what the command has printed; no bytes at the end."""
+        if self._ended:
+            return
+        *lines, self._kept = (self._kept + data).split(b"\n")
+        for line in lines:
+            self._hear(line.decode(errors="replace"))
+        if len(self._kept) > LONGEST_LINE:
+            self.trouble = f"it said a line of more than {LONGEST_LINE} bytes"
+        if not data or self.trouble:
+            self._ended, self._kept = True, b""
+            self._hear(None)
 
 
 class LocalStream:
     """A command that goes on, on this host; closing the stream ends it."""
 
-    def __init__(self, argv: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(self, argv: Sequence[str], environment: Mapping[str, str], hear: Hear) -> None:
         """Start the command. Raises: UnreachableError, where it cannot be started."""
+        self._lines = Lines(hear)
         try:
             self._process = subprocess.Popen(
                 argv,
@@ -62,25 +59,24 @@ class LocalStream:
             )
         except OSError as error:
             raise UnreachableError(f"cannot run {argv[0]}: {error.strerror}") from error
-        assert self._process.stdout is not None
-        self._number = self._process.stdout.fileno()
-        self._poll = select.poll()
-        self._poll.register(self._number, select.POLLIN)
-        self._lines = Lines(argv, self._receive)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
-    def read_line(self, timeout: float) -> str | None:
-        """Wait for the next line; see Stream."""
-        return self._lines.read(timeout)
+    @property
+    def trouble(self) -> str:
+        """Say why nothing more comes; see Stream."""
+        return self._lines.trouble
 
     def close(self) -> None:
         """Stop listening, and end the command."""
         self._process.terminate()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(1.0)
 
-    def _receive(self, seconds: float) -> bytes:
-        if not self._poll.poll(seconds * 1000):
-            raise TimeoutError
-        return os.read(self._number, _CHUNK)
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as output:
+            while data := output.read1(_CHUNK):  # type: ignore[attr-defined]
+                self._lines.feed(data)
+        self._lines.feed(b"")
+        self._process.wait()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from queue import Empty, SimpleQueue
 
 import pytest
-from anycast_handlers.errors import CommandFailedError, UnreachableError
+from anycast_handlers.errors import UnreachableError
 from anycast_handlers.transport.local import LocalShell
-from anycast_handlers.transport.shell import LONGEST_LINE, Shell
+from anycast_handlers.transport.shell import LONGEST_LINE, Shell, Stream
 
 from tests.ssh.server import HANG_UP, Sshd
 
@@ -39,33 +40,46 @@ def wait_for(file: Path) -> None:
         time.sleep(0.02)
 
 
+class Heard:
+    """What is heard of a command that goes on."""
+
+    def __init__(self, shell: Shell, *argv: str) -> None:
+        self._lines: SimpleQueue[str | None] = SimpleQueue()
+        self.stream: Stream = shell.stream(argv, self._lines.put)
+
+    def next(self, seconds: float = PATIENCE) -> str | None:
+        """Wait for the next line; None is the end. Raises: Empty, where none comes in time."""
+        return self._lines.get(timeout=seconds)
+
+
 def test_the_lines_come_while_the_command_goes_on(shell: Shell) -> None:
-    stream = shell.stream(sh(COUNT))
+    heard = Heard(shell, *sh(COUNT))
     try:
-        assert [stream.read_line(PATIENCE) for _ in range(3)] == ["0", "1", "2"]
-        with pytest.raises(TimeoutError):
-            stream.read_line(0.05)
+        assert [heard.next() for _ in range(3)] == ["0", "1", "2"]
+        with pytest.raises(Empty):
+            heard.next(0.05)
     finally:
-        stream.close()
+        heard.stream.close()
 
 
-def test_its_end_is_told_and_half_a_line_is_none(shell: Shell) -> None:
-    stream = shell.stream(sh("printf 'whole\\nhalf'"))
+def test_its_end_is_told_once_and_half_a_line_is_none(shell: Shell) -> None:
+    heard = Heard(shell, *sh("printf 'whole\\nhalf'"))
     try:
-        assert stream.read_line(PATIENCE) == "whole"
-        assert stream.read_line(PATIENCE) is None
-        assert stream.read_line(PATIENCE) is None
+        assert heard.next() == "whole"
+        assert heard.next() is None
+        with pytest.raises(Empty):
+            heard.next(0.05)
     finally:
-        stream.close()
+        heard.stream.close()
 
 
 def test_a_line_without_end_is_refused_before_it_fills_the_memory(shell: Shell) -> None:
-    stream = shell.stream(sh("exec cat /dev/zero"))
+    heard = Heard(shell, *sh("exec cat /dev/zero"))
     try:
-        with pytest.raises(CommandFailedError, match=f"more than {LONGEST_LINE} bytes"):
-            stream.read_line(PATIENCE)
+        assert heard.next() is None
+        assert heard.stream.trouble == f"it said a line of more than {LONGEST_LINE} bytes"
     finally:
-        stream.close()
+        heard.stream.close()
 
 
 def test_a_command_ends_with_the_connection_that_listened_to_it(sshd: Sshd, tmp_path: Path) -> None:
@@ -73,54 +87,58 @@ def test_a_command_ends_with_the_connection_that_listened_to_it(sshd: Sshd, tmp_
     over = tmp_path / "over"
     with sshd.shell() as shell:
         script = f"trap '' PIPE; while echo beat; do sleep 0.05; done 2>/dev/null; : >{over}"
-        stream = shell.stream(sh(script))
-        assert stream.read_line(PATIENCE) == "beat"
-        stream.close()
+        heard = Heard(shell, *sh(script))
+        assert heard.next() == "beat"
+        heard.stream.close()
     wait_for(over)
 
 
 def test_a_command_on_this_host_ends_with_whoever_listened_to_it(tmp_path: Path) -> None:
     over = tmp_path / "over"
     script = f"trap ': >{over}; exit' TERM; echo begun; while :; do sleep 0.05; done"
-    stream = LocalShell().stream(sh(script))
-    assert stream.read_line(PATIENCE) == "begun"
-    stream.close()
+    heard = Heard(LocalShell(), *sh(script))
+    assert heard.next() == "begun"
+    heard.stream.close()
     wait_for(over)
 
 
 def test_other_commands_run_beside_it(sshd: Sshd) -> None:
     with sshd.shell() as shell:
-        stream = shell.stream(sh(COUNT))
+        heard = Heard(shell, *sh(COUNT))
         try:
-            assert stream.read_line(PATIENCE) == "0"
+            assert heard.next() == "0"
             assert shell.run(("/bin/echo", "beside")).stdout == "beside\n"
-            assert stream.read_line(PATIENCE) == "1"
+            assert heard.next() == "1"
         finally:
-            stream.close()
+            heard.stream.close()
 
 
 def test_a_connection_that_is_lost_ends_it(tmp_path: Path) -> None:
     with Sshd(tmp_path).running() as server, server.shell() as shell:
-        stream = shell.stream(sh(f"echo first; read -r x </dev/null; {HANG_UP}; exec sleep 90"))
-        assert stream.read_line(PATIENCE) == "first"
-        assert stream.read_line(PATIENCE) is None
-        stream.close()
+        go = tmp_path / "go"
+        wait = f"while [ ! -e {go} ]; do sleep 0.05; done"
+        heard = Heard(shell, *sh(f"echo first; {wait}; {HANG_UP}; exec sleep 90"))
+        assert heard.next() == "first"
+        go.touch()
+        assert heard.next() is None
+        heard.stream.close()
         with pytest.raises(UnreachableError):
-            shell.stream(("/bin/true",))
+            Heard(shell, "/bin/true")
 
 
 def test_a_program_that_is_not_there(sshd: Sshd) -> None:
     """Over SSH a shell says so on stderr, and the stream ends; on this host it never begins."""
     with pytest.raises(UnreachableError, match="cannot run /no/such"):
-        LocalShell().stream(("/no/such",))
+        Heard(LocalShell(), "/no/such")
     with sshd.shell() as shell:
-        assert shell.stream(("/no/such",)).read_line(PATIENCE) is None
+        heard = Heard(shell, "/no/such")
+        assert heard.next() is None
+        assert "/no/such" in heard.stream.trouble
 
 
 def test_a_run_streams_through_its_session(sshd: Sshd) -> None:
     session = sshd.session(60.0)
     try:
-        stream = session.stream(("/bin/echo", "here"))
-        assert stream.read_line(PATIENCE) == "here"
+        assert Heard(session, "/bin/echo", "here").next() == "here"
     finally:
         session.close()

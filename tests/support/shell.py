@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from anycast_handlers.transport.shell import (
     COMMAND_SECONDS,
+    Hear,
     Query,
     Reply,
     Result,
@@ -59,6 +60,6 @@ class FakeShell:
         """Give the answers to several commands, one after the other."""
         return ask_in_turn(self, queries)
 
-    def stream(self, argv: Sequence[str]) -> Stream:
+    def stream(self, argv: Sequence[str], hear: Hear) -> Stream:
         """Fail the test: this shell has no command whose output goes on."""
         raise AssertionError(f"the test has no stream for {argv}")

@@ -42,7 +42,7 @@ LEVELS = (
 # The files of handlers/ that stand outside of a room.
 OUTSIDE = {"__init__.py", "__main__.py", "cli.py", "errors.py"}
 HOMES = {
-    "paramiko": {"handlers/transport/bounded.py", "handlers/transport/ssh.py"},
+    "paramiko": {"handlers/transport/lean_paramiko.py"},
     "nagiosplugin": {"anycast_checks/verdict.py"},
     "dns": {"anycast_checks/dnspython.py"},
 }

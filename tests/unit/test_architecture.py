@@ -24,6 +24,7 @@ ROOMS = (
     "gate",
     "operation",
     "doctor",
+    "watch",
     "verbs",
 )
 # From the ground up: a module of anycast_checks imports only its own level, and those before it.

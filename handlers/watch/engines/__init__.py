@@ -1,0 +1,1 @@
+"""The engines that the watcher reports to, one file each."""

@@ -1,0 +1,64 @@
+"""What an engine is told: the state of one of its services, and who tells it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from ...decision.facts import State
+from ..board import EngineState
+
+# The names that the rules of icinga2-templates/ give to the services.
+HEALTH, CONTROL, WATCHER = "anycast-health-", "anycast-control-", "anycast-watcher"
+# Seconds between two results of a service whose state stays the same.
+REPEAT = 10.0
+# After so many seconds without a result the engine's own check runs. Two results may be missed.
+TTL = 25.0
+
+
+class Report(NamedTuple):
+    """The state of one service of an engine.
+
+    ``host`` and ``service`` are the engine's names; ``at`` is when the evidence was taken (wall
+    clock); ``perfdata`` has performance data in the form of a plugin's output.
+    """
+
+    host: str
+    service: str
+    state: State
+    text: str
+    at: float
+    perfdata: str = ""
+
+
+def health(endpoint: str, vip: str, state: State, text: str, at: float) -> Report:
+    """Make the report on the service that asks whether this endpoint answers rightly."""
+    return Report(endpoint, HEALTH + vip, state, text, at)
+
+
+def control(endpoint: str, vip: str, state: State, text: str, at: float) -> Report:
+    """Make the report on the service that asks whether the VIP is as it should be there."""
+    return Report(endpoint, CONTROL + vip, state, text, at)
+
+
+class Engine(Protocol):
+    """An engine that is told, by a thread of its own; no method waits for the engine."""
+
+    def start(self) -> None:
+        """Begin to tell it."""
+
+    def tell(self, report: Report) -> None:
+        """Say what a service is now: at each change, and at least every 5 s as long as it is known.
+
+        A change of the state is passed on at once, as often as the service has attempts, and a
+        state that stays the same every 10 s. What is not said again within 5 s is not repeated: so
+        nothing is passed on for a stream that is lost, or by a watcher that hangs.
+        """
+
+    def alive(self, text: str, at: float) -> None:
+        """Say that the watcher is alive: at least every 5 s, from its main loop."""
+
+    def state(self) -> EngineState:
+        """Give its name, how much it was told, and what is wrong; a safe text."""
+
+    def close(self) -> None:
+        """End within a second; what was not passed on yet is dropped."""

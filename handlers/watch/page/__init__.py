@@ -1,0 +1,1 @@
+"""The page: what the watcher knows, for a browser and for Prometheus."""

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from anycast_checks.placement import LOOPBACK
 
 from ..errors import ConfigurationError, unreadable
+from . import engines
 from .table import Table
 from .values import Endpoint, Fleet, Paths, Ssh, Vip
 
@@ -47,11 +48,14 @@ def load(file: str, activators: Sequence[str]) -> Fleet:
     paths = _paths(top.table("paths", required=False))
     tables = top.table("vip")
     vips = tuple(_vip(name, tables.table(name), activators) for name in tables.names())
+    names = top.names()
+    icinga = engines.icinga(top.table("icinga")) if "icinga" in names else None
+    nagios = engines.nagios(top.table("nagios")) if "nagios" in names else None
     top.refuse_unknown()
     if not vips:
         raise top.wrong("vip", "needs at least one VIP, as [vip.NAME]")
     _refuse_clashes(top, vips)
-    return Fleet(file, ssh, vips, paths)
+    return Fleet(file, ssh, vips, paths, icinga, nagios)
 
 
 # These checks use no regular expressions, since compiling one costs as much as reading the whole

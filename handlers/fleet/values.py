@@ -68,13 +68,39 @@ class Paths(NamedTuple):
     stop: str = "/etc/anycast/stop"
 
 
+class Icinga(NamedTuple):
+    """How the watcher reports to Icinga 2.
+
+    ``attempts`` is the largest number of attempts of its services, and ``watcher`` the name of the
+    host there that has the service of the watcher; empty for the name of this machine.
+    """
+
+    host: str
+    port: int
+    user: str
+    password_file: str
+    ca: str
+    attempts: int = 3
+    watcher: str = ""
+
+
+class Nagios(NamedTuple):
+    """How the watcher reports to Nagios; the rest is as with Icinga."""
+
+    command_file: str
+    attempts: int = 3
+    watcher: str = ""
+
+
 class Fleet(NamedTuple):
-    """The whole fleet file."""
+    """The whole fleet file; an engine is None where the watcher does not report to it."""
 
     file: str
     ssh: Ssh
     vips: tuple[Vip, ...]
     paths: Paths
+    icinga: Icinga | None = None
+    nagios: Nagios | None = None
 
     def find(self, vip: str, endpoint: str) -> tuple[Vip, Endpoint]:
         """Resolve two names of the fleet file.

@@ -61,7 +61,8 @@ def documented() -> Iterator[Key]:
         yield Key(name, kind[1], default[1], example)
 
 
-SMALLEST, EVERY_DEFAULT, *_ = examples(FLEET_FILE)
+SMALLEST, NO_ENGINE, ENGINES, *_ = examples(FLEET_FILE)
+EVERY_DEFAULT = {**NO_ENGINE, **ENGINES}
 KEYS = {key.name: key for key in documented()}
 
 
@@ -150,10 +151,24 @@ def read_default(text: str) -> object:
     return None
 
 
+def required(table: str) -> dict[str, Any]:
+    """Give the keys of a table of an engine that have no default."""
+    names = (key.name for key in KEYS.values() if key.default == "none, the key is required")
+    keys = [name.split(".")[1] for name in names if name.startswith(f"{table}.")]
+    return {table: {key: ENGINES[table][key] for key in keys}}
+
+
+@pytest.mark.parametrize("table", ENGINES)
+def test_the_defaults_of_an_engine_are_what_is_left_out(table: str, tmp_path: Path) -> None:
+    least = read_fleet(written(tmp_path, merged(SMALLEST, required(table))))
+
+    assert read_fleet(written(tmp_path, merged(SMALLEST, {table: ENGINES[table]}))) == least
+
+
 def test_the_example_with_every_default_is_the_smallest_one(tmp_path: Path) -> None:
     smallest = read_fleet(written(tmp_path, SMALLEST))
 
-    assert read_fleet(written(tmp_path, EVERY_DEFAULT)) == smallest
+    assert read_fleet(written(tmp_path, NO_ENGINE)) == smallest
     assert set(KEYS) <= set(leaves(EVERY_DEFAULT))
 
 
@@ -162,7 +177,9 @@ def test_the_example_of_a_key_has_it_and_loads(name: str, tmp_path: Path) -> Non
     example = KEYS[name].example
 
     assert name in list(leaves(example))
-    assert read_fleet(written(tmp_path, merged(SMALLEST, example)))
+    table = name.split(".")[0]
+    needed = required(table) if table in ENGINES else {}
+    assert read_fleet(written(tmp_path, merged(merged(SMALLEST, needed), example)))
 
 
 def vip(**keys: object) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from anycast_handlers.errors import ConfigurationError
-from anycast_handlers.fleet.values import Endpoint, Paths
+from anycast_handlers.fleet.values import Endpoint, Nagios, Paths
 from anycast_handlers.verbs._options import read_fleet
 
 EXAMPLE = """
@@ -108,6 +108,83 @@ def test_defaults_are_the_documented_ones(file: Path) -> None:
     assert vip.activator == "auto"
     assert fleet.paths == Paths()
     assert (vip.floor, vip.count_by, vip.spacing) == (1, "ospf", 5.0)
+
+
+ICINGA = """
+[icinga]
+url = "https://mon.example.org:5666"
+user = "anycast-watcher"
+password_file = "/etc/anycast/icinga-password"
+ca = "/var/lib/icinga2/certs/ca.crt"
+"""
+
+
+def test_an_engine_is_told_only_where_the_file_has_a_table_for_it(file: Path) -> None:
+    file.write_text(MINIMAL)
+    fleet = read_fleet(str(file))
+    assert (fleet.icinga, fleet.nagios) == (None, None)
+    file.write_text(MINIMAL + ICINGA + "[nagios]\ncommand_file = '/rw/nagios.cmd'\n")
+    fleet = read_fleet(str(file))
+    assert fleet.icinga
+    assert (fleet.icinga.host, fleet.icinga.port) == ("mon.example.org", 5666)
+    assert (fleet.icinga.attempts, fleet.icinga.watcher) == (3, "")
+    assert fleet.nagios == Nagios("/rw/nagios.cmd")
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port"),
+    [
+        ("https://mon.example.org", "mon.example.org", 5665),
+        ("https://mon.example.org/", "mon.example.org", 5665),
+        ("https://192.0.2.1:443", "192.0.2.1", 443),
+        ("https://[2001:db8::1]", "2001:db8::1", 5665),
+        ("https://[2001:db8::1]:5666", "2001:db8::1", 5666),
+    ],
+)
+def test_the_url_of_icinga_is_a_host_and_a_port(file: Path, url: str, host: str, port: int) -> None:
+    file.write_text(MINIMAL + ICINGA.replace("https://mon.example.org:5666", url))
+    icinga = read_fleet(str(file)).icinga
+    assert icinga
+    assert (icinga.host, icinga.port) == (host, port)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://mon.example.org",
+        "mon.example.org",
+        "https://",
+        "https://:5665",
+        "https://mon.example.org:0",
+        "https://mon.example.org:x",
+        "https://mon.example.org:65536",
+        "https://user:secret@mon.example.org",
+        "https://mon.example.org/v1",
+        "https://mon.example.org?x",
+        "https://2001:db8::1",
+        "https://mon example",
+        "https://mon.example.org\\r\\nX: y",
+    ],
+)
+def test_a_url_that_is_more_or_less_than_that_is_refused(file: Path, url: str) -> None:
+    said = refusal(file, MINIMAL + ICINGA.replace("https://mon.example.org:5666", url))
+    assert said.startswith("icinga.url: ")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("user = 'a:b'", "icinga.user: 'a:b' is not the name of an ApiUser"),
+        ("password_file = 'secret'", "icinga.password_file: must be an absolute path"),
+        ("ca = 'ca.crt'", "icinga.ca: must be an absolute path"),
+        ("attempts = 0", "icinga.attempts: must be a number from 1 to 10"),
+        ("atempts = 2", "icinga.atempts: is not a key of the fleet file; did you mean attempts?"),
+    ],
+)
+def test_what_is_wrong_in_the_table_of_icinga_is_named(file: Path, line: str, said: str) -> None:
+    key = line.split(" ")[0]
+    text = re.sub(rf"(?m)^{key} = .*\n", "", ICINGA) + line + "\n"
+    assert refusal(file, MINIMAL + text) == said
 
 
 UNKNOWN = [

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import NamedTuple, Protocol
 
 from ...decision.facts import State
+from ...errors import HandlerError
 from ..board import EngineState
 
 # The names that the rules of icinga2-templates/ give to the services.
 HEALTH, CONTROL, WATCHER = "anycast-health-", "anycast-control-", "anycast-watcher"
 # Seconds between two results of a service whose state stays the same.
 REPEAT = 10.0
+# A report that is older (seconds) is not repeated.
+FRESH = 5.0
 # After so many seconds without a result the engine's own check runs. Two results may be missed.
 TTL = 25.0
 
@@ -38,6 +41,29 @@ def health(endpoint: str, vip: str, state: State, text: str, at: float) -> Repor
 def control(endpoint: str, vip: str, state: State, text: str, at: float) -> Report:
     """Make the report on the service that asks whether the VIP is as it should be there."""
     return Report(endpoint, CONTROL + vip, state, text, at)
+
+
+class NotToldError(HandlerError):
+    """The engine could not be told; another time it may work."""
+
+
+class RefusedReportError(HandlerError):
+    """The engine does not take this report, and others perhaps; saying it again is of no use."""
+
+
+class Way(Protocol):
+    """The way to one engine. It is used by one thread."""
+
+    def send(self, report: Report) -> None:
+        """Pass on a report, within some seconds.
+
+        Raises:
+            NotToldError: the engine does not answer.
+            RefusedReportError: the engine refuses the report.
+        """
+
+    def close(self) -> None:
+        """Let go of the engine; from another thread it also ends a `send` that waits."""
 
 
 class Engine(Protocol):

@@ -40,7 +40,10 @@ TYPES = "Icinga\\Module\\Director\\DataType\\DataType"
 def basket() -> dict[str, Any]:
     """Build the basket: commands, the fields for their variables, and service templates."""
     commands = (TEMPLATES / "anycast-commands.conf").read_text(encoding="utf-8")
-    services = (TEMPLATES / "anycast-services.conf").read_text(encoding="utf-8")
+    services = "".join(
+        (TEMPLATES / f"anycast-{name}.conf").read_text(encoding="utf-8")
+        for name in ("services", "watcher")
+    )
     tables = dict(TABLE.findall(commands))
     fields: dict[str, dict[str, Any]] = {}
     found = {
@@ -212,9 +215,13 @@ def _service(name: str, body: str) -> dict[str, Any]:
         "object_type": "template",
         "vars": {},
     }
-    for key, text in re.findall(r"^\t(\w+) = (.*)$", body, re.MULTILINE):
-        value = text.removesuffix("s") if re.fullmatch(r"\d+s", text) else text
-        found[key] = json.loads(value)
+    for key, text in re.findall(r"^\t([\w.]+) = (.*)$", body, re.MULTILINE):
+        value = json.loads(text.removesuffix("s") if re.fullmatch(r"\d+s", text) else text)
+        if key.startswith("vars."):
+            # A person's form of the Director keeps a number as text, which Icinga takes as well.
+            found["vars"][key.removeprefix("vars.")] = str(value)
+        else:
+            found[key] = value
     if name == "anycast-health":
         # The apply rules of the files set these by the transport.
         found |= {"check_command": "anycast_by_ssh", "event_command": "anycast_event"}

@@ -14,7 +14,8 @@ def render(basket: dict[str, Any]) -> str:
     """Write the commands and the templates of a basket."""
     parts = [*map(_command, basket["Command"].values())]
     for name, template in basket["ServiceTemplate"].items():
-        lines = (f"{k} = {_value(v)}" for k, v in template.items() if k not in OWN)
+        lines = [f"{k} = {_value(v)}" for k, v in template.items() if k not in OWN]
+        lines += [f"vars.{k} = {_value(v)}" for k, v in template["vars"].items()]
         parts.append(f'template Service "{name}" {{ ' + "\n".join(lines) + " }\n")
     return "".join(parts)
 

@@ -34,13 +34,15 @@ class IcingaApi:
 
     Args:
         settings: the table of the fleet file.
+        ttl: how long a result is good for, in seconds; after that Icinga asks by itself.
 
     Raises:
         ConfigurationError: the file of the password or of the authority cannot be used.
     """
 
-    def __init__(self, settings: Icinga) -> None:
+    def __init__(self, settings: Icinga, ttl: float = TTL) -> None:
         self._settings = settings
+        self._ttl = ttl
         login = f"{settings.user}:{_password(settings.password_file)}".encode()
         self._headers = {
             "Accept": "application/json",
@@ -54,12 +56,12 @@ class IcingaApi:
 
     def send(self, report: Report) -> None:
         """Pass on a report; see `Way`."""
-        body = json.dumps(_result(report)).encode()
+        body = json.dumps({**_result(report), "ttl": self._ttl}).encode()
         was_kept = self._connection is not None
         try:
             status, answer = self._post(body)
         except (OSError, http.client.HTTPException) as error:
-            self._drop()
+            self.close()
             # Icinga ends a connection that is idle for 10 s, and all of them when it is reloaded. A
             # result may be sent twice without harm.
             if not was_kept or isinstance(error, TimeoutError):
@@ -69,7 +71,13 @@ class IcingaApi:
             self._judge(status, answer, report)
 
     def close(self) -> None:
-        """End the connection, and a `send` that waits for it."""
+        """Close the connection."""
+        connection, self._connection, self._socket = self._connection, None, None
+        if connection is not None:
+            connection.close()
+
+    def abort(self) -> None:
+        """End a `send` that waits; see `Way`."""
         self._is_closed = True
         if (connected := self._socket) is not None:
             try:
@@ -81,7 +89,7 @@ class IcingaApi:
         try:
             status, answer = self._post(body)
         except (OSError, http.client.HTTPException) as error:
-            self._drop()
+            self.close()
             raise self._away(error) from error
         self._judge(status, answer, report)
 
@@ -91,7 +99,7 @@ class IcingaApi:
         response = connection.getresponse()
         answer = response.read(LONGEST_ANSWER)
         if response.will_close or not response.isclosed():
-            self._drop()
+            self.close()
         return response.status, answer
 
     def _connected(self) -> http.client.HTTPSConnection:
@@ -109,11 +117,6 @@ class IcingaApi:
             connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._socket = connection.sock
         return self._connection
-
-    def _drop(self) -> None:
-        connection, self._connection, self._socket = self._connection, None, None
-        if connection is not None:
-            connection.close()
 
     def _judge(self, status: int, answer: bytes, report: Report) -> None:
         service = f"{report.host}!{report.service}"
@@ -155,7 +158,6 @@ def _result(report: Report) -> dict[str, Any]:
         "performance_data": report.perfdata.split(),
         "execution_start": report.at,
         "execution_end": report.at,
-        "ttl": TTL,
     }
 
 

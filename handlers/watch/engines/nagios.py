@@ -46,6 +46,9 @@ class CommandFile:
     def close(self) -> None:
         """Do nothing: the file is open only while a line is written."""
 
+    def abort(self) -> None:
+        """Do nothing: a `send` never waits."""
+
 
 def _line(report: Report) -> bytes:
     output = _field(report.text)

@@ -52,7 +52,7 @@ class RefusedReportError(HandlerError):
 
 
 class Way(Protocol):
-    """The way to one engine. It is used by one thread."""
+    """The way to one engine. Only `abort` may be called by another thread than the rest."""
 
     def send(self, report: Report) -> None:
         """Pass on a report, within some seconds.
@@ -63,7 +63,10 @@ class Way(Protocol):
         """
 
     def close(self) -> None:
-        """Let go of the engine; from another thread it also ends a `send` that waits."""
+        """Let go of the engine."""
+
+    def abort(self) -> None:
+        """End a `send` that waits, and let each later one fail at once."""
 
 
 class Engine(Protocol):

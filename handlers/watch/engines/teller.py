@@ -77,11 +77,17 @@ class Teller:
         with self._changed:
             self._is_closed = True
             self._changed.notify()
-        self._way.close()
+        self._way.abort()
         if self._thread.ident:
             self._thread.join(CLOSING)
 
     def _run(self) -> None:
+        try:
+            self._tell_all()
+        finally:
+            self._way.close()
+
+    def _tell_all(self) -> None:
         pause = FIRST_PAUSE
         while (report := self._next()) is not None:
             try:

@@ -12,6 +12,8 @@ from ..decision.facts import State
 # How many of the last ones a document has, so that its size depends on the fleet file alone.
 DECISIONS, FAILOVERS = 5, 10
 SHORT = 40
+# The name under which the sums have whole failovers.
+ALL = "all"
 
 
 class Held(NamedTuple):
@@ -115,7 +117,8 @@ class VipState(NamedTuple):
     def with_failover(self, failover: Failover) -> VipState:
         """Give the same with one more failover."""
         last = (*self.failovers, failover)[-FAILOVERS:]
-        return self._replace(failovers=last, spent=_sums(self.spent, failover.stages))
+        stages = (*failover.stages, Stage(ALL, failover.seconds))
+        return self._replace(failovers=last, spent=_sums(self.spent, stages))
 
 
 class EngineState(NamedTuple):
@@ -140,12 +143,16 @@ class Board(NamedTuple):
     engines: tuple[EngineState, ...] = ()
     notes: tuple[str, ...] = ()
 
-    def as_json(self) -> dict[str, Any]:
-        """Give a document for JSON: ASCII, of a bounded size, null where something is unknown."""
+    def as_json(self, now: float) -> dict[str, Any]:
+        """Give a document for JSON: ASCII, of a bounded size, null where something is unknown.
+
+        Its ``age`` says how long ago all this was so: it grows where the watcher hangs.
+        """
         return {
             "version": self.version,
             "started": _time(self.started),
             "at": _time(self.at),
+            "age": round(max(0.0, now - self.at), 1),
             "notes": [_safe(note) for note in self.notes[-DECISIONS:]],
             "engines": [
                 {"name": _safe(one.name, SHORT), "told": one.told, "trouble": _safe(one.trouble)}

@@ -46,6 +46,8 @@ HOMES = {
     "paramiko": {"handlers/transport/lean_paramiko.py"},
     "nagiosplugin": {"anycast_checks/verdict.py"},
     "dns": {"anycast_checks/dnspython.py"},
+    "waitress": {"handlers/watch/page/serve.py"},
+    "prometheus_client": {"handlers/watch/page/metrics.py"},
 }
 # click is at home where a command line is read; the entry points turn its errors into a line.
 CLICK = {"handlers/cli.py", "handlers/__main__.py"}
@@ -58,6 +60,7 @@ LATE = {
     "anycast_checks/usage.py": "difflib is for a mistake alone",
     "handlers/fleet/table.py": "difflib is for a mistake alone",
     "handlers/operation/operate.py": "an engine calls `event` mostly for nothing",
+    "handlers/watch/page/__init__.py": "the libraries of the page may not be installed",
     "handlers/transport/connections.py": "paramiko takes longer than all else together",
 }
 LARGEST_MODULE, LARGEST_FUNCTION = 250, 40

@@ -1,0 +1,229 @@
+"use strict";
+// Shows status.json, and asks for it again all the time. Whatever an endpoint has said becomes text
+// by textContent, and never markup.
+
+const PAUSE = 400;      // ms between an answer and the next question
+const PATIENCE = 3000;  // ms that an answer may take
+const STALE = 10;       // seconds after which the watcher itself is in doubt
+const ORDER = ["CRITICAL", "UNKNOWN", "WARNING", "OK"];
+const WORDS = {
+  CRITICAL: "\u2716 CRITICAL", UNKNOWN: "? CANNOT TELL", WARNING: "\u25B2 WARNING", OK: "\u2713 OK",
+};
+const PAST = 12;
+
+const byId = (id) => document.getElementById(id);
+const shown = new Map();  // the elements of what is shown already, by VIP and endpoint
+let tag = "", page = "", status = null, heard = 0, why = "connecting", received = 0;
+
+function set(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+function made(name, className, text) {
+  const element = document.createElement(name);
+  if (className) element.className = className;
+  if (text) element.textContent = text;
+  return element;
+}
+
+function clock(at) {
+  const day = new Date(at * 1000);
+  const time = day.toLocaleTimeString([], { hour12: false });
+  return day.toDateString() === new Date().toDateString() ? time : `${day.toLocaleDateString()} ${time}`;
+}
+
+function span(seconds) {
+  for (const [unit, size] of [["d", 86400], ["h", 3600], ["min", 60]]) {
+    if (seconds >= 2 * size) return `${Math.floor(seconds / size)} ${unit}`;
+  }
+  return `${Math.max(0, Math.floor(seconds))} s`;
+}
+
+// The time at the watcher: the clock of this browser may be wrong.
+function now() {
+  return status.at + status.age + (performance.now() - received) / 1000;
+}
+
+function fact(value, yes, no, unknown) {
+  if (value === null) return unknown;
+  return value ? yes : no;
+}
+
+function held(hold) {
+  if (!hold) return "";
+  const until = hold.until === null ? "until released" : `until ${clock(hold.until)}`;
+  const over = hold.until !== null && hold.until < now() ? " (EXPIRED)" : "";
+  return `held by ${hold.by} ${until}${over}${hold.reason ? ": " + hold.reason : ""}`;
+}
+
+function worst(endpoints) {
+  return ORDER.find((state) => endpoints.some((one) => one.state === state)) || "OK";
+}
+
+function card(key) {
+  let parts = shown.get(key);
+  if (!parts) {
+    const box = made("article", "endpoint");
+    const head = made("div", "head");
+    parts = { box, name: made("h3"), state: made("span", "state") };
+    head.append(parts.name, parts.state);
+    box.append(head);
+    for (const part of ["text", "since", "where", "hold", "last", "stream"]) {
+      parts[part] = made("p", part);
+      box.append(parts[part]);
+    }
+    shown.set(key, parts);
+  }
+  return parts;
+}
+
+function showEndpoint(vip, one) {
+  const parts = card(`${vip.vip}/${one.endpoint}`);
+  const name = `endpoint ${ORDER.includes(one.state) ? one.state : "UNKNOWN"}`;
+  if (parts.box.className !== name) parts.box.className = name;
+  set(parts.name, one.endpoint);
+  set(parts.state, WORDS[one.state] || one.state);
+  set(parts.text, [one.kind, one.text].filter(Boolean).join(": "));
+  const since = one.since === null ? "" : `since ${clock(one.since)} (${span(now() - one.since)})`;
+  set(parts.since, since && one.why ? `${since}: ${one.why}` : since);
+  set(parts.where, [
+    fact(one.present, "present", "absent", "presence not known"),
+    fact(one.announced, "announced", "not announced", "routing not known"),
+    one.latched ? "withdrawn by us" : "",
+    one.address,
+  ].filter(Boolean).join(" \u00B7 "));
+  set(parts.hold, held(one.hold));
+  const last = one.decisions[one.decisions.length - 1];
+  const showLast = last && one.state !== "OK";
+  set(parts.last, showLast ? `${clock(last.at)} ${last.rule}: ${last.text}` : "");
+  const age = one.stream_age === null ? "no stream" : `heard ${span(one.stream_age)} ago`;
+  set(parts.stream, `${age} \u00B7 ${one.samples} samples`);
+  return parts.box;
+}
+
+function showVip(vip) {
+  const key = vip.vip;
+  let parts = shown.get(key);
+  if (!parts) {
+    parts = { box: made("section", "vip"), title: made("h2"), count: made("p") };
+    parts.name = made("span");
+    parts.address = made("small");
+    parts.cause = made("p");
+    parts.list = made("div", "endpoints");
+    parts.title.append(parts.name, " ", parts.address);
+    parts.box.append(parts.title, parts.count, parts.cause, parts.list);
+    shown.set(key, parts);
+  }
+  set(parts.name, vip.vip);
+  set(parts.address, vip.address);
+  const total = vip.endpoints.length;
+  const few = vip.announcing !== null && vip.announcing <= vip.floor && vip.announcing < total;
+  const count = vip.announcing === null ? "nobody can tell how many announce it"
+    : `${vip.announcing} of ${total} announce it`;
+  set(parts.count, `${count}, the floor is ${vip.floor}${few ? ": no more may leave" : ""}`);
+  parts.count.className = few ? "few" : "";
+  set(parts.cause, vip.common_cause ? `COMMON CAUSE: ${vip.common_cause}` : "");
+  parts.cause.className = vip.common_cause ? "notice" : "";
+  const sorted = [...vip.endpoints].sort((a, b) => ORDER.indexOf(a.state) - ORDER.indexOf(b.state));
+  place(parts.list, sorted.map((one) => showEndpoint(vip, one)));
+  return parts.box;
+}
+
+// Elements that are in their place already are not touched, so that a selection stays.
+function place(parent, children) {
+  children.forEach((child, at) => {
+    if (parent.children[at] !== child) parent.insertBefore(child, parent.children[at] || null);
+  });
+  while (parent.children.length > children.length) parent.lastElementChild.remove();
+}
+
+function rank(vip) {
+  return vip.common_cause ? -1 : ORDER.indexOf(worst(vip.endpoints));
+}
+
+function line(at, text, bad) {
+  const item = made("li", bad ? "bad" : "");
+  item.append(made("time", "", clock(at)), text);
+  return item;
+}
+
+function showPast() {
+  const decisions = status.vips.flatMap((vip) => vip.endpoints.flatMap((one) =>
+    one.decisions.map((done) => ({ ...done, of: `${vip.vip} ${one.endpoint}` }))));
+  decisions.sort((a, b) => b.at - a.at);
+  const lines = decisions.slice(0, PAST).map((done) => {
+    const failed = done.exit ? ` (exit code ${done.exit})` : "";
+    return line(done.at, `${done.of} \u2013 ${done.rule}: ${done.text}${failed}`, done.exit !== 0);
+  });
+  byId("decisions").replaceChildren(...(lines.length ? lines : [made("p", "", "none yet")]));
+  const failovers = status.vips.flatMap((vip) =>
+    vip.failovers.map((one) => ({ ...one, vip: vip.vip })));
+  failovers.sort((a, b) => b.at - a.at);
+  const shorts = failovers.slice(0, PAST).map((one) => {
+    const stages = Object.entries(one.stages).map(([name, spent]) => `${name} ${spent.toFixed(3)}`);
+    return line(one.at, `${one.vip} ${one.endpoint} in ${one.seconds.toFixed(3)} s: ${stages.join(", ")}`);
+  });
+  byId("failovers").replaceChildren(...(shorts.length ? shorts : [made("p", "", "none yet")]));
+}
+
+function show() {
+  const all = status.vips.flatMap((vip) => vip.endpoints);
+  const counts = ORDER.map((state) => [state, all.filter((one) => one.state === state).length]);
+  const some = counts.filter(([state, count]) => count || state === "OK");
+  byId("summary").replaceChildren(...some.map(([state, count]) =>
+    made("span", `state ${state}`, `${count} ${state === "UNKNOWN" ? "cannot tell" : state}`)));
+  const [bad] = counts.filter(([state, count]) => count && state !== "OK");
+  document.title = bad ? `${bad[1]} ${bad[0]} \u2013 anycast` : "all OK \u2013 anycast";
+  const notices = status.engines.filter((one) => one.trouble)
+    .map((one) => made("p", "notice mild", `${one.name} is not told: ${one.trouble}`));
+  notices.unshift(...status.notes.map((note) => made("p", "notice", note)));
+  byId("notices").replaceChildren(...notices);
+  const vips = [...status.vips].sort((a, b) => rank(a) - rank(b));
+  place(byId("vips"), vips.map(showVip));
+  showPast();
+}
+
+function showContact() {
+  const silent = (performance.now() - heard) / 1000;
+  const hangs = status !== null && status.age > STALE;
+  const lost = why !== "" && silent > 2;
+  document.body.classList.toggle("lost", lost || hangs);
+  if (hangs && !lost) set(byId("contact"), `the watcher hangs: nothing new for ${span(status.age)}`);
+  else if (lost) set(byId("contact"), `NO CONTACT for ${span(silent)}: ${why}`);
+  else if (status) set(byId("contact"), `live \u00B7 ${clock(now())}`);
+}
+
+async function ask() {
+  const headers = tag ? { "If-None-Match": tag } : {};
+  const answer = await fetch("status.json", {
+    headers, cache: "no-store", credentials: "same-origin", signal: AbortSignal.timeout(PATIENCE),
+  });
+  if (answer.status === 200) {
+    const document_ = await answer.json();
+    if (page && page !== document_.page) location.reload();
+    page = document_.page;
+    status = document_;
+    received = performance.now();
+    tag = answer.headers.get("ETag") || "";
+    show();
+  } else if (answer.status !== 304) {
+    throw new Error(`the answer is ${answer.status}`);
+  }
+  heard = performance.now();
+  why = "";
+}
+
+async function forever() {
+  for (;;) {
+    try {
+      await ask();
+    } catch (error) {
+      why = error.name === "TimeoutError" ? "no answer" : error.message;
+    }
+    showContact();
+    await new Promise((done) => setTimeout(done, PAUSE));
+  }
+}
+
+setInterval(showContact, 1000);
+forever();

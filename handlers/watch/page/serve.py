@@ -1,0 +1,173 @@
+"""The HTTP server of the page, on an address of this host.
+
+waitress is used because one thread of it reads all requests and writes all answers without waiting
+for a client, so that a slow client costs a buffer and no thread; it is small, kept well, and needs
+no other package.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import waitress
+from waitress import wasyncore
+
+from ...errors import ConfigurationError
+from ..board import Board
+from .fresh import Fresh
+from .metrics import CONTENT_TYPE, Metrics
+
+Environ = dict[str, Any]
+Respond = Callable[[str, list[tuple[str, str]]], object]
+
+LIMITS = {
+    "threads": 2,
+    "connection_limit": 64,
+    "backlog": 64,
+    # A client that sends and reads nothing for so many seconds is gone.
+    "channel_timeout": 20,
+    "cleanup_interval": 10,
+    "max_request_header_size": 8192,
+    "max_request_body_size": 1024,
+}
+CLOSING = 1.0
+# Nothing from elsewhere, nothing in the markup itself, and no text that could become markup.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'"
+)
+ALWAYS = [
+    ("Content-Security-Policy", POLICY),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Cache-Control", "no-cache"),
+]
+FILES = {
+    "/": ("page.html", "text/html; charset=utf-8"),
+    "/page.css": ("page.css", "text/css; charset=utf-8"),
+    "/page.js": ("page.js", "text/javascript; charset=utf-8"),
+    "/icon.svg": ("icon.svg", "image/svg+xml"),
+}
+
+
+class Page:
+    """The server, from its making until `close`. See `open_page`."""
+
+    def __init__(self, listen: str, look: Callable[[], Board]) -> None:
+        self._socket, self._is_local = _bound(listen)
+        self._map: dict[int, Any] = {}
+        app = _App(look, is_local=self._is_local)
+        self._server = waitress.create_server(
+            app, sockets=[self._socket], map=self._map, ident="", **LIMITS
+        )
+        self._thread = threading.Thread(target=self._server.run, name="page", daemon=True)
+        self._thread.start()
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        return int(self._socket.getsockname()[1])
+
+    def close(self) -> None:
+        """End all connections, within a second."""
+        self._server.trigger.pull_trigger(lambda: wasyncore.close_all(self._map))
+        self._thread.join(CLOSING)
+        self._server.task_dispatcher.shutdown(timeout=CLOSING)
+
+
+class _App:
+    """Answers requests; the board is rendered once for all who ask."""
+
+    def __init__(self, look: Callable[[], Board], *, is_local: bool) -> None:
+        here = Path(__file__).parent
+        self._files = {
+            path: ((here / name).read_bytes(), kind) for path, (name, kind) in FILES.items()
+        }
+        content = b"".join(body for body, _ in self._files.values())
+        # A page of before an upgrade loads itself anew when it sees another one.
+        self._page = hashlib.sha256(content).hexdigest()[:16]
+        # A tag of another run must not be taken for one of this run.
+        self._run = f"{time.time():.6f}"
+        self._is_local = is_local
+        self._status = Fresh(look, self._document, time.monotonic)
+        self._metrics = Fresh(look, Metrics().render, time.monotonic)
+
+    def __call__(self, environ: Environ, respond: Respond) -> Iterable[bytes]:
+        status, headers, body = self._answer(environ)
+        length = [("Content-Length", str(len(body)))] if status != "304 Not Modified" else []
+        respond(status, [*headers, *length, *ALWAYS])
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+
+    def _answer(self, environ: Environ) -> tuple[str, list[tuple[str, str]], bytes]:
+        if self._is_local and not _is_this_host(environ.get("HTTP_HOST", "")):
+            # A page of somebody else could let its own name point here, and would then read this.
+            return _said("403 Forbidden", "this is not the name of the address it listens on")
+        if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+            return _said("405 Method Not Allowed", "GET only")
+        path = environ["PATH_INFO"]
+        if path in self._files:
+            body, kind = self._files[path]
+            return "200 OK", [("Content-Type", kind)], body
+        if path == "/status.json":
+            return self._status_answer(environ.get("HTTP_IF_NONE_MATCH", ""))
+        if path == "/metrics":
+            return "200 OK", [("Content-Type", CONTENT_TYPE)], self._metrics.get().body
+        return _said("404 Not Found", "there are / /status.json /metrics")
+
+    def _status_answer(self, known: str) -> tuple[str, list[tuple[str, str]], bytes]:
+        rendered = self._status.get()
+        tag = f'"{self._run}-{rendered.tag}"'
+        headers = [("Content-Type", "application/json"), ("ETag", tag)]
+        if known == tag:
+            return "304 Not Modified", headers[1:], b""
+        return "200 OK", headers, rendered.body
+
+    def _document(self, board: Board) -> bytes:
+        document = {"page": self._page, **board.as_json(time.time())}
+        return json.dumps(document, separators=(",", ":")).encode()
+
+
+def _said(status: str, text: str) -> tuple[str, list[tuple[str, str]], bytes]:
+    return status, [("Content-Type", "text/plain")], f"{text}\n".encode()
+
+
+def _is_this_host(host: str) -> bool:
+    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host
+    if name == "localhost":
+        return True
+    try:
+        ipaddress.ip_address(name.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return False
+    return True
+
+
+def _bound(listen: str) -> tuple[socket.socket, bool]:
+    """Bind the address; returns the socket, and whether only this host can reach it."""
+    text, _, port = listen.rpartition(":")
+    try:
+        address = ipaddress.ip_address(text.removeprefix("[").removesuffix("]"))
+        number = int(port)
+    except ValueError as error:
+        what = f"--listen {listen}: is not an address and a port"
+        raise ConfigurationError(what, "such as 127.0.0.1:9853") from error
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((str(address), number))
+    except (OSError, OverflowError) as error:
+        made.close()
+        why = getattr(error, "strerror", None) or str(error)
+        raise ConfigurationError(f"--listen {listen}: {why}", "choose another one") from error
+    return made, address.is_loopback

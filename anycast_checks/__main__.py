@@ -47,6 +47,9 @@ class _BoundedRun(CheckRun):
         left = self._began + deadline - time.monotonic()
         signal.setitimer(signal.ITIMER_REAL, max(left, _AGAIN), _AGAIN)
 
+    def go_on(self) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
     def settle(self) -> None:
         """Ignore the deadline and all signals from now on, because the result is known."""
         self._settled = True

@@ -25,6 +25,16 @@ class HealthCheck(Check):
 
     prepared: Callable[..., Prepared]
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the check, or go on asking with --stream."""
+        if not ctx.params["stream"]:
+            return super().invoke(ctx)
+        # A single question must not wait for the import of what only a stream needs.
+        from .stream import stream
+
+        run = ctx.ensure_object(CheckRun)
+        return stream(str(self.name), self._prepared_in(ctx, run), run)
+
     def prepare(self, arguments: Sequence[str]) -> Prepared:
         """Read a command line for a process that asks again and again by `sampling.take_sample`.
 
@@ -36,9 +46,12 @@ class HealthCheck(Check):
             CheckError: something that they name cannot be used, such as a file of certificates.
         """
         with self.make_context(self.name, list(arguments), obj=CheckRun()) as context:
-            own = dict(context.params)
-            options = shared_options(HealthOptions, own)
-            return self.prepared(options, context.obj, **own)
+            return self._prepared_in(context, context.obj)
+
+    def _prepared_in(self, context: click.Context, run: CheckRun) -> Prepared:
+        own = dict(context.params)
+        options = shared_options(HealthOptions, own)
+        return self.prepared(options, run, **own)
 
 
 def _instance(value: str) -> str:
@@ -76,6 +89,12 @@ def _options() -> tuple[_Decorator, ...]:
         option("--client", is_flag=True, show_default=False,
                help="Ask as a client does, and accept an answer from any endpoint. This is only for"
                " a service without an event handler, since nothing shows which endpoint answered."),
+        option("--stream", is_flag=True, show_default=False,
+               help="Go on asking until it is ended, and say what is seen in lines of JSON, or to a"
+               " person at a terminal. The deadline has no meaning then."),
+        option("--interval", type=seconds(0.01), metavar="SECONDS", show_default="0.5",
+               help="Time from one question of a stream to the next. After a failing one the next"
+               " follows after --retry-delay."),
     )  # fmt: skip
 
 
@@ -125,8 +144,10 @@ def _is_default(parameter: str) -> bool:
 
 
 def _require_sense(options: HealthOptions) -> None:
+    if options.interval is not None and not options.stream:
+        raise click.UsageError("--interval needs --stream")
     needed = options.tries * options.timeout + (options.tries - 1) * options.retry_delay + START_UP
-    if needed > options.deadline + 1e-9:
+    if needed > options.deadline + 1e-9 and not options.stream:
         raise click.UsageError(
             f"--tries {options.tries} of {options.timeout:g} s need a --deadline of {needed:g}"
         )

@@ -10,6 +10,7 @@ class Grade(enum.Enum):
     RIGHT = "answered rightly"
     POOR = "answered, but not as well as it should"
     WRONG = "failed, or answered wrongly"
+    REFUSED = "is not there: the kernel says that nobody listens"
     SILENT = "said nothing"
     UNCLEAR = "could not be judged"
 

@@ -22,11 +22,13 @@ class Prepared(NamedTuple):
         options: the options that all health checks share.
         probe: function that asks once, on sockets that it opens with `address.connect`.
         metrics: figures that the check measures besides the time, without values.
+        ports: ports of the service, where they are more than the one in the options.
     """
 
     options: HealthOptions
     probe: Probe
     metrics: tuple[Metric, ...] = ()
+    ports: tuple[int, ...] = ()
 
 
 def examine(check: Prepared, run: CheckRun) -> tuple[Sample, ...]:
@@ -94,5 +96,6 @@ def _ask(check: Prepared, run: CheckRun, which: str, address: str) -> Observatio
     except PeerSilentError as error:
         seen = Observation(Grade.SILENT, str(error))
     except PeerFailedError as error:
-        seen = Observation(Grade.WRONG, str(error))
+        refused = isinstance(error.__cause__, ConnectionRefusedError)
+        seen = Observation(Grade.REFUSED if refused else Grade.WRONG, str(error))
     return seen._replace(transcript=seen.transcript or tuple(noted or ()))

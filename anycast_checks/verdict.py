@@ -18,6 +18,8 @@ lean("nagiosplugin", "json", "tempfile")
 import nagiosplugin  # noqa: E402
 
 OK, WARNING, CRITICAL = nagiosplugin.Ok, nagiosplugin.Warn, nagiosplugin.Critical
+UNKNOWN = nagiosplugin.Unknown
+_FAILING = (Grade.WRONG, Grade.REFUSED, Grade.SILENT)
 _NUMBER = r"-?\d{1,9}(\.\d{1,6})?"
 _RANGE = re.compile(rf"@?((~|{_NUMBER}):)?({_NUMBER})?")
 _LONG_OUTPUT = 4000  # characters, since Nagios reads 4 KB
@@ -87,7 +89,7 @@ def is_outside(threshold: str | None, value: float) -> bool:
 
 def is_failing(options: HealthOptions, seen: Observation) -> bool:
     """Tell whether a sample fails: the peer answered wrongly, not at all, or slower than -c."""
-    return seen.grade in (Grade.WRONG, Grade.SILENT) or _is_slow(seen, options.critical)
+    return seen.grade in _FAILING or _is_slow(seen, options.critical)
 
 
 def perfdata(
@@ -145,6 +147,15 @@ def judge(
     options: HealthOptions, samples: tuple[Sample, ...], metrics: tuple[Metric, ...] = ()
 ) -> Verdict:
     """Judge all samples of a health check; the last one says whether the VIP is here."""
+    judged = assess(options, samples)
+    return judged._replace(
+        perfdata=perfdata(options, samples[-1], metrics),
+        details=_long_output(samples, options.verbose),
+    )
+
+
+def assess(options: HealthOptions, samples: tuple[Sample, ...]) -> Verdict:
+    """Judge all samples as `judge` does, without performance data and long output."""
     last = samples[-1]
     seen = last.observation
     remark = ""
@@ -161,13 +172,7 @@ def judge(
     if seen and (len(samples) > 1 or is_failing(options, seen)):
         count = f"{len(samples)} of {options.tries}"
         remark = f" ({count} tries)" if is_failing(options, seen) else f" (try {count})"
-    return Verdict(
-        state,
-        text,
-        perfdata(options, last, metrics),
-        remark,
-        _long_output(samples, options.verbose),
-    )
+    return Verdict(state, text, remark=remark)
 
 
 def _judge_withdrawn(

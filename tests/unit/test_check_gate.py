@@ -106,6 +106,9 @@ BAD = [
     f"{PROGRAM} dns -H {VIP} --query x --instance 192.0.2.99",
     f"{PROGRAM} http -H 10.99.0.80 --tls --ca-file /etc/shadow",
     f"{PROGRAM} dns -H {VIP} --query x -- {LDAP_WORDS}",
+    f"{PROGRAM} dns -H {VIP} --query x --stream",
+    f"{PROGRAM} dns -H {VIP} --stream --query x --interval 0.01",
+    f"{PROGRAM} plugin -H {VIP} --stream -- {LDAP_WORDS}",
     f"{PROGRAM} plugin -H {VIP} {LDAP_WORDS}",
     f"{PROGRAM} plugin -H {VIP} -- /bin/sh -c id {{address}}",
     f"{PROGRAM} plugin -H {VIP} -- {LDAP_WORDS} more",
@@ -250,7 +253,7 @@ def test_every_option_has_been_thought_of() -> None:
     """Whoever adds one decides here whether a thief may set it to anything."""
     free = {
         "critical", "deadline", "retry-delay", "timeout", "timeout-state", "tries", "warning",
-        "client", "verbose", "help", "version",
+        "client", "interval", "verbose", "help", "version",
         "query", "type", "expect", "expect-only", "expect-rcode", "require-flags", "forbid-flags",
         "recurse", "no-recurse", "tcp",
         "host", "url", "method", "header", "body", "status", "string", "regex", "max-bytes",
@@ -259,7 +262,7 @@ def test_every_option_has_been_thought_of() -> None:
         "offset-warning", "offset-critical", "stratum-critical",
         "min-neighbors", "expect-router",
     }  # fmt: skip
-    confined = {"address", "port", "instance", "ca-file"}
+    confined = {"address", "port", "instance", "ca-file", "stream"}
     found, group = set(), check_anycast
     context = click.Context(group)
     for name in group.list_commands(context):

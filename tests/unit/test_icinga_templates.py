@@ -19,7 +19,8 @@ TABLES = dict(TABLE.findall(COMMANDS))
 OBJECTS = dict(re.findall(r'^object (\w+ "\w+") \{\n(.*?)^\}', COMMANDS, re.M | re.S))
 
 # --reason is free text, which never comes from an engine; the others end the command at once.
-NOT_FOR_ENGINES = {"--reason", "--help", "--version"}
+# An engine asks once each time; only a watcher reads a stream.
+NOT_FOR_ENGINES = {"--reason", "--help", "--version", "--stream", "--interval"}
 
 
 def entries(block: str) -> dict[str, str]:

@@ -61,6 +61,7 @@ def test_a_library_that_is_broken_says_so(tmp_path: Path) -> None:
 # For each module: what it imports within a function, and the reason.
 DEFERRED = {
     "__main__.py": {"command": "an import that fails is UNKNOWN, as the exit boundary prints it"},
+    "health.py": {"stream": "only a stream pays for threads, netlink and JSON"},
     "tls.py": {"tls_connection": "a check without --tls does not pay for ssl"},
     "tls_connection.py": {"cryptography": "only --cert-warning and --cert-critical pay for it"},
     "usage.py": {"difflib": "it is for a mistake alone"},

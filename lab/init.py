@@ -34,6 +34,7 @@ PRIVATE = (
     "/var/spool",
     "/var/tmp",  # noqa: S108
 )
+STARTUP = (".bashrc", ".bash_profile", ".profile")
 # /run is new in each host, so the overlays keep their files there.
 KEEP = Path("/run/lab")
 # /dev is replaced by one with these devices, because /dev/log would otherwise be the machine's.
@@ -65,6 +66,9 @@ def make_private_files() -> None:
         work.mkdir()
         options = f"lowerdir={directory},upperdir={upper},workdir={work}"
         mount("overlay", directory, "overlay", 0, options)
+    # A login shell would run what the machine's root has in it, which may wait for anything.
+    for name in STARTUP:
+        Path("/root", name).unlink(missing_ok=True)
     make_devices()
 
 

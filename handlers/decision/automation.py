@@ -124,7 +124,8 @@ def _decide_failed(
         return guarded
     if counted and counted.spacing_left > 0:
         why = f"not yet: another endpoint was withdrawn, {counted.spacing_left:.1f} s to wait"
-        return Decision(Action.REFUSE, "spacing", why, State.CRITICAL)
+        again = counted.spacing_left
+        return Decision(Action.REFUSE, "spacing", why, State.CRITICAL, again=again)
     if confirmed is None:
         return Decision(Action.CONFIRM, "confirm", "the check has to run once more", State.UNKNOWN)
     if confirmed is not State.CRITICAL:
@@ -202,7 +203,7 @@ def _awaited(policy: Policy, seen: Seen) -> Decision | None:
         return wait("max-restores", f"{times}: restore by hand")
     left = hold_down(policy, seen.withdrawals) - seen.latch_age
     if left > 0:
-        return wait("hold-down", f"restores in {left:.0f} s")
+        return wait("hold-down", f"restores in {left:.0f} s")._replace(again=left)
     return None
 
 

@@ -61,7 +61,8 @@ class Decision(NamedTuple):
     """One action, the rule that asked for it, the reason, and the state that `enforce` reports.
 
     ``overrides`` names the rules that a person has overridden. ``unlatch`` tells that a latch has
-    to be taken off, because the VIP is present although the latch is on.
+    to be taken off, because the VIP is present although the latch is on. ``again`` is after how
+    many seconds the decision is another one, though nothing else changes; 0 where nobody knows.
     """
 
     action: Action
@@ -70,6 +71,7 @@ class Decision(NamedTuple):
     severity: State
     overrides: tuple[str, ...] = ()
     unlatch: bool = False
+    again: float = 0.0
 
 
 def describe_strangers(router_ids: Sequence[str]) -> str:

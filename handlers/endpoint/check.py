@@ -7,10 +7,12 @@ from contextlib import suppress
 from anycast_checks.address import is_ipv6
 from anycast_checks.options import LOOPBACK, NONE
 
-from ..fleet.values import Vip
+from ..fleet.values import Vip, Watch
 from ..transport.shell import Argv
 
 CHECK_DEFAULT_DEADLINE = 10.0
+# Seconds from a failing question of a stream to the next one.
+RETRY_DELAY = 0.02
 
 
 def confirmation(vip: Vip) -> Argv:
@@ -21,6 +23,12 @@ def confirmation(vip: Vip) -> Argv:
 def check_of(vip: Vip, *more: str) -> Argv:
     """Build the command of the VIP's check, with its address and more options."""
     return _check_of(vip, "-H", vip.address, *more)
+
+
+def stream_of(vip: Vip, watch: Watch) -> Argv:
+    """Build the command of the stream of a VIP's check, which goes on asking."""
+    pace = ("--interval", f"{watch.interval:g}", "--retry-delay", f"{RETRY_DELAY:g}")
+    return check_of(vip, "--stream", *pace, "--tries", str(watch.samples))
 
 
 def instance_of(vip: Vip) -> str | None:

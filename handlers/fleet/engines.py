@@ -1,12 +1,35 @@
-"""The tables of the fleet file about the engines that the watcher reports to."""
+"""The tables of the fleet file about the watcher, and the engines that it reports to."""
 
 from __future__ import annotations
 
 from .table import Table
-from .values import Icinga, Nagios
+from .values import Icinga, Nagios, Watch
 
 API_PORT = 5665
 MOST_ATTEMPTS = 10
+
+
+def watch(table: Table) -> Watch:
+    """Read ``[watch]``; raises ConfigurationError for what is wrong in it."""
+    default = Watch()
+    found = Watch(
+        interval=_between(table, "interval", default.interval, 0.05, 60),
+        samples=int(_between(table, "samples", default.samples, 1, 100)),
+        patience=_between(table, "patience", default.patience, 0, 60),
+        common_cause_patience=_between(
+            table, "common_cause_patience", default.common_cause_patience, 0, 3600
+        ),
+        rank=int(_between(table, "rank", default.rank, 0, 9)),
+    )
+    table.refuse_unknown()
+    return found
+
+
+def _between(table: Table, key: str, default: float, least: float, most: float) -> float:
+    value = table.take(key, type(default), default)
+    if not least <= value <= most:
+        raise table.wrong(key, f"must be a number from {least} to {most}")
+    return value
 
 
 def icinga(table: Table) -> Icinga:

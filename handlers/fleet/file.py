@@ -48,6 +48,7 @@ def load(file: str, activators: Sequence[str]) -> Fleet:
     paths = _paths(top.table("paths", required=False))
     tables = top.table("vip")
     vips = tuple(_vip(name, tables.table(name), activators) for name in tables.names())
+    watch = engines.watch(top.table("watch", required=False))
     names = top.names()
     icinga = engines.icinga(top.table("icinga")) if "icinga" in names else None
     nagios = engines.nagios(top.table("nagios")) if "nagios" in names else None
@@ -55,7 +56,7 @@ def load(file: str, activators: Sequence[str]) -> Fleet:
     if not vips:
         raise top.wrong("vip", "needs at least one VIP, as [vip.NAME]")
     _refuse_clashes(top, vips)
-    return Fleet(file, ssh, vips, paths, icinga, nagios)
+    return Fleet(file, ssh, vips, paths, watch, icinga, nagios)
 
 
 # These checks use no regular expressions, since compiling one costs as much as reading the whole

@@ -68,6 +68,24 @@ class Paths(NamedTuple):
     stop: str = "/etc/anycast/stop"
 
 
+class Watch(NamedTuple):
+    """When the watcher is certain of a failure; times are seconds.
+
+    Attributes:
+        interval: from one question of a stream to the next.
+        samples: how many in a row have to fail.
+        patience: how long every one of them has to fail.
+        common_cause_patience: how long the watcher leaves alone what seems to have one cause.
+        rank: the place of this monitoring host among those that watch; 0 acts first.
+    """
+
+    interval: float = 0.2
+    samples: int = 2
+    patience: float = 0.5
+    common_cause_patience: float = 60.0
+    rank: int = 0
+
+
 class Icinga(NamedTuple):
     """How the watcher reports to Icinga 2.
 
@@ -99,6 +117,7 @@ class Fleet(NamedTuple):
     ssh: Ssh
     vips: tuple[Vip, ...]
     paths: Paths
+    watch: Watch = Watch()
     icinga: Icinga | None = None
     nagios: Nagios | None = None
 

@@ -161,7 +161,7 @@ class _Rehearsal:
         return ask_in_turn(self, queries)
 
     def stream(self, argv: Sequence[str], hear: Hear) -> Stream:
-        """Refuse: no command that goes on is on the list yet."""
+        """Refuse: the stream is listed beside."""
         raise NotImplementedError
 
 

@@ -50,6 +50,16 @@ class Outcome:
         return bool(self.look.interfaces) if self.look else None
 
     @property
+    def announced(self) -> bool | None:
+        """Whether the endpoint announced the VIP when it was counted; None where nobody knows."""
+        return self._counted.announced if self._counted else None
+
+    @property
+    def has_acted(self) -> bool:
+        """Whether an act was made, and worked."""
+        return bool(self._verified) and self.exit == DONE
+
+    @property
     def exit_code(self) -> int:
         """The exit code of the request's verb."""
         return self.severity.value if self.request.verb.ends_with_severity else self.exit

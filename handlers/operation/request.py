@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from anycast_checks.line import clean
 
+from ..decision.automation import decide
 from ..decision.facts import Decision, Policy, State, StateType
 from ..fleet.values import Endpoint, Vip
 
@@ -101,6 +102,14 @@ class Request(NamedTuple):
     def failing(self) -> bool:
         """Whether the engine says CRITICAL HARD."""
         return self.state is State.CRITICAL and self.state_type is StateType.HARD
+
+
+def decide_as_told(case: Case) -> Decision:
+    """Decide as the automation does, on the state that an engine or the watcher has reported."""
+    state, state_type = case.request.state, case.request.state_type
+    assert state is not None
+    assert state_type is not None
+    return decide(state, state_type, case.policy, case.seen, case.counted, case.confirmed)
 
 
 def signature() -> str:

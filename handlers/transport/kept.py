@@ -92,6 +92,12 @@ class KeptConnections:
         """Close the connection of a stream, with all that runs on it."""
         self._of(endpoint, number // MOST_STREAMS).drop()
 
+    def log_in_as(self, ssh: Ssh) -> None:
+        """Close all connections, and log in otherwise from now on."""
+        self.close()
+        with self._lock:
+            self._ssh, self._kept = ssh, {}
+
     def close(self) -> None:
         """Close all connections."""
         with self._lock:

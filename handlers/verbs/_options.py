@@ -10,13 +10,12 @@ import click
 from anycast_checks.line import clean
 
 from ..activators import names
-from ..decision.automation import decide
-from ..decision.facts import Decision, State, StateType
+from ..decision.facts import State, StateType
 from ..fleet.file import load
 from ..fleet.values import Endpoint, Fleet
 from ..operation.operate import operate, this_host
 from ..operation.outcome import Outcome
-from ..operation.request import Case, Request, Verb
+from ..operation.request import Request, Verb
 from . import Prints
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -44,14 +43,6 @@ def read_fleet(file: str) -> Fleet:
 def run(fleet: Fleet, request: Request) -> Outcome:
     """Carry out a request, with the log, the locks and the connections of this host."""
     return operate(fleet, request, this_host(fleet))
-
-
-def decide_for_engine(case: Case) -> Decision:
-    """Decide as the automation does, on the state that an engine has reported."""
-    state, state_type = case.request.state, case.request.state_type
-    assert state is not None
-    assert state_type is not None
-    return decide(state, state_type, case.policy, case.seen, case.counted, case.confirmed)
 
 
 def place(function: Function) -> Function:

@@ -13,12 +13,11 @@ from ..decision.facts import State, StateType
 from ..errors import ConfigurationError
 from ..fleet.values import Fleet
 from ..operation.outcome import age
-from ..operation.request import Request, Verb
+from ..operation.request import Request, Verb, decide_as_told
 from . import Invocation
 from ._options import (
     Plugin,
     acting_options,
-    decide_for_engine,
     engine_options,
     engine_request,
     place,
@@ -27,7 +26,7 @@ from ._options import (
 )
 
 ENFORCE = Verb(
-    "enforce", decide_for_engine, by_hand=False, counts_each_time=True, ends_with_severity=True
+    "enforce", decide_as_told, by_hand=False, counts_each_time=True, ends_with_severity=True
 )
 LONGEST_UNCHECKED = 900.0
 

@@ -6,11 +6,10 @@ from typing import Any
 
 import click
 
-from ..operation.request import Verb
+from ..operation.request import Verb, decide_as_told
 from . import Invocation
 from ._options import (
     acting_options,
-    decide_for_engine,
     engine_options,
     engine_request,
     finish,
@@ -19,7 +18,7 @@ from ._options import (
     run,
 )
 
-EVENT = Verb("event", decide_for_engine, by_hand=False, decides_unseen=True)
+EVENT = Verb("event", decide_as_told, by_hand=False, decides_unseen=True)
 
 
 @click.command()

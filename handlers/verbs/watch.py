@@ -1,0 +1,112 @@
+"""Listen to streams of all endpoints, and act over open connections, until it is told to end."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from types import FrameType
+
+import click
+
+from anycast_checks.line import clean
+
+from ..errors import HandlerError
+from ..fleet.values import Fleet
+from ..transport.clock import SYSTEM_CLOCK
+from ..watch.engines import engines
+from ..watch.notify import Notify
+from ..watch.page import open_page
+from ..watch.show import Show
+from ..watch.target import Target
+from ..watch.watcher import Wake, Watcher
+from . import Invocation
+from ._options import LINE, read_fleet
+
+
+@click.command()
+@click.argument("vip", metavar="[VIP]", required=False)
+@click.argument("endpoint", metavar="[ENDPOINT]", required=False)
+@click.option(
+    "--listen",
+    metavar="ADDRESS:PORT",
+    help="Show what it knows there by HTTP: a page, /status.json, and /metrics for Prometheus.",
+)
+@click.pass_obj
+def command(
+    invocation: Invocation, /, vip: str | None, endpoint: str | None, *, listen: str | None
+) -> int:
+    """Listen to streams of all endpoints, and act over open connections, until it is told to end.
+
+    One connection is kept to each endpoint, on which its check goes on asking. A failure that is
+    certain is acted on as `event` does, with all guards. It prints one line for each change.
+
+    SIGHUP reads the fleet file anew, and SIGTERM ends it; neither changes anything on an endpoint.
+    """
+    fleet = read_fleet(invocation.file)
+    wanted = (vip, endpoint)
+    watched = _targets(fleet, *wanted)
+    notify = Notify()
+    told = engines(fleet)
+    show = Show(_say, told, notify, SYSTEM_CLOCK)
+    watcher = Watcher(fleet, watched, SYSTEM_CLOCK, show)
+    page = open_page(listen, show.board) if listen else None
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        watcher.ends = True
+        watcher.events.put(Wake())
+
+    def reload(_number: int, _frame: FrameType | None) -> None:
+        watcher.before_next_turn = read_anew
+        watcher.events.put(Wake())
+
+    def read_anew() -> None:
+        notify.reloading(time.monotonic())
+        try:
+            fleet = read_fleet(invocation.file)
+            watcher.reload(fleet, _targets(fleet, *wanted))
+        except HandlerError as error:
+            show.note(f"goes on with the fleet file as it was: {error}")
+        notify.ready()
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    signal.signal(signal.SIGHUP, reload)
+    threading.excepthook = _say_fault
+    for engine in told:
+        engine.start()
+    notify.ready()
+    try:
+        watcher.run()
+    finally:
+        notify.stopping()
+        for engine in told:
+            engine.close()
+        if page:
+            page.close()
+    return 0
+
+
+def _targets(fleet: Fleet, vip: str | None, endpoint: str | None) -> list[Target]:
+    """Make a target of each endpoint that is to be watched."""
+    vips = (fleet.vip(vip),) if vip else fleet.vips
+    if vip and endpoint:
+        return [Target(fleet, *fleet.find(vip, endpoint))]
+    return [Target(fleet, one, member) for one in vips for member in one.endpoints]
+
+
+def _say(text: str) -> None:
+    # systemd's journal has the time of each line.
+    when = time.strftime("%H:%M:%S ") if sys.stdout.isatty() else ""
+    click.echo(when + clean(text, LINE))
+
+
+def _say_fault(args: threading.ExceptHookArgs) -> None:
+    """Say in one line that a thread has ended by a fault of this program."""
+    where = args.exc_traceback
+    while where and where.tb_next:
+        where = where.tb_next
+    place = f" ({where.tb_frame.f_code.co_filename}:{where.tb_lineno})" if where else ""
+    kind = args.exc_type.__name__
+    click.echo(clean(f"internal error: {kind}: {args.exc_value}{place}", LINE), err=True)

@@ -1,0 +1,110 @@
+"""What the watcher does about a target: the one operation, by a thread of its own."""
+
+from __future__ import annotations
+
+import threading
+from functools import partial
+from queue import SimpleQueue
+from typing import NamedTuple
+
+from anycast_checks.routing import DAEMONS
+
+from ..decision.facts import State, StateType
+from ..fleet.values import Fleet
+from ..operation.act import Means, act
+from ..operation.lock import FileLocks
+from ..operation.log import DecisionLog
+from ..operation.operate import Host, operate
+from ..operation.outcome import Outcome
+from ..operation.pulse import Pulse
+from ..operation.request import Request, Verb, decide_as_told, signature
+from ..operation.router_ids import FileRouterIds
+from ..transport.clock import Clock
+from ..transport.kept import KeptConnections
+from .ahead import Ahead, AnsweredAhead, Answers, Asking, ask_ahead
+from .target import Target
+
+# Both have one name in the log. The one acts, under the lock from its beginning; the other looks,
+# counts, and does what was left undone, as `enforce` does.
+ACT = Verb("watch", decide_as_told, by_hand=False, ends_with_severity=True)
+LOOK = Verb("watch", decide_as_told, by_hand=False, counts_each_time=True, ends_with_severity=True)
+# Longest wait for what is asked ahead, in seconds.
+AHEAD_SECONDS = 8.0
+
+
+class Acted(NamedTuple):
+    """An act has ended, or a look; by a fault of the program where there is no outcome."""
+
+    target: Target
+    outcome: Outcome | None
+    is_look: bool
+    began: float
+    certain_since: float | None
+    failing_since: float | None
+
+
+class Acts:
+    """Acts and looks, each by a thread of its own; what came of it is put into a queue."""
+
+    def __init__(
+        self,
+        connections: KeptConnections,
+        events: SimpleQueue[object],
+        clock: Clock,
+        pulse: Pulse,
+    ) -> None:
+        self._connections = connections
+        self._events = events
+        self._clock = clock
+        self._pulse = pulse
+
+    def ask_ahead(self, fleet: Fleet, target: Target) -> Ahead:
+        """Begin to ask what an act will need."""
+        ahead = Ahead(self._clock.monotonic())
+        router_ids = FileRouterIds(fleet.paths.state)
+        asking = Asking(self._connections, DAEMONS, router_ids, self._clock)
+        ask = partial(ask_ahead, fleet, target.vip, target.endpoint, asking)
+        threading.Thread(target=ahead.run, args=(ask,), daemon=True).start()
+        return ahead
+
+    def begin(
+        self, fleet: Fleet, target: Target, state: State, *, ahead: Ahead | None, is_look: bool
+    ) -> None:
+        """Begin to act or to look, on a state that is HARD."""
+        request = Request(
+            LOOK if is_look else ACT, target.vip, target.endpoint, state, StateType.HARD
+        )
+        since = (target.certain_since, target.judgement.failing_since)
+        job = partial(self._act, fleet, target, request, ahead, since)
+        threading.Thread(target=job, daemon=True).start()
+
+    def _act(
+        self,
+        fleet: Fleet,
+        target: Target,
+        request: Request,
+        ahead: Ahead | None,
+        since: tuple[float | None, float | None],
+    ) -> None:
+        began = self._clock.monotonic()
+        is_look = request.verb is LOOK
+        outcome = None
+        try:
+            answers = ahead.wait(AHEAD_SECONDS) if ahead else None
+            outcome = operate(fleet, request, self._host(fleet, answers or Answers(self._clock)))
+        finally:
+            # Where this is a fault of the program, the thread's end says which.
+            self._events.put(Acted(target, outcome, is_look, began, *since))
+
+    def _host(self, fleet: Fleet, answers: Answers) -> Host:
+        state = fleet.paths.state
+        means = Means(
+            AnsweredAhead(self._connections, answers),
+            FileLocks(state, self._clock),
+            FileRouterIds(state),
+            DAEMONS,
+            signature(),
+            self._pulse,
+        )
+        log = DecisionLog(fleet.paths.log, self._clock)
+        return Host(self._clock, log, partial(act, means=means))

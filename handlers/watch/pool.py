@@ -1,0 +1,67 @@
+"""One VIP and all its endpoints: one act at a time, and what many failures have in common."""
+
+from __future__ import annotations
+
+from ..decision.facts import State
+from ..fleet.values import Fleet, Vip
+from .board import Failover, VipState
+from .cause import Cause, Failing, common_cause
+from .target import Target
+
+
+class Pool:
+    """The targets of one VIP; it is changed by the main loop of the watcher alone.
+
+    Attributes:
+        vip: the VIP.
+        targets: one for each endpoint that is watched.
+        acting: the target that is acted on; None while there is none.
+        cause: what many of them fail of, while they do.
+        shown: the VIP as the board shows it, without its endpoints.
+    """
+
+    def __init__(self, fleet: Fleet, vip: Vip, targets: list[Target]) -> None:
+        self.vip = vip
+        self.targets = targets
+        self.acting: Target | None = None
+        self.cause: Cause | None = None
+        self.shown = VipState(vip.name, vip.address, vip.floor, ())
+        self._patience = fleet.watch.common_cause_patience
+
+    def find_cause(self) -> Cause | None:
+        """Look for what many endpoints fail of; returns it where it was not known before."""
+        failing = [
+            Failing(one.endpoint.name, judged.failing_since, judged.kind)
+            for one in self.targets
+            if (judged := one.judgement).failing_since is not None
+        ]
+        before, self.cause = self.cause, common_cause(failing, len(self.vip.endpoints))
+        return self.cause if self.cause and before is None else None
+
+    def held_back_until(self, target: Target) -> float | None:
+        """Give until when a withdrawal waits, because the failure may have a common cause."""
+        cause = self.cause
+        if cause is None or target.endpoint.name not in cause.endpoints:
+            return None
+        return cause.since + self._patience
+
+    def take_over(self, before: Pool) -> None:
+        """Go on where the pool of an earlier fleet file has ended."""
+        self.acting, self.cause = before.acting, before.cause
+        shown = before.shown
+        self.shown = self.shown._replace(failovers=shown.failovers, spent=shown.spent)
+
+    def announcing(self) -> int | None:
+        """Count the endpoints that announce the VIP; None where one of them cannot be told."""
+        told = [one.announced for one in self.targets]
+        return None if None in told else sum(map(bool, told))
+
+    def note(self, failover: Failover) -> None:
+        """Remember a failover for the board."""
+        self.shown = self.shown.with_failover(failover)
+
+    def others_changed(self, target: Target) -> None:
+        """Let the others be tried again at once: how many announce has changed."""
+        for one in self.targets:
+            if one is not target and one.judgement.state is not State.OK:
+                one.not_before = 0.0

@@ -1,0 +1,168 @@
+"""The streams of all endpoints: opened, kept, and opened again; what they say goes to one queue."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import deque
+from queue import SimpleQueue
+from typing import NamedTuple
+
+from ..errors import HandlerError
+from ..transport.clock import Clock, Deadline
+from ..transport.kept import KeptConnections
+from ..transport.shell import Stream
+from .line import LONGEST
+from .target import Target
+
+# How many log in at the same time.
+MOST_CONNECTING = 24
+CONNECTING_SECONDS = 20.0
+# Pauses between two tries in seconds: the first, and the longest. Each differs by chance, so that a
+# thousand endpoints do not come back at the same moment.
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
+# A stream that has lasted for so long is opened again after the first pause.
+PROVEN_SECONDS = 30.0
+# Lines of a stream that nobody has read yet. A stream says two a second, and some fifty while its
+# service fails.
+MOST_WAITING = 300
+
+
+class Heard(NamedTuple):
+    """A line of a stream; None where the stream has ended."""
+
+    ear: Ear
+    text: str | None
+    at: float
+
+
+class Opened(NamedTuple):
+    """A stream was opened."""
+
+    ear: Ear
+
+
+class NotOpened(NamedTuple):
+    """A stream could not be opened."""
+
+    ear: Ear
+    why: str
+
+
+class Ear:
+    """Listens to one stream, by the thread of its connection; it never waits.
+
+    Attributes:
+        target: what the stream is about.
+        stream: the stream, once it is open.
+        waiting: how many lines nobody has read yet.
+        is_flooded: whether it said more than can be read, and is not listened to any more.
+    """
+
+    def __init__(self, target: Target, events: SimpleQueue[object], clock: Clock) -> None:
+        self.target = target
+        self.stream: Stream | None = None
+        self.waiting = 0
+        self.is_flooded = False
+        self.opened_at = clock.monotonic()
+        self._events = events
+        self._clock = clock
+
+    def __call__(self, line: str | None) -> None:
+        """Take a line."""
+        if self.is_flooded:
+            return
+        too_long = line is not None and len(line) > LONGEST
+        if too_long or self.waiting >= MOST_WAITING:
+            self.is_flooded = True
+            line = None
+        self.waiting += 1
+        self._events.put(Heard(self, line, self._clock.monotonic()))
+
+    @property
+    def trouble(self) -> str:
+        """Say why the stream has ended, as far as is known."""
+        if self.is_flooded:
+            return "it said more than a stream does"
+        return self.stream.trouble if self.stream else ""
+
+
+class Streams:
+    """Opens the streams of targets, a few at a time."""
+
+    def __init__(
+        self, connections: KeptConnections, events: SimpleQueue[object], clock: Clock
+    ) -> None:
+        """Open streams on connections, and put what is heard of them into ``events``."""
+        self._connections = connections
+        self._events = events
+        self._clock = clock
+        self._due: deque[tuple[float, Target]] = deque()
+        self._pauses: dict[Target, float] = {}
+        self._ears: dict[Target, Ear] = {}
+        self._connecting = 0
+
+    def want(self, target: Target, now: float) -> None:
+        """Have the stream of a target opened, with a pause where it was tried just before."""
+        self.let_go(target)
+        pause = self._pauses.get(target, 0.0)
+        self._pauses[target] = min(LONGEST_PAUSE, max(FIRST_PAUSE, 2 * pause))
+        chance = random.uniform(0.5, 1.5)  # noqa: S311 - it is no secret
+        self._due.append((now + pause * chance, target))
+
+    def let_go(self, target: Target) -> None:
+        """Listen to the stream of a target no longer, and end it with its connection."""
+        ear = self._ears.pop(target, None)
+        if ear and ear.stream:
+            # A stream ends on the endpoint where its connection ends; the others on the same
+            # connection are opened again.
+            self._connections.drop(target.endpoint, target.number)
+
+    def forget(self, target: Target) -> None:
+        """Open the stream of a target no more."""
+        self.let_go(target)
+        self._due = deque(one for one in self._due if one[1] is not target)
+        self._pauses.pop(target, None)
+
+    def is_current(self, ear: Ear) -> bool:
+        """Whether an ear listens to the stream that its target has now."""
+        return self._ears.get(ear.target) is ear
+
+    def open_due(self, now: float) -> None:
+        """Begin to open the streams that are due."""
+        for _ in range(len(self._due)):
+            if self._connecting >= MOST_CONNECTING:
+                return
+            at, target = self._due.popleft()
+            if at > now:
+                self._due.append((at, target))
+                continue
+            self._connecting += 1
+            ear = Ear(target, self._events, self._clock)
+            self._ears[target] = ear
+            threading.Thread(target=self._open, args=(ear,), daemon=True).start()
+
+    def was_tried(self, ear: Ear) -> None:
+        """Take note that the opening of a stream has ended, in whatever way."""
+        self._connecting -= 1
+
+    def is_proven(self, target: Target, now: float) -> None:
+        """Take note that the stream of a target lasts; its next pause may be short again."""
+        ear = self._ears.get(target)
+        if ear and now - ear.opened_at > PROVEN_SECONDS:
+            self._pauses.pop(target, None)
+
+    def _open(self, ear: Ear) -> None:
+        target = ear.target
+        try:
+            ear.stream = self._connections.stream(
+                target.endpoint,
+                target.argv,
+                ear,
+                Deadline(self._clock, CONNECTING_SECONDS),
+                target.number,
+            )
+        except HandlerError as error:
+            self._events.put(NotOpened(ear, str(error)))
+        else:
+            self._events.put(Opened(ear))

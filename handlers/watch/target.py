@@ -1,0 +1,99 @@
+"""One VIP on one endpoint, as the watcher knows it."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from ..decision.facts import State, StateType
+from ..endpoint.check import check_of, option, stream_of
+from ..fleet.values import Endpoint, Fleet, Vip
+from ..transport.shell import Argv
+from .ahead import Ahead
+from .board import Decided, Held
+from .evidence import NOTHING_YET, Evidence, Judgement, Rules
+
+TIMEOUT = 2.0
+# Pauses in seconds between two acts that were refused: the first, and the longest.
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+# Without a refusal for so long, the pauses begin anew.
+FORGIVEN_SECONDS = 120.0
+KEPT_DECISIONS = 5
+
+
+class Target:
+    """One VIP on one endpoint; it is changed by the main loop of the watcher alone.
+
+    Attributes:
+        vip: the VIP.
+        endpoint: the endpoint.
+        number: its number among the VIPs of that endpoint.
+        argv: the command of its stream.
+        evidence: what its stream proves.
+        judgement: what was judged last.
+        since: since when the state is so, in seconds since the epoch.
+        not_before: when the next act may be tried, by the monotonic clock.
+        next_look: when the endpoint is looked at next.
+        is_acting: whether an act is under way.
+        is_looking: whether a look is under way.
+        certain_since: since when the present failure is certain.
+        ahead: what is asked ahead of an act.
+        announced: whether the endpoint announces the VIP; None where that is not known.
+        latched: whether the suite has withdrawn it; None where that is not known.
+        held: the hold on it; None where there is none, or it is not known.
+        control: state and text of the last look or act, and its time in seconds since the epoch.
+        decisions: the last decisions.
+    """
+
+    def __init__(self, fleet: Fleet, vip: Vip, endpoint: Endpoint) -> None:
+        self.vip = vip
+        self.endpoint = endpoint
+        here = [
+            v.name for v in fleet.vips if any(e.address == endpoint.address for e in v.endpoints)
+        ]
+        self.number = here.index(vip.name)
+        self.argv: Argv = stream_of(vip, fleet.watch)
+        watch = fleet.watch
+        rules = Rules(watch.interval, _timeout(vip), watch.samples, watch.patience)
+        self.evidence = Evidence(rules)
+        self.judgement = Judgement(State.UNKNOWN, StateType.HARD, NOTHING_YET)
+        self.since = 0.0
+        self.not_before = 0.0
+        self.next_look = 0.0
+        self.is_acting = self.is_looking = False
+        self.certain_since: float | None = None
+        self.ahead: Ahead | None = None
+        self.announced: bool | None = None
+        self.latched: bool | None = None
+        self.held: Held | None = None
+        self.control: tuple[State, str, float] | None = None
+        self.decisions: deque[Decided] = deque(maxlen=KEPT_DECISIONS)
+        self._pause = 0.0
+        self._refused_at = 0.0
+
+    @property
+    def name(self) -> str:
+        """Name it for people."""
+        return f"{self.vip.name} {self.endpoint.name}"
+
+    def is_same(self, other: Target) -> bool:
+        """Whether another target asks the same of the same endpoint."""
+        return (self.vip, self.endpoint, self.argv) == (other.vip, other.endpoint, other.argv)
+
+    def wait(self, now: float, again: float) -> None:
+        """Wait before the next act: for so many seconds, or longer each time where that is 0."""
+        if again > 0:
+            self.not_before = now + again
+            return
+        if now - self._refused_at > FORGIVEN_SECONDS:
+            self._pause = 0.0
+        self._refused_at = now
+        self._pause = min(LONGEST_PAUSE, max(FIRST_PAUSE, 2 * self._pause))
+        self.not_before = now + self._pause
+
+
+def _timeout(vip: Vip) -> float:
+    words = check_of(vip)
+    try:
+        return float(option(words, "--timeout") or option(words, "-t") or TIMEOUT)
+    except ValueError:
+        return TIMEOUT

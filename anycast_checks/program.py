@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from .children import CHILDREN
 from .errors import NotStartedError, ProgramTimeoutError
 
 _CHUNK = 65536
@@ -93,16 +94,19 @@ def _started(
                 stack.callback(os.close, given)
                 os.write(given, stdin)
                 os.lseek(given, 0, os.SEEK_SET)
-            process = subprocess.Popen(
-                argv,
-                stdin=given,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                cwd=cwd,
-                env=env,
-                # All that the program starts is in its session, and can be killed with it.
-                start_new_session=True,
-            )
+            with CHILDREN.starting() as groups:
+                process = subprocess.Popen(
+                    argv,
+                    stdin=given,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    cwd=cwd,
+                    env=env,
+                    # All that the program starts is in its session, and can be killed with it.
+                    start_new_session=True,
+                )
+                groups.add(process.pid)
+            stack.callback(CHILDREN.remove, process.pid)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise NotStartedError(f"cannot run {argv[0]}: {reason.lower()}") from error

@@ -5,9 +5,11 @@ import select
 import signal
 import sys
 import time
+from collections import deque
 from types import FrameType
 from typing import NamedTuple
 
+from .children import CHILDREN
 from .errors import CheckError
 from .outlet import Outlet, ReaderGoneError
 from .run import CheckRun
@@ -22,7 +24,8 @@ _UNKNOWN = 3
 _STDOUT = 1
 _BEAT = 1.0
 _LATE = 0.05  # how much later than usual an answer is late, and this process itself
-_FADES = 0.9  # how slowly it is forgotten that an answer took long
+_USUAL = 9  # the median of so many answers is what is usual
+_URGENT = 5.0  # how long a failing service is asked again after --retry-delay
 _AT_ONCE = 3  # questions without an answer, besides one that a wake-up asks for
 _SETTLE = 0.002  # the kernel closes the sockets of a process one by one
 _CALM = 0.02  # between two questions that wake-ups ask for
@@ -65,6 +68,7 @@ def stream(name: str, check: Prepared, run: CheckRun) -> tuple[int, str]:
     except ReaderGoneError:
         pass
     finally:
+        CHILDREN.kill_all()
         if outlet:
             outlet.close()
     return _UNKNOWN, ""
@@ -88,13 +92,14 @@ class _Asking:
         self._open: dict[int, _Open] = {}
         self._late: set[int] = set()
         self._number = 0
-        self._usual = 0.0
+        self._answered: deque[float] = deque([0.0], maxlen=_USUAL)
         now = time.monotonic()
         self._began = self._next = now
         self._woken = _NEVER
         self._next_beat = now + _BEAT
         self._starved = float("-inf")  # until when this process got no time to run
         self._beats = self._samples = self._discarded = 0
+        self._failing = 0.0  # since when nothing but failing samples came; 0 while none did
         self._seconds: float | None = None
         self._lag = 0.0
         signal.set_wakeup_fd(bell)
@@ -169,7 +174,7 @@ class _Asking:
 
     def _count(self, taken: Taken, now: float) -> float:
         """Count a sample, say what there is to say, and return when to ask next."""
-        again = now + self._options.retry_delay
+        again = now + self._pause(now)
         kind = taken.kind(self._options)
         if kind in (Kind.SILENT, Kind.SLOW) and self._was_starved(taken):
             self._discarded += 1
@@ -184,9 +189,16 @@ class _Asking:
         if stand.is_news:
             self._voice.sample(stand, taken)
         if stand.failing:
+            self._failing = self._failing or now
             return again
-        self._usual = max(taken.ended - taken.began, self._usual * _FADES)
+        self._failing = 0.0
+        self._answered.append(taken.ended - taken.began)
         return self._began + self._interval
+
+    def _pause(self, now: float) -> float:
+        """Return how long to wait after a failing sample: what is dead for long is not urgent."""
+        is_new = not self._failing or now - self._failing < _URGENT
+        return self._options.retry_delay if is_new else self._interval
 
     def _was_starved(self, taken: Taken) -> bool:
         overdue = taken.ended - taken.began - self._options.timeout
@@ -199,7 +211,7 @@ class _Asking:
                 if self._standing.suspect():
                     self._voice.suspect("late", one.uptime)
                 is_first = len(self._open) == 1
-                again = now if is_first else self._began + self._options.retry_delay
+                again = now if is_first else self._began + self._pause(now)
                 self._next = min(self._next, max(now, again))
 
     def _ask(self, now: float) -> None:
@@ -211,7 +223,8 @@ class _Asking:
         self._number += 1
         self._began = now
         self._next = now + self._interval
-        self._open[self._number] = _Open(now, uptime(), now + self._usual + _LATE)
+        usual = sorted(self._answered)[len(self._answered) // 2]
+        self._open[self._number] = _Open(now, uptime(), now + usual + _LATE)
         self._workers.ask(self._number)
 
     def _beat(self, now: float) -> None:

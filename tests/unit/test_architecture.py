@@ -29,7 +29,17 @@ ROOMS = (
 )
 # From the ground up: a module of anycast_checks imports only its own level, and those before it.
 LEVELS = (
-    {"addresses", "dump", "errors", "imports", "line", "observation", "placement", "run"}
+    {
+        "addresses",
+        "children",
+        "dump",
+        "errors",
+        "imports",
+        "line",
+        "observation",
+        "placement",
+        "run",
+    }
     | {"usage"},
     {"routing"},
     {"address", "dns_answer", "dnspython", "http_client", "http_request", "ntp_packet", "outlet"}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
+from queue import Empty, SimpleQueue
 
 from anycast_checks.line import clean
 
 from ..decision.facts import State
-from ..endpoint.check import check_seconds, confirmation
+from ..endpoint.check import check_seconds, confirmation, stream_of
 from ..endpoint.confirmation import confirm
 from ..errors import OutcomeUnknownError
 from ..fleet.values import Vip
@@ -18,6 +19,9 @@ from .finding import Examination, Finding, HostExamination, Subject
 NONLOCAL_BIND: Argv = ("/bin/cat", "/proc/sys/net/ipv4/ip_nonlocal_bind")
 OWN_CHECK = "/check_anycast"
 START_UP, TRY_SECONDS = 1.0, 2.0
+FIRST_LINE_SECONDS = 5.0
+# What the first line of a stream has in it, by docs/checks.rst.
+FORMAT = '"stream":1,'
 NO_INSTANCE = "none"
 
 
@@ -59,6 +63,35 @@ def instance(subject: Subject) -> Iterator[Finding]:
     )
 
 
+def stream(subject: Subject) -> Iterator[Finding]:
+    """Find a check that does not go on asking, as it has to where the endpoint is watched."""
+    argv = stream_of(subject.vip)
+    if argv is None:
+        return
+    said = _first_line(subject, argv)
+    if not said or FORMAT in said or confirm(subject.site).state is State.UNKNOWN:
+        return  # where it says nothing, the gate or the check itself is the cause
+    yield subject.found(
+        "its own check does not go on asking, so it cannot be watched",
+        "install this version of the package on this endpoint too",
+        clean(said),
+    )
+
+
+def _first_line(subject: Subject, argv: Argv) -> str:
+    heard: SimpleQueue[str | None] = SimpleQueue()
+    try:
+        opened = subject.site.shell.stream(argv, heard.put)
+    except OutcomeUnknownError as error:
+        return error.why
+    try:
+        return heard.get(timeout=FIRST_LINE_SECONDS) or opened.trouble
+    except Empty:
+        return f"nothing within {FIRST_LINE_SECONDS:g} s"
+    finally:
+        opened.close()
+
+
 def nonlocal_bind(subjects: Sequence[Subject]) -> Iterator[Finding]:
     """Hint at services that cannot be started while the VIP is withdrawn."""
     if subjects[0].site.shell.run(NONLOCAL_BIND).stdout.strip() == "0":
@@ -69,7 +102,7 @@ def nonlocal_bind(subjects: Sequence[Subject]) -> Iterator[Finding]:
         )
 
 
-SERVICE_EXAMINATIONS: tuple[Examination, ...] = (own_check, instance)
+SERVICE_EXAMINATIONS: tuple[Examination, ...] = (own_check, instance, stream)
 SYSTEM_EXAMINATIONS: tuple[HostExamination, ...] = (nonlocal_bind,)
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 
 from anycast_checks.address import is_ipv6
 from anycast_checks.options import LOOPBACK, NONE
 
-from ..fleet.values import Vip, Watch
+from ..fleet.values import Vip
 from ..transport.shell import Argv
 
+PROGRAM = "check_anycast"
+# Its checks of the routing daemon; only those of a service can go on asking.
+ROUTING = ("pool", "route")
 CHECK_DEFAULT_DEADLINE = 10.0
-# Seconds from a failing question of a stream to the next one.
-RETRY_DELAY = 0.02
 
 
 def confirmation(vip: Vip) -> Argv:
@@ -25,10 +27,22 @@ def check_of(vip: Vip, *more: str) -> Argv:
     return _check_of(vip, "-H", vip.address, *more)
 
 
-def stream_of(vip: Vip, watch: Watch) -> Argv:
-    """Build the command of the stream of a VIP's check, which goes on asking."""
-    pace = ("--interval", f"{watch.interval:g}", "--retry-delay", f"{RETRY_DELAY:g}")
-    return check_of(vip, "--stream", *pace, "--tries", str(watch.samples))
+def stream_of(vip: Vip) -> Argv | None:
+    """Build the command of the VIP's check that goes on asking; None where the check cannot."""
+    program, *words = vip.check
+    if os.path.basename(program) != PROGRAM or not words or words[0] in ROUTING:
+        return None
+    how = vip.stream
+    return check_of(
+        vip,
+        "--stream",
+        "--interval",
+        f"{how.interval:g}",
+        "--retry-delay",
+        f"{how.retry:g}",
+        "--tries",
+        str(how.samples),
+    )
 
 
 def instance_of(vip: Vip) -> str | None:

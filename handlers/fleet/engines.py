@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from .table import Table
-from .values import Icinga, Nagios, Watch
+from .values import Icinga, Nagios, StreamSettings, Watch
 
 API_PORT = 5665
 MOST_ATTEMPTS = 10
+# Seconds between two questions of a stream.
+SHORTEST = 0.01
 
 
 def watch(table: Table) -> Watch:
     """Read ``[watch]``; raises ConfigurationError for what is wrong in it."""
     default = Watch()
     found = Watch(
-        interval=_between(table, "interval", default.interval, 0.05, 60),
-        samples=int(_between(table, "samples", default.samples, 1, 100)),
-        patience=_between(table, "patience", default.patience, 0, 60),
+        stream=stream(table, default.stream),
         common_cause_patience=_between(
             table, "common_cause_patience", default.common_cause_patience, 0, 3600
         ),
@@ -25,10 +25,20 @@ def watch(table: Table) -> Watch:
     return found
 
 
+def stream(table: Table, default: StreamSettings) -> StreamSettings:
+    """Read the keys of a stream; raises ConfigurationError for what is wrong in them."""
+    return StreamSettings(
+        interval=_between(table, "interval", default.interval, SHORTEST, 60),
+        retry=_between(table, "retry", default.retry, SHORTEST, 60),
+        samples=int(_between(table, "samples", default.samples, 1, 100)),
+        patience=_between(table, "patience", default.patience, 0, 60),
+    )
+
+
 def _between(table: Table, key: str, default: float, least: float, most: float) -> float:
     value = table.take(key, type(default), default)
     if not least <= value <= most:
-        raise table.wrong(key, f"must be a number from {least} to {most}")
+        raise table.wrong(key, f"must be a number from {least:g} to {most:g}")
     return value
 
 

@@ -12,7 +12,7 @@ from anycast_checks.placement import LOOPBACK
 from ..errors import ConfigurationError, unreadable
 from . import engines
 from .table import Table
-from .values import Endpoint, Fleet, Paths, Ssh, Vip
+from .values import Endpoint, Fleet, Paths, Ssh, StreamSettings, Vip, Watch
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -46,9 +46,9 @@ def load(file: str, activators: Sequence[str]) -> Fleet:
     top = Table(file, "", document)
     ssh = _ssh(top.table("ssh"))
     paths = _paths(top.table("paths", required=False))
-    tables = top.table("vip")
-    vips = tuple(_vip(name, tables.table(name), activators) for name in tables.names())
     watch = engines.watch(top.table("watch", required=False))
+    tables = top.table("vip")
+    vips = tuple(_vip(name, tables.table(name), activators, watch) for name in tables.names())
     names = top.names()
     icinga = engines.icinga(top.table("icinga")) if "icinga" in names else None
     nagios = engines.nagios(top.table("nagios")) if "nagios" in names else None
@@ -98,7 +98,7 @@ def _paths(table: Table) -> Paths:
     return paths
 
 
-def _vip(name: str, table: Table, activators: Sequence[str]) -> Vip:
+def _vip(name: str, table: Table, activators: Sequence[str], watch: Watch) -> Vip:
     if not _is_name(name):
         raise table.wrong("", f"{name!r} is not a name: letters, digits, _ . - only")
     vip = Vip(
@@ -114,6 +114,7 @@ def _vip(name: str, table: Table, activators: Sequence[str]) -> Vip:
         min_announcing=_min_announcing(table),
         count_by=table.choice("count_by", ("ospf", "peers"), "ospf"),
         spacing=_at_least(table, "spacing", table.take("spacing", float, 5.0), 0),
+        stream=_stream(table.table("stream", required=False), watch),
     )
     endpoints = table.table("endpoints")
     members = tuple(_endpoint(n, endpoints) for n in endpoints.names())
@@ -121,6 +122,12 @@ def _vip(name: str, table: Table, activators: Sequence[str]) -> Vip:
     if not members:
         raise table.wrong("endpoints", "needs at least one endpoint")
     return vip._replace(endpoints=members)
+
+
+def _stream(table: Table, watch: Watch) -> StreamSettings:
+    stream = engines.stream(table, watch.stream)
+    table.refuse_unknown()
+    return stream
 
 
 def _refuse_clashes(top: Table, vips: tuple[Vip, ...]) -> None:

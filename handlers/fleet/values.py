@@ -26,6 +26,20 @@ class Endpoint(NamedTuple):
     never_withdraw: bool = False
 
 
+class StreamSettings(NamedTuple):
+    """How the stream of a VIP is asked for, and what makes it evidence; times are seconds.
+
+    ``interval`` is the time from one question to the next, ``retry`` the pause after one that
+    failed, ``samples`` the number of failing ones in a row that are a failure, and ``patience`` for
+    how long nothing but failing ones must have come.
+    """
+
+    interval: float = 0.2
+    retry: float = 0.02
+    samples: int = 2
+    patience: float = 0.5
+
+
 class Vip(NamedTuple):
     """An anycast address, its endpoints and its policy; times are seconds."""
 
@@ -41,6 +55,7 @@ class Vip(NamedTuple):
     min_announcing: str = "50%"
     count_by: str = "ospf"
     spacing: float = 5.0
+    stream: StreamSettings = StreamSettings()
 
     @property
     def placement(self) -> Placement:
@@ -69,19 +84,15 @@ class Paths(NamedTuple):
 
 
 class Watch(NamedTuple):
-    """When the watcher is certain of a failure; times are seconds.
+    """How the watcher is careful; times are seconds.
 
     Attributes:
-        interval: from one question of a stream to the next.
-        samples: how many in a row have to fail.
-        patience: how long every one of them has to fail.
+        stream: how the streams are asked for, where a VIP says nothing else.
         common_cause_patience: how long the watcher leaves alone what seems to have one cause.
         rank: the place of this monitoring host among those that watch; 0 acts first.
     """
 
-    interval: float = 0.2
-    samples: int = 2
-    patience: float = 0.5
+    stream: StreamSettings = StreamSettings()
     common_cause_patience: float = 60.0
     rank: int = 0
 

@@ -18,7 +18,7 @@ from anycast_checks.placement import LOOPBACK
 from anycast_checks.routing.daemon import RoutingDaemon
 
 from ..activators._choice import candidates
-from ..endpoint.check import confirmation, confirmation_at, instance_of
+from ..endpoint.check import confirmation, confirmation_at, instance_of, stream_of
 from ..endpoint.confirmation import confirm_instance
 from ..endpoint.look import BOOT, BOOT_ID, UPTIME
 from ..endpoint.notes import NO_HOLD
@@ -114,6 +114,8 @@ def allowed(vip: Vip, daemons: Sequence[RoutingDaemon], more: More, *, as_root: 
     checks = {confirmation(vip)}
     if instance := instance_of(vip):
         checks.add(confirmation_at(vip, instance))
+    if stream := stream_of(vip):
+        checks.add(stream)
     commands = (Command(argv, is_fed, argv in checks) for argv, is_fed in listed.items())
     return Allowed(vip, tuple(commands), tuple(acts))
 
@@ -125,6 +127,8 @@ def _act(site: Site, daemons: Sequence[RoutingDaemon]) -> None:
     site.confirm()
     if instance := instance_of(site.vip):
         confirm_instance(site, instance)
+    if stream := stream_of(site.vip):
+        site.shell.stream(stream, lambda _: None).close()
     # The rehearsal gives no sensible answer, so the choice asks all its questions before it gives
     # up, and a change has a report that cannot be read.
     with suppress(UnsupportedActivatorError):
@@ -161,8 +165,19 @@ class _Rehearsal:
         return ask_in_turn(self, queries)
 
     def stream(self, argv: Sequence[str], hear: Hear) -> Stream:
-        """Refuse: the stream is listed beside."""
-        raise NotImplementedError
+        """List one command that goes on."""
+        self.run(argv)
+        hear(None)
+        return _Ended()
+
+
+class _Ended:
+    """A command that goes on, and has ended before its first line."""
+
+    trouble = ""
+
+    def close(self) -> None:
+        """Do nothing."""
 
 
 def _addresses(vip: Vip, *, present: bool) -> str:

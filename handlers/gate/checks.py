@@ -8,16 +8,13 @@ from collections.abc import Iterator, Sequence
 from anycast_checks.address import is_ipv6
 from anycast_checks.routing import ospf_vtysh
 
-from ..endpoint.check import check_of
+from ..endpoint.check import PROGRAM, ROUTING, check_of, stream_of
 from ..endpoint.site import SUDO
 from ..errors import ConfigurationError
 from ..fleet.values import Vip
 from ..transport.shell import Argv
 from .files import AGAIN, END, rules
 
-PROGRAM = "check_anycast"
-# The checks that every VIP is asked, whatever the fleet file names.
-ROUTING = ("pool", "route")
 # The options whose values are confined, and what the list calls them.
 CONFINED = {"--port": "port", "-p": "port", "--instance": "instance", "--ca-file": "ca-file"}
 
@@ -51,6 +48,9 @@ def _of(check: Argv, where: str, vip: Vip | None) -> Iterator[str]:
         return
     if vip:
         yield f"program {program}"
+        if stream := stream_of(vip):
+            yield _block("exact", stream)
+    # Every VIP is asked for its routing, whatever the fleet file names.
     yield from (f"check {name}" for name in (*words[:1], *ROUTING))
     own = words[: words.index("--")] if "--" in words else words
     if own != words:

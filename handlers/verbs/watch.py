@@ -12,7 +12,7 @@ import click
 
 from anycast_checks.line import clean
 
-from ..errors import HandlerError
+from ..errors import ConfigurationError, HandlerError
 from ..fleet.values import Fleet
 from ..transport.clock import SYSTEM_CLOCK
 from ..watch.engines import engines
@@ -89,11 +89,25 @@ def command(
 
 
 def _targets(fleet: Fleet, vip: str | None, endpoint: str | None) -> list[Target]:
-    """Make a target of each endpoint that is to be watched."""
-    vips = (fleet.vip(vip),) if vip else fleet.vips
+    """Make a target of each endpoint that is to be watched.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
     if vip and endpoint:
-        return [Target(fleet, *fleet.find(vip, endpoint))]
-    return [Target(fleet, one, member) for one in vips for member in one.endpoints]
+        places = [fleet.find(vip, endpoint)]
+    else:
+        vips = (fleet.vip(vip),) if vip else fleet.vips
+        places = [(one, member) for one in vips for member in one.endpoints]
+    targets = [Target(fleet, *place) for place in places]
+    able = [target for target in targets if target.argv]
+    for name in sorted({target.vip.name for target in targets if not target.argv}):
+        _say(f"vip.{name} is not watched: its check is no check_anycast that can go on asking")
+    if not able:
+        raise ConfigurationError(
+            f"{fleet.file}: no VIP can be watched", "its check has to be one of check_anycast"
+        )
+    return able
 
 
 def _say(text: str) -> None:

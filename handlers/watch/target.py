@@ -27,7 +27,7 @@ class Target:
         vip: the VIP.
         endpoint: the endpoint.
         number: its number among the VIPs of that endpoint.
-        argv: the command of its stream.
+        argv: the command of its stream; empty where its check cannot go on asking.
         evidence: what its stream proves.
         judgement: what was judged last.
         since: since when the state is so, in seconds since the epoch.
@@ -51,9 +51,9 @@ class Target:
             v.name for v in fleet.vips if any(e.address == endpoint.address for e in v.endpoints)
         ]
         self.number = here.index(vip.name)
-        self.argv: Argv = stream_of(vip, fleet.watch)
-        watch = fleet.watch
-        rules = Rules(watch.interval, _timeout(vip), watch.samples, watch.patience)
+        self.argv: Argv = stream_of(vip) or ()
+        how = vip.stream
+        rules = Rules(how.interval, _timeout(vip), how.samples, how.patience)
         self.evidence = Evidence(rules)
         self.judgement = Judgement(State.UNKNOWN, StateType.HARD, NOTHING_YET)
         self.since = 0.0

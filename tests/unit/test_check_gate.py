@@ -43,6 +43,7 @@ VIPS = (DNS, HTTP, LDAP, OWN)
 SHELLS = [["dash"], ["busybox", "sh"], ["bash", "--posix"]]
 LDAP_PROGRAM = "/usr/lib/nagios/plugins/check_ldap"
 LDAP_WORDS = f"{LDAP_PROGRAM} {{address}}"
+STREAM = "--stream --interval 0.5 --retry-delay 0.05 --tries 2"
 # What the account may ask.
 GOOD = [
     f"{PROGRAM} dns -H {VIP} --query www.example.org",
@@ -58,6 +59,8 @@ GOOD = [
     f"{PROGRAM} plugin -H {VIP} --deadline 20 -t 5 -- {LDAP_WORDS}",
     f"'{PROGRAM}' 'plugin' '--address' '{VIP}' '--' '{LDAP_PROGRAM}' '{{address}}'",
     f"'/opt/check own' so \"a'b\" -H {VIP}",
+    f"{PROGRAM} dns --query www.example.org -H {VIP} {STREAM}",
+    f"{PROGRAM} plugin -t 4 -H 10.99.0.38 {STREAM} -- {LDAP_WORDS}",
 ]  # fmt: skip
 BAD = [
     "",
@@ -107,6 +110,8 @@ BAD = [
     f"{PROGRAM} http -H 10.99.0.80 --tls --ca-file /etc/shadow",
     f"{PROGRAM} dns -H {VIP} --query x -- {LDAP_WORDS}",
     f"{PROGRAM} dns -H {VIP} --query x --stream",
+    f"{PROGRAM} dns --query www.example.org -H {VIP} {STREAM} --interval 0.01",
+    f"{PROGRAM} dns --query other.example.org -H {VIP} {STREAM}",
     f"{PROGRAM} dns -H {VIP} --stream --query x --interval 0.01",
     f"{PROGRAM} plugin -H {VIP} --stream -- {LDAP_WORDS}",
     f"{PROGRAM} plugin -H {VIP} {LDAP_WORDS}",

@@ -24,6 +24,7 @@ from anycast_handlers.doctor.report import once, summary
 from anycast_handlers.doctor.routing import compare_routing
 from anycast_handlers.doctor.service import NONLOCAL_BIND, instance_question
 from anycast_handlers.doctor.survey import by_host
+from anycast_handlers.endpoint.check import stream_of
 from anycast_handlers.endpoint.look import BOOT
 from anycast_handlers.endpoint.noted import notes_argv
 from anycast_handlers.endpoint.site import Site
@@ -49,6 +50,7 @@ NS1, NS2, NS3 = (Endpoint(f"ns{n}", f"192.0.2.1{n}") for n in (1, 2, 3))
 RESOLVER = Vip("resolver", VIP, "lo:0", ("/bin/check", "dns"), (NS1, NS2, NS3))
 CAPTURED = Path(__file__).with_name("captured")
 VTYSH = (CAPTURED / "frr-8.4.4-network-3-announce-all.json").read_text()
+HELLO = '{"stream":1,"version":"0.1.0"}'
 ON_LO = {"local": VIP, "prefixlen": 32, "label": "lo:0"}
 BOOTED = "==> /proc/sys/kernel/random/boot_id <==\nb\n\n==> /proc/uptime <==\n350.25 600.12\n"
 NOPASSWD = "User anycast may run the following:\n    (root) NOPASSWD: /sbin/ifup lo\n"
@@ -436,6 +438,8 @@ class TestInstance:
             return Result(2 if "CRITICAL" in line else 0, line, "")
 
         def answer(asked: Asked) -> Said:
+            if "--stream" in asked.argv:
+                return Result(0, HELLO, "")
             if asked.argv[0] == self.CHECK[0]:
                 return check(at_instance if "127.0.0.1" in asked.argv else at_vip)
             return usual(asked.argv)
@@ -449,6 +453,49 @@ class TestInstance:
         vip = RESOLVER._replace(check=self.CHECK)
         listed = [command.argv for command in closed_list(vip, as_root=False).commands]
         assert instance_question(vip) in listed
+
+
+class TestStream:
+    """The check that goes on asking, for the watcher."""
+
+    VIP = RESOLVER._replace(check=TestInstance.CHECK)
+    ASKED = (
+        *TestInstance.CHECK, "-H", VIP.address,
+        "--stream", "--interval", "0.5", "--retry-delay", "0.05", "--tries", "2",
+    )  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("once", "going_on", "found"),
+        [
+            ("DNS OK - so", HELLO, ""),
+            ("DNS OK - so", "DNS UNKNOWN - No such option '--stream'", "does not go on asking"),
+            ("DNS OK - so", '{"stream":2,"version":"9.0.0"}', "does not go on asking"),
+            ("", "", "its own check cannot be run"),
+            ("DNS OK - so", OutcomeUnknownError(("x",), "no answer"), "does not go on asking"),
+        ],
+    )
+    def test_its_first_line(self, once: str, going_on: str | Exception, found: str) -> None:
+        def answer(asked: Asked) -> Said:
+            if asked.argv == self.ASKED:
+                return going_on if isinstance(going_on, Exception) else Result(0, going_on, "")
+            if asked.argv[0] == self.VIP.check[0]:
+                return Result(0 if once else 127, once, "")
+            return usual(asked.argv)
+
+        findings = examined_by(FakeShell(answer, is_root=False), self.VIP).findings
+        assert len(findings) == bool(found), findings
+        assert all(found in finding.text for finding in findings)
+
+    def test_exactly_this_stream_is_in_the_closed_list(self) -> None:
+        commands = closed_list(self.VIP, as_root=False).commands
+        (listed,) = (command for command in commands if "--stream" in command.argv)
+        assert listed.argv == self.ASKED
+        assert listed.is_check
+        assert not listed.is_fed
+
+    @pytest.mark.parametrize("check", [("/bin/check", "dns"), ("/x/check_anycast", "pool")])
+    def test_what_cannot_go_on_asking_is_not_asked(self, check: tuple[str, ...]) -> None:
+        assert stream_of(RESOLVER._replace(check=check)) is None
 
 
 class TestSudo:

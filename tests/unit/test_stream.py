@@ -98,7 +98,9 @@ def test_it_goes_from_well_to_dead_and_back() -> None:
         one = stream.until(lambda line: "suspect" in line)
         two = stream.until(is_sample)
         three = stream.until(is_sample)
-        assert (one["kind"], one["began"]) == ("refused", two["began"])
+        # A loaded machine can be late with the answer of the kernel too.
+        assert one["kind"] in ("refused", "late"), one
+        assert one["kind"] == "late" or one["began"] == two["began"]
         assert (two["state"], two["samples"]) == ("UNKNOWN", 1)
         assert (three["state"], three["samples"]) == ("CRITICAL", 2)
         assert three["began"] - two["uptime"] >= 0.02

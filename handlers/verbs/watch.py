@@ -44,48 +44,58 @@ def command(
 
     SIGHUP reads the fleet file anew, and SIGTERM ends it; neither changes anything on an endpoint.
     """
-    fleet = read_fleet(invocation.file)
-    wanted = (vip, endpoint)
-    watched = _targets(fleet, *wanted)
-    notify = Notify()
-    told = engines(fleet)
-    show = Show(_say, told, notify, SYSTEM_CLOCK)
-    watcher = Watcher(fleet, watched, SYSTEM_CLOCK, show)
-    page = open_page(listen, show.board) if listen else None
-
-    def end(_number: int, _frame: FrameType | None) -> None:
-        watcher.ends = True
-        watcher.events.put(Wake())
-
-    def reload(_number: int, _frame: FrameType | None) -> None:
-        watcher.before_next_turn = read_anew
-        watcher.events.put(Wake())
-
-    def read_anew() -> None:
-        notify.reloading(time.monotonic())
-        try:
-            fleet = read_fleet(invocation.file)
-            watcher.reload(fleet, _targets(fleet, *wanted))
-        except HandlerError as error:
-            show.note(f"goes on with the fleet file as it was: {error}")
-        notify.ready()
-
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGINT, end)
-    signal.signal(signal.SIGHUP, reload)
-    threading.excepthook = _say_fault
-    for engine in told:
-        engine.start()
-    notify.ready()
-    try:
-        watcher.run()
-    finally:
-        notify.stopping()
-        for engine in told:
-            engine.close()
-        if page:
-            page.close()
+    _Service(invocation.file, vip, endpoint).run(listen)
     return 0
+
+
+class _Service:
+    """The watcher, and what systemd and a person tell it by signals."""
+
+    def __init__(self, file: str, vip: str | None, endpoint: str | None) -> None:
+        """Read the fleet file. Raises: HandlerError, where it cannot be watched by it."""
+        self._file, self._wanted = file, (vip, endpoint)
+        fleet = read_fleet(file)
+        self._notify = Notify()
+        self._engines = engines(fleet)
+        self._show = Show(_say, self._engines, self._notify, SYSTEM_CLOCK)
+        targets = _targets(fleet, *self._wanted)
+        self._watcher = Watcher(fleet, targets, SYSTEM_CLOCK, self._show)
+
+    def run(self, listen: str | None) -> None:
+        """Watch, and show it at an address, until it is told to end."""
+        page = open_page(listen, self._show.board) if listen else None
+        signal.signal(signal.SIGTERM, self._end)
+        signal.signal(signal.SIGINT, self._end)
+        signal.signal(signal.SIGHUP, self._reload)
+        threading.excepthook = _say_fault
+        for engine in self._engines:
+            engine.start()
+        self._notify.ready()
+        try:
+            self._watcher.run()
+        finally:
+            self._notify.stopping()
+            for engine in self._engines:
+                engine.close()
+            if page:
+                page.close()
+
+    def _end(self, _number: int, _frame: FrameType | None) -> None:
+        self._watcher.ends = True
+        self._watcher.events.put(Wake())
+
+    def _reload(self, _number: int, _frame: FrameType | None) -> None:
+        self._watcher.before_next_turn = self._read_anew
+        self._watcher.events.put(Wake())
+
+    def _read_anew(self) -> None:
+        self._notify.reloading(time.monotonic())
+        try:
+            fleet = read_fleet(self._file)
+            self._watcher.reload(fleet, _targets(fleet, *self._wanted))
+        except HandlerError as error:
+            self._show.note(f"goes on with the fleet file as it was: {error}")
+        self._notify.ready()
 
 
 def _targets(fleet: Fleet, vip: str | None, endpoint: str | None) -> list[Target]:

@@ -43,7 +43,7 @@ VIPS = (DNS, HTTP, LDAP, OWN)
 SHELLS = [["dash"], ["busybox", "sh"], ["bash", "--posix"]]
 LDAP_PROGRAM = "/usr/lib/nagios/plugins/check_ldap"
 LDAP_WORDS = f"{LDAP_PROGRAM} {{address}}"
-STREAM = "--stream --interval 0.5 --retry-delay 0.05 --tries 2"
+STREAM = "--stream --interval 0.2 --retry-delay 0.02 --tries 2"
 # What the account may ask.
 GOOD = [
     f"{PROGRAM} dns -H {VIP} --query www.example.org",

@@ -461,7 +461,7 @@ class TestStream:
     VIP = RESOLVER._replace(check=TestInstance.CHECK)
     ASKED = (
         *TestInstance.CHECK, "-H", VIP.address,
-        "--stream", "--interval", "0.5", "--retry-delay", "0.05", "--tries", "2",
+        "--stream", "--interval", "0.2", "--retry-delay", "0.02", "--tries", "2",
     )  # fmt: skip
 
     @pytest.mark.parametrize(

@@ -1,0 +1,162 @@
+"""What follows from a judgement: asking ahead, an act, a look, or waiting."""
+
+from __future__ import annotations
+
+from ..decision.facts import State
+from ..fleet.values import Fleet
+from ..transport.clock import Clock
+from .acts import Acted, Acts
+from .pool import Pool
+from .show import Show
+from .target import Target
+
+# Each endpoint is looked at so often, as the engine's control service does; where there are many,
+# more rarely, so that all looks together keep to a share of the time.
+LOOK_SECONDS, LOOK_SHARE = 60.0, 0.1
+MOST_LOOKS = 8
+# Answers that were asked ahead are to be there this long before a failure becomes certain.
+AHEAD_OF = 0.4
+AHEAD_PAUSE = 2.0
+RANK_SECONDS = 1.0
+# After an act its effect has to be seen in the stream; until then the next one waits.
+SEEN_SECONDS = 2.0
+
+
+class Responses:
+    """Answers judgements; the main loop of the watcher alone calls it.
+
+    Attributes:
+        pools: the VIPs, by their names.
+        hot: the targets about which something may have to be done without another event.
+        pace: seconds between two looks at an endpoint.
+    """
+
+    def __init__(self, acts: Acts, show: Show, clock: Clock) -> None:
+        self.pools: dict[str, Pool] = {}
+        self.hot: set[Target] = set()
+        self.pace = LOOK_SECONDS
+        self._acts = acts
+        self._show = show
+        self._clock = clock
+        self._looking = 0
+
+    def take(self, fleet: Fleet, pools: dict[str, Pool]) -> None:
+        """Answer judgements on other VIPs from now on."""
+        self._fleet = fleet
+        for name, pool in pools.items():
+            if before := self.pools.get(name):
+                pool.take_over(before)
+        self.pools = pools
+        targets = [target for pool in pools.values() for target in pool.targets]
+        self.hot.intersection_update(targets)
+        self.pace = max(LOOK_SECONDS, len(targets) * LOOK_SHARE)
+
+    @property
+    def acting(self) -> bool:
+        """Whether an act is under way."""
+        return any(pool.acting for pool in self.pools.values())
+
+    def due(self, target: Target) -> float | None:
+        """Give the moment at which a hot target has to be considered again."""
+        certain = target.evidence.due()
+        if certain is None:
+            return target.not_before
+        ranked = (target.certain_since or certain) + RANK_SECONDS * self._fleet.watch.rank
+        held_back = self.pools[target.vip.name].held_back_until(target) or 0.0
+        now = self._clock.monotonic()
+        moments = (certain - AHEAD_OF, certain, ranked, held_back, target.not_before)
+        return min((one for one in moments if one > now), default=None)
+
+    def consider(self, target: Target, now: float) -> None:
+        """Judge a target, and do what follows from its state."""
+        pool = self.pools[target.vip.name]
+        self._judge(pool, target, now)
+        judged = target.judgement
+        failing = judged.failing_since is not None and judged.present is not False
+        recovered = judged.is_certain_health and judged.present is False
+        if not (failing or recovered):
+            self.hot.discard(target)
+            return
+        self.hot.add(target)
+        certain = target.evidence.due()
+        if failing and certain is not None and certain - AHEAD_OF <= now:
+            self.ask_ahead(target, now)
+        if pool.acting or now < target.not_before:
+            return
+        if recovered:
+            self._act(pool, target, State.OK)
+        elif judged.is_certain_failure:
+            self._withdraw(pool, target, now)
+
+    def _judge(self, pool: Pool, target: Target, now: float) -> None:
+        before, judged = target.judgement, target.evidence.judge(now)
+        target.judgement = judged
+        if judged.present is not before.present:
+            pool.others_changed(target)
+        if not judged.is_certain_failure:
+            target.certain_since = None
+        elif target.certain_since is None:
+            target.certain_since = now
+        began_or_ended = (judged.failing_since is None) != (before.failing_since is None)
+        if began_or_ended and (cause := pool.find_cause()):
+            self._show.say_cause(pool, cause)
+        self._show.judged(target, before)
+
+    def _withdraw(self, pool: Pool, target: Target, now: float) -> None:
+        if (held_back := pool.held_back_until(target)) and now < held_back:
+            return
+        assert target.certain_since is not None
+        if now < target.certain_since + RANK_SECONDS * self._fleet.watch.rank:
+            return
+        self._act(pool, target, State.CRITICAL)
+
+    def _act(self, pool: Pool, target: Target, state: State) -> None:
+        pool.acting = target
+        ahead, target.ahead = target.ahead, None
+        self._acts.begin(self._fleet, target, state, ahead=ahead, is_look=False)
+
+    def ask_ahead(self, target: Target, now: float) -> None:
+        """Ask what a withdrawal will need; not so often that a liar could keep all busy."""
+        if target.ahead and now - target.ahead.at < AHEAD_PAUSE:
+            return
+        pool = self.pools[target.vip.name]
+        if pool.acting is target or now < target.not_before - AHEAD_OF:
+            return
+        if target.judgement.present is False or pool.held_back_until(target):
+            return
+        target.ahead = self._acts.ask_ahead(self._fleet, target)
+
+    def acted(self, acted: Acted) -> None:
+        """Take note of what came of an act or of a look."""
+        target, now = acted.target, self._clock.monotonic()
+        if acted.is_look:
+            self._looking -= 1
+            target.is_looking = False
+        for pool in self.pools.values():
+            if pool.acting is target and not acted.is_look:
+                pool.acting = None
+        target.next_look = now + self.pace
+        outcome = acted.outcome
+        if outcome is None:
+            target.wait(now, 0.0)
+        elif outcome.has_acted:
+            target.not_before = now + SEEN_SECONDS
+        elif not acted.is_look:
+            again = outcome.decision.again if outcome.decision else 0.0
+            target.wait(now, again)
+        if outcome:
+            self._show.acted(acted, outcome)
+
+    def look(self, target: Target) -> None:
+        """Look as `enforce` does, which also does what a lost event has left undone."""
+        judged = target.judgement
+        if target.is_looking or self._looking >= MOST_LOOKS:
+            return
+        if self.pools[target.vip.name].acting is target:
+            return
+        if judged.is_certain_failure or judged.state is State.UNKNOWN:
+            return
+        self._looking += 1
+        target.is_looking = True
+        target.next_look = float("inf")
+        self._acts.begin(self._fleet, target, judged.state, ahead=None, is_look=True)

@@ -5,6 +5,7 @@
 const PAUSE = 400;      // ms between an answer and the next question
 const PATIENCE = 3000;  // ms that an answer may take
 const STALE = 10;       // seconds after which the watcher itself is in doubt
+const SILENT = 3;       // seconds without a beat after which a stream is in doubt
 const ORDER = ["CRITICAL", "UNKNOWN", "WARNING", "OK"];
 const WORDS = {
   CRITICAL: "\u2716 CRITICAL", UNKNOWN: "? CANNOT TELL", WARNING: "\u25B2 WARNING", OK: "\u2713 OK",
@@ -27,9 +28,11 @@ function made(name, className, text) {
 }
 
 function clock(at) {
+  const two = (number) => String(number).padStart(2, "0");
   const day = new Date(at * 1000);
-  const time = day.toLocaleTimeString([], { hour12: false });
-  return day.toDateString() === new Date().toDateString() ? time : `${day.toLocaleDateString()} ${time}`;
+  const time = [day.getHours(), day.getMinutes(), day.getSeconds()].map(two).join(":");
+  if (day.toDateString() === new Date(now() * 1000).toDateString()) return time;
+  return `${day.getFullYear()}-${two(day.getMonth() + 1)}-${two(day.getDate())} ${time}`;
 }
 
 function span(seconds) {
@@ -56,8 +59,17 @@ function held(hold) {
   return `held by ${hold.by} ${until}${over}${hold.reason ? ": " + hold.reason : ""}`;
 }
 
-function worst(endpoints) {
-  return ORDER.find((state) => endpoints.some((one) => one.state === state)) || "OK";
+// An endpoint that is well and takes no traffic is no failure, and yet not as it should be.
+function isOut(one) {
+  return one.present === false || one.announced === false;
+}
+
+function isWell(one) {
+  return one.state === "OK" && !isOut(one) && !one.hold;
+}
+
+function rankOf(one) {
+  return ORDER.indexOf(one.state) + (isWell(one) ? 1 : 0);
 }
 
 function card(key) {
@@ -79,25 +91,28 @@ function card(key) {
 
 function showEndpoint(vip, one) {
   const parts = card(`${vip.vip}/${one.endpoint}`);
-  const name = `endpoint ${ORDER.includes(one.state) ? one.state : "UNKNOWN"}`;
+  const state = ORDER.includes(one.state) ? one.state : "UNKNOWN";
+  const name = `endpoint ${state}${isWell(one) ? " well" : ""}`;
   if (parts.box.className !== name) parts.box.className = name;
   set(parts.name, one.endpoint);
-  set(parts.state, WORDS[one.state] || one.state);
-  set(parts.text, [one.kind, one.text].filter(Boolean).join(": "));
+  set(parts.state, WORDS[state] + (state === "OK" && isOut(one) ? ", OUT" : ""));
+  const told = one.state === "OK" || one.text.includes(one.kind);
+  set(parts.text, told ? one.text : `${one.text} (${one.kind})`);
   const since = one.since === null ? "" : `since ${clock(one.since)} (${span(now() - one.since)})`;
   set(parts.since, since && one.why ? `${since}: ${one.why}` : since);
   set(parts.where, [
     fact(one.present, "present", "absent", "presence not known"),
     fact(one.announced, "announced", "not announced", "routing not known"),
     one.latched ? "withdrawn by us" : "",
-    one.address,
+    isWell(one) ? "" : one.address,
   ].filter(Boolean).join(" \u00B7 "));
   set(parts.hold, held(one.hold));
   const last = one.decisions[one.decisions.length - 1];
-  const showLast = last && one.state !== "OK";
+  const showLast = last && !isWell(one);
   set(parts.last, showLast ? `${clock(last.at)} ${last.rule}: ${last.text}` : "");
   const age = one.stream_age === null ? "no stream" : `heard ${span(one.stream_age)} ago`;
-  set(parts.stream, `${age} \u00B7 ${one.samples} samples`);
+  const quiet = isWell(one) && one.stream_age !== null && one.stream_age < SILENT;
+  set(parts.stream, quiet ? "" : `${age} \u00B7 ${one.samples} samples`);
   return parts.box;
 }
 
@@ -109,9 +124,10 @@ function showVip(vip) {
     parts.name = made("span");
     parts.address = made("small");
     parts.cause = made("p");
-    parts.list = made("div", "endpoints");
+    parts.bad = made("div", "endpoints");
+    parts.well = made("div", "endpoints well");
     parts.title.append(parts.name, " ", parts.address);
-    parts.box.append(parts.title, parts.count, parts.cause, parts.list);
+    parts.box.append(parts.title, parts.count, parts.cause, parts.bad, parts.well);
     shown.set(key, parts);
   }
   set(parts.name, vip.vip);
@@ -124,8 +140,9 @@ function showVip(vip) {
   parts.count.className = few ? "few" : "";
   set(parts.cause, vip.common_cause ? `COMMON CAUSE: ${vip.common_cause}` : "");
   parts.cause.className = vip.common_cause ? "notice" : "";
-  const sorted = [...vip.endpoints].sort((a, b) => ORDER.indexOf(a.state) - ORDER.indexOf(b.state));
-  place(parts.list, sorted.map((one) => showEndpoint(vip, one)));
+  const bad = vip.endpoints.filter((one) => !isWell(one)).sort((a, b) => rankOf(a) - rankOf(b));
+  place(parts.bad, bad.map((one) => showEndpoint(vip, one)));
+  place(parts.well, vip.endpoints.filter(isWell).map((one) => showEndpoint(vip, one)));
   return parts.box;
 }
 
@@ -138,7 +155,7 @@ function place(parent, children) {
 }
 
 function rank(vip) {
-  return vip.common_cause ? -1 : ORDER.indexOf(worst(vip.endpoints));
+  return vip.common_cause ? -1 : Math.min(...vip.endpoints.map(rankOf));
 }
 
 function line(at, text, bad) {
@@ -170,8 +187,13 @@ function show() {
   const all = status.vips.flatMap((vip) => vip.endpoints);
   const counts = ORDER.map((state) => [state, all.filter((one) => one.state === state).length]);
   const some = counts.filter(([state, count]) => count || state === "OK");
-  byId("summary").replaceChildren(...some.map(([state, count]) =>
-    made("span", `state ${state}`, `${count} ${state === "UNKNOWN" ? "cannot tell" : state}`)));
+  const words = some.map(([state, count]) =>
+    made("span", `state ${state}`, `${count} ${state === "UNKNOWN" ? "cannot tell" : state}`));
+  const out = all.filter(isOut).length;
+  if (out) words.push(made("span", "state WARNING", `${out} out`));
+  // A screen reader says it again at each change of the elements.
+  const said = words.map((word) => word.textContent).join("");
+  if (byId("summary").textContent !== said) byId("summary").replaceChildren(...words);
   const [bad] = counts.filter(([state, count]) => count && state !== "OK");
   document.title = bad ? `${bad[1]} ${bad[0]} \u2013 anycast` : "all OK \u2013 anycast";
   const notices = status.engines.filter((one) => one.trouble)

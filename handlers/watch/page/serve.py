@@ -28,7 +28,7 @@ from .metrics import CONTENT_TYPE, Metrics
 Environ = dict[str, Any]
 Respond = Callable[[str, list[tuple[str, str]]], object]
 
-LIMITS = {
+LIMITS: dict[str, Any] = {
     "threads": 2,
     "connection_limit": 64,
     "backlog": 64,
@@ -37,7 +37,14 @@ LIMITS = {
     "cleanup_interval": 10,
     "max_request_header_size": 8192,
     "max_request_body_size": 1024,
+    # An answer waits in memory until the client has read it, never in a file, and no thread waits
+    # with it. Little is read at a time, so that nobody orders hundreds of answers at once.
+    "outbuf_overflow": 2**30,
+    "outbuf_high_watermark": 2**30,
+    "recv_bytes": 256,
 }
+# The kernel ends the connection of a client that reads nothing for so many milliseconds.
+UNREAD = 20_000
 CLOSING = 1.0
 # Nothing from elsewhere, nothing in the markup itself, and no text that could become markup.
 POLICY = (
@@ -80,6 +87,8 @@ class Page:
 
     def close(self) -> None:
         """End all connections, within a second."""
+        if not self._thread.is_alive():
+            return
         self._server.trigger.pull_trigger(lambda: wasyncore.close_all(self._map))
         self._thread.join(CLOSING)
         self._server.task_dispatcher.shutdown(timeout=CLOSING)
@@ -165,6 +174,8 @@ def _bound(listen: str) -> tuple[socket.socket, bool]:
     made = socket.socket(family, socket.SOCK_STREAM)
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # The connections inherit it.
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD)
         made.bind((str(address), number))
     except (OSError, OverflowError) as error:
         made.close()

@@ -1,0 +1,193 @@
+"""The page of the watcher in a real browser, without a network: what a person sees, and when.
+
+With ANYCAST_SCREENSHOTS=DIRECTORY it leaves its pictures there, to be looked at.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from anycast_handlers.decision.facts import State
+from anycast_handlers.watch.board import Board
+from anycast_handlers.watch.page import open_page
+
+from tests.support.boards import board, endpoint, rich
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="needs the Python package playwright")
+CHROMIUM = shutil.which("chromium")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs the Debian package chromium")
+SIZES = {"wall": (1440, 900), "phone": (390, 844)}
+# The page has this long to show a change; a person may wait for a second.
+SECOND = 1000.0
+
+
+class Watched:
+    """A page of which a test changes the board."""
+
+    def __init__(self) -> None:
+        self.board = board(1, *(endpoint(f"ns{n}") for n in (1, 2, 3)))
+        self.page = open_page("127.0.0.1:0", lambda: self.board)
+        self.url = f"http://127.0.0.1:{self.page.port}/"
+
+    def change(self, new: Board) -> None:
+        self.board = new._replace(version=self.board.version + 1)
+
+
+@pytest.fixture
+def watched() -> Iterator[Watched]:
+    watched = Watched()
+    yield watched
+    watched.page.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with sync_api.sync_playwright() as playwright:
+        # Root may start it without its sandbox only; it sees nothing but the page of this test.
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class Tab:
+    """A tab of the browser that notes what it asks for, and each complaint of the browser."""
+
+    def __init__(self, browser: Any, url: str, **options: Any) -> None:
+        self.context = browser.new_context(**options)
+        self.view = self.context.new_page()
+        self.asked: list[str] = []
+        self.complaints: list[str] = []
+        self.view.on("request", lambda request: self.asked.append(request.url))
+        self.view.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.view.on("console", lambda message: self.complaints.append(message.text))
+        self.view.goto(url)
+        self.view.wait_for_selector(".endpoint")
+
+
+@pytest.fixture
+def tab(browser: Any, watched: Watched) -> Iterator[Tab]:
+    tab = Tab(browser, watched.url)
+    yield tab
+    tab.context.close()
+
+
+def test_an_endpoint_that_dies_is_seen_within_a_second_without_a_reload(
+    watched: Watched, tab: Tab
+) -> None:
+    tab.view.evaluate("window.mark = 'the same page'")
+    assert tab.view.title() == "all OK \u2013 anycast"
+    dead = endpoint("ns2", State.CRITICAL, "connection refused, still announced")
+    watched.change(board(0, endpoint("ns1"), dead, endpoint("ns3")))
+
+    tab.view.wait_for_selector(".endpoint.CRITICAL", timeout=SECOND)
+    assert tab.view.title() == "1 CRITICAL \u2013 anycast"
+    assert "connection refused" in tab.view.inner_text(".endpoint.CRITICAL")
+    # Problems come first.
+    assert tab.view.inner_text(".endpoint >> nth=0").startswith("ns2")
+    assert tab.view.evaluate("window.mark") == "the same page"
+
+    watched.change(board(0, *(endpoint(f"ns{n}") for n in (1, 2, 3))))
+    tab.view.wait_for_selector(".endpoint.CRITICAL", state="detached", timeout=SECOND)
+    assert tab.complaints == []
+
+
+def test_what_an_endpoint_says_never_becomes_markup(watched: Watched, tab: Tab) -> None:
+    watched.change(rich())
+    tab.view.wait_for_selector(".endpoint.UNKNOWN", timeout=SECOND)
+
+    assert "<img src=x" in tab.view.inner_text(".endpoint.UNKNOWN")
+    assert tab.view.locator("img, script:not([src]), iframe").count() == 0
+    assert "hacked" not in tab.view.title()
+    assert tab.complaints == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "document.body.innerHTML = '<img src=x>'",
+        "document.body.insertAdjacentHTML('beforeend', '<b>x</b>')",
+        "eval('1')",
+        "new Function('return 1')()",
+    ],
+)
+def test_the_browser_itself_would_refuse_markup_and_code(tab: Tab, code: str) -> None:
+    """So a mistake in the page's own code stays harmless."""
+    # What the test itself evaluates is not bound by the policy, but what it leaves for later is.
+    later = f"try {{ {code}; done('done'); }} catch (error) {{ done('refused'); }}"
+    run = f"new Promise((done) => setTimeout(() => {{ {later} }}))"
+
+    assert tab.view.evaluate(run) == "refused"
+
+
+def test_no_request_leaves_for_anywhere_else(watched: Watched, tab: Tab) -> None:
+    watched.change(rich())
+    tab.view.wait_for_selector(".endpoint.UNKNOWN", timeout=SECOND)
+
+    assert len(tab.asked) > 4
+    assert [url for url in tab.asked if not url.startswith(watched.url)] == []
+    refused = "url => fetch(url).then(() => 'answered', () => 'refused')"
+    assert tab.view.evaluate(refused, "http://127.0.0.1:9/") == "refused"
+
+
+def test_a_watcher_that_is_gone_does_not_look_well(watched: Watched, tab: Tab) -> None:
+    watched.page.close()
+
+    tab.view.wait_for_selector("body.lost", timeout=10 * SECOND)
+    assert "NO CONTACT" in tab.view.inner_text("#contact")
+
+
+def test_a_watcher_that_hangs_does_not_look_well(browser: Any, watched: Watched) -> None:
+    watched.change(watched.board._replace(at=watched.board.at - 3600))
+    tab = Tab(browser, watched.url)
+
+    assert "the watcher hangs: nothing new for 60 min" in tab.view.inner_text("#contact")
+    tab.context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES)
+def test_it_can_be_read(browser: Any, watched: Watched, size: str, scheme: str) -> None:
+    """Nothing is cut off, and each text stands out from what is behind it."""
+    watched.change(rich())
+    width, height = SIZES[size]
+    tab = Tab(
+        browser, watched.url, viewport={"width": width, "height": height}, color_scheme=scheme
+    )
+    if directory := os.environ.get("ANYCAST_SCREENSHOTS"):
+        tab.view.screenshot(path=Path(directory) / f"{size}-{scheme}.png", full_page=True)
+    contrasts = tab.view.evaluate(CONTRASTS)
+    widths = tab.view.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
+    tab.context.close()
+
+    assert widths[0] <= widths[1]
+    assert len(contrasts) > 20
+    # 4.5 is what WCAG 2 asks of text.
+    assert {text: ratio for text, ratio in contrasts if ratio < 4.5} == {}
+
+
+CONTRASTS = """() => {
+    const parse = (text) => text.match(/[\\d.]+/g).map(Number);
+    const light = ([r, g, b]) => {
+        const [x, y, z] = [r, g, b].map((one) => one / 255)
+            .map((one) => one <= 0.04045 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * x + 0.7152 * y + 0.0722 * z;
+    };
+    const behind = (element) => {
+        for (let one = element; one; one = one.parentElement) {
+            const colour = parse(getComputedStyle(one).backgroundColor);
+            if (colour.length === 3 || colour[3] === 1) return colour;
+        }
+        return [255, 255, 255];
+    };
+    const texts = [...document.body.querySelectorAll("*")].filter((one) =>
+        [...one.childNodes].some((node) => node.nodeType === 3 && node.data.trim()));
+    return texts.map((one) => {
+        const pair = [light(parse(getComputedStyle(one).color)), light(behind(one))];
+        return [one.textContent, (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05)];
+    });
+}"""

@@ -132,6 +132,8 @@ class IcingaApi:
         if status != OK:
             raise NotToldError(f"{where} answers with the status {status}")
         code = _code(answer)
+        if code is None:
+            raise NotToldError(f"{where} gives an answer that is not Icinga's")
         if code != OK:
             raise RefusedReportError(f"{where} refuses a result of {service}: code {code}")
 
@@ -161,13 +163,13 @@ def _result(report: Report) -> dict[str, Any]:
     }
 
 
-def _code(answer: bytes) -> int:
-    """Read which code Icinga gave for the one result; 0 where the answer is of another form."""
+def _code(answer: bytes) -> int | None:
+    """Read which code Icinga gave for the one result; None where the answer is of another form."""
     try:
         (result,) = json.loads(answer)["results"]
         return int(result["code"])
     except (ValueError, TypeError, KeyError, RecursionError):
-        return 0
+        return None
 
 
 def _trusting(ca: str) -> ssl.SSLContext:

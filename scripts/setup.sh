@@ -34,6 +34,9 @@ LAB_PACKAGES=(
 # The programs that the benchmark measures beside ours, and `time`, which measures.
 # shellcheck disable=SC2034
 BENCH_PACKAGES=(bird2 keepalived time)
+# What the tests of the watcher's page look at it with.
+# shellcheck disable=SC2034
+BROWSER_PACKAGES=(chromium)
 POLICY=/usr/sbin/policy-rc.d
 POLICY_MARK="written by anycast-checks for the time of an installation"
 

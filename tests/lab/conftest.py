@@ -49,7 +49,7 @@ def lab_is_possible() -> None:
 @pytest.fixture(scope="session")
 def venv(lab_is_possible: None) -> Path:
     """A virtual environment with a copy of this checkout, readable by the lab's users."""
-    make = '. "$0"; dir=${ANYCAST_LAB_VENV:-$VENV}; make_venv "$dir" "" >&2; echo "$dir"'
+    make = '. "$0"; dir=${ANYCAST_LAB_VENV:-$VENV}; make_venv "$dir" watch >&2; echo "$dir"'
     made = subprocess.run(
         ["bash", "-euc", make, str(SETUP)],
         capture_output=True,

@@ -5,10 +5,12 @@ from __future__ import annotations
 import http.client
 import json
 import math
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -134,6 +136,41 @@ class TestMetrics:
 
     def test_what_an_endpoint_has_said_is_in_no_metric(self, port: int) -> None:
         assert b"onerror" not in ask(port, "/metrics").body
+
+
+class TestDocumentation:
+    """The names are public; docs/engines.rst has all of them."""
+
+    PAGE = (Path(__file__).parents[2] / "docs/engines.rst").read_text()
+
+    def test_every_metric_is_documented(self, port: int) -> None:
+        named = set(re.findall(r"``(anycast_\w+)``", self.PAGE.partition("``/metrics``")[2]))
+        found = {
+            sample.name.removesuffix("_sum").removesuffix("_count")
+            for family in text_string_to_metric_families(ask(port, "/metrics").body.decode())
+            for sample in family.samples
+        }
+        assert named == {name for name in found if name.startswith("anycast_")}
+
+    def test_every_key_of_the_document_is_documented(self, port: int) -> None:
+        _, _, after = self.PAGE.partition("``/status.json`` has")
+        named = set(re.findall(r"``(\w+)``", after.partition("``/metrics``")[0]))
+        document = ask(port, "/status.json").document
+        stages = document["vips"][1]["failovers"][0].pop("stages")
+
+        assert stages
+        # A page that is older than the watcher loads itself anew by this key.
+        assert set(keys(document)) - {"page", "vip", "name"} <= named
+
+
+def keys(document: object) -> Iterator[str]:
+    if isinstance(document, list):
+        for one in document:
+            yield from keys(one)
+    elif isinstance(document, dict):
+        for key, value in document.items():
+            yield key
+            yield from keys(value)
 
 
 class TestServer:

@@ -13,10 +13,10 @@ from .ospf import FOR_ONE_ADDRESS, areas, judge
 from .ospf_lsa import Kind, View
 
 VTYSH = "/usr/bin/vtysh"
-# Whoever may write to a socket of vtysh may also configure the daemon, and by the daemon's log file
-# become root. So the accounts of the checks and of the handler may not: they run this program by
-# sudo, which asks vtysh nothing but the questions below. vtysh itself cannot stand in sudoers,
-# because sudo-rs allows no argument that has a blank in it.
+# An account that may write to a socket of vtysh may also configure the daemon, and become root by
+# the daemon's log file. So the accounts of the checks and of the handler may not write there. They
+# run this program by sudo, and the program asks vtysh nothing but the questions below. sudoers
+# cannot allow vtysh itself, because sudo-rs allows no argument that has a blank in it.
 HELPER = "/usr/local/sbin/anycast-vtysh"
 _BY_SUDO = ("/usr/bin/sudo", "-n", HELPER)
 # zebra runs beside every other daemon, and its socket has the same name whatever else runs.

@@ -23,8 +23,8 @@ from .routing import compare_routing, strangers
 # An endpoint on which there is just time to act takes 2 s for each of some 50 questions.
 SECONDS = 120.0
 CONNECT_SECONDS = 15.0
-# What to do about an endpoint that lets nobody in, for a reason that is not known here. sshd may be
-# down, wait for a name server, or limit the logins by their number or by those that failed before.
+# The remedy where a login ends without a reason. The host or its sshd may be down; sshd may wait
+# for a name server, limit the number of logins, or refuse a client that failed before.
 SEE_SSHD = (
     "see that sshd listens there and lets this host in (in sshd_config see UseDNS, MaxStartups "
     "and PerSourcePenaltyExemptList)"

@@ -149,10 +149,10 @@ def _rule(argv: Argv) -> str:
 
 
 def _sudo_word(word: str) -> str:
-    # What sudo and sudo-rs read alike. sudo-rs compares word by word, so it can allow no argument
-    # that has a blank in it, nor an empty one; it takes no patterns, no regular expressions and no
-    # command of more than 1024 characters; and it takes a setting that it does not know for an
-    # error. Both take a backslash before these: , : =
+    # sudo and sudo-rs have to read the file alike. sudo-rs compares word by word, so it can allow no
+    # argument with a blank, and no empty argument. It knows no patterns and no regular expressions,
+    # a command may have 1024 characters, and an unknown setting is an error. Both programs take a
+    # backslash before these: , : =
     if not SUDO_WORD.fullmatch(word):
         raise ConfigurationError(
             f"{word!r} cannot stand in sudoers: use letters, digits, ./:=,@%+-"

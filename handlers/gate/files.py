@@ -149,10 +149,10 @@ def _rule(argv: Argv) -> str:
 
 
 def _sudo_word(word: str) -> str:
-    # sudo and sudo-rs have to read the file alike. sudo-rs compares word by word, so it can allow no
-    # argument with a blank, and no empty argument. It knows no patterns and no regular expressions,
-    # a command may have 1024 characters, and an unknown setting is an error. Both programs take a
-    # backslash before these: , : =
+    # sudo and sudo-rs have to read the file alike. sudo-rs compares word by word, so it can allow
+    # no argument with a blank, and no empty argument. It knows no patterns and no regular
+    # expressions, and takes an unknown setting for an error. No command may have more than 1024
+    # characters. Both programs take a backslash before these: , : =
     if not SUDO_WORD.fullmatch(word):
         raise ConfigurationError(
             f"{word!r} cannot stand in sudoers: use letters, digits, ./:=,@%+-"

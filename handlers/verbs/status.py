@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
@@ -100,10 +101,8 @@ def _print(sights: list[Sight], vips: tuple[Vip, ...]) -> None:
     for line, sight in zip(table, [None, *sights], strict=True):
         text = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
         click.secho(text.rstrip(), fg=_colour(sight), bold=sight is None)
-    for sight in sights:
-        for said in _remarks(sight):
-            text = clean(f"{sight.endpoint.name}: {said}")
-            click.secho(text, fg=None if sight.look else "red")
+    for text, is_red in _all_remarks(sights):
+        click.secho(clean(text), fg="red" if is_red else None)
     for vip in vips:
         click.echo(_summary(vip, [sight for sight in sights if sight.vip is vip]))
 
@@ -134,18 +133,26 @@ def _hold(look: Look, clock: int) -> str:
     return f"{age(left)} left" if left > 0 else "expired"
 
 
+def _all_remarks(sights: Sequence[Sight]) -> Iterator[tuple[str, bool]]:
+    """Give each remark once, and whether it is red; it names VIPs where not all are concerned."""
+    for name in dict.fromkeys(sight.endpoint.name for sight in sights):
+        here = [sight for sight in sights if sight.endpoint.name == name]
+        for said in dict.fromkeys(said for sight in here for said in _remarks(sight)):
+            about = [sight for sight in here if said in _remarks(sight)]
+            vips = "" if about == here else f" ({', '.join(one.vip.name for one in about)})"
+            yield f"{name}{vips}: {said}", about[0].look is None
+
+
 def _remarks(sight: Sight) -> list[str]:
     """Say for the lines below the table who withdrew or held, why, and what could not be seen."""
     look = sight.look
     if look is None:
         return [sight.error]
-    said: dict[str, str] = {}
+    lines = []
     if look.latch_age is not None and not look.interfaces:
-        said[f"{look.latch.by}: {look.latch.reason}"] = "withdrawn"
+        lines.append(f"withdrawn by {look.latch.by}: {look.latch.reason}")
     if look.hold:
-        held = f"{look.hold.by}: {look.hold.reason}"
-        said[held] = "withdrawn and held" if held in said else "held"
-    lines = [f"{what} by {whom}" for whom, what in said.items()]
+        lines.append(f"held by {look.hold.by}: {look.hold.reason}")
     if look.elsewhere:
         there = ", ".join(look.elsewhere)
         lines.append(f"on {there}, from where nothing withdraws it: take it off there by hand")

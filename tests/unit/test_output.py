@@ -10,6 +10,7 @@ from anycast_handlers.doctor.finding import Finding
 from anycast_handlers.endpoint.latch import Hold, Latch
 from anycast_handlers.endpoint.look import Look
 from anycast_handlers.fleet.file import load
+from anycast_handlers.fleet.values import Endpoint, Vip
 from anycast_handlers.operation.overview import Sight
 from anycast_handlers.verbs import doctor, status
 
@@ -60,3 +61,25 @@ def test_what_history_quotes_stays_in_its_line(tmp_path: Path) -> None:
     code, output = monitor.run("history")
     assert code == 0, output
     show(output, 1)
+
+
+def test_a_remark_of_status_is_made_once_and_names_the_vip_where_that_matters(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    ns1, ns2 = Endpoint("ns1", "192.0.2.11"), Endpoint("ns2", "192.0.2.12")
+    vips = tuple(
+        Vip(name, f"192.0.2.{last}", interface, ("/bin/check",), (ns1, ns2))
+        for name, last, interface in (("resolver", 53, "lo:0"), ("web", 80, "lo:1"))
+    )
+    away = [Sight(vip, ns2, error="192.0.2.12 port 22: Connection refused") for vip in vips]
+    withdrawn = [
+        Look(Addresses(()), vip, "boot", 9.0, Latch(1.0, "boot", "nagios@mon", reason))
+        for vip, reason in zip(vips, ("refused", "HTTP 500"), strict=True)
+    ]
+    sights = [Sight(vip, ns1, look) for vip, look in zip(vips, withdrawn, strict=True)]
+    status._print([*sights, *away], vips)
+    assert capsys.readouterr().out.splitlines()[5:-2] == [
+        "ns1 (resolver): withdrawn by nagios@mon: refused",
+        "ns1 (web): withdrawn by nagios@mon: HTTP 500",
+        "ns2: 192.0.2.12 port 22: Connection refused",
+    ]

@@ -7,6 +7,7 @@ import click
 from ..decision.facts import Action, Decision, State
 from ..endpoint import notes
 from ..endpoint.latch import UNREADABLE_HOLD
+from ..endpoint.look import Look
 from ..endpoint.site import Site
 from ..errors import HandlerError
 from ..operation.request import Case, Verb
@@ -20,6 +21,12 @@ def _decide(case: Case) -> Decision:
 
 
 RELEASE = Verb("release", _decide)
+
+
+def _what_follows(look: Look) -> str:
+    if look.latch_age is None:
+        return ", and stays withdrawn until `restore`"
+    return ", and is restored once it is well"
 
 
 @click.command()
@@ -42,8 +49,7 @@ def command(invocation: Invocation, /, vip: str, endpoint: str | None, reason: s
         trouble = site.note(look, notes.NO_HOLD)
         if trouble:
             raise HandlerError(f"{'still held' if hold else 'perhaps held'}: {trouble}")
-        ours = not look.present and look.latch_age is not None
-        follows = ", and is restored once it is well" if ours else ""
+        follows = "" if look.interfaces else _what_follows(look)
         by = f"it was held by {hold.by}" if hold else "if it was held"
         if look.trouble and hold in (None, UNREADABLE_HOLD):
             by = f"if it was held: {look.trouble}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,7 @@ from tests.lab.scene import HANG, HANGING_IFDOWN, HOLD, LATCH, Scene, replaced
 
 CRITICAL = ("--state", "CRITICAL", "--state-type", "HARD")
 OK = ("--state", "OK", "--state-type", "HARD")
+README = Path(__file__).parents[2] / "README.rst"
 
 
 @pytest.fixture
@@ -359,6 +361,11 @@ class TestHold:
         assert scene.by_hand("withdraw", "--reason", "disk")[0] == 0
         for _ in range(2):
             assert scene.enforce("OK")[0] == 1
+        assert not scene.is_announced()
+        printed = scene.handler("status").stdout.splitlines()
+        assert "".join(f"    {line}\n" for line in printed) in README.read_text()
+        assert ", and stays withdrawn until `restore`; it was" in scene.by_hand("release")[1]
+        assert scene.enforce("OK")[0] == 1
         assert not scene.is_announced()
         code, said = scene.by_hand("restore")
         assert code == 0, said

@@ -9,20 +9,25 @@ from queue import Empty, SimpleQueue
 from anycast_checks.line import clean
 
 from ..decision.facts import State
-from ..endpoint.check import check_seconds, confirmation, stream_of
-from ..endpoint.confirmation import confirm
+from ..endpoint.check import (
+    check_seconds,
+    confirmation,
+    instance_of,
+    is_ours,
+    option,
+    stream_of,
+)
+from ..endpoint.confirmation import confirm, confirm_instance
 from ..errors import OutcomeUnknownError
 from ..fleet.values import Vip
-from ..transport.shell import COMMAND_SECONDS, NOT_FOUND, Argv
+from ..transport.shell import NOT_FOUND, Argv
 from .finding import Examination, Finding, HostExamination, Subject
 
 NONLOCAL_BIND: Argv = ("/bin/cat", "/proc/sys/net/ipv4/ip_nonlocal_bind")
-OWN_CHECK = "/check_anycast"
 START_UP, TRY_SECONDS = 1.0, 2.0
 FIRST_LINE_SECONDS = 5.0
 # What the first line of a stream has in it, by docs/checks.rst.
 FORMAT = '"stream":1,'
-NO_INSTANCE = "none"
 
 
 def own_check(subject: Subject) -> Iterator[Finding]:
@@ -44,22 +49,21 @@ def instance(subject: Subject) -> Iterator[Finding]:
 
     The question is made in any case, so that it is in the closed list.
     """
-    argv = instance_question(subject.vip)
-    if argv is None:
+    address = instance_of(subject.vip)
+    if address is None:
         return
-    ended = subject.site.shell.run(argv, timeout=check_seconds(argv) + COMMAND_SECONDS)
+    found = confirm_instance(subject.site, address)
     is_up = subject.look is not None and subject.look.present
-    if ended.status in (State.OK.value, State.WARNING.value) or not is_up:
+    if found.state is State.OK or not is_up:
         return
-    if confirm(subject.site).state not in (State.OK, State.WARNING):
-        return  # the service itself is the cause, which is a finding already
-    address = _instance_address(subject.vip)
-    said = clean((ended.stdout or ended.stderr).split("\n")[0].split("|")[0].split(" - ", 1)[-1])
+    # Otherwise the service itself is the cause, which is a finding already.
+    if confirm(subject.site).state not in {State.OK, State.WARNING} - {found.state}:
+        return
     yield subject.found(
         f"a recovery could not be confirmed, as the service fails on {address}",
         f"let it answer on {address} too, or give the check in the fleet file an --instance "
         "address on which it does",
-        said,
+        found.said,
     )
 
 
@@ -106,72 +110,16 @@ SERVICE_EXAMINATIONS: tuple[Examination, ...] = (own_check, instance, stream)
 SYSTEM_EXAMINATIONS: tuple[HostExamination, ...] = (nonlocal_bind,)
 
 
-def instance_question(vip: Vip) -> Argv | None:
-    """Build the question that is asked of the instance once the VIP is withdrawn.
-
-    Returns:
-        The VIP's check with the instance address for the VIP; None where the check has no such
-        address, or is not ours, so that what it asks then is not known.
-    """
-    address = _instance_address(vip)
-    if address is None:
-        return None
-    at_vip = list(confirmation(vip))
-    place = at_vip.index("--") if "--" in at_vip else len(at_vip)
-    own, plugin = _without_instance(at_vip[:place]), at_vip[place:]
-    # The address in front of `--tries` is the VIP's; the check may have options named -H besides.
-    where = len(own) - own[::-1].index("-H")
-    own[where] = address
-    if _names_itself_by_vip(own):
-        own += ["--host", vip.address]
-    return (*own, *plugin)
-
-
-def _names_itself_by_vip(own: list[str]) -> bool:
-    """Whether the check, without a name, asks a web server or over TLS by the VIP itself."""
-    named = any(word.partition("=")[0] == "--host" for word in own)
-    return not named and ("http" in own[1:2] or (own[1:2] == ["tcp"] and "--tls" in own))
-
-
-def _instance_address(vip: Vip) -> str | None:
-    if not vip.check[0].endswith(OWN_CHECK):
-        return None
-    loopback = "::1" if ":" in vip.address else "127.0.0.1"
-    address = _option(vip, "--instance") or "loopback"
-    return {"loopback": loopback, NO_INSTANCE: None}.get(address, address)
-
-
 def confirmation_seconds(vip: Vip) -> float:
     """Give the seconds after which the confirmation of a silent service has ended."""
     deadline = check_seconds(confirmation(vip))
-    if not vip.check[0].endswith(OWN_CHECK):
+    if not is_ours(vip):
         return deadline
     try:
-        seconds = float(_option(vip, "-t", "--timeout") or TRY_SECONDS)
+        seconds = float(option(vip.check, "--timeout") or option(vip.check, "-t") or TRY_SECONDS)
     except ValueError:
         return deadline
     return min(deadline, seconds + START_UP)
-
-
-def _option(vip: Vip, *names: str) -> str:
-    """Give the value of an option of the VIP's check, empty where it is not given."""
-    words = vip.check[: vip.check.index("--")] if "--" in vip.check else vip.check
-    value = ""
-    for word, following in zip(words, (*words[1:], ""), strict=True):
-        name, equals, rest = word.partition("=")
-        if name in names:
-            value = rest if equals else following
-    return value
-
-
-def _without_instance(words: list[str]) -> list[str]:
-    kept: list[str] = []
-    skip = False
-    for word in words:
-        if not skip and word.partition("=")[0] != "--instance":
-            kept.append(word)
-        skip = not skip and word == "--instance"
-    return kept
 
 
 def _is_missing(subject: Subject, argv: Argv) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 
 from anycast_checks.address import is_ipv6
@@ -29,8 +28,7 @@ def check_of(vip: Vip, *more: str) -> Argv:
 
 def stream_of(vip: Vip) -> Argv | None:
     """Build the command of the VIP's check that goes on asking; None where the check cannot."""
-    program, *words = vip.check
-    if os.path.basename(program) != PROGRAM or not words or words[0] in ROUTING:
+    if not is_ours(vip) or vip.check[1:2] in ((), *((name,) for name in ROUTING)):
         return None
     how = vip.stream
     return check_of(
@@ -46,10 +44,15 @@ def stream_of(vip: Vip) -> Argv | None:
 
 
 def instance_of(vip: Vip) -> str | None:
-    """Find the address that the VIP's check asks while the VIP is absent; None where it has none.
+    """Find the address that the VIP's check asks while the VIP is absent.
 
     It is the last --instance on the command line, as for the check itself.
+
+    Returns:
+        None where the check has no such address, or is not ours, so that nobody knows what it asks.
     """
+    if not is_ours(vip):
+        return None
     instance = option(vip.check, "--instance") or LOOPBACK
     if instance == LOOPBACK:
         return "::1" if is_ipv6(vip.address) else "127.0.0.1"
@@ -61,12 +64,22 @@ def confirmation_at(vip: Vip, instance: str) -> Argv:
 
     This is what the confirmation of a restore asks, and it can be asked before the withdrawal.
     """
-    return _check_of(vip, "-H", instance, "--instance", LOOPBACK, "--tries", "1")
+    own = own_words(vip.check)
+    # Without a name the check names the VIP to a web server and over TLS, wherever it asks.
+    named = any(word.partition("=")[0] == "--host" for word in own)
+    by_vip = not named and (own[1:2] == ("http",) or (own[1:2] == ("tcp",) and "--tls" in own))
+    name = ("--host", vip.address) if by_vip else ()
+    return _check_of(vip, "-H", instance, "--instance", LOOPBACK, "--tries", "1", *name)
 
 
 def _check_of(vip: Vip, *options: str) -> Argv:
     own = own_words(vip.check)
     return (*own, *options, *vip.check[len(own) :])
+
+
+def is_ours(vip: Vip) -> bool:
+    """Whether the VIP's check is check_anycast, so that it is known what it asks."""
+    return vip.check[0].endswith(f"/{PROGRAM}")
 
 
 def own_words(argv: Argv) -> Argv:

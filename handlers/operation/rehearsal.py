@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..decision.facts import State
-from ..endpoint.check import instance_of
+from ..endpoint.check import instance_of, is_ours
 from ..endpoint.confirmation import confirm_instance
 from ..endpoint.look import Look
 from ..endpoint.site import Site
@@ -26,7 +26,7 @@ def _silence_of_instance(site: Site) -> str:
     """Ask the instance as the confirmation of a restore does; say what is wrong with it."""
     instance = instance_of(site.vip)
     if instance is None:
-        return "with --instance none its check confirms no restore"
+        return "with --instance none its check confirms no restore" if is_ours(site.vip) else ""
     found = confirm_instance(site, instance)
     if found.state is State.OK:
         return ""

@@ -644,13 +644,30 @@ def test_a_drill_is_refused_where_it_would_do_harm(
     assert monitor.log()[-1]["commands"] == []
 
 
+def set_fleet(monitor: Monitor, old: str, new: str) -> None:
+    fleet = monitor.directory / "fleet.toml"
+    fleet.write_text(fleet.read_text().replace(old, new))
+
+
+def test_a_drill_asks_a_check_that_is_not_ours_of_the_vip_alone(
+    host: Namespace, monitor: Monitor
+) -> None:
+    """Such a check knows -H and --tries; what it asks while the VIP is absent, nobody knows."""
+    knows = 'case "$*" in *--instance*) echo usage; exit 3 ;; esac\necho DNS OK - so'
+    write(monitor.directory / "check", f"#!/bin/sh\n{knows}\n")
+    code, output = monitor.run("drill", "resolver", "ns1")
+    assert code == 0, output
+    assert announced(host)
+
+
 def test_a_drill_is_refused_where_the_service_does_not_answer_on_its_instance_address(
     host: Namespace, monitor: Monitor
 ) -> None:
     """Nothing would confirm the restore then, since only the VIP is answered."""
     answers = f'case " $* " in *" -H {VIP} "*) echo DNS OK - so; exit 0 ;; esac'
     fails = "echo DNS CRITICAL - 127.0.0.1 still announced: refused; exit 2"
-    write(monitor.directory / "check", f"#!/bin/sh\n{answers}\n{fails}\n")
+    write(monitor.directory / "check_anycast", f"#!/bin/sh\n{answers}\n{fails}\n")
+    set_fleet(monitor, '/check"', '/check_anycast"')
     code, output = monitor.run("drill", "resolver", "ns1")
     assert code == 1, output
     assert "its check says CRITICAL of 127.0.0.1, which it asks then: refused" in output
@@ -661,9 +678,8 @@ def test_a_drill_is_refused_where_the_service_does_not_answer_on_its_instance_ad
 def test_a_drill_is_refused_where_nothing_would_confirm_the_restore(
     host: Namespace, monitor: Monitor
 ) -> None:
-    fleet = monitor.directory / "fleet.toml"
-    fleet.write_text(fleet.read_text().replace('"dns"', '"dns", "--instance", "none"'))
-    monitor.check_says("OK", 0)
+    write(monitor.directory / "check_anycast", "#!/bin/sh\necho DNS OK - so\n")
+    set_fleet(monitor, '/check", "dns"', '/check_anycast", "dns", "--instance", "none"')
     code, output = monitor.run("drill", "resolver", "ns1")
     assert code == 1, output
     assert "with --instance none its check confirms no restore" in output

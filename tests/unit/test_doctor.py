@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from anycast_handlers.activators._choice import VERSION
+from anycast_handlers.decision.facts import State
 from anycast_handlers.doctor.access import GROUPS, IS_EXECUTABLE, LISTS_READABLE, SUDO_RULES
 from anycast_handlers.doctor.closed_list import closed_list
 from anycast_handlers.doctor.examinations import EXAMINATIONS
@@ -22,9 +23,9 @@ from anycast_handlers.doctor.names import DEBIAN, FILES, HOSTS, RESOLV, USE_DNS,
 from anycast_handlers.doctor.report import lines as printed
 from anycast_handlers.doctor.report import once, summary
 from anycast_handlers.doctor.routing import compare_routing
-from anycast_handlers.doctor.service import NONLOCAL_BIND, instance_question
+from anycast_handlers.doctor.service import NONLOCAL_BIND
 from anycast_handlers.doctor.survey import by_host
-from anycast_handlers.endpoint.check import stream_of
+from anycast_handlers.endpoint.check import confirmation_at, instance_of, stream_of
 from anycast_handlers.endpoint.look import BOOT
 from anycast_handlers.endpoint.noted import notes_argv
 from anycast_handlers.endpoint.site import Site
@@ -389,41 +390,42 @@ class TestInstance:
     """The address that is asked while the VIP is withdrawn."""
 
     CHECK = ("/usr/lib/nagios/plugins/check_anycast", "dns", "--query", "www.example.org")
+    ASKS = ("-H", "127.0.0.1", "--instance", "loopback", "--tries", "1")
 
     @pytest.mark.parametrize(
         ("words", "asked"),
         [
-            (CHECK, (*CHECK, "-H", "127.0.0.1", "--tries", "1")),
+            (CHECK, (*CHECK, *ASKS)),
             (
                 (*CHECK, "--instance", "192.0.2.11"),
-                (*CHECK, "-H", "192.0.2.11", "--tries", "1"),
+                (*CHECK, "--instance", "192.0.2.11", "-H", "192.0.2.11", *ASKS[2:]),
             ),
-            ((*CHECK, "--instance=192.0.2.11"), (*CHECK, "-H", "192.0.2.11", "--tries", "1")),
+            (
+                (*CHECK, "--instance=192.0.2.11"),
+                (*CHECK, "--instance=192.0.2.11", "-H", "192.0.2.11", *ASKS[2:]),
+            ),
             ((*CHECK, "--instance", "none"), None),
             (("/bin/check_other", "dns"), None),
             (
                 (CHECK[0], "plugin", "--", "/bin/p", "-H", "{address}", "--instance", "x"),
                 (
-                    *(CHECK[0], "plugin", "-H", "127.0.0.1", "--tries", "1"),
+                    *(CHECK[0], "plugin", *ASKS),
                     *("--", "/bin/p", "-H", "{address}", "--instance", "x"),
                 ),
             ),
-            (
-                (CHECK[0], "http"),
-                (CHECK[0], "http", "-H", "127.0.0.1", "--tries", "1", "--host", VIP),
-            ),
-            (
-                (CHECK[0], "http", "--host", "a"),
-                (CHECK[0], "http", "--host", "a", "-H", "127.0.0.1", "--tries", "1"),
-            ),
+            ((CHECK[0], "http"), (CHECK[0], "http", *ASKS, "--host", VIP)),
+            ((CHECK[0], "tcp", "--tls"), (CHECK[0], "tcp", "--tls", *ASKS, "--host", VIP)),
+            ((CHECK[0], "http", "--host", "a"), (CHECK[0], "http", "--host", "a", *ASKS)),
         ],
     )
     def test_what_is_asked(self, words: tuple[str, ...], asked: tuple[str, ...] | None) -> None:
-        assert instance_question(RESOLVER._replace(check=words)) == asked
+        vip = RESOLVER._replace(check=words)
+        address = instance_of(vip)
+        assert (address and confirmation_at(vip, address)) == asked
 
     def test_the_instance_of_an_ipv6_address_is_the_ipv6_loopback(self) -> None:
         vip = RESOLVER._replace(check=self.CHECK, address="2001:db8::53")
-        assert "::1" in (instance_question(vip) or ())
+        assert instance_of(vip) == "::1"
 
     @pytest.mark.parametrize(
         ("at_vip", "at_instance", "found"),
@@ -431,11 +433,13 @@ class TestInstance:
             ("DNS OK - so", "DNS OK - so", ""),
             ("DNS OK - so", "DNS CRITICAL - 127.0.0.1 still announced: refused", "recovery"),
             ("DNS CRITICAL - no", "DNS CRITICAL - no", "its own check says CRITICAL"),
+            ("DNS OK - so", "DNS WARNING - 127.0.0.1 announced: slow", "recovery"),
+            ("DNS WARNING - slow", "DNS WARNING - slow", "its own check says WARNING"),
         ],
     )
     def test_a_service_that_fails_there(self, at_vip: str, at_instance: str, found: str) -> None:
         def check(line: str) -> Result:
-            return Result(2 if "CRITICAL" in line else 0, line, "")
+            return Result(State[line.split()[1]].value, line, "")
 
         def answer(asked: Asked) -> Said:
             if "--stream" in asked.argv:
@@ -448,11 +452,12 @@ class TestInstance:
         findings = examined_by(shell, RESOLVER._replace(check=self.CHECK)).findings
         assert len(findings) == bool(found), findings
         assert all(found in finding.text for finding in findings)
+        assert not any("announced" in finding.seen for finding in findings)
 
     def test_the_question_is_in_the_closed_list(self) -> None:
         vip = RESOLVER._replace(check=self.CHECK)
         listed = [command.argv for command in closed_list(vip, as_root=False).commands]
-        assert instance_question(vip) in listed
+        assert confirmation_at(vip, "127.0.0.1") in listed
 
 
 class TestStream:
@@ -565,8 +570,8 @@ class TestGate:
         other = RESOLVER._replace(check=("/bin/check", "dns", "--tcp"))
         (line,) = lines(gate=said(files.allow([closed_list(other, as_root=False)])))
         assert line == (
-            "ns1: /etc/anycast/gate.allow lacks `/bin/check dns -H 10.99.0.53 --tries 1` "
-            "and 1 more: `anycast-handler gate resolver --install root@192.0.2.11`"
+            "ns1: /etc/anycast/gate.allow lacks `/bin/check dns -H 10.99.0.53 --tries 1`: "
+            "`anycast-handler gate resolver --install root@192.0.2.11`"
         )
 
     def test_what_it_lacks_and_what_it_refused_therefore_is_one_finding(self) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .facts import Action, Decision, Policy, State, StateType
-from .guards import HOLD_UNKNOWN, find_guard, refuse_elsewhere, settle
+from .guards import HOLD_UNKNOWN, NOT_ANNOUNCED, find_guard, refuse_elsewhere, settle
 
 if TYPE_CHECKING:
     from .situation import Counted, Seen
@@ -26,7 +26,6 @@ TOO_FEW = "too-few"
 # An older latch is of no withdrawal that another monitoring host has raced with.
 RACE_SECONDS = 30.0
 LONGEST_HOLD_DOWN = 3600.0
-NOT_ANNOUNCED = "its routing daemon does not announce it: run doctor to see why"
 NOT_OURS = "not withdrawn by the automation: restore by hand"
 
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .situation import Counted, Seen
 
 HOLD_UNKNOWN = "cannot tell whether it is held"
+NOT_ANNOUNCED = "its routing daemon does not announce it: run doctor to see why"
 # So many withdrawals that were taken back within ten minutes are enough.
 MOST_TAKE_BACKS = 2
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .facts import Action, Decision, Policy, State
-from .guards import HOLD_UNKNOWN, find_guard, find_guards, refuse_elsewhere, settle
+from .guards import HOLD_UNKNOWN, NOT_ANNOUNCED, find_guard, find_guards, refuse_elsewhere, settle
 from .situation import Counted, Seen
 
 
@@ -31,7 +31,7 @@ def _override(policy: Policy, seen: Seen, counted: Counted | None) -> Decision:
     said = [guard.reason.removeprefix("refused: ") for guard in guards]
     if not counted.others:
         certain = counted.others == 0 and not counted.may_be_more
-        said.append(f"{'' if certain else 'perhaps '}nobody would announce it")
+        said.append(f"{'' if certain else 'perhaps '}no endpoint would announce it")
     reason = f"by hand, overriding: {'; '.join(said)}" if said else "by hand"
     overridden = tuple(guard.rule for guard in guards)
     return Decision(Action.WITHDRAW, "by-hand", reason, State.WARNING, overridden)
@@ -57,6 +57,10 @@ def decide_drill(
     decision = decide_withdraw(policy, seen, counted, force=False)
     if decision.action is not Action.WITHDRAW:
         return decision
+    if counted and counted.announced is False:
+        # It would be withdrawn from nothing, and no restore would be seen in the routing.
+        why = f"refused: {NOT_ANNOUNCED}"
+        return settle(Decision(Action.REFUSE, "not-restorable", why, State.WARNING), seen)
     return settle(_decide_for_the_restore(decision, seen, confirmed, obstacle), seen)
 
 

@@ -130,7 +130,7 @@ def test_force_names_each_guard_that_it_overrides_in_a_dry_run_too(
     for guard in (
         "held by ",
         "; never_withdraw is set",
-        "; 0 of 2 would announce it and the floor is 1; nobody would announce it",
+        "; 0 of 2 would announce it and the floor is 1; no endpoint would announce it",
     ):
         assert guard in overridden
     assert announced(host)
@@ -166,7 +166,7 @@ def test_what_cannot_be_counted_is_not_withdrawn(host: Namespace, monitor: Monit
     assert code == 0, output
     assert not announced(host), output
     assert "overriding: cannot count" in output
-    assert "; perhaps nobody would announce it" in output
+    assert "; perhaps no endpoint would announce it" in output
 
 
 def test_that_nothing_can_be_counted_is_said_long_before_it_matters(

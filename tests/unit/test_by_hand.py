@@ -7,6 +7,7 @@ import itertools
 import pytest
 from anycast_handlers.decision.automation import decide
 from anycast_handlers.decision.facts import Action, Policy, State, StateType
+from anycast_handlers.decision.guards import NOT_ANNOUNCED
 from anycast_handlers.decision.person import decide_drill, decide_restore, decide_withdraw
 from anycast_handlers.decision.situation import Counted, Held, Seen
 
@@ -72,14 +73,14 @@ HELD = ANNOUNCED._replace(held=Held("anna", "mine"))
         (Policy(never_withdraw=True), HELD, NOBODY, ("held", "never-withdraw", "floor"), ""),
         (NONE, HELD, ENOUGH, ("held",), ""),
         (NONE, ANNOUNCED, BELOW, ("floor",), ""),
-        (NONE, ANNOUNCED, NOBODY, ("floor",), "; nobody would announce it"),
-        (NONE, HELD, UNKNOWN, ("held", "cannot-count"), "; perhaps nobody would announce it"),
+        (NONE, ANNOUNCED, NOBODY, ("floor",), "; no endpoint would announce it"),
+        (NONE, HELD, UNKNOWN, ("held", "cannot-count"), "; perhaps no endpoint would announce it"),
         (
             NONE,
             ANNOUNCED,
             NOBODY._replace(gaps=("ns2",)),
             ("floor",),
-            "; perhaps nobody would announce it",
+            "; perhaps no endpoint would announce it",
         ),
     ],
 )
@@ -97,7 +98,7 @@ def test_force_names_each_guard_that_it_overrides(
     for rule, text in words.items():
         assert (text in decision.reason) == (rule in overridden)
     assert decision.reason.endswith(said)
-    assert ("nobody" in decision.reason) == (not counted.others)
+    assert ("no endpoint" in decision.reason) == (not counted.others)
 
 
 def test_force_counts_although_a_hold_would_be_reason_enough_to_refuse() -> None:
@@ -127,6 +128,17 @@ def test_a_drill_tries_first_what_it_will_need_to_restore() -> None:
     drill = decide_drill(NONE, ANNOUNCED, ENOUGH, OK, "its check says CRITICAL of 127.0.0.1")
     assert (drill.action, drill.rule) == (Action.REFUSE, "not-restorable")
     assert drill.reason.endswith("it could not be restored: its check says CRITICAL of 127.0.0.1")
+
+
+def test_a_drill_is_not_for_an_endpoint_that_is_present_and_not_announced() -> None:
+    """The restore at its end would be looked for in the routing in vain."""
+    silent = ENOUGH._replace(announced=False)
+    drill = decide_drill(NONE, ANNOUNCED, silent, None, None)
+    assert (drill.action, drill.rule) == (Action.REFUSE, "not-restorable")
+    assert drill.reason == f"refused: {NOT_ANNOUNCED}"
+    assert decide_withdraw(NONE, ANNOUNCED, silent, force=False).action is Action.WITHDRAW
+    unknown = ENOUGH._replace(announced=None)
+    assert decide_drill(NONE, ANNOUNCED, unknown, None, None).action is Action.CONFIRM
 
 
 @pytest.mark.parametrize("present", [True, False])

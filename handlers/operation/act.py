@@ -195,18 +195,17 @@ def _confirm(parts: Parts) -> State:
 
 def _count(parts: Parts) -> Counted:
     vip, trouble = parts.vip, ""
-    others = None
+    others, name = None, parts.request.endpoint.name
     try:
         with parts.outcome.timed("count the others"):
-            others = parts.counter.others(parts.site.shell)
+            under_way = parts.lock.under_way_elsewhere(name)
+            others = parts.counter.others(parts.site.shell, under_way)
         parts.outcome.note(others.trouble)
+        if others.under_way:
+            leaves = f"{others.under_way} is not counted: it may be withdrawn at this moment"
+            parts.outcome.note(leaves)
     except UncountableError as error:
         trouble = str(error)
-    name = parts.request.endpoint.name
-    under_way = parts.lock.under_way_elsewhere(name) if others else ""
-    if others and under_way:
-        others = others._replace(number=max(0, others.number - 1))
-        parts.outcome.note(f"{under_way} is not counted: it may be withdrawn at this moment")
     age = parts.lock.since_withdrawal_elsewhere(name)
     left = 0.0 if age is None else max(0.0, vip.spacing - age)
     counted = Counted(None, vip.floor, len(vip.endpoints), trouble, left)
@@ -216,7 +215,7 @@ def _count(parts: Parts) -> Counted:
             announced=others.own,
             gaps=others.gaps,
             strangers=others.strangers,
-            under_way=under_way,
+            under_way=others.under_way,
         )
     parts.outcome.counted(counted)
     return counted

@@ -37,6 +37,8 @@ class Others(NamedTuple):
         strangers: router-ids of the announcers that are no endpoint.
         asked: router-id of the run's endpoint; empty where that is unknown.
         trouble: what went wrong beside, and does not change the number.
+        under_way: an endpoint that may announce, and was not counted because it may be withdrawn
+            at this moment; empty where there is none.
     """
 
     number: int
@@ -45,6 +47,7 @@ class Others(NamedTuple):
     strangers: tuple[str, ...] = ()
     asked: str = ""
     trouble: str = ""
+    under_way: str = ""
 
 
 def see_routing(shell: Shell, vip: Vip, daemons: Sequence[RoutingDaemon]) -> RoutingState:
@@ -110,7 +113,9 @@ class Counter:
         """Ask it who announces the VIP; raises as `see` and `count_announcers` do."""
         return count_announcers(self.see(shell))
 
-    def tally(self, announced: Announced, own: str, learnt: Mapping[str, str]) -> Tally:
+    def tally(
+        self, announced: Announced, own: str, learnt: Mapping[str, str], under_way: str = ""
+    ) -> Tally:
         """Count the other endpoints among the announcers.
 
         Args:
@@ -118,31 +123,38 @@ class Counter:
             own: router-id of the run's endpoint, which is left out.
             learnt: router-ids of endpoints by their names, where they are known better than from
                 an earlier run.
+            under_way: an endpoint that may be withdrawn at this moment, and does not count.
         """
         known = self._router_ids.known(self._vip) | dict(learnt)
-        router_ids = (known.get(e.name) for e in self._vip.endpoints if e is not self._endpoint)
-        return tally(announced.by - {own}, router_ids)
+        names = [e.name for e in self._vip.endpoints if e is not self._endpoint]
+        leaving = [known.get(name) for name in names if name == under_way]
+        return tally(announced.by - {own}, map(known.get, names), *leaving)
 
-    def others(self, shell: Shell) -> Others:
-        """Count the other endpoints that announce the VIP; ``shell`` leads to the run's endpoint.
+    def others(self, shell: Shell, under_way: str = "") -> Others:
+        """Count the other endpoints that announce the VIP.
+
+        Args:
+            shell: leads to the run's endpoint.
+            under_way: an endpoint that may be withdrawn at this moment, and does not count.
 
         Raises:
             UncountableError: the routing there does not tell.
             HandlerError: the endpoint cannot be asked.
         """
         if self._vip.count_by == "peers":
-            return self._ask_peers(shell)
+            return self._ask_peers(shell, under_way)
         announced = self.announced(shell)
         trouble = self._router_ids.learn(self._vip, self._endpoint, announced.asked)
-        number, strangers = self.tally(announced, announced.asked, {})
+        number, strangers, left_out = self.tally(announced, announced.asked, {}, under_way)
         own = announced.asked in announced.by
-        return Others(number, own, (), strangers, announced.asked, trouble)
+        leaves = under_way if left_out else ""
+        return Others(number, own, (), strangers, announced.asked, trouble, leaves)
 
-    def _ask_peers(self, shell: Shell) -> Others:
-        peers = Peers(self._vip, self._endpoint, self._connections, self._deadline)
+    def _ask_peers(self, shell: Shell, under_way: str) -> Others:
+        peers = Peers(self._vip, self._endpoint, self._connections, self._deadline, under_way)
         own = None
         # Where the routing daemon cannot be asked the others are counted all the same.
         with suppress(UncountableError):
             own = self.see(shell).announced
         number, gaps = peers.wait()
-        return Others(number, own, gaps)
+        return Others(number, own, gaps, under_way=under_way)

@@ -29,13 +29,28 @@ class Peers:
     """The other endpoints of a VIP, which are being asked from the beginning."""
 
     def __init__(
-        self, vip: Vip, endpoint: Endpoint, connections: Connections, deadline: Deadline
+        self,
+        vip: Vip,
+        endpoint: Endpoint,
+        connections: Connections,
+        deadline: Deadline,
+        under_way: str = "",
     ) -> None:
-        """Ask all endpoints of a VIP but the run's own one; ``deadline`` is that of the run."""
+        """Ask the endpoints of a VIP.
+
+        Args:
+            vip: the VIP.
+            endpoint: the run's own endpoint, which is not asked.
+            connections: lead to the others.
+            deadline: the deadline of the run.
+            under_way: an endpoint that does not count, whatever it says, and is not asked.
+        """
         self._vip = vip
         self._connections = connections
         self._until = deadline.within(PEERS_SECONDS)
-        self._peers = [other for other in vip.endpoints if other is not endpoint]
+        self._peers = [
+            other for other in vip.endpoints if other is not endpoint and other.name != under_way
+        ]
         self._answers = Answers(self._is_present, self._peers)
 
     def wait(self) -> Heard:

@@ -17,13 +17,17 @@ class Tally(NamedTuple):
         number: how many of the endpoints certainly announce, or may do so.
         strangers: router-ids of the announcers that are no endpoint; empty as long as the router-id
             of an endpoint is not known.
+        left_out: how many of those who leave would be in the number otherwise.
     """
 
     number: int
     strangers: tuple[str, ...] = ()
+    left_out: int = 0
 
 
-def tally(announcers: frozenset[str], router_ids: Iterable[str | None]) -> Tally:
+def tally(
+    announcers: frozenset[str], router_ids: Iterable[str | None], *leaving: str | None
+) -> Tally:
     """Count the endpoints among the announcers.
 
     An announcer with an unknown router-id may be an endpoint whose router-id is not known yet. So
@@ -32,12 +36,17 @@ def tally(announcers: frozenset[str], router_ids: Iterable[str | None]) -> Tally
     Args:
         announcers: router-ids of those who announce the VIP.
         router_ids: the router-id of each endpoint that may be among them; None where it is unknown.
+        leaving: router-ids of those endpoints that may be withdrawn at this moment, and so do not
+            count; None where it is unknown.
     """
     listed = list(router_ids)
     unlearnt = listed.count(None)
     beside = announcers - set(listed)
-    number = len(announcers) - len(beside) + min(len(beside), unlearnt)
-    return Tally(number, () if unlearnt else tuple(sorted(beside)))
+    unknown = min(len(beside), unlearnt)
+    number = len(announcers) - len(beside) + unknown
+    # One that has gone already is not among the announcers, and is not taken off once more.
+    left_out = sum(unknown > 0 if one is None else one in announcers for one in leaving)
+    return Tally(number - left_out, () if unlearnt else tuple(sorted(beside)), left_out)
 
 
 def find_strangers(

@@ -57,15 +57,36 @@ class TestTally:
     def test_a_stranger_counts_at_most_for_an_endpoint_that_is_not_known_yet(
         self, announcers: set[str], router_ids: list[str | None], number: int, strangers: object
     ) -> None:
-        assert tally(frozenset(announcers), router_ids) == (number, strangers)
+        assert tally(frozenset(announcers), router_ids) == (number, strangers, 0)
 
     @given(st.frozensets(IDS), st.lists(st.none() | IDS, max_size=4))
     def test_never_more_count_than_there_are_endpoints(
         self, announcers: frozenset[str], router_ids: list[str | None]
     ) -> None:
-        number, strangers = tally(announcers, router_ids)
+        number, strangers, _ = tally(announcers, router_ids)
         assert number <= min(len(announcers), len(router_ids))
         assert not set(strangers) & set(router_ids)
+
+    @pytest.mark.parametrize(
+        ("announcers", "router_ids", "leaving", "number"),
+        [
+            ({ID2, ID3}, [ID2, ID3], ID2, 1),
+            # It has gone already, so ID3 is not taken off for it.
+            ({ID3}, [ID2, ID3], ID2, 1),
+            ({ID3}, [None, ID3], None, 1),
+            # Either of them may be the endpoint that leaves.
+            ({ID3, OTHER}, [None, ID3], None, 1),
+            ({OTHER}, [None, None], None, 0),
+            ({ID2, OTHER}, [None, None], None, 1),
+            ({STRANGER}, [ID2, ID3], ID2, 0),
+        ],
+    )
+    def test_an_endpoint_that_may_leave_does_not_count(
+        self, announcers: set[str], router_ids: list[str | None], leaving: str | None, number: int
+    ) -> None:
+        found = tally(frozenset(announcers), router_ids, leaving)
+        assert found.number == number
+        assert found.number + found.left_out == tally(frozenset(announcers), router_ids).number
 
     def test_all_endpoints_together_tell_who_is_none(self) -> None:
         def state(router_id: str, announcers: frozenset[str] | Unknown) -> RoutingState:
@@ -280,6 +301,11 @@ class TestPeers:
         others = counter.others(FakeShell(lambda _: Result(127, "", "vtysh: not found")))
         assert (others.number, others.own, others.gaps) == (2, None, ())
 
+    def test_one_that_may_leave_is_not_asked(self, tmp_path: Path) -> None:
+        counter = self.counter(tmp_path, Fleet(ns3=lambda: True))
+        others = counter.others(FakeShell(lambda _: Result(0, VTYSH, "")), "ns2")
+        assert (others.number, others.gaps, others.under_way) == (1, (), "ns2")
+
     def counter(self, tmp_path: Path, connections: Fleet) -> Counter:
         ids = FileRouterIds(str(tmp_path))
         return Counter(self.BY_PEERS, NS1, connections, DAEMONS, ids, Deadline(SYSTEM_CLOCK, 60))
@@ -316,6 +342,16 @@ class TestInTheRouting:
         assert counter.others(shell)[:1] + counter.others(shell)[3:4] == (2, ())
         ids.learn(RESOLVER, NS3, OTHER)
         assert counter.others(shell)[:1] + counter.others(shell)[3:4] == (1, (ID3,))
+
+    def test_one_that_may_leave_does_not_count_and_is_named_if_it_is_there(
+        self, tmp_path: Path
+    ) -> None:
+        counter = self.counter(tmp_path)
+        ids, shell = FileRouterIds(str(tmp_path)), FakeShell(lambda _: Result(0, VTYSH, ""))
+        ids.learn(RESOLVER, NS2, ID2)
+        ids.learn(RESOLVER, NS3, OTHER)
+        leaving = [counter.others(shell, name) for name in ("ns2", "ns3", "ns9", "")]
+        assert [(o.number, o.under_way) for o in leaving] == [(0, "ns2"), (1, ""), (1, ""), (1, "")]
 
     def test_a_daemon_that_hangs_cannot_count(self) -> None:
         def hang(asked: Asked) -> Exception:

@@ -9,7 +9,7 @@ from importlib.resources import files
 
 from anycast_checks.routing import ospf_vtysh
 
-from ..endpoint.check import check_of
+from ..endpoint.check import ROUTING, check_of, is_ours
 from ..errors import ConfigurationError
 from ..fleet.values import Ssh, Vip
 from ..transport.shell import Argv
@@ -29,6 +29,7 @@ AGAIN = "# Made by `anycast-handler gate`; to be made anew after a change of the
 NRPE = "/etc/nagios/nrpe.d/anycast.cfg"
 # nrpe reads a line of its file into a buffer of 2048 bytes and silently cuts a longer one.
 NRPE_LINE = 2000
+# The checks that every VIP is asked, whatever the fleet file names.
 # The last line of the list; a list that was cut short lacks it.
 END = "# end\n"
 
@@ -98,15 +99,24 @@ def nrpe(vips: tuple[Vip, ...]) -> str:
     Raises:
         ConfigurationError: a check has a line break, or is longer than nrpe.cfg can express.
     """
-    return AGAIN + "".join(map(_nrpe_line, vips))
+    return AGAIN + "".join(line for vip in vips for line in _nrpe_lines(vip))
 
 
-def _nrpe_line(vip: Vip) -> str:
-    words = shlex.join(check_of(vip))
+def _nrpe_lines(vip: Vip) -> Iterator[str]:
+    yield _nrpe_line(vip, f"anycast_{vip.name}", check_of(vip))
+    if is_ours(vip):
+        for name in ROUTING:
+            argv = (vip.check[0], name, "-H", vip.address)
+            # The check of a VIP never has this name, because that begins with `anycast_`.
+            yield _nrpe_line(vip, f"{name}_anycast_{vip.name}", argv)
+
+
+def _nrpe_line(vip: Vip, name: str, argv: Argv) -> str:
+    words = shlex.join(argv)
     if "\n" in words:
         raise ConfigurationError(f"vip.{vip.name}.check: nrpe.cfg has no room for a line break")
     # nrpe takes what is between two $ for a macro, before its shell sees it.
-    line = f"command[anycast_{vip.name}]={words.replace('$', '$$')}\n"
+    line = f"command[{name}]={words.replace('$', '$$')}\n"
     if len(line.encode()) > NRPE_LINE:
         raise ConfigurationError(
             f"vip.{vip.name}.check: nrpe.cfg has no room for a line of more than {NRPE_LINE}"

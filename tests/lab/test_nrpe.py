@@ -10,7 +10,9 @@ import pytest
 from lab import Lab
 from lab.daemon import Daemon
 from lab.icinga import Icinga, endpoints
+from lab.monitoring import PLUGINS
 from lab.nrpe import COMMANDS, start_everywhere
+from lab.topology import VIP_NAME
 from tests.lab.monitored import PACE, Monitored, packets_dropped
 
 
@@ -40,6 +42,13 @@ def monitored(made: ByNrpe) -> ByNrpe:
 
 def test_a_failed_resolver_leaves_by_itself_and_comes_back(monitored: ByNrpe) -> None:
     monitored.fails_and_recovers()
+
+
+def test_the_routing_can_be_asked_by_nrpe(monitored: ByNrpe) -> None:
+    for check in ("route", "pool"):
+        nrpe = [f"{PLUGINS}/check_nrpe", "-H", monitored.ns1.place.address]
+        ended = monitored.lab.mon.run([*nrpe, "-c", f"{check}_anycast_{VIP_NAME}"], user="nagios")
+        assert ended.returncode == 0, ended.stdout
 
 
 @pytest.mark.parametrize("cut", ["kill", "hang"])

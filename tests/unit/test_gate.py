@@ -311,7 +311,10 @@ class TestFiles:
         lines = files.nrpe((RESOLVER, twin)).splitlines()
         assert lines[0].startswith("#")
         names = [line.split("=", 1)[0] for line in lines[1:]]
-        assert names == ["command[anycast_resolver]", "command[anycast_twin]"]
+        # The check of the first one is another program, which knows nothing of the routing.
+        of_twin = [f"{what}anycast_twin" for what in ("", "pool_", "route_")]
+        assert names == [f"command[{name}]" for name in ("anycast_resolver", *of_twin)]
+        assert lines[4] == "command[route_anycast_twin]=/x/check_anycast route -H 10.99.0.54"
         command = lines[2].split("=", 1)[1]
         # nrpe takes a single $ for the beginning of a macro.
         assert "$" not in command.replace("$$", "")

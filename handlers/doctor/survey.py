@@ -26,8 +26,8 @@ CONNECT_SECONDS = 15.0
 # The remedy where a login ends without a reason. The host or its sshd may be down; sshd may wait
 # for a name server, limit the number of logins, or refuse a client that failed before.
 SEE_SSHD = (
-    "see that sshd listens there and lets this host in (in sshd_config see UseDNS, MaxStartups "
-    "and PerSourcePenaltyExemptList)"
+    "see that the host is up, and that sshd listens there and lets this host in (in sshd_config "
+    "see UseDNS, MaxStartups and PerSourcePenaltyExemptList)"
 )
 
 

@@ -89,16 +89,18 @@ class Session:
 def _connect_patiently(connect: Connect, connecting: Deadline) -> Connection:
     """Connect; after an UnreachableError try again with growing pauses, while there is time."""
     began = connecting.clock.monotonic()
-    for tried, pause in enumerate(PAUSES, 1):
+    pauses = list(PAUSES)
+    while True:
         try:
             return connect(connecting)
         except UnreachableError as error:
-            if connecting.left(pause) < pause:
-                if tried == 1:
-                    raise
-                # The seconds of the last try alone would be misleading.
-                seconds = connecting.clock.monotonic() - began
-                what = f"{error.what} (try {tried}, {seconds:.1f} s after the first)"
-                raise UnreachableError(what, error.remedy) from error
-            connecting.clock.sleep(pause)
-    return connect(connecting)
+            if pauses and connecting.left(pauses[0]) >= pauses[0]:
+                connecting.clock.sleep(pauses.pop(0))
+                continue
+            tries = 1 + len(PAUSES) - len(pauses)
+            if tries == 1:
+                raise
+            # The seconds of the last try alone would be misleading.
+            seconds = connecting.clock.monotonic() - began
+            what = f"{error.what} ({tries} tries in {seconds:.1f} s)"
+            raise UnreachableError(what, error.remedy) from error

@@ -49,9 +49,9 @@ class TestLogin:
         with done(ward.ns3, "kill $(cat /run/sshd.pid)", start):
             code, lines = ward.doctor()
         assert code == 2, lines
-        assert lines[0].startswith(
-            "ns3: could not be asked: 10.0.3.2 port 22: Connection refused -> see that sshd listens"
-        )
+        trouble, remedy = lines[0].split(" -> ")
+        assert trouble.startswith("ns3: could not be asked: 10.0.3.2 port 22: Connection refused (")
+        assert remedy.startswith("see that the host is up, and that sshd listens there ")
         assert lines[1:] == ["3 endpoints examined: nothing found, 1 could not be asked"]
 
     def test_an_sshd_that_punishes_this_host_has_a_remedy(self, ward: Ward) -> None:

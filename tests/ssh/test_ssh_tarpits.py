@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from anycast_handlers.errors import HandlerError, OutcomeUnknownError, UnreachableError
 from anycast_handlers.fleet.values import Endpoint, Ssh
-from anycast_handlers.transport.clock import SYSTEM_CLOCK, Deadline
+from anycast_handlers.transport.clock import SYSTEM_CLOCK, Clock, Deadline
 from anycast_handlers.transport.session import Session
 from anycast_handlers.transport.shell import COMMAND_SECONDS, Connection
 from anycast_handlers.transport.ssh import SshConnection
@@ -172,5 +172,27 @@ def test_who_tried_until_the_time_was_up_says_how_often_and_how_long() -> None:
     deadline = Deadline(SYSTEM_CLOCK, 0.6)
     with pytest.raises(UnreachableError) as caught:
         Session(connect, deadline, deadline)
-    last = r"ns1: no connection within 0\.1 s \(try 2, \d+\.\d s after the first\)"
+    last = r"ns1: no connection within 0\.1 s \(2 tries in \d+\.\d s\)"
     assert re.fullmatch(last, str(caught.value)), caught.value
+
+
+class Hasty(Clock):
+    """A clock on which waiting takes no time of the test."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_who_ends_before_the_time_is_up_says_so_too() -> None:
+    def connect(_: Deadline) -> Connection:
+        raise UnreachableError("ns1: Connection refused")
+
+    deadline = Deadline(Hasty(), 60)
+    with pytest.raises(UnreachableError, match=r"^ns1: Connection refused \(4 tries in 3\.5 s\)$"):
+        Session(connect, deadline, deadline)

@@ -202,7 +202,7 @@ class Site:
             ended = self.shell.run(argv, request, change.seconds)
             report = read_report(argv, ended)
         except OutcomeUnknownError as error:
-            self.steps[-1] = Step(argv, None, str(error), sent)
+            self.steps[-1] = Step(argv, None, f"sent, outcome unknown: {error.why}", sent)
             # The endpoint may still make the change, but not after this time. So nobody acts on
             # what is then seen, or is told of it, before it is certain.
             self._clock.sleep(now + change.seconds - self._clock.monotonic())

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from anycast_handlers.endpoint.change import HELPER
 
 from tests.support.handler import Monitor, place
 from tests.support.namespace import REMOTE, VIP, Namespace, write
@@ -70,7 +71,8 @@ def test_the_latch_is_taken_back_once_the_command_can_no_longer_take_effect(
     code, output = monitor.event("CRITICAL")
     assert code == 2, output
     assert "still announced: " in output
-    assert "outcome unknown: signal 9 ended it" in output
+    assert f"{HELPER}: sent, outcome unknown: signal 9 ended it" in output
+    assert output.count(HELPER) == 1
     assert announced(host), output
     assert host.run("ls", "/var/lib/anycast") == ""
 

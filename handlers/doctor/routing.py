@@ -67,7 +67,7 @@ def announcement(subject: Subject) -> Iterator[Finding]:
     if look.present and not state.announced:
         text = f"{prefix} is on {interface}, but not announced in {protocol}"
         yield subject.found(text, advice.announce)
-    elif state.announced and not look.present:
+    elif state.announced and not look.interfaces:
         text = f"{prefix} is not on {interface}, but announced in {protocol}"
         yield subject.found(text, advice.retract)
 

@@ -618,8 +618,14 @@ class TestOspf:
         assert found_by("adjacencies", seen(neighbors=neighbors)) == []
 
     def test_announced_although_it_is_not_on_lo(self) -> None:
-        found = lines(addresses=said(on("eth0", ON_LO)))
+        found = lines(addresses=said(on("eth0")))
         assert any("10.99.0.53/32 is not on lo, but announced in OSPF" in line for line in found)
+
+    def test_on_another_interface_it_is_announced_from_there(self) -> None:
+        """The address there is the finding, and the routing has to be left as it is."""
+        found = lines(addresses=said(on("eth0", ON_LO)))
+        assert any("10.99.0.53 is on eth0" in line for line in found)
+        assert not any("announced" in line for line in found)
 
 
 class TestCompared:

@@ -11,7 +11,7 @@ from ..fleet.values import Vip
 from ..transport.shell import Argv
 
 PROGRAM = "check_anycast"
-# Its checks of the routing daemon; only those of a service can go on asking.
+# The checks that every VIP is asked, whatever the fleet file names; they cannot go on asking.
 ROUTING = ("pool", "route")
 CHECK_DEFAULT_DEADLINE = 10.0
 

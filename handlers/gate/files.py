@@ -29,7 +29,6 @@ AGAIN = "# Made by `anycast-handler gate`; to be made anew after a change of the
 NRPE = "/etc/nagios/nrpe.d/anycast.cfg"
 # nrpe reads a line of its file into a buffer of 2048 bytes and silently cuts a longer one.
 NRPE_LINE = 2000
-# The checks that every VIP is asked, whatever the fleet file names.
 # The last line of the list; a list that was cut short lacks it.
 END = "# end\n"
 

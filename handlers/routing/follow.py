@@ -133,7 +133,7 @@ class Follower:
                     return Recount(others, seen_elsewhere=False)
                 trouble = f"this run could not wait until {other.name} has seen it"
                 return Recount(others, trouble=trouble)
-        trouble = "no other endpoint could be asked whether it has seen it"
+        trouble = "no other endpoint has said whether it has seen it"
         return Recount(here.number, trouble=trouble)
 
     def _count_there(self, other: Endpoint, seen: Announced, router_id: str) -> int:

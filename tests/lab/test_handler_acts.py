@@ -41,7 +41,7 @@ def test_a_confirmed_failure_is_withdrawn_verified_and_logged(
     code, output = monitor.event("CRITICAL")
     assert code == 0, output
     # Both endpoints of the fleet file are this one host.
-    unasked = "no other endpoint could be asked whether it has seen it"
+    unasked = "no other endpoint has said whether it has seen it"
     assert output == f"ns1: {VIP} withdrawn by ip address del {VIP}/32 dev lo: so; {unasked}"
     assert not announced(host)
     (entry,) = monitor.log()

@@ -44,7 +44,12 @@ NO_KEY = "none"
     metavar="ROOT@HOST",
     help="Install all parts on an endpoint, by your own ssh; repeatable.",
 )
-@click.option("--only", type=click.Choice(NAMES), help="Print one part alone.")
+@click.option(
+    "--only",
+    type=click.Choice(NAMES),
+    metavar="PART",
+    help=f"Print one part alone: {', '.join(NAMES)}.",
+)
 @click.option(
     "--directory",
     type=click.Path(file_okay=False),

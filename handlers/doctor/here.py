@@ -107,7 +107,7 @@ def _give(name: str, key: str, file: str) -> str:
     directory = os.path.dirname(file)
     default = Paths()
     if directory in (default.state, os.path.dirname(default.log)):
-        return f"`chown {name} {directory}`"
+        return f"`install -d -o {name} -m 750 {directory}`"
     own = f"{directory}/anycast-handler"
     return f"`install -d -o {name} {own}`, and have {key} there"
 

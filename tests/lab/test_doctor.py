@@ -332,15 +332,18 @@ class TestMonitoringHost:
         ("key", "directory"),
         [("state", "/var/lib/anycast-handler"), ("log", "/var/log/anycast-handler")],
     )
+    @pytest.mark.parametrize("how", ["chown root:", "chmod 500"])
     def test_a_directory_that_cannot_be_written(
-        self, ward: Ward, key: str, directory: str, user: str
+        self, ward: Ward, key: str, directory: str, user: str, how: str
     ) -> None:
         """Root may write everything, so doctor tells root about the monitoring user's rights."""
-        clear = f"rm -rf {directory}/*; chown root: {directory}"
-        with done(ward.lab.mon, clear, f"chown nagios: {directory}"):
+        mon, clear = ward.lab.mon, f"rm -rf {directory}/*; {how} {directory}"
+        with done(mon, clear, f"install -d -o nagios -g nagios -m 755 {directory}"):
             line = self.found(ward, user)
+            ward.cure(mon, line)
+            assert ward.is_well()
         assert line.startswith(f"{self.FILE}: paths.{key}: nagios cannot write {directory}, so ")
-        assert line.endswith(f" -> `chown nagios {directory}`")
+        assert line.endswith(f" -> `install -d -o nagios -m 750 {directory}`")
 
     def test_a_log_that_cannot_be_written(self, ward: Ward) -> None:
         log = "/var/log/anycast-handler/decisions.jsonl"

@@ -173,7 +173,8 @@ def is_present(vip: Vip, shown: Result) -> bool:
 def read_addresses(shown: Result) -> Addresses:
     """Read the addresses of the endpoint; raises as read does."""
     if shown.status != 0:
-        raise CommandFailedError(addresses.ARGV, shown.status, shown.stderr)
+        # A login shell that runs no commands says so on its standard output.
+        raise CommandFailedError(addresses.ARGV, shown.status, shown.stderr or shown.stdout)
     try:
         return addresses.read(shown.stdout)
     except ValueError as error:

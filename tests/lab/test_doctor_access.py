@@ -82,6 +82,8 @@ class TestLogin:
             code, line = ward.of("ns1")
             assert code == 1, line
             assert line.startswith("ns1: the login shell of anycast runs no commands (")
+            shown = ward.lab.mon.run(["anycast-handler", "status"], user=monitoring.USER).stdout
+            assert ("exit status 1: This account is" in shown) == shell.endswith("nologin"), shown
             ward.ns1.run(["usermod", "-s", "/bin/sh", "anycast"], check=True)
             assert "`usermod -s /bin/sh anycast`" in line
             assert ward.is_well()

@@ -80,7 +80,7 @@ def test_a_latch_is_written_read_and_removed(host: Namespace, site: Site) -> Non
     ("break_it", "said"),
     [
         (("rmdir", "/var/lib/anycast"), "No such file or directory"),
-        (("mkdir", f"{LATCH_FILE}.new"), "overwrite directory"),
+        (("mkdir", f"{LATCH_FILE}.new"), "Is a directory"),
         (("mkdir", LATCH_FILE), "overwrite directory"),
         (("mount", "-t", "tmpfs", "-o", "ro", "tmpfs", "/var/lib/anycast"), "Read-only"),
         (("mount", "-t", "tmpfs", "-o", "nr_inodes=1", "tmpfs", "/var/lib/anycast"), "No space"),
@@ -133,7 +133,7 @@ def test_a_pipe_in_place_of_the_latch_does_not_stop_a_look(host: Namespace, site
     assert site.look().trouble == ""
 
 
-@pytest.mark.parametrize("program", ["install", "mv"])
+@pytest.mark.parametrize("program", ["dd", "mv"])
 def test_a_disk_that_hangs_is_said_and_stops_no_withdrawal(
     host: Namespace, site: Site, program: str
 ) -> None:

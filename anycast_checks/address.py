@@ -31,6 +31,9 @@ _NO_ROUTE = {
     errno.EHOSTUNREACH,
     errno.EADDRNOTAVAIL,  # IPv6 without any address
     errno.EINVAL,  # a blackhole route
+    # A prohibit route or rule. A security module may say the same, but of every address: then the
+    # instance address is not local either, and the check is UNKNOWN.
+    errno.EACCES,
 }
 _PEER_ERRORS = {
     errno.ECONNREFUSED,
@@ -40,6 +43,7 @@ _PEER_ERRORS = {
     errno.EHOSTUNREACH,
     errno.ENETUNREACH,
     errno.ENOPROTOOPT,
+    errno.EACCES,  # ICMPv6 "administratively prohibited", from a firewall of this host
 }
 _ANY_PORT = 9  # connecting a UDP socket sends nothing, so any port will do
 

@@ -107,15 +107,38 @@ def test_nothing_is_sent_to_a_neighbour(host: Host, neighbour: Host) -> None:
 
 
 @needs_namespaces
-@pytest.mark.parametrize(
-    ("route", "found"),
-    [("blackhole", "not local"), ("unreachable", "not local"), ("prohibit", "cannot tell")],
-)
-def test_routes_that_lead_nowhere(host: Host, route: str, found: str) -> None:
-    """A prohibition looks like one by a security module, which proves nothing."""
-    host.ip("route", "add", route, "10.99.0.0/24")
+@pytest.mark.parametrize("what", ["route", "rule"])
+@pytest.mark.parametrize("kind", ["blackhole", "unreachable", "prohibit"])
+@pytest.mark.parametrize("address", ["10.99.0.53", "2001:db8::53"])
+def test_routes_and_rules_that_lead_nowhere(host: Host, kind: str, what: str, address: str) -> None:
+    """Without the address they make it "not local"; with it they do not matter."""
+    family, length = ("-6", 128) if ":" in address else ("-4", 32)
+    if what == "rule":
+        host.ip(family, "rule", "add", "to", address, kind)
+    else:
+        host.ip(family, "route", "add", kind, f"{address}/{length}")
+    absent = host.localities(address)
+    host.ip("address", "add", f"{address}/{length}", "dev", "lo")
 
-    assert host.localities("10.99.0.53") == [found]
+    assert (absent, host.localities(address)) == (["not local"], ["local"])
+
+
+@needs_namespaces
+@pytest.mark.skipif(not shutil.which("nft"), reason="a firewall needs nftables")
+@pytest.mark.parametrize("address", ["10.99.0.53", "2001:db8::53"])
+@pytest.mark.parametrize("more", [(), ("--tcp",)])
+def test_a_firewall_of_the_endpoint_fails_the_service(
+    host: Host, address: str, more: tuple[str, ...]
+) -> None:
+    """What firewalld answers for a closed port: the VIP is here, and no client is served."""
+    host.ip("address", "add", address, "dev", "lo")
+    host.run("nft", "add table inet f; add chain inet f i { type filter hook input priority 0; };"
+             " add rule inet f i meta l4proto { tcp, udp } th dport 53"
+             " reject with icmpx type admin-prohibited")  # fmt: skip
+    check = (sys.executable, "-m", "anycast_checks", "dns", "-H", address, "--query", ".", *more)
+    said = host.run("sh", "-c", '"$@"; test $? = 2', "sh", *check, "--tries", "1")
+
+    assert f"DNS CRITICAL - {address} still announced: " in said
 
 
 @needs_namespaces

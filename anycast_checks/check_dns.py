@@ -1,43 +1,29 @@
 """Ask a name server and judge its answer."""
 
 import functools
-import socket
 import time
-from typing import NamedTuple
 
 import click
 
-from .address import Target, connect
-from .dns_answer import (
-    MalformedError,
-    Question,
-    is_truncated,
-    judge,
-    make_query,
-    parse,
-    parse_value,
-)
+from .address import Target
+from .dns_answer import MalformedError, judge, nsid_of, shown_nsid
+from .dns_exchange import exchange
+from .dns_question import Question, Value, parse_name, parse_nsid, parse_value
 from .dnspython import dns
-from .errors import NotTheAnswerError, PeerFailedError, PeerSilentError
 from .health import health_check
 from .observation import Grade, Observation
 from .options import HealthOptions
-from .sampling import Probe
+from .sampling import Probe, observe
+from .together import at_once, combine
 
 _FLAGS = {dns.flags.to_text(flag).lower(): flag for flag in dns.flags.Flag if flag != dns.flags.QR}
 _EXAMPLES = """\
 check_anycast dns -H 192.0.2.53 --query www.example.org --expect 192.0.2.80
 check_anycast dns -H 192.0.2.53 --query example.org --require-flags aa
-check_anycast dns -H 192.0.2.53 --query x.example --expect-rcode NXDOMAIN
+check_anycast dns -H 192.0.2.53 --query '{random}.example.org' \\
+    --expect-rcode NXDOMAIN
 check_anycast dns -H 2001:db8::53 --query www.example.org --type AAAA --tcp
 """
-
-
-def _name(value: str) -> dns.name.Name:
-    try:
-        return dns.name.from_text(value)
-    except (dns.exception.DNSException, ValueError) as error:
-        raise click.BadParameter(f"{value!r} is not a domain name: {error}") from error
 
 
 def _type(value: str) -> dns.rdatatype.RdataType:
@@ -67,7 +53,16 @@ def _flags(value: str) -> dns.flags.Flag:
 
 
 @health_check(port=53, examples=_EXAMPLES)
-@click.option("--query", type=_name, required=True, metavar="NAME", help="The name to ask for.")
+@click.option(
+    "--query",
+    "names",
+    multiple=True,
+    required=True,
+    metavar="NAME",
+    help="The name to ask for; repeatable: the check fails only where all names fail, and is"
+    " WARNING where some do. {random} in it becomes another text at each try, which no cache"
+    " knows. With --type PTR it can be an address.",
+)
 @click.option(
     "--type",
     "rdtype",
@@ -107,11 +102,22 @@ def _flags(value: str) -> dns.flags.Flag:
     help="Flags that the answer must not have.",
 )
 @click.option("--recurse/--no-recurse", default=True, show_default=True, help="Ask for recursion.")
+@click.option("--checking-disabled", is_flag=True,
+              help="Ask with the flag CD: the server is not to validate the answer.")  # fmt: skip
+@click.option(
+    "--expect-nsid",
+    "nsids",
+    type=parse_nsid,
+    multiple=True,
+    metavar="NSID",
+    help="WARNING where another instance answers: its NSID, as text or in hexadecimal; repeatable."
+    " {hostname} in it stands for the name of this host.",
+)
 @click.option("--tcp", is_flag=True, help="Ask over TCP only, not over UDP first.")
 def command(
     options: HealthOptions,
     *,
-    query: dns.name.Name,
+    names: tuple[str, ...],
     rdtype: dns.rdatatype.RdataType,
     expect: tuple[str, ...],
     expect_only: bool,
@@ -119,12 +125,15 @@ def command(
     require_flags: dns.flags.Flag,
     forbid_flags: dns.flags.Flag,
     recurse: bool,
+    checking_disabled: bool,
+    nsids: tuple[tuple[str, frozenset[bytes]], ...],
     tcp: bool,
 ) -> Probe:
     """Ask the name server on this endpoint, at the anycast address, and judge its answer.
 
-    The check asks over UDP, and again over TCP if the answer does not fit into a datagram. Values
-    are compared as DNS data, so their spelling does not matter.
+    The check asks over UDP, and again over TCP if the answer does not fit into a datagram, or
+    without EDNS if the server refuses that. Values are compared as DNS data, so their spelling does
+    not matter. Several names are asked at the same time.
     """  # fmt: skip
     if expect and expect_rcode != dns.rcode.NOERROR:
         raise click.UsageError("--expect fits --expect-rcode NOERROR only: no others have answers")
@@ -132,73 +141,73 @@ def command(
         raise click.UsageError("--expect-only needs an --expect")
     if require_flags & forbid_flags:
         raise click.UsageError("--require-flags and --forbid-flags name the same flag")
-    try:
-        expected = tuple((value, parse_value(rdtype, value)) for value in expect)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="'--expect'") from error
     question = Question(
-        name=query,
+        name=dns.name.root,
         rdtype=rdtype,
         recurse=recurse,
         rcode=expect_rcode,
-        expected=expected,
+        expected=_values(rdtype, expect),
         only=expect_only,
         required=require_flags,
         forbidden=forbid_flags,
+        unchecked=checking_disabled,
+        nsids=nsids,
     )
-    return functools.partial(_ask, question, tcp=tcp, transcript=options.transcript)
+    questions = [question._replace(name=_name(name, rdtype)) for name in dict.fromkeys(names)]
+    return _Probe(options, questions, tcp=tcp).ask
 
 
-class _Reply(NamedTuple):
-    response: dns.message.QueryMessage
-    seconds: float
-    transport: str
-
-
-def _ask(question: Question, target: Target, *, tcp: bool, transcript: bool) -> Observation:
-    query = make_query(question)
-    began = time.monotonic()
+def _name(text: str, rdtype: dns.rdatatype.RdataType) -> dns.name.Name:
     try:
-        if tcp:
-            reply = _over_tcp(query, target, began)
-        else:
-            reply = _over_udp(query, target, began) or _after_truncation(query, target, began)
-    except MalformedError as error:
-        seconds = time.monotonic() - began
-        return Observation(Grade.WRONG, f"{question}: {error}", seconds, (error.wire.hex(),))
-    seen = judge(question, reply.response, reply.seconds)
-    both = f"{query}\n{reply.response}".splitlines() if transcript else ()
-    return seen._replace(details=(reply.transport, *seen.details), transcript=tuple(both))
+        return parse_name(text, rdtype)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="'--query'") from error
 
 
-def _over_udp(query: dns.message.Message, target: Target, began: float) -> _Reply | None:
-    """Ask over UDP; return None where the answer is truncated."""
-
-    def read(wire: bytes) -> _Reply | None:
-        seconds = time.monotonic() - began
-        if is_truncated(query, wire):
-            return None
-        return _Reply(parse(query, wire), seconds, f"UDP, {len(wire)} bytes")
-
-    with connect(target, socket.SOCK_DGRAM) as connection:
-        connection.send(query.to_wire())
-        return connection.receive_answer(read)
-
-
-def _after_truncation(query: dns.message.Message, target: Target, began: float) -> _Reply:
+def _values(
+    rdtype: dns.rdatatype.RdataType, texts: tuple[str, ...]
+) -> tuple[tuple[str, Value], ...]:
     try:
-        return _over_tcp(query, target, began)
-    except (PeerFailedError, PeerSilentError) as error:
-        raise type(error)(f"truncated over UDP, then over TCP {error}") from error
+        return tuple((text, parse_value(rdtype, text)) for text in texts)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="'--expect'") from error
 
 
-def _over_tcp(query: dns.message.Message, target: Target, began: float) -> _Reply:
-    with connect(target, socket.SOCK_STREAM) as connection:
-        wire = query.to_wire()
-        connection.send(len(wire).to_bytes(2, "big") + wire)
-        wire = connection.receive_exactly(int.from_bytes(connection.receive_exactly(2), "big"))
-    seconds = time.monotonic() - began
-    try:
-        return _Reply(parse(query, wire), seconds, f"TCP, {len(wire)} bytes")
-    except NotTheAnswerError as error:
-        raise PeerFailedError(f"{error} over TCP") from error
+class _Probe:
+    """The probe; it remembers which instance has answered at the anycast address."""
+
+    def __init__(self, options: HealthOptions, questions: list[Question], *, tcp: bool) -> None:
+        self._options = options
+        self._questions = questions
+        self._tcp = tcp
+        self._before = ""
+
+    def ask(self, target: Target) -> Observation:
+        """Ask for each name, for several of them at the same time."""
+        if len(self._questions) == 1:
+            return self._ask(self._questions[0], target)
+        probes = [functools.partial(self._ask, question) for question in self._questions]
+        seen = at_once([functools.partial(observe, probe, target) for probe in probes])
+        return combine(self._options, dict(zip(map(str, self._questions), seen, strict=True)))
+
+    def _ask(self, question: Question, target: Target) -> Observation:
+        began = time.monotonic()
+        try:
+            reply = exchange(question, target, tcp=self._tcp)
+        except MalformedError as error:
+            seconds = time.monotonic() - began
+            return Observation(Grade.WRONG, f"{question}: {error}", seconds, (error.wire.hex(),))
+        seen = judge(question, reply.response, reply.seconds)
+        both = f"{reply.query}\n{reply.response}".splitlines() if self._options.transcript else ()
+        return seen._replace(
+            text=seen.text + self._change(shown_nsid(nsid_of(reply.response)), target),
+            details=(reply.transport, *seen.details),
+            transcript=tuple(both),
+        )
+
+    def _change(self, nsid: str, target: Target) -> str:
+        """Say where another instance answers than the last time at the anycast address."""
+        before = self._before
+        if nsid and target.address == self._options.address:
+            self._before = nsid
+        return f" (nsid {before} before)" if before and nsid not in ("", before) else ""

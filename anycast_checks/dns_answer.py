@@ -1,48 +1,23 @@
 """A DNS question, and whether an answer is the right one; nothing here opens a socket."""
 
-from typing import NamedTuple
+import struct
 
+from .dns_question import Question, comparable
 from .dnspython import dns
 from .errors import NotTheAnswerError
 from .line import clean
 from .observation import Grade, Observation
 
 _HEADER = 12
-_PAYLOAD = 1232  # bytes of UDP that survive any path, the size agreed on at DNS flag day 2020
+_COUNTS = 4  # where the header counts the records
+_RCODE = 0xF  # in the flags
+# Bytes behind the name of a question (type and class), and those that a record has besides before
+# its data (TTL and length).
+_QUESTION, _RECORD = 4, 6
 _SHOWN = 80  # characters of the answers in a status line
 _NSID_SHOWN = 32
-_QUOTED_STRINGS = ("TXT", "SPF")
-
-Value = dns.rdata.Rdata | bytes
-
-
-class Question(NamedTuple):
-    """What to ask, and what the answer must be.
-
-    Attributes:
-        name: the name to ask for, absolute.
-        rdtype: the type of record to ask for; no meta type.
-        recurse: whether the query has the flag RD.
-        rcode: response code that the answer must have; with any but NOERROR it needs no records.
-        expected: texts and values (of `parse_value`) that must be among the answers.
-        only: whether no other values may be among the answers.
-        required: flags that the answer must have.
-        forbidden: flags that the answer must not have.
-    """
-
-    name: dns.name.Name
-    rdtype: dns.rdatatype.RdataType
-    recurse: bool
-    rcode: dns.rcode.Rcode
-    expected: tuple[tuple[str, Value], ...]
-    only: bool
-    required: dns.flags.Flag
-    forbidden: dns.flags.Flag
-
-    def __str__(self) -> str:
-        """Return name and type, as a status line shows them."""
-        name = self.name.to_text(omit_final_dot=True)
-        return f"{clean(name, 64)} {dns.rdatatype.to_text(self.rdtype)}"
+# What a server answers that knows no EDNS, or not the option of NSID.
+_TO_EDNS = (dns.rcode.FORMERR, dns.rcode.NOTIMP)
 
 
 class MalformedError(Exception):
@@ -53,26 +28,20 @@ class MalformedError(Exception):
         self.wire = wire
 
 
-def make_query(question: Question) -> dns.message.QueryMessage:
-    """Make a query with a fresh id, which also asks for the NSID of the instance."""
-    flags = dns.flags.Flag(0)
-    if question.recurse:
-        flags |= dns.flags.RD
-    # A server sets AD in an answer only if the query asks for that by AD (RFC 6840, 5.7).
-    flags |= question.required & dns.flags.AD
-    nsid = dns.edns.GenericOption(dns.edns.OptionType.NSID, b"")
-    query = dns.message.make_query(
-        question.name, question.rdtype, use_edns=0, payload=_PAYLOAD, options=[nsid], flags=flags
-    )
-    assert isinstance(query, dns.message.QueryMessage)
-    return query
+def refuses_edns(query: dns.message.Message, wire: bytes) -> bool:
+    """Tell whether an answer may refuse nothing but the EDNS of the query, or the option in it.
+
+    Resolvers ask such a server again without (RFC 6891, 6.2.2 and 7). Servers that know no EDNS
+    often send a header that counts what they leave out, so nothing else is read.
+    """
+    flags = _flags(query, wire)
+    return query.edns >= 0 and bool(flags & dns.flags.QR) and flags & _RCODE in _TO_EDNS
 
 
 def is_truncated(query: dns.message.Message, wire: bytes) -> bool:
     """Tell whether the datagram says that the answer to this query does not fit into it."""
-    flags = int.from_bytes(wire[2:4], "big")
     wanted = dns.flags.QR | dns.flags.TC
-    return len(wire) >= _HEADER and _has_id(query, wire) and flags & wanted == wanted
+    return _flags(query, wire) & wanted == wanted
 
 
 def parse(query: dns.message.Message, wire: bytes) -> dns.message.QueryMessage:
@@ -88,7 +57,7 @@ def parse(query: dns.message.Message, wire: bytes) -> dns.message.QueryMessage:
     if not _has_id(query, wire):
         raise NotTheAnswerError("answer with another id")
     try:
-        response = dns.message.from_wire(wire)
+        response = _read(wire)
     except (dns.exception.DNSException, ValueError) as error:
         raise MalformedError(str(error) or type(error).__name__, wire) from error
     if not query.is_response(response) or not isinstance(response, dns.message.QueryMessage):
@@ -96,27 +65,41 @@ def parse(query: dns.message.Message, wire: bytes) -> dns.message.QueryMessage:
     return response
 
 
-def parse_value(rdtype: dns.rdatatype.RdataType, text: str) -> Value:
-    """Return a text as DNS data that can be compared.
+def _read(wire: bytes) -> dns.message.Message:
+    """Read a message as clients do: bytes behind it do not matter (`ignore_trailing`).
 
-    Raises:
-        ValueError: the text is no data of this type; the message says why.
+    Nor does a record that nobody asked for and that cannot be read. But all records must be there.
     """
-    name = dns.rdatatype.to_text(rdtype)
-    if name in _QUOTED_STRINGS and not text.startswith('"'):
-        return text.encode()
     try:
-        rdata = dns.rdata.from_text(
-            dns.rdataclass.IN, rdtype, text, origin=dns.name.root, relativize=False
-        )
-    except dns.exception.DNSException as error:
-        raise ValueError(f"{text!r} is no data of type {name}: {error}") from error
-    return _value(rdata)
+        return dns.message.from_wire(wire, ignore_trailing=True)
+    except (dns.exception.DNSException, ValueError):
+        if not _is_whole(wire):
+            raise
+        answer_alone = wire[:8] + bytes(4) + wire[_HEADER:]
+        dns.message.from_wire(answer_alone, ignore_trailing=True)
+        return dns.message.from_wire(wire, ignore_trailing=True, continue_on_error=True)
+
+
+def _is_whole(wire: bytes) -> bool:
+    """Tell whether all records that the header counts are there, whatever is in them."""
+    questions, *records = struct.unpack_from("!HHHH", wire, _COUNTS)
+    place = _HEADER
+    try:
+        for number in range(questions + sum(records)):
+            place += dns.name.from_wire(wire, place)[1]
+            place += _QUESTION
+            if number >= questions:
+                place += _RECORD
+                place += int.from_bytes(wire[place - 2 : place], "big")
+    except dns.exception.DNSException:
+        return False
+    return place <= len(wire)
 
 
 def judge(question: Question, response: dns.message.QueryMessage, seconds: float) -> Observation:
     """Compare a well-formed answer with what is expected."""
-    nsid = _nsid(response)
+    data = nsid_of(response)
+    nsid = shown_nsid(data)
     try:
         failure, text = _compare(question, response)
     except dns.exception.DNSException as error:
@@ -128,8 +111,15 @@ def judge(question: Question, response: dns.message.QueryMessage, seconds: float
         f"rcode {rcode}, flags {flags or 'none'}, nsid {nsid or 'none'}",
         *(line for rrset in response.answer for line in rrset.to_text().splitlines()),
     )
-    grade = Grade.WRONG if failure else Grade.RIGHT
-    return Observation(grade, f"{asked}: {failure or text}", seconds, details)
+    if failure:
+        return Observation(Grade.WRONG, f"{asked}: {failure}", seconds, details)
+    if question.nsids and not any(data in forms for _, forms in question.nsids):
+        wanted = clean(" or ".join(text for text, _ in question.nsids), _NSID_SHOWN)
+        got = f"nsid {nsid}" if nsid else "no nsid"
+        return Observation(
+            Grade.POOR, f"{question}: {got}, expected {wanted}: another instance", seconds, details
+        )
+    return Observation(Grade.RIGHT, f"{asked}: {text}", seconds, details)
 
 
 def _compare(question: Question, response: dns.message.QueryMessage) -> tuple[str, str]:
@@ -151,7 +141,7 @@ def _compare(question: Question, response: dns.message.QueryMessage) -> tuple[st
     if not answer:
         return "no such record in the answer", ""
     texts = sorted(rdata.to_text() for rdata in answer)
-    got = {_value(rdata) for rdata in answer}
+    got = {comparable(rdata) for rdata in answer}
     shown = clean(", ".join(texts), _SHOWN)
     missing = [text for text, value in question.expected if value not in got]
     if missing:
@@ -165,16 +155,22 @@ def _has_id(query: dns.message.Message, wire: bytes) -> bool:
     return int.from_bytes(wire[:2], "big") == query.id
 
 
-def _value(rdata: dns.rdata.Rdata) -> Value:
-    """Return what makes two records the same; a TXT is its whole text, however it is split."""
-    strings = getattr(rdata, "strings", None)
-    return rdata if strings is None else b"".join(strings)
+def _flags(query: dns.message.Message, wire: bytes) -> int:
+    """Return the flags of a message that has the id of the query; of anything else none."""
+    is_to_query = len(wire) >= _HEADER and _has_id(query, wire)
+    return int.from_bytes(wire[2:4], "big") if is_to_query else 0
 
 
-def _nsid(response: dns.message.Message) -> str:
+def shown_nsid(data: bytes | None) -> str:
+    """Return an NSID as text, or in hexadecimal; empty where there is none."""
+    text = (data or b"").decode("ascii", "replace")
+    readable = text.isprintable() and text.isascii()
+    return clean(text if readable else (data or b"").hex(), _NSID_SHOWN)
+
+
+def nsid_of(response: dns.message.Message) -> bytes | None:
+    """Return the NSID with which an instance answered; None where it has given none."""
     for option in response.options:
         if option.otype == dns.edns.OptionType.NSID:
-            data = option.to_wire() or b""
-            text = data.decode("ascii", "replace")
-            return clean(text if text.isprintable() and text.isascii() else data.hex(), _NSID_SHOWN)
-    return ""
+            return option.to_wire() or b""
+    return None

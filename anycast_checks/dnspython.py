@@ -16,5 +16,6 @@ import dns.rcode
 import dns.rdata
 import dns.rdataclass
 import dns.rdatatype
+import dns.reversename
 
 __all__ = ["dns"]

@@ -91,11 +91,21 @@ def _ask(check: Prepared, run: CheckRun, which: str, address: str) -> Observatio
     until = time.monotonic() + options.timeout
     noted: list[str] | None = [] if options.transcript else None
     target = Target(address, options.port, options.timeout, until, not options.client, noted)
+    seen = observe(check.probe, target)
+    return seen._replace(transcript=seen.transcript or tuple(noted or ()))
+
+
+def observe(probe: Probe, target: Target) -> Observation:
+    """Ask once; a peer that fails or is silent is an observation.
+
+    Raises:
+        NotLocalError: the address is not on this host.
+        CheckError: nothing shows whether it is, or the probe is in trouble.
+    """
     try:
-        seen = check.probe(target)
+        return probe(target)
     except PeerSilentError as error:
-        seen = Observation(Grade.SILENT, str(error))
+        return Observation(Grade.SILENT, str(error))
     except PeerFailedError as error:
         refused = isinstance(error.__cause__, ConnectionRefusedError)
-        seen = Observation(Grade.REFUSED if refused else Grade.WRONG, str(error))
-    return seen._replace(transcript=seen.transcript or tuple(noted or ()))
+        return Observation(Grade.REFUSED if refused else Grade.WRONG, str(error))

@@ -35,12 +35,11 @@ from anycast_checks import (
 from anycast_checks.address import Connection, Target
 from anycast_checks.dns_answer import (
     MalformedError,
-    Question,
     is_truncated,
     judge,
-    make_query,
     parse,
 )
+from anycast_checks.dns_question import Question, make_query
 from anycast_checks.errors import CheckError, NotTheAnswerError, PeerFailedError
 from anycast_checks.line import clean
 from anycast_checks.ntp_packet import parse as parse_ntp

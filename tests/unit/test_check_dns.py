@@ -15,13 +15,11 @@ from hypothesis import strategies as st
 
 from anycast_checks.dns_answer import (
     MalformedError,
-    Question,
     is_truncated,
     judge,
-    make_query,
     parse,
-    parse_value,
 )
+from anycast_checks.dns_question import Question, make_query, parse_value
 from anycast_checks.errors import CheckError, NotTheAnswerError
 from anycast_checks.line import clean
 from tests.support.dns_server import answering, name_server, over_tcp, reply, silent

@@ -260,7 +260,7 @@ def test_every_option_has_been_thought_of() -> None:
         "critical", "deadline", "retry-delay", "timeout", "timeout-state", "tries", "warning",
         "client", "interval", "verbose", "help", "version",
         "query", "type", "expect", "expect-only", "expect-rcode", "require-flags", "forbid-flags",
-        "recurse", "no-recurse", "tcp",
+        "recurse", "no-recurse", "tcp", "checking-disabled", "expect-nsid",
         "host", "url", "method", "header", "body", "status", "string", "regex", "max-bytes",
         "follow", "tls", "no-verify", "cert-warning", "cert-critical",
         "send", "expect-regex", "quit", "refuse-state", "send-hex", "expect-hex",

@@ -1,0 +1,98 @@
+"""Put a DNS question to a server, as often as a client has to until it gets the answer."""
+
+import socket
+import time
+from typing import NamedTuple
+
+from .address import Target, connect
+from .dns_answer import is_truncated, parse, refuses_edns
+from .dns_question import Question, make_query
+from .dnspython import dns
+from .errors import NotTheAnswerError, PeerFailedError, PeerSilentError
+
+
+class Reply(NamedTuple):
+    """An answer, and how it came.
+
+    Attributes:
+        query: the query that was answered.
+        response: the answer.
+        seconds: time from this query, or from the truncated one before it, to the answer.
+        transport: words for the long output.
+    """
+
+    query: dns.message.QueryMessage
+    response: dns.message.QueryMessage
+    seconds: float
+    transport: str
+
+
+class _EdnsRefusedError(Exception):
+    """The server may refuse nothing but the EDNS of the query."""
+
+
+def exchange(question: Question, target: Target, *, tcp: bool) -> Reply:
+    """Ask, and ask again where a truncated answer, or one that refuses EDNS, makes clients do so.
+
+    Args:
+        question: the question.
+        target: the server.
+        tcp: whether to ask over TCP alone.
+
+    Raises:
+        MalformedError: the answer cannot be read.
+        PeerFailedError, PeerSilentError, NotLocalError, CheckError: as `connect`.
+    """
+    try:
+        return _ask(make_query(question), target, tcp=tcp)
+    except _EdnsRefusedError:
+        plain = _ask(make_query(question, edns=False), target, tcp=tcp)
+        return plain._replace(transport=f"{plain.transport}, without EDNS, which was refused")
+
+
+def _ask(query: dns.message.QueryMessage, target: Target, *, tcp: bool) -> Reply:
+    began = time.monotonic()
+    if tcp:
+        return _over_tcp(query, target, began)
+    return _over_udp(query, target, began) or _after_truncation(query, target, began)
+
+
+def _over_udp(query: dns.message.QueryMessage, target: Target, began: float) -> Reply | None:
+    """Ask over UDP; return None where the answer is truncated."""
+
+    def read(wire: bytes) -> Reply | None:
+        if is_truncated(query, wire):
+            return None
+        return _read(query, wire, began, "UDP")
+
+    with connect(target, socket.SOCK_DGRAM) as connection:
+        connection.send(query.to_wire())
+        return connection.receive_answer(read)
+
+
+def _after_truncation(query: dns.message.QueryMessage, target: Target, began: float) -> Reply:
+    try:
+        return _over_tcp(query, target, began)
+    except (PeerFailedError, PeerSilentError) as error:
+        raise type(error)(f"truncated over UDP, then over TCP {error}") from error
+
+
+def _over_tcp(query: dns.message.QueryMessage, target: Target, began: float) -> Reply:
+    with connect(target, socket.SOCK_STREAM) as connection:
+        wire = query.to_wire()
+        connection.send(len(wire).to_bytes(2, "big") + wire)
+        wire = connection.receive_exactly(int.from_bytes(connection.receive_exactly(2), "big"))
+    try:
+        return _read(query, wire, began, "TCP")
+    except NotTheAnswerError as error:
+        raise PeerFailedError(f"{error} over TCP") from error
+
+
+def _read(query: dns.message.QueryMessage, wire: bytes, began: float, protocol: str) -> Reply:
+    seconds = time.monotonic() - began
+    if refuses_edns(query, wire):
+        raise _EdnsRefusedError
+    response = parse(query, wire)
+    if response.rcode() == dns.rcode.BADVERS and query.edns >= 0:
+        raise _EdnsRefusedError
+    return Reply(query, response, seconds, f"{protocol}, {len(wire)} bytes")

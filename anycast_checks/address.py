@@ -91,6 +91,10 @@ class Connection:
     def open(self) -> None:
         """Do what must be done before the first bytes of the service; for plain sockets nothing."""
 
+    def fileno(self) -> int:
+        """Return the number of the socket, for `select`."""
+        return self._sock.fileno()
+
     def close(self) -> None:
         """Close the socket, and ignore an error of the peer."""
         with contextlib.suppress(OSError):
@@ -180,6 +184,7 @@ def connect(
     target: Target,
     kind: socket.SocketKind,
     make: Callable[[socket.socket, Target], Connection] = Connection,
+    source: str = "",
 ) -> Iterator[Connection]:
     """Open a UDP or TCP connection that is proven to end on this host before anything is sent.
 
@@ -187,6 +192,8 @@ def connect(
         target: the address and port to connect to.
         kind: kind of socket, for UDP or TCP.
         make: function that makes the connection of a socket, such as one that speaks TLS.
+        source: a loopback address to ask from, as another client. Nothing that comes from such an
+            address leaves this host, so that it is a proof too.
 
     Raises:
         NotLocalError: the address is not on this host, and the target asks for a proof.
@@ -203,11 +210,13 @@ def connect(
     ):
         sock.settimeout(0)
         with _mapped("no connection", target):
+            if source:
+                sock.bind((source, 0))
             status = sock.connect_ex((target.address, target.port))
             name = sock.getsockname()[0]
             if status not in (0, errno.EINPROGRESS):
                 raise OSError(status, os.strerror(status))
-        if target.proven and not _same(name, target.address):
+        if target.proven and not _same(name, source or target.address):
             raise NotLocalError(target.address)
         if status == errno.EINPROGRESS:
             connection.finish_connecting()

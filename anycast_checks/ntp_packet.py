@@ -13,9 +13,10 @@ _UNSYNCHRONISED = 3
 _STRATUM_LIMIT = 16
 _EPOCH = 2208988800  # 1970 in seconds of era 0, which began in 1900
 _SECOND = 1 << 32
+RATE = "RATE"
 # These kiss codes refuse a client. They do not say that the server is unwell (RFC 5905, 7.4).
 _ABOUT_US = {
-    "RATE": "it wants to be asked less often",
+    RATE: "it wants to be asked less often",
     "DENY": "it denies service to this address",
     "RSTR": "it restricts this address",
 }

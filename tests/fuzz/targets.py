@@ -150,7 +150,7 @@ def of_ntp(data: bytes) -> None:
         answer = parse_ntp(packet, stamp, 1.7e9, 1.7e9 + 0.1)
     except NotTheAnswerError:
         return
-    observed(lambda: check_ntp._judge(limits, answer, 0.1))
+    observed(lambda: check_ntp._judge(limits, check_ntp._Found(answer, 0.1, by_another=False)))
 
 
 def of_plugin(data: bytes) -> None:

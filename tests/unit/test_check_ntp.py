@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import socket
+import socketserver
 import struct
+import threading
 import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -138,3 +143,105 @@ def test_no_two_queries_are_alike_and_none_tells_the_time(ask: Ask) -> None:
         ntp(ask, reply)
     assert heard[0] != heard[1]
     assert {(len(query), query[:40]) for query in heard} == {(48, b"\x23" + bytes(39))}
+
+
+Handle = Callable[[bytes, str], list[bytes]]
+
+
+@contextlib.contextmanager
+def server_that_sees_clients(handle: Handle, address: str = "127.0.0.1") -> Iterator[int]:
+    """Serve until the block ends; the behaviour is told the address of the client as well."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            data, sock = self.request
+            for one in handle(data, self.client_address[0]):
+                sock.sendto(one, self.client_address)
+
+    class Server(socketserver.UDPServer):
+        address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
+
+    with Server((address, 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize("limited", [None, b"RATE"])
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.9"])
+def test_a_server_that_limits_its_rate_is_well(
+    ask: Ask, limited: bytes | None, address: str
+) -> None:
+    """chrony's `ratelimit` drops, ntpd's `limited kod` refuses: each client for itself."""
+    known = {"127.0.0.1"}
+
+    def handle(query: bytes, client: str) -> list[bytes]:
+        if client not in known:
+            known.add(client)
+            return [packet(query)]
+        return [packet(query, stratum=0, leap=3, reference=limited)] if limited else []
+
+    with server_that_sees_clients(handle, address) as port:
+        for _ in range(3):
+            seen = ask("ntp", "-H", address, "-p", port, "--tries", 1, "-t", 0.4)
+            assert seen.code == 0, seen.text
+            assert " ms, limits how often this check may ask in " in seen.text
+    assert len(known) == 4
+
+
+def test_a_limited_server_without_good_time_is_critical(ask: Ask) -> None:
+    def handle(query: bytes, client: str) -> list[bytes]:
+        return [] if client == "127.0.0.1" else [packet(query, leap=3, stratum=16)]
+
+    with server_that_sees_clients(handle) as port:
+        seen = ask("ntp", "-H", "127.0.0.1", "-p", port, "--tries", 1, "-t", 0.4)
+    assert seen.code == 2
+    assert "not synchronised" in seen.text
+
+
+def test_a_slow_server_is_heard_to_the_end(ask: Ask) -> None:
+    """The second question does not end the wait for the answer to the first one."""
+    late = threading.Event()
+
+    def handle(query: bytes, client: str) -> list[bytes]:
+        if client == "127.0.0.1":
+            # The answer is sent once the second question has been asked as well.
+            threading.Timer(0.25, late.set).start()
+            late.wait()
+            return [packet(query)]
+        return []
+
+    with server_that_sees_clients(handle) as port:
+        seen = ask("ntp", "-H", "127.0.0.1", "-p", port, "--tries", 1, "-t", 0.4)
+    assert seen.code == 0, seen.text
+    assert "limits" not in seen.text
+    assert float(seen.perfdata["time"].split("s;")[0]) > 0.2
+
+
+def test_a_client_elsewhere_asks_once(ask: Ask) -> None:
+    """Only on the endpoint there is another client to ask as."""
+    heard: list[str] = []
+
+    def handle(_: bytes, client: str) -> list[bytes]:
+        heard.append(client)
+        return []
+
+    with server_that_sees_clients(handle) as port:
+        seen = ask("ntp", "-H", "127.0.0.1", "-p", port, "--tries", 1, "-t", 0.3, "--client")
+    assert (seen.code, heard) == (2, ["127.0.0.1"])
+
+
+def test_ipv6_is_asked_again_from_loopback(ask: Ask) -> None:
+    heard: list[str] = []
+
+    def handle(query: bytes, client: str) -> list[bytes]:
+        heard.append(client)
+        return [packet(query)] if len(heard) > 1 else []
+
+    with server_that_sees_clients(handle, "::1") as port:
+        seen = ask("ntp", "-H", "::1", "-p", port, "--tries", 1, "-t", 0.4)
+    assert (seen.code, heard) == (0, ["::1", "::1"])

@@ -16,7 +16,7 @@ from .run import CheckRun
 from .this_router import ThisRouter
 from .verdict import CRITICAL, OK, WARNING, Verdict, performance
 
-_LABELS = ("time", "present", "announced", "neighbors")
+_LABELS = ("time", "present", "announced", "neighbors", "silent")
 _SETTLED = 2.0  # seconds within which ospfd notices a change of lo
 _AGAIN = 0.25
 _EXAMPLES = """\
@@ -65,6 +65,7 @@ def command(options: Options, run: CheckRun, *, min_neighbors: int) -> Verdict:
         Metric("present", int(LOOPBACK in places)),
         Metric("announced", int(seen.announced)),
         Metric("neighbors", up, "", None, f"{min_neighbors}:", 0),
+        Metric("silent", sum(one.is_silent for one in seen.adjacencies), minimum=0),
     )
     details = [f"router-id {seen.router_id}"]
     details += [f"neighbor {one.peer} on {one.interface}: {one.state}" for one in seen.adjacencies]
@@ -119,8 +120,12 @@ def _of_the_neighbors(seen: RoutingState, up: int, least: int) -> list[Problem]:
     protocol, settled = seen.daemon.protocol, seen.daemon.settled
     if up < least:
         problems.append((CRITICAL, f"{up} {protocol} neighbors are {settled}, {least} have to be"))
+    if silent := [one for one in seen.adjacencies if one.is_silent]:
+        count = f"{len(silent)} of {len(seen.adjacencies)} {protocol} neighbors"
+        names = ", ".join(f"{one.peer} on {one.interface}" for one in silent)
+        problems.append((WARNING, f"{count} {'is' if len(silent) == 1 else 'are'} silent: {names}"))
     for one in seen.adjacencies:
-        if not one.is_settled:
+        if not one.is_settled and not one.is_silent:
             text = f"the adjacency with {one.peer} on {one.interface} is {one.state}, not {settled}"
             problems.append((WARNING, text))
     return problems

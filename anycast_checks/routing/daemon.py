@@ -55,6 +55,7 @@ class Adjacency(NamedTuple):
         state: the daemon's own word for the state, such as "Full".
         is_up: whether the two exchange routes.
         is_settled: whether this state is the one in which the adjacency is meant to stay.
+        is_silent: whether the neighbor is configured, and nothing has been heard from it.
     """
 
     peer: str
@@ -62,6 +63,7 @@ class Adjacency(NamedTuple):
     state: str
     is_up: bool
     is_settled: bool
+    is_silent: bool = False
 
 
 class Weakness(NamedTuple):

@@ -13,6 +13,7 @@ from .daemon import Adjacency, RoutingDaemon, RoutingState, Unknown
 from .ospf_lsa import Area, Kind, LinkKind, Lsa, Neighbor, View
 
 FULL, TWO_WAY = "Full", "2-Way"
+SILENT = ("Down", "Attempt")  # of a neighbor that is configured by hand (RFC 2328, 10.1)
 MAX_AGE = 3600
 FOR_ONE_ADDRESS = (Kind.SUMMARY, Kind.EXTERNAL, Kind.NSSA_EXTERNAL)
 _HOST_MASK, _HOST_LENGTH = "255.255.255.255", 32
@@ -40,7 +41,14 @@ def judge(daemon: RoutingDaemon, view: View, vip: str) -> RoutingState:
         announces(view, vip),
         found,
         tuple(
-            Adjacency(one.name, one.interface, one.state, one.state == FULL, one not in missing)
+            Adjacency(
+                one.name,
+                one.interface,
+                one.state,
+                is_up=one.state == FULL,
+                is_settled=one not in missing,
+                is_silent=one.state in SILENT,
+            )
             for one in view.neighbors
         ),
         f"area {' and '.join(sorted(area.id for area in areas(view))) or 'none'}",

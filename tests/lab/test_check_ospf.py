@@ -30,7 +30,7 @@ class TestRoute:
         )
         figures = {label: value.split(";")[0] for label, value in seen.perfdata.items()}
         assert float(figures.pop("time").rstrip("s")) > 0
-        assert figures == {"present": "1", "announced": "1", "neighbors": "1"}
+        assert figures == {"present": "1", "announced": "1", "neighbors": "1", "silent": "0"}
         assert "neighbor 192.0.2.254 on eth0: Full" in seen.output.splitlines()
 
     def test_withdrawn_as_it_should_be(self, host: Namespace) -> None:
@@ -91,6 +91,26 @@ class TestRoute:
         seen = ask(host, "route", *more)
         assert seen.code == code, seen.text
         assert says in seen.text
+
+    @pytest.mark.parametrize(
+        ("silent", "neighbor", "code", "says"),
+        [
+            (1, "Full/-", 1, "WARNING - 1 of 2 OSPF neighbors is silent: 10.77.0.1 on tun9"),
+            (2, "Full/-", 1,
+             "WARNING - 2 of 3 OSPF neighbors are silent: 10.77.0.1 on tun9, 10.77.0.2 on tun9"),
+            (2, "Init/-", 2, "CRITICAL - 0 OSPF neighbors are Full, 1 have to be"),
+        ],
+    )  # fmt: skip
+    def test_neighbors_that_never_answered_are_counted(
+        self, host: Namespace, silent: int, neighbor: str, code: int, says: str
+    ) -> None:
+        """They are configured by hand (NBMA), so that ospfd knows of them all the same."""
+        host.ospf(silent=silent, neighbor=neighbor)
+        seen = ask(host, "route")
+        assert seen.code == code, seen.text
+        assert seen.text.endswith(says)
+        assert seen.perfdata["silent"].split(";")[0] == str(silent)
+        assert f"{silent} of {silent + 1} OSPF neighbors" in seen.output
 
     def test_the_worst_comes_first_and_nothing_is_left_out(self, host: Namespace) -> None:
         host.ospf(own=False, neighbor="Init/-", configured="!")

@@ -11,6 +11,7 @@ that by the file SITUATION, a JSON object with these keys (and their defaults):
     router_id: the id of this router (192.0.2.1);
     configured: what `show running-config` prints about router-ids (an unknown command);
     neighbor: the state of the adjacency with the centre (Full/-);
+    silent: how many more neighbors are configured by hand and have never answered (0);
     fails: what vtysh says on stderr instead of an answer.
 """
 
@@ -74,7 +75,11 @@ def answer(question: str, lsas: list[dict[str, Any]], situation: dict[str, Any])
     if question == "show ip ospf neighbor json":
         state = situation.get("neighbor", "Full/-")
         neighbor = {"nbrState": state, "ifaceName": "eth0:198.51.100.1"}
-        return {"neighbors": {CENTRE: [neighbor]}}
+        silent = [
+            {"nbrState": "Attempt/DROther", "ifaceAddress": f"10.77.0.{n}", "ifaceName": "tun9:x"}
+            for n in range(1, 1 + situation.get("silent", 0))
+        ]
+        return {"neighbors": {CENTRE: [neighbor], **({"neighbor": silent} if silent else {})}}
     kind = question.split()[4]
     if kind == "router":
         return {"routerId": SELF, "routerLinkStates": {"areas": {"0.0.0.0": lsas}}}

@@ -38,6 +38,11 @@ class Children:
         """Kill all programs with what they have started, and let no other be started."""
         with self._lock:
             self._are_over = True
+        self.kill_running()
+
+    def kill_running(self) -> None:
+        """Kill the programs that run at this moment, with what they have started."""
+        with self._lock:
             for group in self._groups:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(group, signal.SIGKILL)

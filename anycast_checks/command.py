@@ -75,8 +75,8 @@ def _shared(function: Callable[..., Any]) -> Callable[..., Any]:
         click.version_option(__version__, "-V", "--version", message=f"{PROGRAM} %(version)s"),
         click.option("-v", "--verbose", count=True,
                      help="Print more lines; can be given up to three times."),
-        click.option("--deadline", type=seconds(0.1), default=DEADLINE, metavar="SECONDS",
-                     show_default=True,
+        click.option("--deadline", type=seconds(0.1), metavar="SECONDS",
+                     show_default=f"{DEADLINE:g}, or as long as all tries take",
                      help="Time limit of the whole run, which then ends in UNKNOWN."),
         click.option("-H", "--address", type=literal, required=True, metavar="ADDRESS",
                      help="The anycast address: a literal IPv4 or IPv6 address, never a name."),
@@ -94,6 +94,8 @@ def shared_options(kind: type[Shared], values: dict[str, Any]) -> Shared:
     """
     names = [field.name for field in fields(kind) if field.name in values]
     taken = {name: values.pop(name) for name in names}
+    if taken["deadline"] is None:
+        taken["deadline"] = kind.default_deadline(taken)
     return kind(**taken | {"verbose": min(taken["verbose"], 3)})
 
 
@@ -169,6 +171,15 @@ class _Checks(click.Group):
         rows = [(name, _summary(name)) for name in self.list_commands(ctx)]
         with formatter.section("Checks"):
             formatter.write_dl(rows)
+
+
+def find_check(name: str) -> click.Command:
+    """Return a subcommand by its name. Raises: click.UsageError."""
+    context = click.Context(checks)
+    found = checks.get_command(context, name)
+    if found is None:
+        raise click.UsageError(no_such("check", name, checks.list_commands(context)))
+    return found
 
 
 def _module(name: str) -> str:

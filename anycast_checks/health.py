@@ -9,15 +9,13 @@ import click
 
 from .command import Check, check_command, literal, seconds, shared_options
 from .observation import Metric
-from .options import LOOPBACK, NONE, HealthOptions
+from .options import LOOPBACK, NONE, RETRY_DELAY, TIMEOUT, TRIES, HealthOptions
 from .run import CheckRun
 from .sampling import Prepared, Probe, examine
 from .threshold import threshold
 from .verdict import Verdict, judge, perfdata
 
 _Decorator = Callable[[Callable[..., Verdict]], Callable[..., Verdict]]
-
-START_UP = 1.0  # seconds of the deadline that are kept for the start of the process
 
 
 class HealthCheck(Check):
@@ -72,12 +70,12 @@ def _options() -> tuple[_Decorator, ...]:
         option("--instance", type=_instance, default=LOOPBACK, metavar="ADDRESS|none",
                help="The address to ask while the anycast address is withdrawn. With none nothing"
                " is asked then, and only a person can restore."),
-        option("-t", "--timeout", type=seconds(0.001), default=2.0, metavar="SECONDS",
+        option("-t", "--timeout", type=seconds(0.001), default=TIMEOUT, metavar="SECONDS",
                help="Time limit of each try."),
-        option("--tries", type=click.IntRange(1, 100), default=3, metavar="N",
+        option("--tries", type=click.IntRange(1, 100), default=TRIES, metavar="N",
                help="Number of tries; the service fails only if all of them fail. They must fit"
-               " into the deadline."),
-        option("--retry-delay", type=seconds(0), default=0.25, metavar="SECONDS",
+               " into a --deadline that is given."),
+        option("--retry-delay", type=seconds(0), default=RETRY_DELAY, metavar="SECONDS",
                help="Pause between two tries."),
         option("-w", "--warning", type=threshold, metavar="RANGE",
                help="WARNING where the response time in seconds is outside of this range."),
@@ -123,7 +121,9 @@ def health_check(
                 options = dataclasses.replace(options, port=tls_port)
             run.perfdata = perfdata(options, None, metrics)
             _require_sense(options)
-            return Prepared(options, make_probe(options, **own), metrics)
+            probe = make_probe(options, **own)
+            # A probe that asks several services has the ports of all of them.
+            return Prepared(options, probe, metrics, getattr(probe, "ports", ()))
 
         @functools.wraps(make_probe)
         def check(options: HealthOptions, run: CheckRun, **own: object) -> Verdict:
@@ -146,10 +146,10 @@ def _is_default(parameter: str) -> bool:
 def _require_sense(options: HealthOptions) -> None:
     if options.interval is not None and not options.stream:
         raise click.UsageError("--interval needs --stream")
-    needed = options.tries * options.timeout + (options.tries - 1) * options.retry_delay + START_UP
-    if needed > options.deadline + 1e-9 and not options.stream:
+    if options.seconds_needed > options.deadline + 1e-9 and not options.stream:
         raise click.UsageError(
-            f"--tries {options.tries} of {options.timeout:g} s need a --deadline of {needed:g}"
+            f"--tries {options.tries} of {options.timeout:g} s need a --deadline of "
+            f"{options.seconds_needed:g}"
         )
     if options.client and options.instance != LOOPBACK:
         raise click.UsageError("--client asks nothing but the address: --instance does not fit")

@@ -47,6 +47,7 @@ class Observation(NamedTuple):
         details: lines that -v shows.
         transcript: lines that -vvv shows.
         metrics: figures that the check measured besides the time.
+        parts: lines that are always shown, of a try that has asked several questions.
     """
 
     grade: Grade
@@ -55,6 +56,7 @@ class Observation(NamedTuple):
     details: tuple[str, ...] = ()
     transcript: tuple[str, ...] = ()
     metrics: tuple[Metric, ...] = ()
+    parts: tuple[str, ...] = ()
 
 
 class Sample(NamedTuple):

@@ -1,11 +1,16 @@
 """The shared options as frozen values, which click has parsed and checked."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from .address import is_ipv6
+from .run import DEADLINE
 
 LOOPBACK = "loopback"
 NONE = "none"
+TRIES, TIMEOUT, RETRY_DELAY = 3, 2.0, 0.25
+START_UP = 1.0  # seconds of the deadline that are kept for the start of the process
 
 
 @dataclass(frozen=True)
@@ -21,6 +26,11 @@ class Options:
     address: str
     deadline: float
     verbose: int
+
+    @classmethod
+    def default_deadline(cls, _values: Mapping[str, Any]) -> float:
+        """Return the deadline of a run for which none is given, by the other options."""
+        return DEADLINE
 
     @property
     def transcript(self) -> bool:
@@ -60,9 +70,25 @@ class HealthOptions(Options):
     stream: bool = False
     interval: float | None = None
 
+    @classmethod
+    def default_deadline(cls, values: Mapping[str, Any]) -> float:
+        """Return a deadline into which all tries fit."""
+        times = (values["tries"], values["timeout"], values["retry_delay"])
+        return max(DEADLINE, seconds_of_tries(*times))
+
+    @property
+    def seconds_needed(self) -> float:
+        """The least deadline into which all tries fit."""
+        return seconds_of_tries(self.tries, self.timeout, self.retry_delay)
+
     @property
     def instance_address(self) -> str | None:
         """The address to ask while the VIP is absent, or None where there is none."""
         if self.instance == LOOPBACK:
             return "::1" if is_ipv6(self.address) else "127.0.0.1"
         return None if self.instance == NONE else self.instance
+
+
+def seconds_of_tries(tries: int, timeout: float, retry_delay: float) -> float:
+    """Return the seconds that a run takes whose tries are all silent."""
+    return tries * timeout + (tries - 1) * retry_delay + START_UP

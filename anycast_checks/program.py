@@ -117,12 +117,16 @@ def _started(
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """Kill the program and what it has started; the group is gone where nothing is left."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+    _kill(process)
     # Even SIGKILL does not end a process that waits for a disk.
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(_REAP)
+
+
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    """Kill the program and what it has started; the group is gone where nothing is left."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _drain(

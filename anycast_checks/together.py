@@ -10,16 +10,23 @@ from .verdict import is_failing
 T = TypeVar("T")
 
 
-def at_once(calls: Sequence[Callable[[], T]]) -> list[T]:
+def at_once(calls: Sequence[Callable[[], T]], give_up: Callable[[], None] | None = None) -> list[T]:
     """Call functions, each in a thread of its own, and return what they return.
 
-    Where one of them raises, or the run is ended meanwhile, the others are not waited for.
+    Args:
+        calls: the functions.
+        give_up: what to do where one of them raises, or the run is ended meanwhile: then the others
+            are not waited for.
     """
     from concurrent.futures import ThreadPoolExecutor
 
     pool = ThreadPoolExecutor(len(calls))
     try:
         return [future.result() for future in [pool.submit(call) for call in calls]]
+    except BaseException:
+        if give_up:
+            give_up()
+        raise
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 

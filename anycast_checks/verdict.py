@@ -19,7 +19,7 @@ import nagiosplugin  # noqa: E402
 
 OK, WARNING, CRITICAL = nagiosplugin.Ok, nagiosplugin.Warn, nagiosplugin.Critical
 UNKNOWN = nagiosplugin.Unknown
-_FAILING = (Grade.WRONG, Grade.REFUSED, Grade.SILENT)
+FAILING = frozenset({Grade.WRONG, Grade.REFUSED, Grade.SILENT})
 _NUMBER = r"-?\d{1,9}(\.\d{1,6})?"
 _RANGE = re.compile(rf"@?((~|{_NUMBER}):)?({_NUMBER})?")
 _LONG_OUTPUT = 4000  # characters, since Nagios reads 4 KB
@@ -89,7 +89,12 @@ def is_outside(threshold: str | None, value: float) -> bool:
 
 def is_failing(options: HealthOptions, seen: Observation) -> bool:
     """Tell whether a sample fails: the peer answered wrongly, not at all, or slower than -c."""
-    return seen.grade in _FAILING or _is_slow(seen, options.critical)
+    return seen.grade in FAILING or is_slow(seen, options.critical)
+
+
+def is_slow(seen: Observation, threshold: str | None) -> bool:
+    """Tell whether an answer came, and took a time outside of a range."""
+    return seen.seconds is not None and is_outside(threshold, seen.seconds)
 
 
 def perfdata(
@@ -178,7 +183,7 @@ def assess(options: HealthOptions, samples: tuple[Sample, ...]) -> Verdict:
 def _judge_withdrawn(
     options: HealthOptions, instance: str, seen: Observation
 ) -> tuple[nagiosplugin.state.ServiceState, str]:
-    slow = _is_slow(seen, options.warning) or _is_slow(seen, options.critical)
+    slow = is_slow(seen, options.warning) or is_slow(seen, options.critical)
     if seen.grade is not Grade.RIGHT or slow:
         text = f"{options.address} withdrawn, instance still failing: {instance}: {_told(seen)}"
         return nagiosplugin.Warn, text
@@ -190,7 +195,7 @@ def _judge_present(
 ) -> tuple[nagiosplugin.state.ServiceState, str]:
     vip = options.address if options.client else f"{options.address} announced"
     if not is_failing(options, seen):
-        if _is_slow(seen, options.warning):
+        if is_slow(seen, options.warning):
             return nagiosplugin.Warn, f"{vip}, slower than {options.warning} s: {_told(seen)}"
         if seen.grade is Grade.POOR:
             return nagiosplugin.Warn, f"{vip}, {_told(seen)}"
@@ -208,10 +213,6 @@ def _judge_present(
     return nagiosplugin.Critical, f"{vip}: {slow}{_told(seen)}"
 
 
-def _is_slow(seen: Observation, threshold: str | None) -> bool:
-    return seen.seconds is not None and is_outside(threshold, seen.seconds)
-
-
 def _told(seen: Observation) -> str:
     if seen.seconds is None:
         return seen.text
@@ -221,7 +222,8 @@ def _told(seen: Observation) -> str:
 
 
 def _long_output(samples: tuple[Sample, ...], verbose: int) -> tuple[str, ...]:
-    lines = []
+    last = samples[-1].observation
+    lines = list(last.parts) if last else []
     for number, sample in enumerate(samples, start=1):
         seen = sample.observation
         if verbose and seen:

@@ -9,12 +9,14 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from anycast_checks.options import START_UP
+
 from ..fleet.values import Fleet, Paths
 from ..operation.request import user
 from ..transport.clock import RUN_SECONDS
 from .finding import Finding
 from .login import ACT_SECONDS
-from .service import START_UP, confirmation_seconds
+from .service import confirmation_seconds
 
 TEST = "/usr/bin/test"
 # A login, the look and the count take less than this where the endpoint is near.

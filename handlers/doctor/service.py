@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 
 from anycast_checks.line import clean
+from anycast_checks.options import START_UP
 
 from ..decision.facts import State
 from ..endpoint.check import (
@@ -14,8 +16,8 @@ from ..endpoint.check import (
     confirmation,
     instance_of,
     is_ours,
-    option,
     stream_of,
+    try_seconds,
 )
 from ..endpoint.confirmation import confirm, confirm_instance
 from ..errors import OutcomeUnknownError
@@ -24,7 +26,6 @@ from ..transport.shell import NOT_FOUND, Argv
 from .finding import Examination, Finding, HostExamination, Subject
 
 NONLOCAL_BIND: Argv = ("/bin/cat", "/proc/sys/net/ipv4/ip_nonlocal_bind")
-START_UP, TRY_SECONDS = 1.0, 2.0
 FIRST_LINE_SECONDS = 5.0
 # What the first line of a stream has in it, by docs/checks.rst.
 FORMAT = '"stream":1,'
@@ -113,13 +114,10 @@ SYSTEM_EXAMINATIONS: tuple[HostExamination, ...] = (nonlocal_bind,)
 def confirmation_seconds(vip: Vip) -> float:
     """Give the seconds after which the confirmation of a silent service has ended."""
     deadline = check_seconds(confirmation(vip))
-    if not is_ours(vip):
-        return deadline
-    try:
-        seconds = float(option(vip.check, "--timeout") or option(vip.check, "-t") or TRY_SECONDS)
-    except ValueError:
-        return deadline
-    return min(deadline, seconds + START_UP)
+    if is_ours(vip.check):
+        with suppress(ValueError):
+            return min(deadline, try_seconds(vip.check) + START_UP)
+    return deadline
 
 
 def _is_missing(subject: Subject, argv: Argv) -> bool:

@@ -16,7 +16,14 @@ from ..transport.shell import Argv
 from .files import AGAIN, END, rules
 
 # The options whose values are confined, and what the list calls them.
-CONFINED = {"--port": "port", "-p": "port", "--instance": "instance", "--ca-file": "ca-file"}
+# The text of --check may itself name a port, a file, or the words of another plugin.
+CONFINED = {
+    "--port": "port",
+    "-p": "port",
+    "--instance": "instance",
+    "--ca-file": "ca-file",
+    "--check": "question",
+}
 
 
 def check_allow(vips: Sequence[Vip], also: Sequence[Argv] = ()) -> str:

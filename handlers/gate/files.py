@@ -103,7 +103,7 @@ def nrpe(vips: tuple[Vip, ...]) -> str:
 
 def _nrpe_lines(vip: Vip) -> Iterator[str]:
     yield _nrpe_line(vip, f"anycast_{vip.name}", check_of(vip))
-    if is_ours(vip):
+    if is_ours(vip.check):
         for name in ROUTING:
             argv = (vip.check[0], name, "-H", vip.address)
             # The check of a VIP never has this name, because that begins with `anycast_`.

@@ -26,7 +26,9 @@ def _silence_of_instance(site: Site) -> str:
     """Ask the instance as the confirmation of a restore does; say what is wrong with it."""
     instance = instance_of(site.vip)
     if instance is None:
-        return "with --instance none its check confirms no restore" if is_ours(site.vip) else ""
+        return (
+            "with --instance none its check confirms no restore" if is_ours(site.vip.check) else ""
+        )
     found = confirm_instance(site, instance)
     if found.state is State.OK:
         return ""

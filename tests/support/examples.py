@@ -57,7 +57,10 @@ def has_port(name: str) -> bool:
 def arguments(name: str, port: str, *more: str) -> list[str]:
     """Return the first example of a health check, changed to ask loopback at this port."""
     words, options = examples(name)[0], ["-H", "127.0.0.1", "--retry-delay", "0"]
-    if has_port(name):
+    if name == "all":
+        texts = {place + 1 for place, word in enumerate(words) if word == "--check"}
+        words = [f"{w} -p {port}" if n in texts else w for n, w in enumerate(words)]
+    elif has_port(name):
         options += ["-p", port]
     else:
         words = [*words[: words.index("--")], "--", sys.executable, "-c", PLUGIN, "{address}", port]

@@ -38,8 +38,19 @@ LDAP = DNS._replace(
     address="10.99.0.38",
     check=(PROGRAM, "plugin", "-t", "4", "--", "/usr/lib/nagios/plugins/check_ldap", "{address}"),
 )
+ALL = DNS._replace(
+    name="both",
+    address="10.99.0.54",
+    check=(
+        PROGRAM,
+        "all",
+        "--check",
+        "dns --query 'a b' -p 5353",
+        "--check=plugin -- /x {address}",
+    ),
+)
 OWN = DNS._replace(name="own", check=("/opt/check own", "so", "a'b"))
-VIPS = (DNS, HTTP, LDAP, OWN)
+VIPS = (DNS, HTTP, LDAP, ALL, OWN)
 SHELLS = [["dash"], ["busybox", "sh"], ["bash", "--posix"]]
 LDAP_PROGRAM = "/usr/lib/nagios/plugins/check_ldap"
 LDAP_WORDS = f"{LDAP_PROGRAM} {{address}}"
@@ -54,6 +65,8 @@ GOOD = [
     f"{PROGRAM} dns -H {VIP} --query '' -vvv -t 5 -w 1 -c 2",
     f"{PROGRAM} http -H 10.99.0.80 --port 8080 --string 'é' --instance 192.0.2.11",
     f"{PROGRAM} http -H 10.99.0.80 --port=8080 --instance=none --ca-file=/etc/ca.pem",
+    f"{PROGRAM} all -H 10.99.0.54 --check \"dns --query 'a b' -p 5353\" --tries 1",
+    f"{PROGRAM} all -H {VIP} --check='plugin -- /x {{address}}' -t 5",
     f"{PROGRAM} route -H {VIP}",
     f"{PROGRAM} pool -H {VIP} --critical=2: --expect-router 192.0.2.11",
     f"{PROGRAM} plugin -H {VIP} --deadline 20 -t 5 -- {LDAP_WORDS}",
@@ -114,6 +127,11 @@ BAD = [
     f"{PROGRAM} dns --query other.example.org -H {VIP} {STREAM}",
     f"{PROGRAM} dns -H {VIP} --stream --query x --interval 0.01",
     f"{PROGRAM} plugin -H {VIP} --stream -- {LDAP_WORDS}",
+    f"{PROGRAM} all -H {VIP} --check 'dns --query x -p 22'",
+    f"{PROGRAM} all -H {VIP} --check 'plugin -- /bin/sh -c id {{address}}'",
+    f"{PROGRAM} all -H {VIP} --check='plugin -- /x {{address}} y'",
+    f"{PROGRAM} all -H {VIP} --check 'plugin -- /x {{address}}' --check 'tcp -p 6379'",
+    f"{PROGRAM} all -H {VIP} --check",
     f"{PROGRAM} plugin -H {VIP} {LDAP_WORDS}",
     f"{PROGRAM} plugin -H {VIP} -- /bin/sh -c id {{address}}",
     f"{PROGRAM} plugin -H {VIP} -- {LDAP_WORDS} more",
@@ -267,7 +285,7 @@ def test_every_option_has_been_thought_of() -> None:
         "offset-warning", "offset-critical", "stratum-critical",
         "min-neighbors", "expect-router",
     }  # fmt: skip
-    confined = {"address", "port", "instance", "ca-file", "stream"}
+    confined = {"address", "port", "instance", "ca-file", "stream", "check"}
     found, group = set(), check_anycast
     context = click.Context(group)
     for name in group.list_commands(context):

@@ -235,7 +235,7 @@ def test_silent_peer_is_critical(name: str, peer: Unanswering) -> None:
     """All tries fit into the deadline, so that a hung service is never UNKNOWN."""
     seen = check_anycast(*arguments(name, peer.port, "-t", "0.2"))
 
-    if has_port(name):
+    if has_port(name) or name == "all":
         assert seen.code == 2
         assert "(3 of 3 tries)" in seen.text
     else:
@@ -245,10 +245,32 @@ def test_silent_peer_is_critical(name: str, peer: Unanswering) -> None:
 
 @pytest.mark.parametrize("name", HEALTH)
 @pytest.mark.parametrize(
+    ("options", "deadline"),
+    [
+        ((), 10),
+        (("-t", "5"), 16.5),
+        (("--tries", "9", "--retry-delay", "1"), 27),
+        (("--tries", "1", "-t", "1"), 10),
+        (("-t", "1", "--deadline", "5"), 5),
+        (("--deadline", "20"), 20),
+    ],
+)
+def test_the_deadline_follows_from_the_tries(
+    name: str, options: tuple[str, ...], deadline: float
+) -> None:
+    """Where it is given it rules; else there is time for all tries, and never less than 10 s."""
+    check = subcommand(name)
+    assert isinstance(check, HealthCheck)
+    prepared = check.prepare(with_options(examples(name)[0][1:], *options))
+    assert prepared.options.deadline == deadline
+
+
+@pytest.mark.parametrize("name", HEALTH)
+@pytest.mark.parametrize(
     "wrong",
     [
-        ["--tries", "9"],
-        ["-t", "9"],
+        ["--tries", "9", "--deadline", "10"],
+        ["-t", "9", "--deadline", "10"],
         ["--deadline", "7"],
         ["--tries", "0"],
         ["-t", "0"],

@@ -416,6 +416,13 @@ class TestInstance:
             ((CHECK[0], "http"), (CHECK[0], "http", *ASKS, "--host", VIP)),
             ((CHECK[0], "tcp", "--tls"), (CHECK[0], "tcp", "--tls", *ASKS, "--host", VIP)),
             ((CHECK[0], "http", "--host", "a"), (CHECK[0], "http", "--host", "a", *ASKS)),
+            (
+                (CHECK[0], "all", "--check", "http -p 8080", "--check=tcp --tls", "--check", "ntp"),
+                (
+                    *(CHECK[0], "all", "--check", f"http -p 8080 --host {VIP}"),
+                    *(f"--check=tcp --tls --host {VIP}", "--check", "ntp", *ASKS),
+                ),
+            ),
         ],
     )
     def test_what_is_asked(self, words: tuple[str, ...], asked: tuple[str, ...] | None) -> None:
@@ -748,6 +755,8 @@ class TestHere:
             (("--tries", "9", "--deadline", "60"), ""),
             (("-t", "13", "--tries", "1", "--deadline", "60"), "a --timeout of at most 12"),
             (("--timeout=13", "--deadline=15"), "a --timeout of at most 12"),
+            (("-t", "12"), ""),
+            (("-t", "13"), "a --timeout of at most 12"),
             (("--timeout=13", "--deadline=14"), "or a --deadline of 13"),
         ],
     )

@@ -135,7 +135,7 @@ def test_the_port_of_tls_is_the_default_with_tls() -> None:
     ("words", "says"),
     [
         ([], "--address"),
-        (["-H", "192.0.2.80", "--tries", "9"], "need a --deadline of"),
+        (["-H", "192.0.2.80", "--tries", "9", "--deadline", "10"], "need a --deadline of"),
         (["-H", "192.0.2.80", "--cert-warning", "9"], "--cert-warning needs --tls"),
         (["-H", "192.0.2.80", "stray"], "stray"),
     ],

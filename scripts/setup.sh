@@ -3,6 +3,7 @@
 #
 #   need_root WHY            ends the script with one line where root does not run it
 #   need_packages NAME...    installs the Debian packages that are missing, without their services
+#   unpack_package NAME DIR  unpacks a Debian package that conflicts with one that is installed
 #   make_venv DIR EXTRAS     makes a virtual environment with a copy of this checkout, as it is now
 #   make_develop DIR EXTRAS  makes one that runs this checkout's files, so that edits count at once
 #   make_peers DIR FILE      makes one with the packages of a file of requirements
@@ -59,6 +60,20 @@ need_packages() {
     echo "Installing Debian packages (their services are not started): ${missing[*]}"
     _install "${missing[@]}"
 }
+
+unpack_package() (
+    [ ! -e "$2" ] || return 0
+    echo "Unpacking the Debian package $1"
+    mkdir -p "$(dirname "$2")"
+    directory=$(mktemp -d "$2.XXXXXX")
+    trap 'rm -rf "$directory"' EXIT
+    cd "$directory"
+    apt-get download -qq "$1" 2>/dev/null ||
+        { apt-get update -qq && apt-get download -qq "$1" 2>/dev/null; } || exit 1
+    dpkg -x ./*.deb unpacked
+    chmod 755 unpacked
+    mv unpacked "$2"
+)
 
 # The function runs in a subshell, so that its traps are its own.
 _install() (

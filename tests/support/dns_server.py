@@ -65,14 +65,14 @@ def silent(_: bytes) -> list[bytes]:
 
 @contextlib.contextmanager
 def name_server(
-    udp: Udp | None, tcp: Tcp | None = None, address: str = "127.0.0.1"
+    udp: Udp | None, tcp: Tcp | None = None, address: str = "127.0.0.1", port: int = 0
 ) -> Iterator[int]:
     """Serve until the block ends, and yield the port. Without a behaviour the port refuses.
 
     Over TCP the server sends what the behaviour returns, and closes the connection.
     """
     with contextlib.ExitStack() as stack:
-        datagrams, listener = bound_pair(address)
+        datagrams, listener = bound_pair(address, port)
         stack.callback(datagrams.close)
         stack.callback(listener.close)
         port = datagrams.getsockname()[1]

@@ -22,18 +22,24 @@ Talk = Callable[[socket.socket], None]
 Reply = Callable[[bytes], list[bytes]]
 
 
-def bound_pair(address: str) -> tuple[socket.socket, socket.socket]:
-    """Bind a socket for UDP and one for TCP to the same free port; the caller closes both."""
+def bound_pair(address: str, port: int = 0) -> tuple[socket.socket, socket.socket]:
+    """Bind a socket for UDP and one for TCP to the same free port; the caller closes both.
+
+    Another port than 0 has to be free.
+    """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     while True:
         datagrams = socket.socket(family, socket.SOCK_DGRAM)
-        datagrams.bind((address, 0))
+        datagrams.bind((address, port))
         listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(port > 0))
         try:
             listener.bind(datagrams.getsockname()[:2])
         except OSError:  # somebody else has this port over TCP
             datagrams.close()
             listener.close()
+            if port:
+                raise
         else:
             return datagrams, listener
 
@@ -87,6 +93,25 @@ def datagram_server(reply: Reply, address: str = "127.0.0.1") -> Iterator[int]:
         def handle(self) -> None:
             data, sock = self.request
             for one in reply(data):
+                sock.sendto(one, self.client_address)
+
+    class Server(socketserver.UDPServer):
+        address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
+
+    with Server((address, 0), Handler) as server, _running(server):
+        yield server.server_address[1]
+
+
+@contextlib.contextmanager
+def server_that_sees_clients(
+    reply: Callable[[bytes, str], list[bytes]], address: str = "127.0.0.1"
+) -> Iterator[int]:
+    """Serve until the block ends; the behaviour is told the address of the client as well."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            data, sock = self.request
+            for one in reply(data, self.client_address[0]):
                 sock.sendto(one, self.client_address)
 
     class Server(socketserver.UDPServer):

@@ -2,42 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-import socket
-import socketserver
-import struct
 import threading
-import time
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from anycast_checks.ntp_packet import make_query, parse
-from tests.support.peer import Reply, datagram_server
+from tests.support.ntp_server import EPOCH, packet
+from tests.support.peer import Reply, datagram_server, server_that_sees_clients
 from tests.support.printed import Ask, Printed
-
-EPOCH = 2208988800
-
-
-def stamp(seconds: float) -> int:
-    return int((seconds + EPOCH) * 2**32) % 2**64
-
-
-def packet(query: bytes, **changes: Any) -> bytes:
-    """Return the answer of a good server, with these changes."""
-    good: dict[str, Any] = {
-        "leap": 0, "version": 4, "mode": 4, "stratum": 2, "reference": bytes([192, 0, 2, 1]),
-        "origin": int.from_bytes(query[40:48], "big"), "ahead": 0.0, "dispersion": 0.01,
-    } | changes  # fmt: skip
-    now = stamp(good.get("at", time.time()) + good["ahead"])
-    return struct.pack(
-        "!BBbbII4sQQQQ",
-        good["leap"] << 6 | good["version"] << 3 | good["mode"],
-        good["stratum"], 6, -20, 0x1000, int(good["dispersion"] * 65536),
-        good["reference"], now, good["origin"], now, now,
-    )  # fmt: skip
 
 
 def answering(**changes: Any) -> Reply:
@@ -143,32 +117,6 @@ def test_no_two_queries_are_alike_and_none_tells_the_time(ask: Ask) -> None:
         ntp(ask, reply)
     assert heard[0] != heard[1]
     assert {(len(query), query[:40]) for query in heard} == {(48, b"\x23" + bytes(39))}
-
-
-Handle = Callable[[bytes, str], list[bytes]]
-
-
-@contextlib.contextmanager
-def server_that_sees_clients(handle: Handle, address: str = "127.0.0.1") -> Iterator[int]:
-    """Serve until the block ends; the behaviour is told the address of the client as well."""
-
-    class Handler(socketserver.BaseRequestHandler):
-        def handle(self) -> None:
-            data, sock = self.request
-            for one in handle(data, self.client_address[0]):
-                sock.sendto(one, self.client_address)
-
-    class Server(socketserver.UDPServer):
-        address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
-
-    with Server((address, 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        try:
-            yield server.server_address[1]
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 @pytest.mark.parametrize("limited", [None, b"RATE"])

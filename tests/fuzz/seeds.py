@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import dns.edns
 import dns.message
 import dns.rrset
 
@@ -17,7 +18,10 @@ def _dns() -> list[bytes]:
     answer.answer.append(dns.rrset.from_text("www.example.org.", 5, "IN", "CNAME", "x.example."))
     answer.answer.append(dns.rrset.from_text("x.example.", 5, "IN", "A", "192.0.2.80"))
     wire = answer.to_wire()
-    return [b"\0" + wire[2:], b"\xff" + wire]
+    answer.use_edns(0, options=[dns.edns.GenericOption(dns.edns.OptionType.NSID, b"ns1")])
+    odd = bytearray(answer.to_wire() + b"\0\0\1\0\1" + bytes(5) + b"\3abc")
+    odd[11] += 1  # a record that cannot be read, beside the answer
+    return [b"\0" + wire[2:], b"\xff" + wire, b"\0" + answer.to_wire()[2:], b"\0" + bytes(odd[2:])]
 
 
 def _ospf() -> list[bytes]:
@@ -53,6 +57,7 @@ def _endpoint() -> list[bytes]:
 
 SEEDS: dict[str, list[bytes]] = {
     "dns": _dns(),
+    "several": [(b"\0" * 3).join(_dns()), b"\xff" + b"\0\0\0".join(_dns()[:2])],
     "http": [
         b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nX: y\r\n\r\nabc",
         b"HTTP/1.1 302 Found\r\nLocation: /x\r\n\r\n",

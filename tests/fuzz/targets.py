@@ -25,11 +25,13 @@ from anycast_handlers.operation.outcome import age
 from anycast_handlers.transport.shell import Result
 
 from anycast_checks import (
+    check_all,
     check_http,
     check_ntp,
     check_plugin,
     check_tcp,
     http_client,
+    together,
     verdict,
 )
 from anycast_checks.address import Connection, Target
@@ -38,8 +40,9 @@ from anycast_checks.dns_answer import (
     is_truncated,
     judge,
     parse,
+    refuses_edns,
 )
-from anycast_checks.dns_question import Question, make_query
+from anycast_checks.dns_question import Question, make_query, parse_nsid
 from anycast_checks.errors import CheckError, NotTheAnswerError, PeerFailedError
 from anycast_checks.line import clean
 from anycast_checks.ntp_packet import parse as parse_ntp
@@ -115,8 +118,39 @@ def of_dns(data: bytes) -> None:
     """Read an answer to a DNS query; the first byte decides whether it has the id of the query."""
     wire = QUERY.id.to_bytes(2, "big") + data[1:] if data[:1] < b"\xf0" else data[1:]
     is_truncated(QUERY, wire)
+    refuses_edns(QUERY, wire)
     with contextlib.suppress(MalformedError, NotTheAnswerError):
-        observed(lambda: judge(QUESTION, parse(QUERY, wire), 0.1))
+        answer = parse(QUERY, wire)
+        for question in (QUESTION, QUESTION._replace(nsids=(parse_nsid("ns1"),))):
+            seen = judge(question, answer, 0.1)
+            observed(lambda seen=seen: seen)  # type: ignore[misc]
+
+
+def of_several(data: bytes) -> None:
+    """Read the answers for several names, apart by three zero bytes, and judge them together."""
+    seen = {
+        f"{number}.example A": _heard(part) for number, part in enumerate(data.split(b"\0" * 3, 3))
+    }
+    judge_all(together.combine(OPTIONS, seen))
+    present = Sample(VIP, present=True, observation=None)
+    answers = []
+    for name, one in seen.items():
+        alone = verdict.judge(OPTIONS, (present._replace(observation=one),))
+        answers.append(check_all._Answer(name, OPTIONS, one, alone))
+    worst = check_all._together(answers)
+    assert verdict.is_failing(OPTIONS, worst) == any(one.fails for one in answers)
+    judge_all(worst._replace(parts=tuple(one.line for one in answers)))
+
+
+def _heard(data: bytes) -> Observation:
+    """Make an observation of an answer; the first byte is its time."""
+    seconds = (data[:1] or b"\0")[0] / 250
+    try:
+        return judge(QUESTION, parse(QUERY, QUERY.id.to_bytes(2, "big") + data[1:]), seconds)
+    except NotTheAnswerError:
+        return Observation(Grade.SILENT, "no answer within 2 s")
+    except MalformedError as error:
+        return Observation(Grade.WRONG, str(error), seconds)
 
 
 def of_http(data: bytes) -> None:
@@ -191,6 +225,7 @@ def of_endpoint(data: bytes) -> None:
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "dns": of_dns,
+    "several": of_several,
     "http": of_http,
     "tcp": of_tcp,
     "ntp": of_ntp,

@@ -113,6 +113,20 @@ def test_each_word_of_a_plugin_reaches_the_endpoint_once(recorded: Recorded) -> 
         assert remote[1:] == ["plugin", "--address", "10.99.0.53", "--", *expected]
 
 
+def test_each_question_of_all_reaches_the_endpoint_as_one_word(recorded: Recorded) -> None:
+    """Both from files and from the basket, whatever stands between its quotes."""
+    texts = ["dns --query {random}.example.org", "http --string 'it is'", "dns --query x --tcp"]
+    array = f"[ {', '.join(map(json.dumps, texts))} ]"
+    settings = f'{{ address = "10.99.0.53", check = "all", all_check = {array}, timeout = 5 }}'
+    director = (
+        f'vars.anycast_check = "all", vars.anycast_all_check = {array}, vars.anycast_timeout = 5'
+    )
+    for objects in (FILES + host(settings, PASSIVE), of_director(director)):
+        remote = shlex.split(recorded.first_check(objects)[-1])
+        asked = [word for text in texts for word in ("--check", text)]
+        assert remote[1:] == ["all", "--address", "10.99.0.53", *asked, "--timeout", "5"]
+
+
 @pytest.mark.parametrize(
     ("variables", "address", "complaint"),
     [

@@ -170,8 +170,25 @@ def test_the_services_of_an_address_have_a_schedule_each(icinga: Icinga) -> None
     assert [count[key] for key in schedule] == ["90", "8", "5"]
 
 
-def test_the_time_out_of_the_engine_follows_the_deadline(icinga: Icinga) -> None:
-    """A longer deadline must not let the engine end a check that is still within it."""
-    icinga.validate(host(f"{{ {VIP}, deadline = 25 }}"))
+@pytest.mark.parametrize(
+    ("settings", "seconds"),
+    [
+        ("", 20),
+        (", deadline = 25", 35),
+        (", deadline = 5, timeout = 60", 15),
+        (", timeout = 5", 26.5),
+        (', timeout = "5", tries = 2, retry_delay = 1', 22),
+        (", tries = 1, timeout = 3", 20),
+        (', timeout = "$host.name$"', 20),
+        (", timeout = 60, check_timeout = 30", 30),
+    ],
+)
+def test_the_time_out_of_the_engine_follows_the_deadline(
+    icinga: Icinga, settings: str, seconds: float
+) -> None:
+    """The engine must not end a check that is still within its deadline, be that given or not."""
+    result = icinga.validate(host(f"{{ {VIP}{settings} }}"))
 
-    assert icinga.services()["ns1!anycast-health-resolver"]["check_timeout"] == "35"
+    assert result.returncode == 0, result.stdout
+    found = icinga.services()["ns1!anycast-health-resolver"]["check_timeout"]
+    assert float(found) == seconds

@@ -11,7 +11,7 @@ from .errors import CheckError
 from .observation import Metric
 from .options import Options
 from .placement import LOOPBACK
-from .routing.daemon import RoutingState
+from .routing.daemon import Adjacency, RoutingState
 from .run import CheckRun
 from .this_router import ThisRouter
 from .verdict import CRITICAL, OK, WARNING, Verdict, performance
@@ -46,8 +46,8 @@ def command(options: Options, run: CheckRun, *, min_neighbors: int) -> Verdict:
     vip = options.address
     here = ThisRouter(options, run)
     places, seen = _settled(vip, here)
-    protocol = seen.daemon.protocol
-    up = sum(one.is_up for one in seen.adjacencies)
+    protocol = seen.protocols
+    up = sum(one.is_up for one in _neighbors(seen))
     problems = [
         *_of_the_address(vip, places, seen),
         *_of_the_configuration(vip, seen, here),
@@ -65,10 +65,10 @@ def command(options: Options, run: CheckRun, *, min_neighbors: int) -> Verdict:
         Metric("present", int(LOOPBACK in places)),
         Metric("announced", int(seen.announced)),
         Metric("neighbors", up, "", None, f"{min_neighbors}:", 0),
-        Metric("silent", sum(one.is_silent for one in seen.adjacencies), minimum=0),
+        Metric("silent", sum(one.is_silent for one in _neighbors(seen)), minimum=0),
     )
     details = [f"router-id {seen.router_id}"]
-    details += [f"neighbor {one.peer} on {one.interface}: {one.state}" for one in seen.adjacencies]
+    details += [f"neighbor {one}: {one.state}" for one in _neighbors(seen)]
     others = [text for _, text in problems if text != worst]
     return Verdict(
         state,
@@ -98,7 +98,7 @@ def _interfaces(vip: str, here: ThisRouter) -> tuple[str, ...]:
 
 
 def _of_the_address(vip: str, places: tuple[str, ...], seen: RoutingState) -> list[Problem]:
-    protocol = seen.daemon.protocol
+    protocol = seen.protocols
     if elsewhere := [place for place in places if place != LOOPBACK]:
         return [(CRITICAL, f"{vip} is on {' and '.join(elsewhere)}, where nothing withdraws it")]
     if places and not seen.announced:
@@ -111,21 +111,29 @@ def _of_the_address(vip: str, places: tuple[str, ...], seen: RoutingState) -> li
 def _of_the_configuration(vip: str, seen: RoutingState, here: ThisRouter) -> list[Problem]:
     return [
         (CRITICAL if weakness.hurts else WARNING, f"{weakness.text}: {weakness.remedy}")
-        for weakness in seen.daemon.weaknesses(vip, seen, here.ask, own="")
+        for one in seen.carriers
+        for weakness in one.daemon.weaknesses(vip, one, here.ask, own="")
     ]
 
 
 def _of_the_neighbors(seen: RoutingState, up: int, least: int) -> list[Problem]:
     problems: list[Problem] = []
-    protocol, settled = seen.daemon.protocol, seen.daemon.settled
+    protocol, settled = seen.protocols, seen.daemon.settled
     if up < least:
         problems.append((CRITICAL, f"{up} {protocol} neighbors are {settled}, {least} have to be"))
-    if silent := [one for one in seen.adjacencies if one.is_silent]:
-        count = f"{len(silent)} of {len(seen.adjacencies)} {protocol} neighbors"
-        names = ", ".join(f"{one.peer} on {one.interface}" for one in silent)
-        problems.append((WARNING, f"{count} {'is' if len(silent) == 1 else 'are'} silent: {names}"))
-    for one in seen.adjacencies:
-        if not one.is_settled and not one.is_silent:
-            text = f"the adjacency with {one.peer} on {one.interface} is {one.state}, not {settled}"
-            problems.append((WARNING, text))
+    for state in seen.carriers:
+        relation, settled = state.daemon.relation, state.daemon.settled
+        if silent := [one for one in state.adjacencies if one.is_silent]:
+            count = f"{len(silent)} of {len(state.adjacencies)} {state.daemon.protocol} neighbors"
+            names = ", ".join(map(str, silent))
+            verb = "is" if len(silent) == 1 else "are"
+            problems.append((WARNING, f"{count} {verb} silent: {names}"))
+        for one in state.adjacencies:
+            if not one.is_settled and not one.is_silent:
+                text = f"the {relation} with {one} is {one.state}, not {settled}"
+                problems.append((WARNING, text))
     return problems
+
+
+def _neighbors(seen: RoutingState) -> list[Adjacency]:
+    return [one for state in seen.carriers for one in state.adjacencies]

@@ -18,11 +18,11 @@ class RoutingUnreadableError(CheckError):
 
 
 class OtherDaemonError(RoutingUnreadableError):
-    """The routing daemon that was asked does not run here; another kind has to be asked."""
+    """The routing daemon that was asked does not know the question; it may be of an older kind."""
 
 
-class NoDaemonError(OtherDaemonError):
-    """The program that would ask the routing daemon is missing, so another kind has to be asked."""
+class NoDaemonError(RoutingUnreadableError):
+    """The routing daemon that was asked does not run here, or has nothing to do there."""
 
 
 class CountUnknownError(CheckError):

@@ -5,9 +5,6 @@ import shlex
 import time
 from collections.abc import Sequence
 
-import click
-
-from .address import is_ipv6
 from .dump import dump
 from .errors import CheckError
 from .options import Options
@@ -23,14 +20,9 @@ class ThisRouter:
     Attributes:
         seconds: time that the last look at the routing took.
         transcript: lines that -vvv shows, about the programs that were run and their output.
-
-    Raises:
-        click.UsageError: the address is one of IPv6, for which OSPFv2 has no routes.
     """
 
     def __init__(self, options: Options, run: CheckRun) -> None:
-        if is_ipv6(options.address):
-            raise click.UsageError(f"--address {options.address}: only IPv4 is looked for in OSPF")
         self.seconds = 0.0
         self.transcript: list[str] = []
         self._vip = options.address
@@ -50,10 +42,16 @@ class ThisRouter:
         self.seconds = time.monotonic() - began
         return state
 
-    def ask(self, question: Question) -> tuple[int, str, str]:
-        """Put a question to the routing daemon, by sudo where that is needed; raises as `run`."""
+    def ask(self, questions: Sequence[Question]) -> list[tuple[int, str, str] | Exception]:
+        """Put questions to the routing daemons, by sudo where that is needed; see Ask."""
+        return [self._ask(question) for question in questions]
+
+    def _ask(self, question: Question) -> tuple[int, str, str] | Exception:
         is_open = os.geteuid() == 0 or any(os.access(s, os.W_OK) for s in question.sockets)
-        return self.run(question if is_open else question.by_sudo)
+        try:
+            return self.run(question if is_open else question.by_sudo)
+        except CheckError as error:
+            return error
 
     def run(self, argv: Sequence[str]) -> tuple[int, str, str]:
         """Run a program, and return its exit status, stdout and stderr. Raises: CheckError."""

@@ -6,7 +6,7 @@ serves a check on its own host and the handler over SSH.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -36,8 +36,17 @@ class Question(tuple[str, ...]):
         return made
 
 
-# A function that puts a question to the daemon of a router; exit status, stdout and stderr.
-Ask = Callable[[Question], tuple[int, str, str]]
+class Answer(NamedTuple):
+    """What a command has said: its exit status, its stdout and its stderr."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+# A function that puts questions to a router, all at once where it can. In the place of an answer
+# stands the exception that says why there is none.
+Ask = Callable[[Sequence[Question]], Sequence[tuple[int, str, str] | Exception]]
 
 
 class Unknown(NamedTuple):
@@ -51,7 +60,7 @@ class Adjacency(NamedTuple):
 
     Attributes:
         peer: router-id of the neighbor, or its address where the router-id is not known.
-        interface: interface of the router that leads to the neighbor.
+        interface: interface of the router that leads to the neighbor; empty where it is not told.
         state: the daemon's own word for the state, such as "Full".
         is_up: whether the two exchange routes.
         is_settled: whether this state is the one in which the adjacency is meant to stay.
@@ -64,6 +73,10 @@ class Adjacency(NamedTuple):
     is_up: bool
     is_settled: bool
     is_silent: bool = False
+
+    def __str__(self) -> str:
+        """Name the neighbor, and the interface that leads to it where that is known."""
+        return f"{self.peer} on {self.interface}" if self.interface else self.peer
 
 
 class Weakness(NamedTuple):
@@ -109,6 +122,8 @@ class RoutingState:
         adjacencies: the neighbors of that router.
         domain: name of the part of the network, such as an OSPF area, in which all routers see the
             same announcements.
+        beside: what the other routing daemons of that router know. Where only one of them announces
+            the VIP it is that one which stands before the others.
     """
 
     daemon: RoutingDaemon
@@ -117,6 +132,26 @@ class RoutingState:
     announcers: frozenset[str] | Unknown = frozenset()
     adjacencies: tuple[Adjacency, ...] = ()
     domain: str = ""
+    beside: tuple[RoutingState, ...] = ()
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether a neighbor hears the announcement; it has then left the router."""
+        return any(
+            one.announced and any(neighbor.is_up for neighbor in one.adjacencies)
+            for one in (self, *self.beside)
+        )
+
+    @property
+    def carriers(self) -> tuple[RoutingState, ...]:
+        """Give what concerns the VIP: of the daemons that announce it; where none does, of all."""
+        every = (self, *self.beside)
+        return tuple(one for one in every if one.announced) or every
+
+    @property
+    def protocols(self) -> str:
+        """Name the protocols that announce the VIP, or may do so."""
+        return " or ".join(dict.fromkeys(one.daemon.protocol for one in self.carriers))
 
 
 class RoutingDaemon(Protocol):
@@ -128,18 +163,36 @@ class RoutingDaemon(Protocol):
 
     @property
     def settled(self) -> str:
-        """The daemon's own word for an adjacency that exchanges routes, such as "Full"."""
+        """The daemon's own word for a neighbor that exchanges routes, such as "Full"."""
+
+    @property
+    def relation(self) -> str:
+        """What the protocol calls the relation with a neighbor, such as "adjacency"."""
+
+    @property
+    def shows_all(self) -> bool:
+        """Whether the daemon knows every router that announces a VIP, and so can count them."""
+
+    @property
+    def older(self) -> RoutingDaemon | None:
+        """The daemon that is asked where this one does not know the question; None for none."""
+
+    def carries(self, vip: str) -> bool:
+        """Tell whether the protocol has routes of the VIP's family."""
 
     def advise(self, vip: str) -> Advice:
         """Say what a person has to do about trouble with this daemon and that VIP."""
 
-    def see(self, vip: str, ask: Ask) -> RoutingState:
-        """Ask the daemon about a VIP; the exceptions of ``ask`` are not caught.
+    def question(self, vip: str) -> Question:
+        """Give the question about a VIP."""
+
+    def read(self, vip: str, answer: Answer) -> RoutingState:
+        """Read the answer to the question about a VIP.
 
         Raises:
-            OtherDaemonError: this daemon does not run there, so another one has to be asked; a
-                NoDaemonError where there is not even a program to ask it.
-            RoutingUnreadableError: the daemon gave no complete answer.
+            NoDaemonError: this daemon does not run there.
+            OtherDaemonError: it does not know the question.
+            RoutingUnreadableError: it gave no complete answer.
         """
 
     def weaknesses(self, vip: str, state: RoutingState, ask: Ask, own: str) -> Iterator[Weakness]:
@@ -147,7 +200,15 @@ class RoutingDaemon(Protocol):
 
         Args:
             vip: the VIP, as a literal address.
-            state: the state that `see` has returned.
-            ask: function that runs a command on the router.
+            state: the state that `read` has returned.
+            ask: function that puts questions to the router.
             own: an address of the router itself, for the remedies; empty where none is known.
         """
+
+
+def ask_one(ask: Ask, question: Question) -> Answer:
+    """Put one question to a router, and raise the exception that stands for its answer."""
+    (told,) = ask([question])
+    if isinstance(told, Exception):
+        raise told
+    return Answer(*told)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import quagga_ospf
 from .ospf_vtysh import VtyshOspf
 
-DAEMON = VtyshOspf(as_json=True)
+DAEMON = VtyshOspf(as_json=True, older=quagga_ospf.DAEMON)

@@ -2,64 +2,49 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..errors import NoDaemonError, OtherDaemonError, RoutingUnreadableError
-from . import ospf_json, ospf_text
-from .daemon import Advice, Ask, Question, RoutingState, Weakness
+from ..errors import OtherDaemonError, RoutingUnreadableError
+from . import ospf_json, ospf_text, vtysh
+from .daemon import Advice, Answer, Ask, Question, RoutingDaemon, RoutingState, Weakness, ask_one
 from .ospf import FOR_ONE_ADDRESS, areas, judge
 from .ospf_lsa import Kind, View
 
-VTYSH = "/usr/bin/vtysh"
-# An account that may write to a socket of vtysh may also configure the daemon, and become root by
-# the daemon's log file. So the accounts of the checks and of the handler may not write there. They
-# run this program by sudo, and the program asks vtysh nothing but the questions below. sudoers
-# cannot allow vtysh itself, because sudo-rs allows no argument that has a blank in it.
-HELPER = "/usr/local/sbin/anycast-vtysh"
-_BY_SUDO = ("/usr/bin/sudo", "-n", HELPER)
-# zebra runs beside every other daemon, and its socket has the same name whatever else runs.
-_SOCKETS = ("/run/frr/zebra.vty", "/run/quagga/zebra.vty")
-ROUTER_ID_ARGV = Question(
-    (VTYSH, "-c", "show running-config | include router-id"), (*_BY_SUDO, "router-id"), _SOCKETS
-)
+ROUTER_ID_ARGV = vtysh.question(["show running-config | include router-id"], ["router-id"])
 # `show ip ospf` comes last, because the end of its text can be recognised. If it is there, nothing
 # was cut off.
 _NEIGHBORS, _PROCESS = "show ip ospf neighbor", "show ip ospf"
-_SUDO = "`anycast-handler gate --install` puts the line into sudoers"
-# vtysh prints this to most users, because they cannot read /etc/frr. It means no failure.
-_NOISE = "% Can't open configuration file"
-_NO_VTYSH = "there is no vtysh"
-_TROUBLES = {
-    "sudo": f"sudo refuses {HELPER}: {_SUDO}",
-    "failed to connect to any daemons": "vtysh reaches no routing daemon: none runs, or none that "
-    "this account may ask",
-    "ermission denied": f"vtysh is not permitted: {_SUDO}",
-    "vtysh: No such file": _NO_VTYSH,
-    "vtysh': No such file": _NO_VTYSH,
-    "vtysh: not found": _NO_VTYSH,
-    "vtysh: command not found": _NO_VTYSH,
+_ABSENT = {
     "is not running": "ospfd is not running",
     "not enabled": "OSPF is not enabled",
     "instance not found": "OSPF is not enabled",
 }
-_UNKNOWN = ("% Unknown command", "% Ambiguous command", "% Command incomplete")
 # A router-id of zebra counts too: it is ospfd's default, and only a person configures it.
 _CONFIGURED = re.compile(r"^ *(ospf |ip )?router-id \d", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class VtyshOspf:
-    """OSPFv2 of a daemon that is asked by vtysh, in JSON or in text.
+    """OSPFv2 of a daemon that is asked by vtysh, in JSON or in text; see RoutingDaemon.
 
     Attributes:
         as_json: whether to ask for JSON, which Quagga and older FRR do not have.
+        older: the daemon that is asked where there is no JSON.
     """
 
     as_json: bool
+    older: RoutingDaemon | None = None
     protocol: str = "OSPF"
     settled: str = "Full"
+    relation: str = "adjacency"
+    shows_all: bool = True
+
+    def carries(self, vip: str) -> bool:
+        """Tell whether a VIP is of IPv4; see RoutingDaemon."""
+        return ipaddress.ip_address(vip).version == 4
 
     def advise(self, vip: str) -> Advice:
         """Say what a person has to do about trouble with ospfd; see RoutingDaemon."""
@@ -72,9 +57,13 @@ class VtyshOspf:
             router_id="configure `ospf router-id` with an address of its own",
         )
 
-    def see(self, vip: str, ask: Ask) -> RoutingState:
-        """Ask ospfd for its link-state database and its neighbors; see RoutingDaemon."""
-        return judge(self, read(*ask(argv(vip, as_json=self.as_json))[1:]), vip)
+    def question(self, vip: str) -> Question:
+        """Give the question about a VIP; see RoutingDaemon."""
+        return argv(vip, as_json=self.as_json)
+
+    def read(self, vip: str, answer: Answer) -> RoutingState:
+        """Read the link-state database and the neighbors of ospfd; see RoutingDaemon."""
+        return judge(self, read(answer.stdout, answer.stderr), vip)
 
     def weaknesses(self, vip: str, state: RoutingState, ask: Ask, own: str) -> Iterator[Weakness]:
         """Find a router-id that is, or may one day be, the VIP; see RoutingDaemon."""
@@ -103,19 +92,19 @@ def argv(vip: str, *, as_json: bool = True) -> Question:
         questions.append(f"show ip ospf database {kind.value}{what}")
     questions.append(_PROCESS)
     end = " json" if as_json else ""
-    words = (word for question in questions for word in ("-c", question + end))
-    by_sudo = (*_BY_SUDO, "json" if as_json else "text", vip)
-    return Question((VTYSH, *words), by_sudo, _SOCKETS)
+    by_helper = ("json" if as_json else "text", vip)
+    return vtysh.question([question + end for question in questions], by_helper)
 
 
 def read(stdout: str, stderr: str = "") -> View:
     """Read the output of the command of `argv`, in JSON or in text.
 
     Raises:
+        NoDaemonError: OSPF is not there.
         OtherDaemonError: this vtysh has no JSON about OSPF, so it has to be asked for text.
         RoutingUnreadableError: a part is missing or makes no sense; the text says what to do.
     """
-    answer = _without_noise(stdout)
+    answer = vtysh.without_noise(stdout)
     parse = ospf_json.read if answer.lstrip().startswith("{") else ospf_text.read
     try:
         view = parse(answer)
@@ -123,7 +112,7 @@ def read(stdout: str, stderr: str = "") -> View:
         raise
     except RoutingUnreadableError as error:
         # A message of vtysh explains the trouble better than what is missing from its answer.
-        if trouble := _trouble(f"{answer}\n{_without_noise(stderr)}"):
+        if trouble := vtysh.trouble(f"{answer}\n{vtysh.without_noise(stderr)}", _ABSENT):
             raise trouble from error
         raise
     routers = {lsa.area for lsa in view.lsas if lsa.kind is Kind.ROUTER}
@@ -134,21 +123,7 @@ def read(stdout: str, stderr: str = "") -> View:
 
 def router_id_is_explicit(ask: Ask) -> bool | None:
     """Ask whether a router-id is configured; return None if vtysh cannot tell, as with Quagga."""
-    status, said, _ = ask(ROUTER_ID_ARGV)
-    if status != 0 or any(sign in said for sign in _UNKNOWN):
+    answer = ask_one(ask, ROUTER_ID_ARGV)
+    if answer.status != 0 or vtysh.is_unknown(answer.stdout):
         return None
-    return bool(_CONFIGURED.search(said))
-
-
-def _without_noise(text: str) -> str:
-    return "".join(x for x in text.splitlines(keepends=True) if not x.startswith(_NOISE))
-
-
-def _trouble(text: str) -> RoutingUnreadableError | None:
-    for sign, trouble in _TROUBLES.items():
-        if sign in text:
-            kind = NoDaemonError if trouble == _NO_VTYSH else RoutingUnreadableError
-            return kind(trouble)
-    if any(sign in text for sign in _UNKNOWN):
-        return OtherDaemonError("this routing daemon does not know the question")
-    return None
+    return bool(_CONFIGURED.search(answer.stdout))

@@ -39,9 +39,10 @@ def closed_list(vip: Vip, *, as_root: bool) -> Allowed:
 def _examine_everything(site: Site, daemons: Sequence[RoutingDaemon]) -> None:
     vip = site.vip
     subject = Subject("", "", vip, vip.endpoints[0], site, (vip,), look=site.look())
-    for daemon in daemons:
+    states: list[RoutingState | None] = [RoutingState(daemon) for daemon in daemons]
+    for routing in states or [None]:
         for activator in candidates(vip):
-            examined = replace(subject, activator=activator, routing=RoutingState(daemon))
+            examined = replace(subject, activator=activator, routing=routing)
             for examination in EXAMINATIONS:
                 list(examination(examined))
             for of_host in (*LOGIN_EXAMINATIONS, *HOST_EXAMINATIONS):

@@ -9,7 +9,8 @@ from anycast_checks.routing.daemon import RoutingDaemon, RoutingState, Unknown
 from ..decision.facts import describe_strangers
 from ..errors import UncountableError
 from ..routing.ask import asking
-from ..routing.count import see_routing as ask_routing
+from ..routing.count import shows_all
+from ..routing.see import see_routing as ask_routing
 from ..routing.tally import RouterIds, find_strangers
 from .finding import Examination, Finding, Subject
 
@@ -22,11 +23,11 @@ def see_routing(
     try:
         return ask_routing(subject.site.shell, vip, daemons), None
     except UncountableError as error:
-        if vip.count_by == "peers":
+        if vip.routing == "none":
             missing = "no withdrawal or restore can be verified in the routing"
-            return None, subject.hint(f"{error}: {missing}", "mend it to have that too")
+            return None, subject.hint(f"{error}: {missing}", "let it be, or set `routing`")
         missing = "nobody can be counted, so nothing is withdrawn"
-        remedy = 'mend it; or set count_by = "peers", which counts without the routing daemon'
+        remedy = 'mend it; or set routing = "none", where something else announces the VIP'
         return None, subject.found(f"{error}: {missing}", remedy)
 
 
@@ -36,8 +37,9 @@ def weaknesses(subject: Subject) -> Iterator[Finding]:
     if state is None:
         return
     ask = asking(subject.site.shell)
-    for weakness in state.daemon.weaknesses(subject.vip.address, state, ask, _own(subject)):
-        yield subject.found(weakness.text, weakness.remedy)
+    for one in state.carriers:
+        for weakness in one.daemon.weaknesses(subject.vip.address, one, ask, _own(subject)):
+            yield subject.found(weakness.text, weakness.remedy)
 
 
 def adjacencies(subject: Subject) -> Iterator[Finding]:
@@ -45,16 +47,15 @@ def adjacencies(subject: Subject) -> Iterator[Finding]:
     state = subject.routing
     if state is None:
         return
-    protocol, remedy = state.daemon.protocol, state.daemon.advise(subject.vip.address).adjacency
-    if not state.adjacencies:
-        yield subject.found(f"there is no {protocol} neighbor", remedy)
-    for one in state.adjacencies:
-        if not one.is_settled:
-            where = f"{one.peer} on {one.interface}"
-            text = (
-                f"the {protocol} adjacency with {where} is {one.state}, not {state.daemon.settled}"
-            )
-            yield subject.found(text, remedy)
+    for carrier in state.carriers:
+        daemon = carrier.daemon
+        remedy = daemon.advise(subject.vip.address).adjacency
+        if not carrier.adjacencies:
+            yield subject.found(f"there is no {daemon.protocol} neighbor", remedy)
+        for one in carrier.adjacencies:
+            if not one.is_settled:
+                what = f"the {daemon.protocol} {daemon.relation} with {one}"
+                yield subject.found(f"{what} is {one.state}, not {daemon.settled}", remedy)
 
 
 def announcement(subject: Subject) -> Iterator[Finding]:
@@ -62,7 +63,7 @@ def announcement(subject: Subject) -> Iterator[Finding]:
     state, look, vip = subject.routing, subject.look, subject.vip
     if state is None or look is None:
         return
-    protocol, advice = state.daemon.protocol, state.daemon.advise(vip.address)
+    protocol, advice = state.protocols, state.daemon.advise(vip.address)
     prefix, interface = vip.placement.prefix(vip.address), vip.placement.interface
     if look.present and not state.announced:
         text = f"{prefix} is on {interface}, but not announced in {protocol}"
@@ -79,8 +80,9 @@ def compare_routing(subjects: Sequence[Subject]) -> Iterator[Finding]:
     """Find faults that only show when endpoints are compared: router-ids and areas."""
     yield from _same_router_ids(subjects)
     for vip in dict.fromkeys(subject.vip for subject in subjects):
-        if vip.count_by == "ospf":
-            yield from _uncountable([subject for subject in subjects if subject.vip == vip])
+        of_vip = [subject for subject in subjects if subject.vip == vip]
+        if vip.count_by == "ospf" or (vip.count_by == "auto" and _count_in_routing(of_vip)):
+            yield from _uncountable(of_vip)
 
 
 def strangers(subjects: Sequence[Subject], router_ids: RouterIds) -> Iterator[Finding]:
@@ -138,6 +140,11 @@ def _uncountable(subjects: Sequence[Subject]) -> Iterator[Finding]:
         if isinstance(state.announcers, Unknown):
             text = f"cannot count in {state.daemon.protocol}: {state.announcers.why}"
             yield subject.found(text, remedy)
+
+
+def _count_in_routing(subjects: Sequence[Subject]) -> bool:
+    states = [subject.routing for subject in subjects if subject.routing]
+    return bool(states) and all(map(shows_all, states))
 
 
 def _own(subject: Subject) -> str:

@@ -112,10 +112,13 @@ def _vip(name: str, table: Table, activators: Sequence[str], watch: Watch) -> Vi
         max_restores=int(_at_least(table, "max_restores", table.take("max_restores", int, 3), 0)),
         activator=table.choice("activator", ("auto", *activators), "auto"),
         min_announcing=_min_announcing(table),
-        count_by=table.choice("count_by", ("ospf", "peers"), "ospf"),
+        routing=table.choice("routing", ("auto", "ospf", "bgp", "none"), "auto"),
+        count_by=table.choice("count_by", ("auto", "ospf", "peers"), "auto"),
         spacing=_at_least(table, "spacing", table.take("spacing", float, 5.0), 0),
         stream=_stream(table.table("stream", required=False), watch),
     )
+    if vip.count_by == "ospf" and vip.routing in ("bgp", "none"):
+        raise table.wrong("count_by", f'is "ospf", and routing is "{vip.routing}": use "peers"')
     endpoints = table.table("endpoints")
     members = tuple(_endpoint(n, endpoints) for n in endpoints.names())
     table.refuse_unknown()

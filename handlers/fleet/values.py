@@ -53,7 +53,8 @@ class Vip(NamedTuple):
     max_restores: int = 3
     activator: str = "auto"
     min_announcing: str = "50%"
-    count_by: str = "ospf"
+    routing: str = "auto"
+    count_by: str = "auto"
     spacing: float = 5.0
     stream: StreamSettings = StreamSettings()
 

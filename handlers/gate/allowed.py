@@ -13,8 +13,8 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from anycast_checks.addresses import ARGV as ADDRESSES
-from anycast_checks.errors import CheckError
 from anycast_checks.placement import LOOPBACK
+from anycast_checks.routing import questions
 from anycast_checks.routing.daemon import RoutingDaemon
 
 from ..activators._choice import candidates
@@ -23,9 +23,15 @@ from ..endpoint.confirmation import confirm_instance
 from ..endpoint.look import BOOT, BOOT_ID, UPTIME
 from ..endpoint.notes import NO_HOLD
 from ..endpoint.site import CLOCK, SUDO, Site
-from ..errors import CommandFailedError, ConfigurationError, UnsupportedActivatorError
+from ..errors import (
+    CommandFailedError,
+    ConfigurationError,
+    UncountableError,
+    UnsupportedActivatorError,
+)
 from ..fleet.values import Vip
 from ..routing.ask import asking
+from ..routing.see import daemons_of
 from ..transport.shell import (
     COMMAND_SECONDS,
     Argv,
@@ -100,10 +106,13 @@ def allowed(vip: Vip, daemons: Sequence[RoutingDaemon], more: More, *, as_root: 
         ConfigurationError: a command cannot be written into the list.
     """
     listed: dict[Argv, bool] = {}
+    may_run: Sequence[RoutingDaemon] = ()
+    with suppress(UncountableError):
+        may_run = [one for one in daemons_of(vip, daemons) if one.carries(vip.address)]
     for present in (True, False):
         site = Site(_Rehearsal(vip, listed, is_root=as_root, present=present), vip)
-        _act(site, daemons)
-        more(site, daemons)
+        _act(site, may_run)
+        more(site, may_run)
     acts = dict.fromkeys(argv for one in candidates(vip) for argv in one.commands(vip))
     for argv in (*listed, *acts):
         if any("\n" in word for word in argv):
@@ -133,9 +142,8 @@ def _act(site: Site, daemons: Sequence[RoutingDaemon]) -> None:
     # up, and a change has a report that cannot be read.
     with suppress(UnsupportedActivatorError):
         site.activator()
-    for daemon in daemons:
-        with suppress(CheckError):
-            daemon.see(site.vip.address, asking(site.shell))
+    for question in questions(site.vip.address, daemons):
+        asking(site.shell)([question])
     site.note(look, NO_HOLD)
     with suppress(CommandFailedError):
         site.change(site.withdrawal(candidates(site.vip)[0], look))

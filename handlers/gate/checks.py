@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 
-from anycast_checks.address import is_ipv6
-from anycast_checks.routing import ospf_vtysh
+from anycast_checks.routing import questions
 
 from ..endpoint.check import PROGRAM, ROUTING, check_of, stream_of
 from ..endpoint.site import SUDO
@@ -73,9 +72,6 @@ def _block(kind: str, words: Sequence[str]) -> str:
 
 
 def check_sudoers(account: str, vips: Sequence[Vip]) -> str:
-    """Write what of vtysh an account that runs checks may ask, for CHECK_SUDOERS."""
-    questions = [ospf_vtysh.ROUTER_ID_ARGV]
-    for vip in vips:
-        if not is_ipv6(vip.address):
-            questions += [ospf_vtysh.argv(vip.address, as_json=json) for json in (True, False)]
-    return AGAIN + rules(account, [question.by_sudo[len(SUDO) :] for question in questions])
+    """Write what of the routing daemons an account that runs checks may ask, for CHECK_SUDOERS."""
+    asked = [question.by_sudo for vip in vips for question in questions(vip.address)]
+    return AGAIN + rules(account, [argv[len(SUDO) :] for argv in asked if argv])

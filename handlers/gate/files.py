@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 
-from anycast_checks.routing import ospf_vtysh
+from anycast_checks.routing import vtysh as asked_by_vtysh
 
 from ..endpoint.check import ROUTING, check_of, is_ours
 from ..errors import ConfigurationError
@@ -18,7 +18,7 @@ from .allowed import Allowed
 GATE = "/usr/local/sbin/anycast-gate"
 ALLOW = "/etc/anycast/gate.allow"
 SUDOERS = "/etc/sudoers.d/anycast"
-VTYSH = ospf_vtysh.HELPER
+VTYSH = asked_by_vtysh.HELPER
 CHECK_GATE = "/usr/local/sbin/anycast-check-gate"
 CHECK_ALLOW = "/etc/anycast/check.allow"
 CHECK_SUDOERS = "/etc/sudoers.d/anycast-check"

@@ -13,7 +13,7 @@ from ..endpoint.site import Site
 from ..errors import ConfigurationError, HandlerError, UncountableError
 from ..fleet.values import Endpoint, Fleet, Vip
 from ..routing import tally
-from ..routing.count import see_routing
+from ..routing.see import see_routing
 from ..transport.clock import Clock, Deadline
 from ..transport.connections import Connections, FreshConnections
 from ..transport.each import at_once

@@ -1,35 +1,57 @@
-"""Put a question to the routing daemon of an endpoint, by sudo where the account is not root."""
+"""Put questions to the routing daemons of an endpoint, by sudo where the account is not root."""
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Sequence
 
 from anycast_checks.routing.daemon import Ask, Question
 
 from ..errors import GateRefusedError
-from ..transport.shell import Result, Shell
+from ..transport.shell import NOT_FOUND, Argv, Query, Reply, Result, Shell, ask
+
+Told = Reply | GateRefusedError
 
 
 def asking(shell: Shell) -> Ask:
-    """Give the function that asks through a shell; it raises what the shell raises."""
+    """Give the function that asks through a shell; raises only where nothing can be sent."""
 
-    def ask(question: Question) -> Result:
-        if shell.is_root or not question.by_sudo:
-            return shell.run(question)
+    def ask_all(questions: Sequence[Question]) -> list[Told]:
+        first = [one.by_sudo if _is_by_sudo(shell, one) else tuple(one) for one in questions]
+        told = zip(questions, _ask_all(shell, first), strict=True)
+        return [_second(shell, question, reply) for question, reply in told]
+
+    return ask_all
+
+
+def _is_by_sudo(shell: Shell, question: Question) -> bool:
+    return bool(question.by_sudo) and not shell.is_root
+
+
+def _ask_all(shell: Shell, commands: Sequence[Argv]) -> Sequence[Told]:
+    if len(commands) > 1:
         try:
-            ended = shell.run(question.by_sudo)
+            return shell.ask_all([Query(argv) for argv in commands])
         except GateRefusedError:
-            # The closed list is from before an upgrade, and has the command without sudo.
-            with suppress(GateRefusedError):
-                return shell.run(question)
-            raise
-        if ended.status == 0 or "sudo" not in ended.stderr:
-            return ended
-        # Where sudo refuses, the account may still be in the daemon's group, as it once had to be.
-        with suppress(GateRefusedError):
-            direct = shell.run(question)
-            if direct.status == 0 or direct.stdout.strip():
-                return direct
-        return ended
+            pass  # It does not say which of them was refused.
+    return [_ask(shell, argv) for argv in commands]
 
-    return ask
+
+def _ask(shell: Shell, argv: Argv) -> Told:
+    try:
+        return ask(shell, Query(argv))
+    except GateRefusedError as error:
+        return error
+
+
+def _second(shell: Shell, question: Question, told: Told) -> Told:
+    """Ask without sudo where sudo, or the closed list of an older version, has refused."""
+    is_refused = isinstance(told, GateRefusedError) or (
+        isinstance(told, Result) and told.status != 0 and "sudo" in told.stderr
+    )
+    if not is_refused or not _is_by_sudo(shell, question):
+        return told
+    # The account may still be in the daemon's group, as it once had to be.
+    direct = _ask(shell, question)
+    if isinstance(direct, Result) and (direct.status in (0, NOT_FOUND) or direct.stdout.strip()):
+        return direct
+    return told

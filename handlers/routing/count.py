@@ -6,18 +6,19 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from anycast_checks import routing
-from anycast_checks.errors import CheckError
 from anycast_checks.routing.daemon import RoutingDaemon, RoutingState, Unknown
 
-from ..errors import OutcomeUnknownError, UncountableError
+from ..errors import UncountableError
 from ..fleet.values import Endpoint, Vip
 from ..transport.clock import Deadline
 from ..transport.connections import Connections
 from ..transport.shell import Shell
-from .ask import asking
 from .peers import Peers
+from .see import see_routing
 from .tally import RouterIds, Tally, tally
+
+# Values of the fleet file's `routing` with which no endpoint knows who else announces a VIP.
+NEVER_SHOW_ALL = frozenset({"bgp", "none"})
 
 
 class Announced(NamedTuple):
@@ -50,30 +51,27 @@ class Others(NamedTuple):
     under_way: str = ""
 
 
-def see_routing(shell: Shell, vip: Vip, daemons: Sequence[RoutingDaemon]) -> RoutingState:
-    """Ask the routing daemon of an endpoint about the VIP.
-
-    Raises:
-        UncountableError: the daemon cannot be asked, or its answer makes no sense.
-        HandlerError: the endpoint cannot be asked.
-    """
-    try:
-        return routing.see(vip.address, asking(shell), daemons)
-    except CheckError as error:
-        raise UncountableError(str(error)) from error
-    except OutcomeUnknownError as error:
-        raise UncountableError(f"the routing daemon gave no answer: {error.why}") from error
-
-
 def count_announcers(state: RoutingState) -> Announced:
     """Read from the state of the routing who announces the VIP.
 
     Raises:
         UncountableError: the state does not tell.
     """
+    every = (state, *state.beside)
+    state = next((one for one in every if one.daemon.shows_all), state)
     if isinstance(state.announcers, Unknown):
         raise UncountableError(state.announcers.why)
     return Announced(state.announcers, state.router_id)
+
+
+def shows_all(state: RoutingState) -> bool:
+    """Tell whether the routing of one endpoint shows every other one that announces the VIP.
+
+    Where the endpoint does not announce the VIP at the moment, any of its daemons may be the one
+    that does so at other times.
+    """
+    every = (state,) if state.announced else (state, *state.beside)
+    return all(one.daemon.shows_all for one in every)
 
 
 class Counter:
@@ -141,20 +139,25 @@ class Counter:
             UncountableError: the routing there does not tell.
             HandlerError: the endpoint cannot be asked.
         """
-        if self._vip.count_by == "peers":
+        vip = self._vip
+        if vip.count_by == "peers" or (vip.count_by == "auto" and vip.routing in NEVER_SHOW_ALL):
             return self._ask_peers(shell, under_way)
-        announced = self.announced(shell)
-        trouble = self._router_ids.learn(self._vip, self._endpoint, announced.asked)
+        state = self.see(shell)
+        if vip.count_by == "auto" and not shows_all(state):
+            return self._ask_peers(shell, under_way, state)
+        announced = count_announcers(state)
+        trouble = self._router_ids.learn(vip, self._endpoint, announced.asked)
         number, strangers, left_out = self.tally(announced, announced.asked, {}, under_way)
-        own = announced.asked in announced.by
         leaves = under_way if left_out else ""
-        return Others(number, own, (), strangers, announced.asked, trouble, leaves)
+        return Others(number, state.announced, (), strangers, announced.asked, trouble, leaves)
 
-    def _ask_peers(self, shell: Shell, under_way: str) -> Others:
-        peers = Peers(self._vip, self._endpoint, self._connections, self._deadline, under_way)
+    def _ask_peers(self, shell: Shell, under_way: str, state: RoutingState | None = None) -> Others:
+        peers = Peers(
+            self._vip, self._endpoint, self._connections, self._daemons, self._deadline, under_way
+        )
         own = None
         # Where the routing daemon cannot be asked the others are counted all the same.
         with suppress(UncountableError):
-            own = self.see(shell).announced
+            own = (state or self.see(shell)).announced
         number, gaps = peers.wait()
         return Others(number, own, gaps, under_way=under_way)

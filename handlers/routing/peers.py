@@ -1,8 +1,11 @@
-"""Ask each of the other endpoints whether the VIP is present there, all at once and in time."""
+"""Ask each of the other endpoints whether it announces the VIP, all at once and in time."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
+
+from anycast_checks.routing.daemon import RoutingDaemon
 
 from ..endpoint.site import Site
 from ..errors import HandlerError
@@ -10,7 +13,8 @@ from ..fleet.values import Endpoint, Vip
 from ..transport.clock import Deadline
 from ..transport.connections import Connections
 from ..transport.each import Answers
-from ..transport.shell import COMMAND_SECONDS
+from ..transport.shell import COMMAND_SECONDS, Shell
+from .see import see_routing
 
 # The whole asking takes no longer, connecting included, because other runs may wait for the lock.
 PEERS_SECONDS = COMMAND_SECONDS
@@ -19,7 +23,7 @@ REST_SECONDS = 0.5
 
 
 class Heard(NamedTuple):
-    """How many of the others have the VIP, and the names of those that did not say so in time."""
+    """How many of the others announce, and the names of those of which that is not known."""
 
     number: int
     gaps: tuple[str, ...]
@@ -33,6 +37,7 @@ class Peers:
         vip: Vip,
         endpoint: Endpoint,
         connections: Connections,
+        daemons: Sequence[RoutingDaemon],
         deadline: Deadline,
         under_way: str = "",
     ) -> None:
@@ -42,39 +47,48 @@ class Peers:
             vip: the VIP.
             endpoint: the run's own endpoint, which is not asked.
             connections: lead to the others.
+            daemons: the routing daemons that may run on an endpoint.
             deadline: the deadline of the run.
             under_way: an endpoint that does not count, whatever it says, and is not asked.
         """
         self._vip = vip
         self._connections = connections
+        self._daemons = daemons
         self._until = deadline.within(PEERS_SECONDS)
         self._peers = [
             other for other in vip.endpoints if other is not endpoint and other.name != under_way
         ]
-        self._answers = Answers(self._is_present, self._peers)
+        self._answers = Answers(self._announces, self._peers)
 
     def wait(self) -> Heard:
         """Wait for the answers, and return what is known in the end."""
-        present: dict[str, bool | None] = {}
+        known: dict[str, bool | None] = {}
         until = self._until
         enough = False
-        while len(present) < len(self._peers):
+        while len(known) < len(self._peers):
             answer = self._answers.next(until.left(PEERS_SECONDS))
             if answer is None:
                 break
-            peer, present[peer.name] = answer
-            if not enough and _number(present) >= self._vip.floor:
+            peer, known[peer.name] = answer
+            if not enough and _number(known) >= self._vip.floor:
                 enough, until = True, until.within(REST_SECONDS)
-        gaps = tuple(peer.name for peer in self._peers if present.get(peer.name) is None)
-        return Heard(_number(present), gaps)
+        gaps = tuple(peer.name for peer in self._peers if known.get(peer.name) is None)
+        return Heard(_number(known), gaps)
 
-    def _is_present(self, endpoint: Endpoint) -> bool | None:
+    def _announces(self, endpoint: Endpoint) -> bool | None:
         try:
             with self._connections.open(endpoint, self._until) as shell:
-                return Site(shell, self._vip).is_present()
+                return Site(shell, self._vip).is_present() and self._is_heard(shell)
         except HandlerError:
             return None
 
+    def _is_heard(self, shell: Shell) -> bool:
+        """Tell whether a neighbor hears that the endpoint announces; raises as `see_routing`."""
+        if self._vip.routing == "none":
+            # Something else than a routing daemon announces the VIP, wherever it is present.
+            return True
+        return see_routing(shell, self._vip, self._daemons).is_heard
 
-def _number(present: dict[str, bool | None]) -> int:
-    return sum(is_present is True for is_present in present.values())
+
+def _number(known: dict[str, bool | None]) -> int:
+    return sum(announces is True for announces in known.values())

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from anycast_checks.routing.daemon import Ask, Question
 from lab import Host, Lab, monitoring
 from lab.topology import VIP, VIP_NAME
 from lab.waiting import wait_until
@@ -34,6 +35,16 @@ def replaced(host: Host, program: str, text: str) -> Iterator[None]:
     finally:
         # Lazily, because the helper may be running it at this very moment.
         host.run(["umount", "--lazy", program], check=True)
+
+
+def asking(host: Host) -> Ask:
+    """Give the function that asks the routing daemons of a host, as root."""
+
+    def ask(questions: Sequence[Question]) -> list[tuple[int, str, str]]:
+        ended = [host.run(question) for question in questions]
+        return [(one.returncode, one.stdout, one.stderr) for one in ended]
+
+    return ask
 
 
 class Scene:

@@ -24,7 +24,7 @@ from anycast_handlers.transport.clock import SYSTEM_CLOCK, Deadline
 from anycast_handlers.transport.shell import Result, Shell
 
 from anycast_checks.routing import DAEMONS
-from anycast_checks.routing.ospf_vtysh import HELPER
+from anycast_checks.routing.vtysh import HELPER
 from tests.support.namespace import VIP, Namespace, NamespaceShell, write
 from tests.support.shell import Asked, FakeShell
 from tests.support.verbs import VERBS

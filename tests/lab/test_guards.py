@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from anycast_checks.routing.daemon import Unknown
 from lab import Host, Lab, frr, monitoring, sshd, unbound
 from lab.topology import ENDPOINTS, VIP, VIP_NAME
 from lab.waiting import wait_until
-from tests.lab.scene import HANG, HANGING_IFDOWN, HOLD, LATCH, Scene, replaced
+from tests.lab.scene import HANG, HANGING_IFDOWN, HOLD, LATCH, Scene, asking, replaced
 
 CRITICAL = ("--state", "CRITICAL", "--state-type", "HARD")
 OK = ("--state", "OK", "--state-type", "HARD")
@@ -432,15 +432,10 @@ class TestPowerOff:
             for daemon in ("ospfd", "zebra"):
                 host.run(["kill", "-KILL", host.read(f"/run/frr/{daemon}.pid").strip()], check=True)
             host.run(["ip", "link", "set", "eth0", "down"], check=True)
-        ns1 = scene.ns1.host
-
-        def run(argv: Sequence[str]) -> tuple[int, str, str]:
-            ended = ns1.run(argv)
-            return ended.returncode, ended.stdout, ended.stderr
 
         # Until the dead interval is over, OSPF still lists the dead endpoints.
         def announce_alone() -> bool:
-            announcers = routing.see(VIP, run).announcers
+            announcers = routing.see(VIP, asking(scene.ns1.host)).announcers
             return not isinstance(announcers, Unknown) and len(announcers) == 1
 
         wait_until(announce_alone, "OSPF has noticed", 60)

@@ -13,6 +13,7 @@ from lab import Lab
 from lab.host import Host
 from lab.topology import STYLES, VIP
 from lab.waiting import wait_until
+from tests.lab.scene import asking
 
 NS1, NS2, NS3 = "10.0.1.2", "10.0.2.2", "10.0.3.2"
 ROUTERS = ("ns1", "ns2", "ns3", "router")
@@ -64,11 +65,7 @@ def test_only_root_and_the_group_may_ask_vtysh_itself(routed: Lab) -> None:
 
 
 def test_an_explicit_router_id_is_told(routed: Lab) -> None:
-    def run(argv: Sequence[str]) -> tuple[int, str, str]:
-        ended = routed.host("ns1").run(argv)
-        return ended.returncode, ended.stdout, ended.stderr
-
-    assert ospf_vtysh.router_id_is_explicit(run) is True
+    assert ospf_vtysh.router_id_is_explicit(asking(routed.host("ns1"))) is True
 
 
 def test_one_that_withdraws_is_soon_seen_nowhere(routed: Lab) -> None:

@@ -41,6 +41,7 @@ from anycast_checks.routing.daemon import (
     RoutingState,
     Weakness,
 )
+from anycast_checks.routing.daemon import Answer as Said
 from tests.support.shell import Asked, FakeShell
 
 VTYSH = "vtysh"
@@ -202,15 +203,23 @@ class _Daemon:
 
     protocol = "OSPF"
     settled = "Full"
+    relation = "adjacency"
+    shows_all = True
+    older = None
+
+    def carries(self, vip: str) -> bool:
+        return True
 
     def advise(self, vip: str) -> Advice:
         return Advice("", "", "", "")
 
-    def see(self, vip: str, ask: Ask) -> RoutingState:
-        status, said, why = ask(Question((VTYSH, vip)))
-        if status != 0:
-            raise RoutingUnreadableError(why)
-        asked, *by = said.split()
+    def question(self, vip: str) -> Question:
+        return Question((VTYSH, vip))
+
+    def read(self, vip: str, answer: Said) -> RoutingState:
+        if answer.status != 0:
+            raise RoutingUnreadableError(answer.stderr)
+        asked, *by = answer.stdout.split()
         neighbor = Adjacency("router", "eth0", "Full", is_up=True, is_settled=True)
         return RoutingState(self, asked, asked in by, frozenset(by), (neighbor,))
 

@@ -36,17 +36,32 @@ def test_sudo_is_asked_first_and_the_group_still_counts(
 ) -> None:
     answers = {BY_SUDO: by_sudo} | ({DIRECT: direct} if direct else {})
     shell = FakeShell(answers, is_root=False)
-    assert asking(GatedShell(shell))(QUESTION) == answer
+    assert asking(GatedShell(shell))([QUESTION]) == [answer]
     assert [one.argv for one in shell.asked] == asked
 
 
 def test_a_list_without_either_is_a_refusal() -> None:
     shell = FakeShell({BY_SUDO: REFUSED, DIRECT: REFUSED}, is_root=False)
-    with pytest.raises(GateRefusedError) as caught:
-        asking(GatedShell(shell))(QUESTION)
-    assert caught.value.argv == BY_SUDO
+    (told,) = asking(GatedShell(shell))([QUESTION])
+    assert isinstance(told, GateRefusedError)
+    assert told.argv == BY_SUDO
+
+
+def test_of_several_questions_only_those_are_refused_that_the_list_lacks() -> None:
+    known = Question(("/usr/bin/birdc",), ("/usr/bin/sudo", "-n", "/other"))
+    answers = {BY_SUDO: REFUSED, DIRECT: REFUSED, known.by_sudo: ANSWER}
+    for shell in (FakeShell(answers, is_root=False), GatedShell(FakeShell(answers, is_root=False))):
+        refused, answered = asking(shell)([QUESTION, known])
+        assert answered == ANSWER
+        assert refused == REFUSED or isinstance(refused, GateRefusedError), refused
+
+
+def test_a_helper_that_is_missing_is_told_from_one_that_sudo_refuses() -> None:
+    missing = Result(127, "", "sh: 1: /helper: not found\n")
+    shell = FakeShell({BY_SUDO: NO_RULE, DIRECT: missing}, is_root=False)
+    assert asking(shell)([QUESTION]) == [missing]
 
 
 def test_root_asks_directly() -> None:
     shell = FakeShell({DIRECT: ANSWER}, is_root=True)
-    assert asking(shell)(QUESTION) == ANSWER
+    assert asking(shell)([QUESTION]) == [ANSWER]

@@ -17,10 +17,10 @@ from anycast_handlers.fleet.values import Endpoint, Vip
 from anycast_handlers.gate import checks, files
 
 from anycast_checks.command import checks as check_anycast
-from anycast_checks.routing import ospf_vtysh
+from anycast_checks.routing import questions, vtysh
 
 PROGRAM = "/usr/lib/nagios/plugins/check_anycast"
-VIP = "10.99.0.53"
+VIP, VIP6 = "10.99.0.53", "2001:db8:99::53"
 DNS = Vip(
     "resolver",
     VIP,
@@ -311,9 +311,10 @@ def test_vtysh_is_asked_what_the_checks_ask_and_nothing_else(tmp_path: Path) -> 
     printer.write_text(f"#!/usr/bin/python3 -I\n{code}\n")
     printer.chmod(0o755)
     script = tmp_path / "anycast-vtysh"
-    script.write_text(files.vtysh().replace(ospf_vtysh.VTYSH, str(printer)))
-    questions = [ospf_vtysh.argv(VIP), ospf_vtysh.argv(VIP, as_json=False)]
-    for question in (*questions, ospf_vtysh.ROUTER_ID_ARGV):
+    script.write_text(files.vtysh().replace(vtysh.VTYSH, str(printer)))
+    asked_of_vtysh = [one for vip in (VIP, VIP6) for one in questions(vip) if one[0] == vtysh.VTYSH]
+    assert asked_of_vtysh
+    for question in asked_of_vtysh:
         asked = [str(script), *question.by_sudo[3:]]
         ended = subprocess.run(
             ["/bin/sh", *asked], capture_output=True, text=True, check=False,

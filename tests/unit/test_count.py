@@ -17,8 +17,9 @@ from anycast_handlers.errors import OutcomeUnknownError, UncountableError, Unrea
 from anycast_handlers.fleet.values import Endpoint, Vip
 from anycast_handlers.operation.router_ids import LARGEST_FILE, FileRouterIds
 from anycast_handlers.routing import peers
-from anycast_handlers.routing.count import Counter, see_routing
+from anycast_handlers.routing.count import Counter
 from anycast_handlers.routing.peers import Peers
+from anycast_handlers.routing.see import see_routing
 from anycast_handlers.routing.tally import find_strangers, tally
 from anycast_handlers.transport.clock import SYSTEM_CLOCK, Deadline
 from anycast_handlers.transport.each import Answers
@@ -31,10 +32,12 @@ from anycast_checks.routing import DAEMONS
 from anycast_checks.routing.daemon import RoutingState, Unknown
 from tests.support.shell import Asked, FakeShell
 
-VTYSH = (Path(__file__).with_name("captured") / "frr-8.4.4-network-3-announce-all.json").read_text()
+CAPTURED = Path(__file__).with_name("captured")
+VTYSH = (CAPTURED / "frr-8.4.4-network-3-announce-all.json").read_text()
 NS1, NS2, NS3 = (Endpoint(f"ns{n}", f"192.0.2.1{n}") for n in (1, 2, 3))
 RESOLVER = Vip("resolver", "10.99.0.53", "lo:0", ("/bin/check", "dns"), (NS1, NS2, NS3))
 ID1, ID2, ID3, STRANGER, OTHER = "10.0.1.2", "10.0.2.2", "10.0.3.2", "10.255.0.9", "10.255.0.8"
+ROUTED = Result(0, VTYSH, "")
 IDS = st.sampled_from((ID1, ID2, ID3, STRANGER, OTHER))
 
 
@@ -245,9 +248,13 @@ class TestAnswers:
 
 
 class Fleet:
-    """Connections to endpoints that exist only in a test: each answers by a function of its own."""
+    """Connections to endpoints that exist only in a test: each answers by a function of its own.
 
-    def __init__(self, **endpoints: Callable[[], bool]) -> None:
+    Where the VIP is present vtysh there says what ``routing`` is.
+    """
+
+    def __init__(self, routing: Result = ROUTED, **endpoints: Callable[[], bool]) -> None:
+        self._routing = routing
         self._endpoints = endpoints
 
     @contextmanager
@@ -258,7 +265,9 @@ class Fleet:
         is_present = self._endpoints[endpoint.name]()
         vip = {"local": RESOLVER.address, "prefixlen": 32, "label": "lo:0"}
         shown = json.dumps([{"ifname": "lo", "addr_info": [vip] * is_present}])
-        yield FakeShell({ADDRESSES: Result(0, shown, "")})
+        yield FakeShell(
+            lambda asked: Result(0, shown, "") if asked.argv == ADDRESSES else self._routing
+        )
 
 
 def unreachable() -> bool:
@@ -269,7 +278,7 @@ class TestPeers:
     BY_PEERS = RESOLVER._replace(count_by="peers")
 
     def wait(self, vip: Vip, connections: Fleet) -> tuple[int, tuple[str, ...]]:
-        return Peers(vip, NS1, connections, Deadline(SYSTEM_CLOCK, 60)).wait()
+        return Peers(vip, NS1, connections, DAEMONS, Deadline(SYSTEM_CLOCK, 60)).wait()
 
     def test_all_could_be_asked(self) -> None:
         vip = self.BY_PEERS._replace(min_announcing="2")
@@ -282,6 +291,19 @@ class TestPeers:
             0,
             ("ns2", "ns3"),
         )
+
+    def test_one_that_is_present_and_that_no_neighbor_hears_does_not_count(self) -> None:
+        alone = (CAPTURED / "frr-8.4.4-network-alone-all.json").read_text()
+        fleet = Fleet(Result(0, alone, ""), ns2=lambda: True, ns3=lambda: True)
+        assert self.wait(self.BY_PEERS, fleet) == (0, ())
+
+    def test_one_whose_routing_daemon_says_nothing_is_unknown(self) -> None:
+        fleet = Fleet(Result(1, "", "ospfd is broken"), ns2=lambda: True, ns3=lambda: False)
+        assert self.wait(self.BY_PEERS, fleet) == (0, ("ns2",))
+
+    def test_without_a_routing_daemon_presence_counts(self) -> None:
+        fleet = Fleet(Result(127, "", "vtysh: not found"), ns2=lambda: True, ns3=lambda: False)
+        assert self.wait(self.BY_PEERS._replace(routing="none"), fleet) == (1, ())
 
     @pytest.mark.parametrize("present", [True, False])
     def test_one_that_hangs_is_not_waited_for(

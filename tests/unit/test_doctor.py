@@ -41,8 +41,9 @@ from anycast_checks.routing import DAEMONS
 from anycast_checks.routing.daemon import RoutingState
 from anycast_checks.routing.ospf import judge
 from anycast_checks.routing.ospf_lsa import Area, Neighbor, View
-from anycast_checks.routing.ospf_vtysh import HELPER, ROUTER_ID_ARGV, read
+from anycast_checks.routing.ospf_vtysh import ROUTER_ID_ARGV, read
 from anycast_checks.routing.ospf_vtysh import argv as argv_of_vtysh
+from anycast_checks.routing.vtysh import HELPER
 from tests.support.handler import unopened
 from tests.support.shell import Asked, FakeShell, Said
 
@@ -250,7 +251,7 @@ class TestTroubles:
         lost = OutcomeUnknownError(("/usr/bin/vtysh",), "it did not end within 3.0 s")
         found = lines(vtysh=lost, writable=Result(1, "", ""))
         assert found[0].startswith("ns1: the routing daemon gave no answer: it did not end within")
-        assert found[0].endswith("which counts without the routing daemon")
+        assert found[0].endswith('or set routing = "none", where something else announces the VIP')
         assert "/var/lib/anycast is missing or not writable" in found[1]
 
     def test_a_lost_connection_keeps_what_was_found_until_then(self) -> None:

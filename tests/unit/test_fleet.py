@@ -23,7 +23,8 @@ interface = "lo:0"
 check = ["/usr/lib/nagios/plugins/check_anycast", "dns", "--query", "www.example.org", \
 "--expect", "192.0.2.80"]
 min_announcing = "50%"
-count_by = "ospf"
+routing = "auto"
+count_by = "auto"
 spacing = 5
 restore = "auto"
 hold_down = 60
@@ -107,7 +108,8 @@ def test_defaults_are_the_documented_ones(file: Path) -> None:
     assert (vip.restore, vip.hold_down, vip.max_restores) == ("auto", 60.0, 3)
     assert vip.activator == "auto"
     assert fleet.paths == Paths()
-    assert (vip.floor, vip.count_by, vip.spacing) == (1, "ospf", 5.0)
+    assert (vip.floor, vip.count_by, vip.spacing) == (1, "auto", 5.0)
+    assert vip.routing == "auto"
 
 
 ICINGA = """
@@ -274,7 +276,8 @@ BAD = [
     ("vip.resolver.min_announcing", "true", "must be a number from 1"),
     ("vip.resolver.min_announcing", '"101%"', "must be a number from 1"),
     ("vip.resolver.min_announcing", '"50"', 'is text: write 50 or "50%"'),
-    ("vip.resolver.count_by", '"bgp"', "must be one of: ospf, peers"),
+    ("vip.resolver.count_by", '"bgp"', "must be one of: auto, ospf, peers"),
+    ("vip.resolver.routing", '"rip"', "must be one of: auto, ospf, bgp, none"),
     ("vip.resolver.spacing", "-1", "must be 0 or more"),
     ("vip.resolver.spacing", '"5"', "must be a number"),
     ("vip.resolver.restore", '"yes"', "must be one of: auto, manual"),

@@ -1,0 +1,40 @@
+"""Ask the routing daemons of an endpoint about a VIP, of those that may announce it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from anycast_checks import routing
+from anycast_checks.errors import CheckError
+from anycast_checks.routing.daemon import RoutingDaemon, RoutingState
+
+from ..errors import OutcomeUnknownError, UncountableError
+from ..fleet.values import Vip
+from ..transport.shell import Shell
+from .ask import asking
+
+
+def daemons_of(vip: Vip, daemons: Sequence[RoutingDaemon]) -> list[RoutingDaemon]:
+    """Select the routing daemons that may announce a VIP, as the fleet file says.
+
+    Raises:
+        UncountableError: no routing daemon announces it.
+    """
+    if vip.routing == "none":
+        raise UncountableError('routing = "none": no routing daemon is asked')
+    return [one for one in daemons if vip.routing in ("auto", one.protocol.lower())]
+
+
+def see_routing(shell: Shell, vip: Vip, daemons: Sequence[RoutingDaemon]) -> RoutingState:
+    """Ask the routing daemons of an endpoint about the VIP.
+
+    Raises:
+        UncountableError: a daemon cannot be asked, or its answer makes no sense.
+        HandlerError: the endpoint cannot be asked.
+    """
+    try:
+        return routing.see(vip.address, asking(shell), daemons_of(vip, daemons))
+    except CheckError as error:
+        raise UncountableError(str(error)) from error
+    except OutcomeUnknownError as error:
+        raise UncountableError(f"the routing daemon gave no answer: {error.why}") from error

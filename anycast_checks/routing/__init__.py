@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from ..errors import NoDaemonError, NotStartedError, OtherDaemonError, RoutingUnreadableError
-from . import frr_ospf
+from . import frr_bgp, frr_ospf
 from .daemon import Answer, Ask, Question, RoutingDaemon, RoutingState, Unknown
 
 # All of them are asked at once, and of several that announce a VIP the first one is named first. A
 # new daemon gets a line here.
-DAEMONS: tuple[RoutingDaemon, ...] = (frr_ospf.DAEMON,)
+DAEMONS: tuple[RoutingDaemon, ...] = (frr_ospf.DAEMON, frr_bgp.DAEMON)
 
 
 def see(vip: str, ask: Ask, daemons: Sequence[RoutingDaemon] = DAEMONS) -> RoutingState:

@@ -1,9 +1,10 @@
 """Read FRR's JSON about OSPF, one document for each question, into values."""
 
-import json
 from typing import Any
 
 from ..errors import OtherDaemonError
+from .documents import documents as read_documents
+from .documents import listing, mapping, text
 from .ospf_lsa import (
     Area,
     Kind,
@@ -16,11 +17,10 @@ from .ospf_lsa import (
     is_address,
     is_flushed,
     link_kind,
-    misplaced,
     number,
     one_router_id,
-    unreadable,
 )
+from .vtysh import unreadable
 
 _SECTIONS = {
     Kind.ROUTER: "routerLinkStates",
@@ -51,7 +51,7 @@ def read(answer: str) -> View:
     Raises:
         RoutingUnreadableError: a part of them is missing or makes no sense.
     """
-    documents = _documents(answer)
+    documents = read_documents(answer)
     process = _one(documents, _PROCESS)
     lsas: list[Lsa] = []
     router_ids = {address(process.get("routerId"))}
@@ -62,23 +62,9 @@ def read(answer: str) -> View:
     return View(
         router_id=one_router_id(router_ids),
         areas=_areas(process),
-        neighbors=_neighbors(_object(_one(documents, _NEIGHBORS)[_NEIGHBORS])),
+        neighbors=_neighbors(mapping(_one(documents, _NEIGHBORS)[_NEIGHBORS])),
         lsas=tuple(lsas),
     )
-
-
-def _documents(answer: str) -> list[dict[str, Any]]:
-    decoder = json.JSONDecoder()
-    found = []
-    rest = answer.strip()
-    while rest:
-        try:
-            document, end = decoder.raw_decode(rest)
-        except (ValueError, RecursionError) as error:
-            raise unreadable(f"no JSON at {rest[:40]!r}") from error
-        found.append(_object(document))
-        rest = rest[end:].lstrip()
-    return found
 
 
 def _one(documents: list[dict[str, Any]], key: str) -> dict[str, Any]:
@@ -91,11 +77,11 @@ def _one(documents: list[dict[str, Any]], key: str) -> dict[str, Any]:
 
 
 def _areas(process: dict[str, Any]) -> tuple[Area, ...]:
-    areas = _object(process.get("areas"))
+    areas = mapping(process.get("areas"))
     if number(process[_PROCESS]) != len(areas):
         raise unreadable("not all areas are there")
     return tuple(
-        Area(address(id_), _area_kind(_object(area)), number(area.get("areaIfActiveCounter")))
+        Area(address(id_), _area_kind(mapping(area)), number(area.get("areaIfActiveCounter")))
         for id_, area in areas.items()
     )
 
@@ -110,20 +96,22 @@ def _neighbors(neighbors: dict[str, Any]) -> tuple[Neighbor, ...]:
     return tuple(
         Neighbor(
             # FRR lists neighbors without a router-id under a word in the place of the id.
-            name if is_address(name) else _text(_object(neighbor).get("ifaceAddress", name)),
-            _text(_object(neighbor).get("nbrState")).split("/")[0],
-            _text(neighbor.get("ifaceName")).split(":")[0],
+            name if is_address(name) else text(mapping(neighbor).get("ifaceAddress", name)),
+            text(mapping(neighbor).get("nbrState")).split("/")[0],
+            text(neighbor.get("ifaceName")).split(":")[0],
         )
         for name, adjacencies in neighbors.items()
-        for neighbor in _list(adjacencies)
+        for neighbor in listing(adjacencies)
     )
 
 
 def _section(kind: Kind, section: object) -> list[Lsa]:
     if kind is Kind.EXTERNAL:
-        return [_lsa(kind, None, _object(lsa)) for lsa in _list(section)]
-    areas = _object(_object(section).get("areas"))
-    return [_lsa(kind, address(area), _object(lsa)) for area in areas for lsa in _list(areas[area])]
+        return [_lsa(kind, None, mapping(lsa)) for lsa in listing(section)]
+    areas = mapping(mapping(section).get("areas"))
+    return [
+        _lsa(kind, address(area), mapping(lsa)) for area in areas for lsa in listing(areas[area])
+    ]
 
 
 def _lsa(kind: Kind, area: str | None, lsa: dict[str, Any]) -> Lsa:
@@ -144,10 +132,10 @@ def _lsa(kind: Kind, area: str | None, lsa: dict[str, Any]) -> Lsa:
 
 
 def _links(lsa: dict[str, Any]) -> tuple[Link, ...]:
-    links = _object(lsa.get("routerLinks"))
+    links = mapping(lsa.get("routerLinks"))
     if number(lsa.get("numOfLinks")) != len(links):
         raise unreadable("not all links of a router LSA are there")
-    return tuple(_link(_object(link)) for link in links.values())
+    return tuple(_link(mapping(link)) for link in links.values())
 
 
 def _link(link: dict[str, Any]) -> Link:
@@ -158,22 +146,4 @@ def _link(link: dict[str, Any]) -> Link:
 
 def _attached(lsa: dict[str, Any]) -> tuple[str, ...]:
     found = [lsa[key] for key in _ATTACHED if key in lsa]
-    return tuple(map(address, _object(found[0] if found else None)))
-
-
-def _object(value: object) -> dict[str, Any]:
-    if isinstance(value, dict):
-        return value
-    raise misplaced(value, "an object")
-
-
-def _list(value: object) -> list[Any]:
-    if isinstance(value, list):
-        return value
-    raise misplaced(value, "a list")
-
-
-def _text(value: object) -> str:
-    if isinstance(value, str):
-        return value
-    raise misplaced(value, "a text")
+    return tuple(map(address, mapping(found[0] if found else None)))

@@ -4,7 +4,7 @@ import enum
 import re
 from typing import NamedTuple
 
-from ..errors import RoutingUnreadableError
+from .vtysh import misplaced, unreadable
 
 _ADDRESS = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}")
 _LARGEST = 10**10
@@ -153,15 +153,3 @@ def one_router_id(found: set[str]) -> str:
     if len(found) != 1:
         raise unreadable(f"{len(found)} router-ids")
     return found.pop()
-
-
-def misplaced(value: object, expected: str) -> RoutingUnreadableError:
-    """Build the exception for a value that is not one of the expected ones."""
-    # repr of a deeply nested value would exceed the limit on recursion.
-    shown = f"{value!r:.40}" if isinstance(value, str | int | float) else type(value).__name__
-    return unreadable(f"{shown} where {expected} belongs")
-
-
-def unreadable(what: str) -> RoutingUnreadableError:
-    """Build the exception for an answer that makes no sense."""
-    return RoutingUnreadableError(f"vtysh's answer cannot be read: {what}")

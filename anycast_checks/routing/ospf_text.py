@@ -13,11 +13,10 @@ from .ospf_lsa import (
     address,
     is_flushed,
     link_kind,
-    misplaced,
     number,
     one_router_id,
-    unreadable,
 )
+from .vtysh import misplaced, unreadable
 
 _PROCESS = re.compile(r"^ ?OSPF Routing Process, Router ID: (\S+)", re.MULTILINE)
 _DATABASE = re.compile(r"^ +OSPF Router with ID \((\S+)\)$", re.MULTILINE)

@@ -77,3 +77,15 @@ def trouble(text: str, absent: dict[str, str]) -> RoutingUnreadableError | None:
     if is_unknown(text):
         return OtherDaemonError("this routing daemon does not know the question")
     return None
+
+
+def misplaced(value: object, expected: str) -> RoutingUnreadableError:
+    """Build the exception for a value that is not one of the expected ones."""
+    # repr of a deeply nested value would exceed the limit on recursion.
+    shown = f"{value!r:.40}" if isinstance(value, str | int | float) else type(value).__name__
+    return unreadable(f"{shown} where {expected} belongs")
+
+
+def unreadable(what: str) -> RoutingUnreadableError:
+    """Build the exception for an answer that makes no sense."""
+    return RoutingUnreadableError(f"vtysh's answer cannot be read: {what}")

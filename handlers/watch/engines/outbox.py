@@ -12,6 +12,8 @@ Key = tuple[str, str]
 Turn = tuple[float, int, Key]
 # Seconds between two changes of a service that are passed on, however often an endpoint changes.
 PAUSE = 1.0
+# Into so many parts of an interval the repetitions are spread.
+SPREAD = 16
 
 
 class _Service:
@@ -76,7 +78,7 @@ class Outbox:
                 if service.left:
                     self._turn(self._changes, now, key)
                 else:
-                    self._turn(self._repeats, now + REPEAT, key)
+                    self._turn(self._repeats, now + self._pause(turns), key)
                 return service.report
         return None
 
@@ -90,6 +92,11 @@ class Outbox:
     def next_at(self) -> float:
         """Give the time of the next turn, infinity where there is none."""
         return min(self._next_at(self._changes), self._next_at(self._repeats))
+
+    def _pause(self, turns: list[Turn]) -> float:
+        # What has changed together, as all has at a start, is not repeated together.
+        part = next(self._numbers) % SPREAD + 1 if turns is self._changes else SPREAD
+        return REPEAT * part / SPREAD
 
     def _turn(self, turns: list[Turn], at: float, key: Key) -> None:
         number = next(self._numbers)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import json
+import logging
 import socket
 import threading
 import time
@@ -71,9 +72,11 @@ class Page:
     """The server, from its making until `close`. See `open_page`."""
 
     def __init__(self, listen: str, look: Callable[[], Board]) -> None:
-        self._socket, self._is_local = _bound(listen)
+        self._socket, is_local = _bound(listen)
         self._map: dict[int, Any] = {}
-        app = _App(look, is_local=self._is_local)
+        app = _App(look, is_local=is_local)
+        # It warns of each request that has to wait, so that a client could fill the log.
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)
         self._server = waitress.create_server(
             app, sockets=[self._socket], map=self._map, ident="", **LIMITS
         )

@@ -42,7 +42,7 @@ object CheckerComponent "checker" {{}}
 object FileLogger "main" {{ severity = "information"; path = LogDir + "/icinga2.log" }}
 object Endpoint NodeName {{}}
 object Zone NodeName {{ endpoints = [ NodeName ] }}
-object ApiListener "api" {{ bind_host = "127.0.0.1" }}
+object ApiListener "api" {{ bind_host = "0.0.0.0" }}
 object ApiUser "{user}" {{ password = "{password}"; permissions = [ "*" ] }}
 include "templates/*.conf"
 include "lab.conf"

@@ -13,7 +13,7 @@ HEALTH, CONTROL, WATCHER = "anycast-health-", "anycast-control-", "anycast-watch
 # Seconds between two results of a service whose state stays the same.
 REPEAT = 10.0
 # A report that is older (seconds) is not repeated.
-FRESH = 5.0
+FRESH = 8.0
 # After so many seconds without a result the engine's own check runs. Two results may be missed.
 TTL = 25.0
 
@@ -78,9 +78,10 @@ class Engine(Protocol):
     def tell(self, report: Report) -> None:
         """Say what a service is now: at each change, and at least every 5 s as long as it is known.
 
-        A change of the state is passed on at once, as often as the service has attempts, and a
-        state that stays the same every 10 s. What is not said again within 5 s is not repeated: so
-        nothing is passed on for a stream that is lost, or by a watcher that hangs.
+        Only a state that is certain may be said, since it is made HARD: a change is passed on at
+        once, as often as the service has attempts, and a state that stays the same every 10 s. What
+        is not said again within 8 s is not repeated: so nothing is passed on for a stream that is
+        lost, or by a watcher that hangs.
         """
 
     def alive(self, text: str, at: float) -> None:

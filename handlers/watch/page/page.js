@@ -2,7 +2,7 @@
 // Shows status.json, and asks for it again all the time. Whatever an endpoint has said becomes text
 // by textContent, and never markup.
 
-const PAUSE = 400;      // ms between an answer and the next question
+const PAUSE = 250;      // ms between an answer and the next question
 const PATIENCE = 3000;  // ms that an answer may take
 const STALE = 10;       // seconds after which the watcher itself is in doubt
 const SILENT = 3;       // seconds without a beat after which a stream is in doubt
@@ -98,8 +98,10 @@ function showEndpoint(vip, one) {
   set(parts.state, WORDS[state] + (state === "OK" && isOut(one) ? ", OUT" : ""));
   const told = one.state === "OK" || one.text.includes(one.kind);
   set(parts.text, told ? one.text : `${one.text} (${one.kind})`);
-  const since = one.since === null ? "" : `since ${clock(one.since)} (${span(now() - one.since)})`;
-  set(parts.since, since && one.why ? `${since}: ${one.why}` : since);
+  const since = one.since === null ? "" : `since ${clock(one.since)}`;
+  const more = one.why ? `: ${one.why}` : "";
+  const long = since ? `${since} (${span(now() - one.since)})${more}` : one.why;
+  set(parts.since, isWell(one) ? since : long);
   set(parts.where, [
     fact(one.present, "present", "absent", "presence not known"),
     fact(one.announced, "announced", "not announced", "routing not known"),

@@ -25,6 +25,7 @@ _STDOUT = 1
 _BEAT = 1.0
 _LATE = 0.05  # how much later than usual an answer is late, and this process itself
 _USUAL = 9  # the median of so many answers is what is usual
+_SHORTEST = 0.01  # between two questions, also with a --retry-delay of 0
 _URGENT = 5.0  # how long a failing service is asked again after --retry-delay
 _AT_ONCE = 3  # questions without an answer, besides one that a wake-up asks for
 _SETTLE = 0.002  # the kernel closes the sockets of a process one by one
@@ -198,7 +199,7 @@ class _Asking:
     def _pause(self, now: float) -> float:
         """Return how long to wait after a failing sample: what is dead for long is not urgent."""
         is_new = not self._failing or now - self._failing < _URGENT
-        return self._options.retry_delay if is_new else self._interval
+        return max(_SHORTEST, self._options.retry_delay) if is_new else self._interval
 
     def _was_starved(self, taken: Taken) -> bool:
         overdue = taken.ended - taken.began - self._options.timeout

@@ -380,6 +380,17 @@ def test_a_command_line_without_sense_is_one_line(wrong: tuple[str, ...], says: 
     assert says in seen.text
 
 
+def test_what_has_been_dead_for_long_is_asked_at_the_interval_again(closed_port: str) -> None:
+    """A service that is down for the night needs no fifty questions a second."""
+    soon = "import anycast_checks.stream; anycast_checks.stream._URGENT = 0.3"
+    with streaming(*dns(closed_port, "--interval", "60"), before=soon) as stream:
+        first = stream.until(is_sample)
+        stream.until(lambda line: is_beat(line) and line["samples"] == 0)
+        last = [line for line in stream.seen if is_sample(line)][-1]
+    assert last["samples"] > 2
+    assert 0.2 < last["uptime"] - first["uptime"] < 5
+
+
 def test_the_tries_need_not_fit_into_the_deadline(closed_port: str) -> None:
     """A stream has none."""
     with streaming(*dns(closed_port, "--tries", "9", "--deadline", "0.5")) as stream:

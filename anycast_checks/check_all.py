@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 import shlex
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -87,7 +88,8 @@ def _prepare(text: str, options: HealthOptions) -> tuple[str, Prepared]:
         prepared = check.prepare((*_shared(options), *words))
         for field in dataclasses.fields(HealthOptions):
             both = (getattr(options, field.name), getattr(prepared.options, field.name))
-            if field.name not in _OWN and both[0] != both[1]:
+            own = field.name in _OWN or (field.name == "deadline" and math.isinf(both[0]))
+            if not own and both[0] != both[1]:
                 raise click.UsageError(f"--{field.name.replace('_', '-')} stands before --check")
     except (ValueError, click.UsageError) as error:
         said = error.format_message() if isinstance(error, click.UsageError) else str(error)
@@ -98,17 +100,15 @@ def _prepare(text: str, options: HealthOptions) -> tuple[str, Prepared]:
 def _shared(options: HealthOptions) -> list[str]:
     words = [
         f"--address={options.address}",
-        f"--deadline={options.deadline}",
         f"--instance={options.instance}",
         f"--timeout={options.timeout}",
         f"--tries={options.tries}",
         f"--retry-delay={options.retry_delay}",
         f"--timeout-state={options.timeout_state}",
     ]
-    if options.interval is not None:
-        words.append(f"--interval={options.interval}")
-    switches = ["--client"] * options.client + ["--stream"] * options.stream
-    return [*words, *switches, *["-v"] * options.verbose]
+    if not math.isinf(options.deadline):  # a stream has no deadline
+        words.append(f"--deadline={options.deadline}")
+    return [*words, *["--client"] * options.client, *["-v"] * options.verbose]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -25,13 +26,19 @@ class HealthCheck(Check):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the check, or go on asking with --stream."""
-        if not ctx.params["stream"]:
+        going_on, interval = ctx.params.pop("stream"), ctx.params.pop("interval")
+        if not going_on:
+            if interval is not None:
+                raise click.UsageError("--interval needs --stream")
             return super().invoke(ctx)
         # A single question must not wait for the import of what only a stream needs.
-        from .stream import stream
+        from .stream import INTERVAL, stream
 
+        # The tries have all the time that they want.
+        ctx.params["deadline"] = math.inf
         run = ctx.ensure_object(CheckRun)
-        return stream(str(self.name), self._prepared_in(ctx, run), run)
+        check = self._prepared_in(ctx, run)
+        return stream(str(self.name), check, INTERVAL if interval is None else interval, run)
 
     def prepare(self, arguments: Sequence[str]) -> Prepared:
         """Read a command line for a process that asks again and again by `sampling.take_sample`.
@@ -44,6 +51,7 @@ class HealthCheck(Check):
             CheckError: something that they name cannot be used, such as a file of certificates.
         """
         with self.make_context(self.name, list(arguments), obj=CheckRun()) as context:
+            del context.params["stream"], context.params["interval"]
             return self._prepared_in(context, context.obj)
 
     def _prepared_in(self, context: click.Context, run: CheckRun) -> Prepared:
@@ -144,9 +152,7 @@ def _is_default(parameter: str) -> bool:
 
 
 def _require_sense(options: HealthOptions) -> None:
-    if options.interval is not None and not options.stream:
-        raise click.UsageError("--interval needs --stream")
-    if options.seconds_needed > options.deadline + 1e-9 and not options.stream:
+    if options.seconds_needed > options.deadline + 1e-9:
         raise click.UsageError(
             f"--tries {options.tries} of {options.timeout:g} s need a --deadline of "
             f"{options.seconds_needed:g}"

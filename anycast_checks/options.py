@@ -54,8 +54,6 @@ class HealthOptions(Options):
         timeout_state: "critical" or "unknown", the state where the service stays silent.
         client: ask as a client does, without any proof of locality.
         port: port of the service; 0 for a check that opens no socket of its own.
-        stream: whether to go on asking, and to say line by line what is seen.
-        interval: time from one question of a stream to the next; None for the default.
     """
 
     instance: str
@@ -67,8 +65,6 @@ class HealthOptions(Options):
     timeout_state: str
     client: bool
     port: int = 0
-    stream: bool = False
-    interval: float | None = None
 
     @classmethod
     def default_deadline(cls, values: Mapping[str, Any]) -> float:

@@ -58,8 +58,8 @@ class Stream(Protocol):
     def close(self) -> None:
         """Stop listening.
 
-        A command on this host is ended. A command over SSH ends at its first write after the
-        connection has ended; closing its channel does not end it, since sshd still reads from it.
+        A command on this host is ended. Over SSH the command is told that its reader has gone; one
+        that never writes may go on until the connection ends.
         """
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 import threading
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 from queue import SimpleQueue
 from typing import NamedTuple
 
@@ -102,21 +104,24 @@ class Streams:
         self._ears: dict[Target, Ear] = {}
         self._connecting = 0
 
-    def want(self, target: Target, now: float) -> None:
-        """Have the stream of a target opened, with a pause where it was tried just before."""
+    def want(self, target: Target, now: float, *, is_silent: bool = False) -> None:
+        """Have the stream of a target opened, with a pause where it was tried just before.
+
+        Where the last one fell silent, its connection is closed with all that is on it.
+        """
         self.let_go(target)
+        if is_silent:
+            _beside(partial(self._connections.drop, target.endpoint, target.number))
         pause = self._pauses.get(target, 0.0)
         self._pauses[target] = min(LONGEST_PAUSE, max(FIRST_PAUSE, 2 * pause))
         chance = random.uniform(0.5, 1.5)  # noqa: S311 - it is no secret
         self._due.append((now + pause * chance, target))
 
     def let_go(self, target: Target) -> None:
-        """Listen to the stream of a target no longer, and end it with its connection."""
+        """Listen to the stream of a target no longer, which ends it on the endpoint too."""
         ear = self._ears.pop(target, None)
         if ear and ear.stream:
-            # A stream ends on the endpoint where its connection ends; the others on the same
-            # connection are opened again.
-            self._connections.drop(target.endpoint, target.number)
+            _beside(ear.stream.close)
 
     def forget(self, target: Target) -> None:
         """Open the stream of a target no more."""
@@ -140,7 +145,7 @@ class Streams:
             self._connecting += 1
             ear = Ear(target, self._events, self._clock)
             self._ears[target] = ear
-            threading.Thread(target=self._open, args=(ear,), daemon=True).start()
+            _beside(partial(self._open, ear))
 
     def was_tried(self, ear: Ear) -> None:
         """Take note that the opening of a stream has ended, in whatever way."""
@@ -166,3 +171,8 @@ class Streams:
             self._events.put(NotOpened(ear, str(error)))
         else:
             self._events.put(Opened(ear))
+
+
+def _beside(do: Callable[[], None]) -> None:
+    """Do something that may wait for an endpoint, in a thread of its own."""
+    threading.Thread(target=do, daemon=True).start()

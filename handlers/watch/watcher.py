@@ -154,15 +154,15 @@ class Watcher:
             self._responses.ask_ahead(target, heard.at)
         return target
 
-    def _lose(self, target: Target, why: str) -> None:
+    def _lose(self, target: Target, why: str, *, is_silent: bool = False) -> None:
         target.evidence.lose(why)
-        self._streams.want(target, self._clock.monotonic())
+        self._streams.want(target, self._clock.monotonic(), is_silent=is_silent)
 
     def _round(self, now: float) -> None:
         """Do what no event asks for."""
         for target in self._targets:
             if target.evidence.is_lost(now) and not self._was_stopped(now):
-                self._lose(target, "its stream fell silent")
+                self._lose(target, "its stream fell silent", is_silent=True)
                 self._responses.consider(target, now)
             self._streams.is_proven(target, now)
             if target.next_look <= now:

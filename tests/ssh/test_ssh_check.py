@@ -6,6 +6,7 @@ import os
 import time
 from contextlib import closing, suppress
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 
@@ -34,9 +35,10 @@ def test_it_ends_with_its_reader(sshd: Sshd, what: str) -> None:
     with closing(Unanswering()) as peer, sshd.shell() as shell:
         name = f"{what}.example.org"
         asks = ("dns", "-H", "127.0.0.1", "-p", peer.port, "--query", name, "--stream", "-t", "60")
-        stream = shell.stream(tuple(command_line(*asks, source=ROOT)))
+        heard: SimpleQueue[str | None] = SimpleQueue()
+        stream = shell.stream(tuple(command_line(*asks, source=ROOT)), heard.put)
         for kind in ("stream", "suspect", "beat"):
-            line = stream.read_line(PATIENCE)
+            line = heard.get(timeout=PATIENCE)
             assert line
             assert kind in read(f"{line}\n".encode()), line
         assert processes(name)

@@ -43,7 +43,8 @@ LEVELS = (
     | {"usage"},
     {"routing"},
     {"address", "dns_answer", "dnspython", "http_client", "http_request", "ntp_packet", "outlet"}
-    | {"dns_exchange", "dns_question", "payload", "program", "tls", "tls_connection", "wakeup"},
+    | {"dns_exchange", "dns_question", "payload", "program", "timetable", "tls", "tls_connection"}
+    | {"wakeup"},
     {"options", "standing", "threshold", "verdict"},
     {"command", "sampling", "stream", "stream_line", "together", "workers"},
     {"health", "this_router"},

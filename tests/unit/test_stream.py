@@ -382,7 +382,7 @@ def test_a_command_line_without_sense_is_one_line(wrong: tuple[str, ...], says: 
 
 def test_what_has_been_dead_for_long_is_asked_at_the_interval_again(closed_port: str) -> None:
     """A service that is down for the night needs no fifty questions a second."""
-    soon = "import anycast_checks.stream; anycast_checks.stream._URGENT = 0.3"
+    soon = "import anycast_checks.timetable as t; t._URGENT = 0.3"
     with streaming(*dns(closed_port, "--interval", "60"), before=soon) as stream:
         first = stream.until(is_sample)
         stream.until(lambda line: is_beat(line) and line["samples"] == 0)

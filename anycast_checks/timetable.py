@@ -35,6 +35,7 @@ class Timetable:
         self._number = 0
         self._began = self._next = now
         self._woken = NEVER
+        self._was_woken = -NEVER
         self._failing = NEVER  # since when nothing but failures came
         self._answered: deque[float] = deque([0.0], maxlen=_USUAL)
 
@@ -52,7 +53,7 @@ class Timetable:
         The sockets for UDP are closed after those for TCP. A datagram that comes between gets no
         answer at all, and nobody would know before its time is up.
         """
-        at = max(now + (_SETTLE if died else 0.0), self._began + _CALM)
+        at = max(now + (_SETTLE if died else 0.0), self._was_woken + _CALM)
         self._woken = min(self._woken, at)
 
     def is_time(self, now: float) -> bool:
@@ -68,7 +69,7 @@ class Timetable:
             mark: what `newly_late` is to return for it.
         """
         if self._woken <= now:
-            self._woken = NEVER
+            self._woken, self._was_woken = NEVER, now
         self._number += 1
         self._began, self._next = now, now + self._interval
         usual = sorted(self._answered)[len(self._answered) // 2]

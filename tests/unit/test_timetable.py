@@ -94,13 +94,13 @@ def test_what_is_usual_is_not_late() -> None:
 
 def test_a_death_is_asked_about_after_two_milliseconds() -> None:
     clock = Clock()
-    clock.answer(clock.ask(), took=0.1)
+    clock.answer(clock.ask(), took=0.001)
     clock.table.wake(clock.now, died=True)
     clock.table.wake(clock.now + 0.001, died=True)
-    clock.to(0.102)
+    clock.to(0.003)
     clock.answer(clock.ask())
     clock.table.wake(clock.now, died=False)
-    clock.to(0.122)
+    clock.to(0.023)
 
 
 def test_an_address_that_moved_is_asked_about_at_once() -> None:

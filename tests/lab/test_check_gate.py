@@ -12,6 +12,7 @@ from lab import Lab, monitoring
 from lab.host import Host
 from lab.topology import VIP
 from lab.waiting import wait_until
+from tests.support.streaming import read
 
 ADDRESS = "10.0.1.2"
 REFUSED = "anycast-check-gate: refused: "
@@ -107,6 +108,29 @@ def test_everything_else_is_refused(lab: Lab, ns1: Host) -> None:
         ended = ssh(lab, command)
         assert ended.returncode in (126, 255), (command[:200], ended.stdout)
         assert ended.stdout == "", command[:200]
+
+
+@pytest.mark.parametrize("account", ACCOUNTS)
+def test_exactly_the_stream_of_the_fleet_file_is_allowed(lab: Lab, ns1: Host, account: str) -> None:
+    """It goes on for as long as somebody reads it, and leaves no process behind."""
+    listed = monitoring.part(lab.mon, "allow").splitlines()
+    (command,) = (line[4:] for line in listed if line.startswith("run ") and " --stream " in line)
+    key = {"anycast": monitoring.HANDLER_KEY, "check": monitoring.CHECK_KEY}[account]
+    argv = ["timeout", "5", "ssh", *OPTIONS[:2], "-i", key, *OPTIONS[4:], f"{account}@{ADDRESS}"]
+
+    ended = lab.mon.run([*argv, command], user="nagios", timeout=60)
+    assert ended.stderr == ""
+    hello, first, *more = (read(f"{line}\n".encode()) for line in ended.stdout.splitlines())
+    assert (hello["check"], hello["address"]) == ("dns", VIP)
+    assert hello["wakeups"] == ["address", "tcp", "udp"], "this kernel tells less"
+    assert first["state"] == "OK"
+    assert any("beat" in line for line in more)
+    asks = ["pgrep", "-f", "--", "--stream"]
+    wait_until(lambda: ns1.run(asks).returncode == 1, "no stream is left on the endpoint")
+
+    for other in (f"{command} --interval 0.01", command.replace(" --stream ", " --stream -v ")):
+        ended = lab.mon.run([*argv, other], user="nagios", timeout=60)
+        assert (ended.returncode, ended.stdout) == (126, ""), other
 
 
 def test_there_is_no_login_and_a_refusal_is_in_the_syslog(lab: Lab, ns1: Host) -> None:

@@ -6,6 +6,8 @@ from .facts import Action, Decision, Policy, State
 from .guards import HOLD_UNKNOWN, NOT_ANNOUNCED, find_guard, find_guards, refuse_elsewhere, settle
 from .situation import Counted, Seen
 
+BY_HAND = Decision(Action.WITHDRAW, "by-hand", "by hand", State.WARNING)
+
 
 def decide_withdraw(
     policy: Policy, seen: Seen, counted: Counted | None, *, force: bool
@@ -18,9 +20,11 @@ def decide_withdraw(
     if force:
         return _override(policy, seen, counted)
     guarded = find_guard(policy, seen, counted)
-    if guarded is None or guarded.action is Action.COUNT:
-        return guarded or Decision(Action.WITHDRAW, "by-hand", "by hand", State.WARNING)
-    return settle(guarded._replace(reason=f"{guarded.reason} (--force overrides it)"), seen)
+    if guarded is None:
+        return BY_HAND
+    if guarded.action is Action.REFUSE:
+        guarded = guarded._replace(reason=f"{guarded.reason} (--force overrides it)")
+    return settle(guarded, seen)
 
 
 def _override(policy: Policy, seen: Seen, counted: Counted | None) -> Decision:
@@ -54,19 +58,17 @@ def decide_drill(
     if not seen.present:
         why = "refused: is withdrawn; a drill is for an endpoint that is announced"
         return Decision(Action.REFUSE, "already-withdrawn", why, State.WARNING)
-    decision = decide_withdraw(policy, seen, counted, force=False)
-    if decision.action is not Action.WITHDRAW:
-        return decision
+    guarded = find_guard(policy, seen, counted)
+    if guarded is not None:
+        return settle(guarded, seen)
     if counted and counted.announced is False:
         # It would be withdrawn from nothing, and no restore would be seen in the routing.
         why = f"refused: {NOT_ANNOUNCED}"
         return settle(Decision(Action.REFUSE, "not-restorable", why, State.WARNING), seen)
-    return settle(_decide_for_the_restore(decision, seen, confirmed, obstacle), seen)
+    return settle(_decide_for_the_restore(seen, confirmed, obstacle), seen)
 
 
-def _decide_for_the_restore(
-    withdraw: Decision, seen: Seen, confirmed: State | None, obstacle: str | None
-) -> Decision:
+def _decide_for_the_restore(seen: Seen, confirmed: State | None, obstacle: str | None) -> Decision:
     """Decide on what the restore at the end of a drill needs."""
 
     def refuse(rule: str, why: str) -> Decision:
@@ -83,7 +85,7 @@ def _decide_for_the_restore(
         return Decision(Action.REHEARSE, "rehearse", "a restore has to be tried", State.UNKNOWN)
     if obstacle:
         return refuse("not-restorable", f"it could not be restored: {obstacle}")
-    return withdraw
+    return BY_HAND
 
 
 def decide_restore(seen: Seen, confirmed: State | None, *, force: bool) -> Decision:

@@ -152,7 +152,8 @@ def test_what_is_on_another_interface_is_not_said_to_be_withdrawn(*, present: bo
         refused += [decide_withdraw(NONE, seen, ENOUGH, force=force) for force in (True, False)]
     for decision in refused:
         assert (decision.action, decision.rule) == (Action.REFUSE, "elsewhere")
-        assert "it is on eth0, and not on its own interface: take it off" in decision.reason
+        own = "as well as" if present else "and not"
+        assert f"it is on eth0, {own} on its own interface: take it off" in decision.reason
     if not present:
         assert decide_restore(seen, OK, force=False).reason.endswith("; it is on eth0 too")
 

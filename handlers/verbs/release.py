@@ -24,7 +24,7 @@ RELEASE = Verb("release", _decide)
 
 
 def _what_follows(look: Look) -> str:
-    if look.latch_age is None:
+    if look.latch_age is None or look.vip.restore == "manual":
         return ", and stays withdrawn until `restore`"
     return ", and is restored once it is well"
 

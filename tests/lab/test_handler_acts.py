@@ -492,3 +492,21 @@ def test_status_shows_what_is(monitor: Monitor) -> None:
     code, output = monitor.run("status", "resolver")
     columns = " ".join(output.splitlines()[0].split())
     assert columns == "VIP ENDPOINT ADDRESS ROUTING LATCH HOLD"
+
+
+@pytest.mark.parametrize(
+    ("policy", "follows"),
+    [
+        ("", "is restored once it is well"),
+        ('restore = "manual"', "stays withdrawn until `restore`"),
+    ],
+)
+def test_a_release_says_what_becomes_of_a_withdrawn_endpoint(
+    host: Namespace, monitor: Monitor, policy: str, follows: str
+) -> None:
+    withdraw(monitor)
+    monitor.configure(policy)
+    assert monitor.run("hold", "resolver", "ns1", "--reason", "mine")[0] == 0
+    code, output = monitor.run("release", "resolver", "ns1")
+    assert code == 0, output
+    assert f"released, and {follows}; it was held by " in output

@@ -127,6 +127,8 @@ def why_not(file: str, error: OSError) -> str:
     if kind and error.errno not in (errno.ENOSPC, errno.EDQUOT):
         return f"it is {kind}, not a file: remove it"
     said = error.strerror or type(error).__name__
+    if isinstance(error, FileNotFoundError):
+        return f"{said}: make its directory"
     return f"{said}: let {user()} write it" if isinstance(error, PermissionError) else said
 
 

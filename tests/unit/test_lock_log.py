@@ -115,7 +115,8 @@ def test_a_command_that_outlives_the_handler_does_not_keep_the_lock(tmp_path: Pa
 
 def test_a_missing_directory_is_a_refusal(tmp_path: Path) -> None:
     said = refused(tmp_path / "missing")
-    assert said == f"refused: no lock: {tmp_path}/missing/resolver.lock: No such file or directory"
+    why = "No such file or directory: make its directory"
+    assert said == f"refused: no lock: {tmp_path}/missing/resolver.lock: {why}"
 
 
 def test_a_file_for_a_directory_is_a_refusal(tmp_path: Path) -> None:
@@ -248,7 +249,7 @@ def test_a_line_begins_with_the_time_in_utc(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "said"),
     [
-        ("missing/log", "No such file or directory"),
+        ("missing/log", "No such file or directory: make its directory"),
         (".", "it is a directory, not a file: remove it"),
         ("plain/log", "Not a directory"),
         ("link", "it is a link, not a file: remove it"),

@@ -28,11 +28,12 @@ def own_name(subjects: Sequence[Subject]) -> Iterator[Finding]:
     subject = subjects[0]
     shell, name = subject.site.shell, subject.calls_itself
     files = _files(shell.run(FILES).stdout)
-    rules = ""
+    rules, which = "", "a sudo without `!fqdn`"
     if not shell.is_root:
-        # A sudo that waits already is the very fault, and says nothing.
+        # A sudo that waits already may be the very fault, and does not say whether it has `!fqdn`.
         with suppress(OutcomeUnknownError):
             status, rules, _ = shell.run(SUDO_RULES)
+            which = "each sudo"
             if status != 0:
                 return  # without any rule, which is a finding already
     defaults = _FQDN.findall(rules)
@@ -40,7 +41,7 @@ def own_name(subjects: Sequence[Subject]) -> Iterator[Finding]:
     if shell.is_root or not looks_up or not name or HOSTS not in files or _is_known(name, files):
         return
     yield _graded(subjects, files)(
-        f"its own name {name} is not in {HOSTS}, so each sudo asks a name server for it, "
+        f"its own name {name} is not in {HOSTS}, so {which} asks a name server for it, "
         "and waits where that hangs",
         f"add `127.0.1.1 {name}` to {HOSTS} there, or {subject.install()}",
     )

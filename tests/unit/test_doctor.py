@@ -333,6 +333,12 @@ class TestNames:
             assert "`127.0.1.1 ns1`" in found[0]
             assert "`anycast-handler gate resolver --install root@192.0.2.11`" in found[0]
 
+    def test_a_sudo_that_hangs_may_have_the_right_setting(self) -> None:
+        hangs = OutcomeUnknownError(SUDO_RULES, "it did not end within 3.0 s")
+        hosts = said(files_of("127.0.0.1 localhost\n"))
+        found = [line for line in lines(files=hosts, rules=hangs) if "its own name" in line]
+        assert "so a sudo without `!fqdn` asks a name server for it" in found[0]
+
     @pytest.mark.parametrize(
         ("server", "is_hint"),
         [("127.0.0.53", False), (VIP, False), ("::1", False), ("198.51.100.1", True)],

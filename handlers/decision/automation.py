@@ -177,6 +177,8 @@ def _find_fault(seen: Seen, counted: Counted | None) -> str:
         return f"a withdrawal would leave it on {seen.elsewhere}: take it off there by hand"
     if counted and counted.others is None:
         return f"nothing could be withdrawn: cannot count who else announces it: {counted.trouble}"
+    if counted and counted.gaps and counted.others is not None and counted.others < counted.floor:
+        return f"nothing could be withdrawn: {counted.missing}"
     if counted and counted.announced is False:
         return NOT_ANNOUNCED
     return ""

@@ -87,4 +87,9 @@ class Counted(NamedTuple):
     @property
     def unasked(self) -> str:
         """Say which endpoints could not be asked; empty where all could."""
-        return f"; {' and '.join(self.gaps)} could not be asked" if self.gaps else ""
+        return f"; {self.missing}" if self.gaps else ""
+
+    @property
+    def missing(self) -> str:
+        """Name the endpoints that could not be asked; there have to be some."""
+        return f"{' and '.join(self.gaps)} could not be asked"

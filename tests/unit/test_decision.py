@@ -542,6 +542,16 @@ def test_present_without_an_announcement_is_a_warning(
     assert ("does not announce it" in decision.reason) is (severity is WARNING), decision.reason
 
 
+@pytest.mark.parametrize("state", [OK, WARNING, UNKNOWN])
+def test_a_count_with_too_many_gaps_is_a_warning_by_day(state: State) -> None:
+    """At night it would be a refusal."""
+    few = decide(state, HARD, NONE, ANNOUNCED, GAPS)
+    assert (few.action, few.severity) == (Action.NOTHING, WARNING)
+    assert few.reason == "nothing could be withdrawn: ns4 could not be asked"
+    for counted in (BELOW, ENOUGH._replace(gaps=("ns4",))):
+        assert decide(state, HARD, NONE, ANNOUNCED, counted).severity is OK
+
+
 def test_soft_is_not_acted_on_unless_it_is_ok() -> None:
     assert decide(CRITICAL, SOFT, NONE, ANNOUNCED, ENOUGH, CRITICAL).action is Action.NOTHING
     assert decide(OK, SOFT, NONE, WITHDRAWN, None, OK).action is Action.RESTORE

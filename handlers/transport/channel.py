@@ -16,6 +16,8 @@ from .shell import LARGEST_OUTPUT, Result
 DRAIN_SECONDS = 0.5
 # Such a process may also go on writing, so the reading has a time limit of its own.
 LONGEST_DRAIN = 2.0
+# Bytes of an output that may have any character in it.
+LONGEST_TEXT = 65536
 # Seconds after a command's time limit by which the timer has closed its connection.
 LONGEST_GRACE = 2.0
 
@@ -99,10 +101,19 @@ class _BoundedEvent(Event):
 
 
 def _drain(receive: Callable[[int], bytes], patience: Deadline) -> str:
-    data = bytearray()
+    # Not one growing array: a long answer mostly comes in one piece, which is then not copied.
+    pieces: list[bytes] = []
+    kept = 0
     with suppress(TimeoutError):
         while more := receive(LARGEST_OUTPUT):
-            data += more
-            if len(data) >= LARGEST_OUTPUT or patience.passed:
+            pieces.append(more)
+            kept += len(more)
+            if kept >= LARGEST_OUTPUT or patience.passed:
                 break
-    return data.decode(errors="replace")
+    return _text(b"".join(pieces))
+
+
+def _text(data: bytes) -> str:
+    # One character in it may make Python keep four bytes for each. So a long text is taken for one
+    # of single bytes, which in the long answers of honest programs it is.
+    return data.decode(errors="replace") if len(data) <= LONGEST_TEXT else data.decode("latin-1")

@@ -13,6 +13,7 @@ from pathlib import Path
 import paramiko
 from paramiko.common import (
     AUTH_SUCCESSFUL,
+    MSG_CHANNEL_CLOSE,
     MSG_CHANNEL_DATA,
     MSG_CHANNEL_EOF,
     MSG_CHANNEL_EXTENDED_DATA,
@@ -34,6 +35,7 @@ from tests.ssh.tarpit import BANNER, Talk
 # memory, and a test of such a client ends too.
 BYTES = 300_000_000
 BLOCK = b"x" * 32_000
+LONG = 1_150_000
 Messages = Callable[[int], Iterator[paramiko.Message]]
 
 
@@ -73,6 +75,16 @@ def _after_the_end(channel: int) -> Iterator[paramiko.Message]:
 def _after_the_status(channel: int) -> Iterator[paramiko.Message]:
     yield message(MSG_CHANNEL_REQUEST, channel, b"exit-status", False, 0)  # noqa: FBT003
     yield from repeat(_data(channel))
+
+
+def long_answer(channel: int) -> Iterator[paramiko.Message]:
+    """Answer with nearly as much as is kept of an output; one character takes four bytes."""
+    yield message(MSG_CHANNEL_SUCCESS, channel)
+    yield message(MSG_CHANNEL_DATA, channel, "\U0001f600".encode())
+    yield from (_data(channel) for _ in range(LONG // len(BLOCK)))
+    yield message(MSG_CHANNEL_REQUEST, channel, b"exit-status", False, 0)  # noqa: FBT003
+    yield message(MSG_CHANNEL_EOF, channel)
+    yield message(MSG_CHANNEL_CLOSE, channel)
 
 
 # What a command may be answered with, by the number of its channel.

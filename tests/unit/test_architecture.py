@@ -29,18 +29,8 @@ ROOMS = (
 )
 # From the ground up: a module of anycast_checks imports only its own level, and those before it.
 LEVELS = (
-    {
-        "addresses",
-        "children",
-        "dump",
-        "errors",
-        "imports",
-        "line",
-        "observation",
-        "placement",
-        "run",
-    }
-    | {"usage"},
+    {"addresses", "children", "dump", "errors", "imports", "large", "line", "observation"}
+    | {"placement", "run", "usage"},
     {"routing"},
     {"address", "dns_answer", "dnspython", "http_client", "http_request", "ntp_packet", "outlet"}
     | {"dns_exchange", "dns_question", "payload", "program", "timetable", "tls", "tls_connection"}
@@ -72,6 +62,7 @@ LATE = {
     "anycast_checks/together.py": "concurrent.futures is for several names, or several checks",
     "anycast_checks/usage.py": "difflib is for a mistake alone",
     "handlers/fleet/table.py": "difflib is for a mistake alone",
+    "handlers/transport/each.py": "ctypes is for runs with many endpoints alone",
     "handlers/operation/operate.py": "an engine calls `event` mostly for nothing",
     "handlers/watch/page/__init__.py": "the libraries of the page may not be installed",
     "handlers/transport/connections.py": "paramiko takes longer than all else together",

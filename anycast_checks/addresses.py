@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any, NamedTuple
 
+from .large import alone, load
 from .placement import LOOPBACK, Placement
 
 LONGEST_PREFIX = 128
+# A host that has more could not say so in the bytes that are read of an answer.
+MOST_ADDRESSES, LONGEST_NAME = 2000, 64
 ARGV = ("/sbin/ip", "-json", "address", "show")
 
 
@@ -52,17 +55,21 @@ class Addresses(frozenset[Assigned]):
         )
 
 
+@alone
 def read(shown: str) -> Addresses:
     """Read the output of the command ARGV.
 
     Raises:
-        ValueError: the output does not have all the addresses of a host.
+        ValueError: the output does not have all the addresses of a host, or more than a host has.
     """
     try:
-        interfaces = json.loads(shown)
+        interfaces = load(shown)
         if not any(interface["ifname"] == LOOPBACK for interface in interfaces):
             raise ValueError("no loopback in it")
-        return Addresses(_assigned(interfaces))
+        found = Addresses(islice(_assigned(interfaces), MOST_ADDRESSES + 1))
+        if len(found) > MOST_ADDRESSES:
+            raise ValueError(f"more than {MOST_ADDRESSES} addresses")
+        return found
     except (LookupError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(repr(error)) from error
 
@@ -82,6 +89,8 @@ def _assigned(interfaces: Any) -> Iterable[Assigned]:
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{type(value).__name__} where a text belongs")
+    if len(value) > LONGEST_NAME:
+        raise TypeError("a name that is too long")
     return value
 
 

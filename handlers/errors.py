@@ -12,7 +12,8 @@ DONE = 0
 REFUSED = 1
 TRIED_AND_FAILED = 2
 CONFIGURATION = 3
-
+# Characters that are kept of what a command says on its standard error.
+LONGEST_COMPLAINT = 2000
 
 # Each word by which the helper on an endpoint names a change, and a sentence about it.
 _CHANGES = {
@@ -122,8 +123,8 @@ class CommandFailedError(HandlerError):
     def __init__(self, argv: Sequence[str], status: int, stderr: str) -> None:
         self.argv = tuple(argv)
         self.status = status
-        self.stderr = stderr
-        super().__init__(f"{' '.join(argv)}: exit status {status}: {stderr.strip() or 'silent'}")
+        self.stderr = stderr[:LONGEST_COMPLAINT].strip()
+        super().__init__(f"{' '.join(argv)}: exit status {status}: {self.stderr or 'silent'}")
 
 
 class OutcomeUnknownError(HandlerError):

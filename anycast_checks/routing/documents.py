@@ -5,15 +5,25 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ..large import refuse_crowded
 from .vtysh import misplaced, unreadable
+
+# Each question has one, and a document that is read takes a copy of the rest.
+_MOST = 100
 
 
 def documents(answer: str) -> list[dict[str, Any]]:
     """Take an answer apart into its documents. Raises: RoutingUnreadableError."""
+    try:
+        refuse_crowded(answer)
+    except ValueError as error:
+        raise unreadable(str(error)) from error
     decoder = json.JSONDecoder()
-    found = []
+    found: list[dict[str, Any]] = []
     rest = answer.strip()
     while rest:
+        if len(found) == _MOST:
+            raise unreadable(f"there are more than {_MOST} documents")
         try:
             document, end = decoder.raw_decode(rest)
         except (ValueError, RecursionError) as error:

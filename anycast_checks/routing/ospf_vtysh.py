@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..errors import OtherDaemonError, RoutingUnreadableError
+from ..large import alone
 from . import ospf_json, ospf_text, vtysh
 from .daemon import Advice, Answer, Ask, Question, RoutingDaemon, RoutingState, Weakness, ask_one
 from .ospf import FOR_ONE_ADDRESS, areas, judge
@@ -96,6 +97,7 @@ def argv(vip: str, *, as_json: bool = True) -> Question:
     return vtysh.question([question + end for question in questions], by_helper)
 
 
+@alone
 def read(stdout: str, stderr: str = "") -> View:
     """Read the output of the command of `argv`, in JSON or in text.
 

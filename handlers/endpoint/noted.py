@@ -15,6 +15,7 @@ from .latch import Hold, Latch
 # Marks of a file that is missing, and of a file whose text is unknown or makes no sense.
 NONE, ANY = "none", "any"
 MISSING, UNHEARD = "No such file or directory", "nothing was heard of it"
+LONGEST_WHY = 200
 # Complaints about the hold file that may hide an order, so the hold counts. Every other complaint
 # means a failing disk.
 HIDES_AN_ORDER = {
@@ -102,18 +103,18 @@ def _note(path: str, files: dict[str, str], complaints: str) -> tuple[str | None
         return None, ""
     # head prints the name of a file that it can open, even where it then cannot read the file.
     if why or path not in files:
-        return None, why or UNHEARD
+        return None, why[:LONGEST_WHY] or UNHEARD
     return files[path], ""
 
 
 def split_files(text: str) -> dict[str, str]:
     """Split what `head -v` prints; the first mention of a file counts."""
-    files: dict[str, str] = {}
+    files: dict[str, list[str]] = {}
     name = ""
     for line in text.split("\n"):
         if line.startswith("==> ") and line.endswith(" <==") and line[4:-4] not in files:
             name = line[4:-4]
-            files[name] = ""
+            files[name] = []
         elif name:
-            files[name] += line + "\n"
-    return files
+            files[name].append(f"{line}\n")
+    return {name: "".join(lines) for name, lines in files.items()}

@@ -39,9 +39,14 @@ SAYS = {
         NOTES.format(NESTED),
         NOTES.format('{"by": ' * 900 + "1" + "}" * 900),
         "x" * 2_000_000,
+        BOOT.format("5.00") + "\n" * 1_150_000,
     ],
-    "ip": [*(ADDRESS % number for number in NUMBERS), ADDRESS % NESTED, NESTED, "{}", "[5]"],
-    "vtysh": [NUMBERS[0], NESTED, f'{{"areas": {NESTED}}}'],
+    "ip": [
+        *(ADDRESS % number for number in NUMBERS),
+        *(ADDRESS % NESTED, NESTED, "{}", "[5]"),
+        f"[{'{},' * 380_000}{{}}]",
+    ],
+    "vtysh": [NUMBERS[0], NESTED, f'{{"areas": {NESTED}}}', "{}" * 590_000],
 }
 REAL = {"date": "/bin/date", "head": "/usr/bin/head", "ip": "/sbin/ip", "vtysh": "/usr/bin/vtysh"}
 HELD = '{"since": 1, "until": 1700000000, "by": "x@y", "reason": "z", "announced": true}'

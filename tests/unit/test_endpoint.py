@@ -29,6 +29,7 @@ LO = [
     {"family": "inet", "local": VIP, "prefixlen": 32, "label": "lo:0"},
     {"family": "inet6", "local": "::1", "prefixlen": 128},
 ]
+MANY = [{"local": f"2001:db8::{number:x}", "prefixlen": 128} for number in range(2001)]
 SHOWN = json.dumps([{"ifname": "lo", "addr_info": LO}, {"ifname": "eth0", "addr_info": []}])
 FILES = f"==> /proc/sys/kernel/random/boot_id <==\n{BOOT}\n\n==> /proc/uptime <==\n350.25 600.12\n"
 NOTES = notes_argv(RESOLVER)
@@ -65,6 +66,21 @@ def patience_with_notes(shell: FakeShell) -> list[float]:
 
 def latched(text: str) -> str:
     return f"{FILES}\n==> {LATCH_FILE} <==\n{text}"
+
+
+@pytest.mark.parametrize(
+    ("shown", "why"),
+    [
+        (f"[{'{},' * 40_000}{{}}]", "too many values"),
+        (f"[{'1.5,' * 200_000}1]", "too many values"),
+        (json.dumps([{"ifname": "lo", "addr_info": MANY}]), "more than 2000 addresses"),
+        (json.dumps([{"ifname": "lo", "addr_info": [{**LO[0], "local": "1" * 65}]}]), "too long"),
+    ],
+    ids=["objects", "numbers", "addresses", "a long name"],
+)
+def test_what_no_host_has_is_refused_before_it_takes_memory(shown: str, why: str) -> None:
+    with pytest.raises(CommandFailedError, match=why):
+        Site(endpoint(shown), RESOLVER).look()
 
 
 def test_a_look_sees_addresses_boot_and_uptime() -> None:

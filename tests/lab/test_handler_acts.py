@@ -437,6 +437,26 @@ def test_a_latch_on_what_is_present_is_taken_off_in_every_state(
     assert not announced(host)
 
 
+def test_what_a_person_brought_up_and_took_down_between_two_runs_stays_down(
+    host: Namespace, monitor: Monitor
+) -> None:
+    """The latch is still on, and no run has seen the address in between."""
+    monitor.configure("hold_down = 0")
+    fleet = monitor.directory / "fleet.toml"
+    fleet.write_text(fleet.read_text().replace('activator = "ip"', 'activator = "ifupdown"'))
+    assert monitor.event("CRITICAL")[0] == 0
+    host.run("ifup", "lo:0")
+    host.run("ifdown", "lo:0")
+    monitor.check_says("OK", 0)
+    for _ in range(2):
+        code, said = monitor.enforce("OK")
+        assert code == 1, said
+        assert "not withdrawn by the automation: restore by hand" in said
+        assert not announced(host), said
+    assert monitor.run("restore", "resolver", "ns1")[0] == 0
+    assert announced(host)
+
+
 def test_a_latch_that_another_run_has_changed_meanwhile_is_no_trouble(
     host: Namespace, monitor: Monitor
 ) -> None:

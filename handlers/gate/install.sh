@@ -19,7 +19,7 @@ export PATH LC_ALL
 dry=${1-}
 be=${dry:+would be }
 cd "$(dirname "$0")"
-changed='' staged='' accounts=''
+changed='' staged='' accounts='' borrowed=''
 
 fail() {
     echo "$1" >&2
@@ -34,6 +34,12 @@ say() {
 clean_up() {
     for path in $staged; do
         rm -f "$path.new"
+    done
+    # shellcheck disable=SC2086
+    set -- $borrowed
+    while [ $# -gt 0 ]; do
+        chown "$1" "$2"
+        shift 2
     done
 }
 trap clean_up EXIT
@@ -90,17 +96,32 @@ file() {
     say "$2: ${be}written"
 }
 
+# Makes a home root's as long as this runs: its owner could exchange .ssh for a link at any moment,
+# and root would follow it.
+borrow() {
+    owner=$(stat -c %U "$1" 2>&1) || return 0
+    [ "$owner" != root ] || return 0
+    echo "note: $1 belongs to $owner, who can exchange .ssh there: chown root $1"
+    [ -n "$dry" ] || {
+        borrowed="$borrowed $owner $1"
+        chown root "$1"
+    }
+}
+
 key() {
     home=$(home_of "$2")
     blob=$(cut -d' ' -f3 "$1")
     file=$home/.ssh/authorized_keys
-    [ ! -L "$home/.ssh" ] || fail "$home/.ssh is a link, and not a directory"
-    grep -vF -e "$blob" "$file" 2>/dev/null >"$1.others" || :
-    others=$(grep -v -e '^#' -e '^ *$' "$1.others" | grep -c -v 'command="') || :
-    [ "$others" = 0 ] || echo "note: $file has other keys without a forced command: $others"
+    borrow "$home"
     # Where the account could write the file it could give itself another key.
     [ -e "$home" ] || directory "$home" 755 root
     directory "$home/.ssh" 755 root
+    # Root would make the text behind a link readable by everybody.
+    [ ! -L "$file" ] || fail "$file is a link, and not a file"
+    [ ! -e "$file" ] || [ -f "$file" ] || fail "$file is not a file"
+    grep -vF -e "$blob" "$file" 2>/dev/null >"$1.others" || :
+    others=$(grep -v -e '^#' -e '^ *$' "$1.others" | grep -c -v 'command="') || :
+    [ "$others" = 0 ] || echo "note: $file has other keys without a forced command: $others"
     cat "$1.others" "$1" >"$1.all"
     file "$1.all" "$file" 644 root
 }

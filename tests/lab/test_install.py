@@ -125,6 +125,26 @@ def test_the_parts_can_be_written_for_another_program(lab: Lab) -> None:
     assert lab.mon.run(["stat", "-c", "%a", "/tmp/parts"], check=True).stdout == "700\n"
 
 
+def test_an_account_gets_no_file_of_root_published(lab: Lab, ns1: Host) -> None:
+    """Root reads the authorized_keys of an account that was there before, and writes them anew."""
+    home, keys = "/home/check", "/home/check/.ssh/authorized_keys"
+    ns1.run(["cp", "-a", home, f"{home}.away"], check=True)
+    try:
+        ns1.run(["chown", "-R", "check:", home], check=True)
+        who = f"{home} belongs to check, who can exchange .ssh there"
+        note = f"{TARGET}: note: {who}: chown root {home}"
+        assert note in install(lab)[1]
+        assert ns1.run(["stat", "-c", "%U", home, f"{home}/.ssh"]).stdout == "check\nroot\n"
+        ns1.run(["chown", "-R", "check:", home], check=True)
+        ns1.run(["ln", "-sf", "/etc/shadow", keys], check=True, user="check")
+        why = f"{TARGET}: not installed: {keys} is a link, and not a file"
+        assert install(lab) == (2, [why])
+        assert ns1.run(["stat", "-c", "%U", home]).stdout == "check\n"
+    finally:
+        ns1.run(["rm", "-rf", home], check=True)
+        ns1.run(["mv", f"{home}.away", home], check=True)
+
+
 def test_an_installation_by_hand_goes_on_and_is_then_confined(venv: Path) -> None:
     """Both accounts are in frrvty, with a login; a second monitoring host has a key there too."""
     with Lab(venv=venv, gate=False) as lab:
@@ -150,7 +170,12 @@ def test_an_installation_by_hand_goes_on_and_is_then_confined(venv: Path) -> Non
         assert lines[:2] == ["# of the handler", other]
         (own,) = lines[2:]
         assert own.startswith(f'restrict,command="{files.GATE}" ssh-ed25519 ')
-        assert install(lab) == (0, [note, f"{TARGET}: nothing was changed"])
+        # Each account could still put another directory in the place of .ssh, and is told so.
+        homes = [line for line in said if "can exchange .ssh there: chown root /home/" in line]
+        assert len(homes) == 2
+        code, said = install(lab)
+        assert (code, said[-1]) == (0, f"{TARGET}: nothing was changed")
+        assert sorted(said[:-1]) == sorted([note, *homes])
 
         assert ns1.run(pool, user="check").returncode == 0
         assert scene.by_hand("withdraw")[0] == 0

@@ -64,9 +64,9 @@ class Counted(NamedTuple):
     the time in seconds for which the automation may withdraw no further endpoint of the VIP.
     ``announced`` tells whether the endpoint itself announces the VIP; it is None where its routing
     daemon was not asked. ``gaps`` names the endpoints that could not be asked, and so may announce
-    beside those that were counted; it is empty where all were counted. ``under_way`` names an
-    endpoint that was not counted because it may be withdrawn at this moment. ``strangers`` are the
-    router-ids of announcers that are no endpoint and were not counted.
+    beside those that were counted; it is empty where all were counted. ``under_way`` names
+    endpoints that were not counted because they may be withdrawn at this moment. ``strangers`` are
+    the router-ids of announcers that are no endpoint and were not counted.
     """
 
     others: int | None

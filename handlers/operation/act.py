@@ -201,9 +201,8 @@ def _count(parts: Parts) -> Counted:
             under_way = parts.lock.under_way_elsewhere(name)
             others = parts.counter.others(parts.site.shell, under_way)
         parts.outcome.note(others.trouble)
-        if others.under_way:
-            leaves = f"{others.under_way} is not counted: it may be withdrawn at this moment"
-            parts.outcome.note(leaves)
+        for one in others.under_way:
+            parts.outcome.note(f"{one} is not counted: it may be withdrawn at this moment")
     except UncountableError as error:
         trouble = str(error)
     age = parts.lock.since_withdrawal_elsewhere(name)
@@ -215,7 +214,7 @@ def _count(parts: Parts) -> Counted:
             announced=others.own,
             gaps=others.gaps,
             strangers=others.strangers,
-            under_way=others.under_way,
+            under_way=" and ".join(others.under_way),
         )
     parts.outcome.counted(counted)
     return counted

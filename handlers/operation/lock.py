@@ -24,7 +24,7 @@ LONGEST_ACT_SECONDS = 60.0
 
 
 class Lock(Protocol):
-    """The lock of a VIP; its file remembers the last automatic withdrawal, and an act under way.
+    """The lock of a VIP; its file remembers the last automatic withdrawal, and acts under way.
 
     The methods that remember something return what went wrong, empty where nothing did.
     """
@@ -39,17 +39,17 @@ class Lock(Protocol):
     def note_act(self, endpoint: str, seconds: float) -> str:
         """Remember that an endpoint may be withdrawn within so many seconds."""
 
-    def note_end(self) -> str:
-        """Forget the act under way: its end is known."""
+    def note_end(self, endpoint: str) -> str:
+        """Forget the act under way on an endpoint: its end is known."""
 
     def note_withdrawal(self, endpoint: str) -> str:
-        """Remember an automatic withdrawal, which ends the act under way."""
+        """Remember an automatic withdrawal, which ends the act under way on that endpoint."""
 
     def since_withdrawal_elsewhere(self, endpoint: str) -> float | None:
         """Give the seconds since another endpoint was withdrawn; None where that is unknown."""
 
-    def under_way_elsewhere(self, endpoint: str) -> str:
-        """Name another endpoint that may be withdrawn by a run that was ended; empty for none."""
+    def under_way_elsewhere(self, endpoint: str) -> tuple[str, ...]:
+        """Name the other endpoints that may be withdrawn by runs that were ended."""
 
 
 class Locks(Protocol):
@@ -108,16 +108,17 @@ class FileLock:
 
     def note_act(self, endpoint: str, seconds: float) -> str:
         """Remember that an endpoint may be withdrawn within so many seconds."""
-        under_way = {"endpoint": endpoint, "until": self._clock.time() + seconds}
+        under_way = self._under_way() | {endpoint: self._clock.time() + seconds}
         return self._remember({**self._remembered(), "under_way": under_way})
 
-    def note_end(self) -> str:
-        """Forget the act under way."""
-        return self._remember({**self._remembered(), "under_way": None})
+    def note_end(self, endpoint: str) -> str:
+        """Forget the act under way on an endpoint."""
+        return self._remember({**self._remembered(), "under_way": self._others(endpoint)})
 
     def note_withdrawal(self, endpoint: str) -> str:
         """Remember an automatic withdrawal."""
-        return self._remember({"endpoint": endpoint, "at": self._clock.time()})
+        under_way, now = self._others(endpoint), self._clock.time()
+        return self._remember({"endpoint": endpoint, "at": now, "under_way": under_way})
 
     def since_withdrawal_elsewhere(self, endpoint: str) -> float | None:
         """Give the seconds since another endpoint was withdrawn; None where that is unknown."""
@@ -129,15 +130,22 @@ class FileLock:
         # A negative age means that the clock was set back, so the note tells nothing.
         return age if last.get("endpoint") != endpoint and age >= 0 else None
 
-    def under_way_elsewhere(self, endpoint: str) -> str:
-        """Name another endpoint that may be withdrawn by a run that was ended."""
+    def under_way_elsewhere(self, endpoint: str) -> tuple[str, ...]:
+        """Name the other endpoints that may be withdrawn by runs that were ended."""
+        return tuple(self._others(endpoint))
+
+    def _others(self, endpoint: str) -> dict[str, float]:
+        return {name: until for name, until in self._under_way().items() if name != endpoint}
+
+    def _under_way(self) -> dict[str, float]:
+        """Give the acts under way: each endpoint, and until when it may be withdrawn."""
+        now = self._clock.time()
         try:
-            under_way = self._remembered()["under_way"]
-            name, left = str(under_way["endpoint"]), time(under_way["until"]) - self._clock.time()
-        except (ValueError, TypeError, KeyError):
-            return ""
+            noted = {name: time(until) for name, until in self._remembered()["under_way"].items()}
+        except (ValueError, AttributeError, KeyError):
+            return {}
         # A longer time means that the clock was set back.
-        return name if name != endpoint and 0 < left < LONGEST_ACT_SECONDS else ""
+        return {name: at for name, at in noted.items() if 0 < at - now < LONGEST_ACT_SECONDS}
 
     def _remembered(self) -> dict[str, Any]:
         try:

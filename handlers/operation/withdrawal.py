@@ -39,7 +39,7 @@ def withdraw(parts: Parts, look: Look) -> None:
         outcome.would_run()
         return
     if after.present or parts.request.verb.by_hand:
-        parts.lock.note_end()
+        parts.lock.note_end(name)
     else:
         outcome.note(parts.lock.note_withdrawal(name))
     lost = before.neighbors - after.neighbors

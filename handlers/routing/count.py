@@ -38,7 +38,7 @@ class Others(NamedTuple):
         strangers: router-ids of the announcers that are no endpoint.
         asked: router-id of the run's endpoint; empty where that is unknown.
         trouble: what went wrong beside, and does not change the number.
-        under_way: an endpoint that may announce, and was not counted because it may be withdrawn
+        under_way: endpoints that may announce, and were not counted because they may be withdrawn
             at this moment; empty where there is none.
     """
 
@@ -48,7 +48,7 @@ class Others(NamedTuple):
     strangers: tuple[str, ...] = ()
     asked: str = ""
     trouble: str = ""
-    under_way: str = ""
+    under_way: tuple[str, ...] = ()
 
 
 def count_announcers(state: RoutingState) -> Announced:
@@ -112,7 +112,11 @@ class Counter:
         return count_announcers(self.see(shell))
 
     def tally(
-        self, announced: Announced, own: str, learnt: Mapping[str, str], under_way: str = ""
+        self,
+        announced: Announced,
+        own: str,
+        learnt: Mapping[str, str],
+        under_way: Sequence[str] = (),
     ) -> Tally:
         """Count the other endpoints among the announcers.
 
@@ -121,19 +125,19 @@ class Counter:
             own: router-id of the run's endpoint, which is left out.
             learnt: router-ids of endpoints by their names, where they are known better than from
                 an earlier run.
-            under_way: an endpoint that may be withdrawn at this moment, and does not count.
+            under_way: endpoints that may be withdrawn at this moment, and do not count.
         """
         known = self._router_ids.known(self._vip) | dict(learnt)
         names = [e.name for e in self._vip.endpoints if e is not self._endpoint]
-        leaving = [known.get(name) for name in names if name == under_way]
+        leaving = [known.get(name) for name in names if name in under_way]
         return tally(announced.by - {own}, map(known.get, names), *leaving)
 
-    def others(self, shell: Shell, under_way: str = "") -> Others:
+    def others(self, shell: Shell, under_way: Sequence[str] = ()) -> Others:
         """Count the other endpoints that announce the VIP.
 
         Args:
             shell: leads to the run's endpoint.
-            under_way: an endpoint that may be withdrawn at this moment, and does not count.
+            under_way: endpoints that may be withdrawn at this moment, and do not count.
 
         Raises:
             UncountableError: the routing there does not tell.
@@ -148,10 +152,12 @@ class Counter:
         announced = count_announcers(state)
         trouble = self._router_ids.learn(vip, self._endpoint, announced.asked)
         number, strangers, left_out = self.tally(announced, announced.asked, {}, under_way)
-        leaves = under_way if left_out else ""
+        leaves = tuple(under_way) if left_out else ()
         return Others(number, state.announced, (), strangers, announced.asked, trouble, leaves)
 
-    def _ask_peers(self, shell: Shell, under_way: str, state: RoutingState | None = None) -> Others:
+    def _ask_peers(
+        self, shell: Shell, under_way: Sequence[str], state: RoutingState | None = None
+    ) -> Others:
         peers = Peers(
             self._vip, self._endpoint, self._connections, self._daemons, self._deadline, under_way
         )
@@ -160,4 +166,4 @@ class Counter:
         with suppress(UncountableError):
             own = (state or self.see(shell)).announced
         number, gaps = peers.wait()
-        return Others(number, own, gaps, under_way=under_way)
+        return Others(number, own, gaps, under_way=tuple(under_way))

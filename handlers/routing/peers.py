@@ -39,7 +39,7 @@ class Peers:
         connections: Connections,
         daemons: Sequence[RoutingDaemon],
         deadline: Deadline,
-        under_way: str = "",
+        under_way: Sequence[str] = (),
     ) -> None:
         """Ask the endpoints of a VIP.
 
@@ -49,14 +49,16 @@ class Peers:
             connections: lead to the others.
             daemons: the routing daemons that may run on an endpoint.
             deadline: the deadline of the run.
-            under_way: an endpoint that does not count, whatever it says, and is not asked.
+            under_way: endpoints that do not count, whatever they say, and are not asked.
         """
         self._vip = vip
         self._connections = connections
         self._daemons = daemons
         self._until = deadline.within(PEERS_SECONDS)
         self._peers = [
-            other for other in vip.endpoints if other is not endpoint and other.name != under_way
+            other
+            for other in vip.endpoints
+            if other is not endpoint and other.name not in under_way
         ]
         self._answers = Answers(self._announces, self._peers)
 

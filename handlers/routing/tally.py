@@ -45,7 +45,7 @@ def tally(
     unknown = min(len(beside), unlearnt)
     number = len(announcers) - len(beside) + unknown
     # One that has gone already is not among the announcers, and is not taken off once more.
-    left_out = sum(unknown > 0 if one is None else one in announcers for one in leaving)
+    left_out = sum(one in announcers for one in leaving) + min(unknown, leaving.count(None))
     return Tally(number - left_out, () if unlearnt else tuple(sorted(beside)), left_out)
 
 

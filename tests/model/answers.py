@@ -33,15 +33,14 @@ def remember(world: World, run: Run, effect: Effect) -> tuple[World, Any]:
             if file.withdrawn is None or file.withdrawn[0] == name:
                 return world, None
             return world, (world.tick - file.withdrawn[1]) * TICK
-        under_way = file.under_way
-        if under_way is None or under_way[0] == name:
-            return world, ""
-        return world, under_way[0] if 0 < under_way[1] - world.tick < LONGEST_ACT else ""
+        under_way = (one for one, at in file.under_way if 0 < at - world.tick < LONGEST_ACT)
+        return world, tuple(one for one in under_way if one != name)
+    others = tuple(act for act in file.under_way if act[0] != name and act[1] > world.tick)
     if what == WITHDRAWAL:
-        file = LockFile((name, world.tick))
+        file = LockFile((name, world.tick), others)
     else:
-        act = (name, world.tick + effect.seconds / TICK) if what == ACT else None
-        file = file._replace(under_way=act)
+        act = ((name, world.tick + effect.seconds / TICK),) if what == ACT else ()
+        file = file._replace(under_way=(*others, *act))
     files = (*world.files[:at], file, *world.files[at + 1 :])
     return world._replace(files=files), None
 

@@ -171,8 +171,8 @@ class _Locks:
         self._replay.ask(Effect(Kind.NOTE, endpoint, ACT, seconds=seconds))
         return ""
 
-    def note_end(self) -> str:
-        self._replay.ask(Effect(Kind.NOTE, "", END))
+    def note_end(self, endpoint: str) -> str:
+        self._replay.ask(Effect(Kind.NOTE, endpoint, END))
         return ""
 
     def note_withdrawal(self, endpoint: str) -> str:
@@ -183,9 +183,9 @@ class _Locks:
         age: float | None = self._replay.ask(Effect(Kind.RECALL, endpoint, SINCE))
         return age
 
-    def under_way_elsewhere(self, endpoint: str) -> str:
-        name: str = self._replay.ask(Effect(Kind.RECALL, endpoint, UNDER_WAY))
-        return name
+    def under_way_elsewhere(self, endpoint: str) -> tuple[str, ...]:
+        names: tuple[str, ...] = self._replay.ask(Effect(Kind.RECALL, endpoint, UNDER_WAY))
+        return names
 
 
 class _RouterIds:

@@ -153,7 +153,7 @@ class LockFile(NamedTuple):
     """What the lock of a VIP remembers on a monitoring host, with the ticks of it."""
 
     withdrawn: tuple[str, int] | None = None
-    under_way: tuple[str, float] | None = None
+    under_way: tuple[tuple[str, float], ...] = ()
 
 
 class World(NamedTuple):

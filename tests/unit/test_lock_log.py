@@ -331,21 +331,38 @@ def test_an_act_under_way_is_known_until_its_end(tmp_path: Path) -> None:
         assert lock.note_withdrawal("ns3") == ""
         assert lock.note_act("ns1", 30.0) == ""
     with held(tmp_path) as lock:
-        assert lock.under_way_elsewhere("ns2") == "ns1"
-        assert lock.under_way_elsewhere("ns1") == ""
+        assert lock.under_way_elsewhere("ns2") == ("ns1",)
+        assert lock.under_way_elsewhere("ns1") == ()
         assert lock.since_withdrawal_elsewhere("ns1") is not None
-        lock.note_end()
-        assert lock.under_way_elsewhere("ns2") == ""
+        lock.note_end("ns1")
+        assert lock.under_way_elsewhere("ns2") == ()
         assert lock.since_withdrawal_elsewhere("ns1") is not None
         lock.note_act("ns1", -0.1)
-        assert lock.under_way_elsewhere("ns2") == ""
+        assert lock.under_way_elsewhere("ns2") == ()
 
 
-@pytest.mark.parametrize("text", ["", "[1]", "{", '{"under_way": 3}', '{"at": "x"}', "\0" * 9])
+def test_an_act_under_way_outlasts_the_acts_on_other_endpoints(tmp_path: Path) -> None:
+    """Otherwise a third run would count an endpoint whose command is still to come."""
+    with held(tmp_path) as lock:
+        lock.note_act("ns1", 30.0)
+        lock.note_act("ns2", 30.0)
+        assert lock.under_way_elsewhere("ns3") == ("ns1", "ns2")
+        lock.note_withdrawal("ns2")
+        assert lock.under_way_elsewhere("ns3") == ("ns1",)
+        assert lock.since_withdrawal_elsewhere("ns3") is not None
+        lock.note_act("ns4", 30.0)
+        lock.note_end("ns4")
+        assert lock.under_way_elsewhere("ns3") == ("ns1",)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[1]", "{", '{"under_way": 3}', '{"under_way": {"ns1": []}}', '{"at": "x"}', "\0" * 9],
+)
 def test_a_lock_file_of_nonsense_remembers_nothing(tmp_path: Path, text: str) -> None:
     (tmp_path / "resolver.lock").write_text(text)
     with held(tmp_path) as lock:
-        assert lock.under_way_elsewhere("ns2") == ""
+        assert lock.under_way_elsewhere("ns2") == ()
         assert lock.since_withdrawal_elsewhere("ns2") is None
         assert lock.note_act("ns1", 30.0) == ""
-        assert lock.under_way_elsewhere("ns2") == "ns1"
+        assert lock.under_way_elsewhere("ns2") == ("ns1",)

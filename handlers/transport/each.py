@@ -69,11 +69,11 @@ def _share_memory() -> None:
     By default the C library gives each thread a heap of its own, which keeps the room of the
     longest answer that was ever in it.
     """
-    # It takes some milliseconds to import, and is of use to runs with many threads only.
-    import ctypes
-
     # Other C libraries have no such heaps, and no such function.
-    with suppress(AttributeError, OSError):
+    with suppress(ImportError, AttributeError, OSError):
+        # It takes some milliseconds to import, and is of use to runs with many threads only.
+        import ctypes
+
         ctypes.CDLL(None).mallopt(_ARENA_MAX, 1)
 
 

@@ -1,21 +1,23 @@
 """Ask a time server, and judge how good its time is."""
 
 import contextlib
+import enum
 import functools
 import os
 import select
 import socket
 import time
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import click
 
 from .address import Connection, Target, connect, is_ipv6
-from .errors import CheckError, NotTheAnswerError, PeerFailedError, PeerSilentError
+from .errors import CheckError, NotLocalError, NotTheAnswerError, PeerFailedError, PeerSilentError
 from .health import health_check
 from .ntp_packet import RATE, Answer, make_query, parse
 from .observation import Grade, Metric, Observation
-from .options import HealthOptions
+from .options import IPV4_LOOPBACK, IPV6_LOOPBACK, HealthOptions
 from .sampling import Probe
 from .threshold import threshold
 from .verdict import is_outside
@@ -40,12 +42,20 @@ class _Limits(NamedTuple):
     stratum_critical: str | None
 
 
+class _Client(enum.Enum):
+    """From which client a question seems to come, and what an answer to it shows."""
+
+    SELF = "this check"
+    ANOTHER = "another client of the same address"
+    OF_IPV4 = "a client of the same server over IPv4"
+
+
 class _Found(NamedTuple):
-    """An answer, the seconds that it took, and whether it went to the other client."""
+    """An answer, the seconds that it took, and whom it went to."""
 
     answer: Answer
     seconds: float
-    by_another: bool
+    client: _Client
 
 
 @health_check(port=123, examples=_EXAMPLES, metrics=_METRICS)
@@ -79,8 +89,9 @@ def command(
 
     A server that is not synchronised fails, and so does a server whose stratum or offset is out of
     range. A server may limit how often a client asks. So where no answer has come in half of the
-    time-out, the check asks once more as another client, from a new address of 127.0.0.0/8. A
-    server that refuses to answer, by a kiss code, is UNKNOWN.
+    time-out, the check asks once more as another client, from a new address of 127.0.0.0/8. Over
+    IPv6 there is no such address: a server that answers over IPv4 alone is UNKNOWN, and so is one
+    that refuses to answer, by a kiss code.
     """
     limits = _Limits(offset_warning, offset_critical, stratum_critical)
     return functools.partial(_ask, limits)
@@ -91,13 +102,13 @@ class _Question:
 
     Attributes:
         connection: the way on which it was sent.
-        by_another: whether it seems to come from another client than this check.
+        client: from whom it seems to come.
         ignored: what came back last that was no answer to it.
     """
 
-    def __init__(self, connection: Connection, *, by_another: bool = False) -> None:
+    def __init__(self, connection: Connection, client: _Client = _Client.SELF) -> None:
         self.connection = connection
-        self.by_another = by_another
+        self.client = client
         self.ignored = ""
         query, self._stamp = make_query()
         self._began, self._sent = time.monotonic(), time.time()
@@ -112,7 +123,7 @@ class _Question:
         except NotTheAnswerError as error:
             self.ignored = str(error)
             return None
-        return _Found(answer, seconds, self.by_another)
+        return _Found(answer, seconds, self.client)
 
 
 def _ask(limits: _Limits, target: Target) -> Observation:
@@ -131,18 +142,24 @@ def _ask(limits: _Limits, target: Target) -> Observation:
 
 
 def _await_as_another(question: _Question, target: Target) -> _Found | None:
-    """Ask as another client too, and wait for an answer to either question."""
+    """Ask as another client too, and wait for an answer to any question."""
+    others = {_Client.ANOTHER: target}
+    if is_ipv6(target.address):
+        # Its one loopback address is a client that the server may know too well by now.
+        others[_Client.OF_IPV4] = target._replace(address=IPV4_LOOPBACK)
+    questions = [question]
     with contextlib.ExitStack() as stack:
-        others: tuple[_Question, ...] = ()
-        # Where this cannot be done, the server is as silent as it was.
-        with contextlib.suppress(CheckError, PeerFailedError):
-            way = connect(target, socket.SOCK_DGRAM, source=_another_client(target.address))
-            others = (_Question(stack.enter_context(way), by_another=True),)
-        return _await((question, *others), target.until)
+        for client, asked in others.items():
+            # Where this cannot be done, the server is as silent as it was.
+            with contextlib.suppress(CheckError, NotLocalError, PeerFailedError):
+                way = connect(asked, socket.SOCK_DGRAM, source=_another_client(asked.address))
+                questions.append(_Question(stack.enter_context(way), client))
+        return _await(questions, target.until)
 
 
-def _await(questions: tuple[_Question, ...], until: float) -> _Found | None:
-    """Wait for an answer to any of the questions; None where none comes."""
+def _await(questions: Sequence[_Question], until: float) -> _Found | None:
+    """Wait for an answer to any of the questions, at the anycast address if there is one."""
+    hint = None
     poll = select.poll()
     asked = {question.connection.fileno(): question for question in questions}
     for number in asked:
@@ -150,25 +167,27 @@ def _await(questions: tuple[_Question, ...], until: float) -> _Found | None:
     while True:
         ready = poll.poll(max(0.0, until - time.monotonic()) * 1000)
         if not ready:
-            return None
+            return hint
         for number, _ in ready:
             question = asked[number]
             try:
                 found = question.receive()
             except PeerFailedError:
-                if not question.by_another:
+                if question.client is _Client.SELF:
                     raise
                 poll.unregister(number)
-            else:
-                # Of two clients the other one may be answered.
-                if found and (found.answer.kiss != RATE or len(questions) == 1):
-                    return found
+                continue
+            if found is None or (found.answer.kiss == RATE and len(questions) > 1):
+                continue  # another client may be answered
+            if question.client is not _Client.OF_IPV4:
+                return found
+            hint = None if found.answer.trouble else found
 
 
 def _another_client(address: str) -> str:
     """Return an address of this host from which the server has not been asked before."""
     if is_ipv6(address):
-        return "::1"
+        return IPV6_LOOPBACK
     return "127." + ".".join(str(1 + byte % 254) for byte in os.urandom(3))
 
 
@@ -176,6 +195,9 @@ def _judge(limits: _Limits, found: _Found) -> Observation:
     answer, seconds = found.answer, found.seconds
     if answer.refusal:
         return Observation(Grade.UNCLEAR, answer.refusal, seconds, metrics=_metrics(limits, answer))
+    if found.client is _Client.OF_IPV4:
+        text = "silent, but answers over IPv4: it may limit how often this check asks"
+        return Observation(Grade.UNCLEAR, text)
     offset = abs(answer.offset)
     text = f"stratum {answer.stratum}, offset {answer.offset * 1000:+.3f} ms"
     grade = Grade.RIGHT
@@ -190,7 +212,7 @@ def _judge(limits: _Limits, found: _Found) -> Observation:
     elif is_outside(limits.offset_warning, offset):
         grade = Grade.POOR
         text = f"offset {answer.offset:+.3f} s is outside of {limits.offset_warning}"
-    if found.by_another:
+    if found.client is _Client.ANOTHER:
         text += ", limits how often this check may ask"
     details = (
         f"reference {answer.reference or 'none'}, leap indicator {answer.leap}",

@@ -8,6 +8,7 @@ from .address import is_ipv6
 from .run import DEADLINE
 
 LOOPBACK = "loopback"
+IPV4_LOOPBACK, IPV6_LOOPBACK = "127.0.0.1", "::1"
 NONE = "none"
 TRIES, TIMEOUT, RETRY_DELAY = 3, 2.0, 0.25
 START_UP = 1.0  # seconds of the deadline that are kept for the start of the process
@@ -81,7 +82,7 @@ class HealthOptions(Options):
     def instance_address(self) -> str | None:
         """The address to ask while the VIP is absent, or None where there is none."""
         if self.instance == LOOPBACK:
-            return "::1" if is_ipv6(self.address) else "127.0.0.1"
+            return IPV6_LOOPBACK if is_ipv6(self.address) else IPV4_LOOPBACK
         return None if self.instance == NONE else self.instance
 
 

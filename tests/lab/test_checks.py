@@ -143,8 +143,8 @@ def test_what_is_silent_can_be_unknown(bench: Bench) -> None:
     for name in set(OURS) - {"plugin"}:
         ended = bench.ask(name, "-t", "0.5", "--timeout-state", "unknown")
         assert ended.returncode == 3, ended.stdout
-        assert f" UNKNOWN - {VIP} announced, cannot tell: " in ended.stdout
-        assert ": no answer within 0.5 s" in ended.stdout or ": no connection" in ended.stdout
+        first = "dns: " if name == "all" else ""
+        assert f" UNKNOWN - {VIP} announced, cannot tell: {first}no " in ended.stdout
 
 
 def test_whoever_answers_elsewhere_is_not_asked(bench: Bench) -> None:

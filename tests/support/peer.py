@@ -104,7 +104,7 @@ def datagram_server(reply: Reply, address: str = "127.0.0.1") -> Iterator[int]:
 
 @contextlib.contextmanager
 def server_that_sees_clients(
-    reply: Callable[[bytes, str], list[bytes]], address: str = "127.0.0.1"
+    reply: Callable[[bytes, str], list[bytes]], address: str = "127.0.0.1", port: int = 0
 ) -> Iterator[int]:
     """Serve until the block ends; the behaviour is told the address of the client as well."""
 
@@ -117,7 +117,7 @@ def server_that_sees_clients(
     class Server(socketserver.UDPServer):
         address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
 
-    with Server((address, 0), Handler) as server, _running(server):
+    with Server((address, port), Handler) as server, _running(server):
         yield server.server_address[1]
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -183,13 +185,50 @@ def test_a_client_elsewhere_asks_once(ask: Ask) -> None:
     assert (seen.code, heard) == (2, ["127.0.0.1"])
 
 
-def test_ipv6_is_asked_again_from_loopback(ask: Ask) -> None:
+@contextlib.contextmanager
+def of_both_families(handle: Callable[[bytes, str], list[bytes]]) -> Iterator[int]:
+    """Serve on ::1 and 127.0.0.1 at the same port."""
+    with contextlib.ExitStack() as stack:
+        while True:
+            port = stack.enter_context(server_that_sees_clients(handle, "::1"))
+            try:
+                stack.enter_context(server_that_sees_clients(handle, "127.0.0.1", port))
+            except OSError:  # somebody else has this port
+                continue
+            break
+        yield port
+
+
+@pytest.mark.parametrize(
+    ("serves", "code", "says"),
+    [
+        ({"::1": 2}, 0, " ms, limits how often this check may ask in "),
+        ({"127": 1}, 3, " announced, cannot tell: silent, but answers over IPv4: it may limit how"),
+        ({"::1": 2, "127": 1}, 0, "limits how often this check may ask"),
+        ({}, 2, "still announced: no answer within 0.4 s (1 of 1 tries)"),
+    ],
+)
+def test_ipv6_has_no_other_client_but_loopback(
+    ask: Ask, serves: dict[str, int], code: int, says: str
+) -> None:
+    """Where a server is silent over IPv6 alone, nobody can tell a limit from a failure."""
     heard: list[str] = []
 
     def handle(query: bytes, client: str) -> list[bytes]:
-        heard.append(client)
-        return [packet(query)] if len(heard) > 1 else []
+        family = client[:3]
+        heard.append(family)
+        return [packet(query)] if heard.count(family) == serves.get(family) else []
 
-    with server_that_sees_clients(handle, "::1") as port:
+    with of_both_families(handle) as port:
         seen = ask("ntp", "-H", "::1", "-p", port, "--tries", 1, "-t", 0.4)
-    assert (seen.code, heard) == (0, ["::1", "::1"])
+    assert seen.code == code, seen.text
+    assert says in seen.text
+    assert sorted(heard) == ["127", "::1", "::1"]
+
+
+def test_a_bad_answer_over_ipv4_is_no_hint(ask: Ask) -> None:
+    def handle(query: bytes, client: str) -> list[bytes]:
+        return [packet(query, leap=3, stratum=16)] if "." in client else []
+
+    with of_both_families(handle) as port:
+        assert ask("ntp", "-H", "::1", "-p", port, "--tries", 1, "-t", 0.4).code == 2

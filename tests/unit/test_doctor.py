@@ -37,7 +37,7 @@ from anycast_handlers.transport.refusal import GatedShell
 from anycast_handlers.transport.shell import Result
 
 from anycast_checks.addresses import ARGV as ADDRESSES
-from anycast_checks.routing import DAEMONS
+from anycast_checks.routing import DAEMONS, frr_bgp
 from anycast_checks.routing.daemon import RoutingState
 from anycast_checks.routing.ospf import judge
 from anycast_checks.routing.ospf_lsa import Area, Neighbor, View
@@ -78,6 +78,7 @@ def kind(argv: tuple[str, ...]) -> str:
     known |= {FILES: "files", USE_DNS: "use_dns", HOST_NAME: "name", IS_EXECUTABLE: "helper"}
     known[notes_argv(RESOLVER)] = "notes"
     known |= {ROUTER_ID_ARGV.by_sudo: "router_id", argv_of_vtysh(VIP).by_sudo: "vtysh"}
+    known[frr_bgp.DAEMON.question(VIP).by_sudo] = "bgp"
     known |= {LISTS_READABLE: "modes", GROUPS: "groups"}
     name = argv[0].rsplit("/", 1)[-1]
     return known.get(argv, {"test": "writable"}.get(name, name))
@@ -93,6 +94,7 @@ def usual(argv: tuple[str, ...]) -> Result:
         "ifup": "ifup version 0.8.41\n",
         "name": "ns1\n",
         "bind": "1\n",
+        "bgp": "Exiting: failed to connect to any daemons.\n",
         "check": "DNS OK - so",
         "router_id": ROUTER_ID,
         "rules": NOPASSWD,

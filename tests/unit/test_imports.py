@@ -64,6 +64,7 @@ DEFERRED = {
     "health.py": {"stream": "only a stream pays for threads, netlink and JSON"},
     "tls.py": {"tls_connection": "a check without --tls does not pay for ssl"},
     "tls_connection.py": {"cryptography": "only --cert-warning and --cert-critical pay for it"},
+    "together.py": {"concurrent.futures": "only several names, or several checks, pay for it"},
     "usage.py": {"difflib": "it is for a mistake alone"},
 }
 

@@ -57,6 +57,7 @@ class _Service:
         fleet = read_fleet(file)
         self._notify = Notify()
         self._engines = engines(fleet)
+        self._told = (fleet.icinga, fleet.nagios)
         self._show = Show(_say, self._engines, self._notify, SYSTEM_CLOCK)
         targets = _targets(fleet, *self._wanted)
         self._watcher = Watcher(fleet, targets, SYSTEM_CLOCK, self._show)
@@ -93,6 +94,8 @@ class _Service:
         try:
             fleet = read_fleet(self._file)
             self._watcher.reload(fleet, _targets(fleet, *self._wanted))
+            if (fleet.icinga, fleet.nagios) != self._told:
+                self._show.note("reports to the engines as before: restart it to change that")
         except HandlerError as error:
             self._show.note(f"goes on with the fleet file as it was: {error}")
         self._notify.ready()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from anycast_checks.line import clean
 
-from ..decision.facts import Action, State
+from ..decision.facts import Action, State, StateType
 from ..fleet.values import Fleet
 from ..operation.outcome import Outcome
 from ..transport.clock import Clock
@@ -21,6 +21,8 @@ from .target import Target
 
 TELL_SECONDS = 4.0
 KEPT_NOTES = 5
+# What a run does when clients are well again already.
+AFTER = frozenset({"count again"})
 
 
 class Show:
@@ -41,6 +43,7 @@ class Show:
         self._pools: list[Pool] = []
         self._notes: tuple[str, ...] = ()
         self._told_at = 0.0
+        self._lived_at = self._started
 
     def take(self, fleet: Fleet, pools: list[Pool]) -> None:
         """Show other pools from now on."""
@@ -103,6 +106,7 @@ class Show:
 
     def round(self, now: float) -> None:
         """Say again what engines and systemd want to hear again and again."""
+        self._lived_at = self._clock.time()
         self._notify.alive(self._summary())
         for pool in self._pools:
             if not pool.cause and pool.shown.common_cause:
@@ -128,19 +132,21 @@ class Show:
             for pool in list(self._pools)
         )
         engines = tuple(engine.state() for engine in self._engines)
-        return Board(self._version, self._started, self._clock.time(), vips, engines, self._notes)
+        return Board(self._version, self._started, self._lived_at, vips, engines, self._notes)
 
     def _tell(self, target: Target) -> None:
         judged, at = target.judgement, self._clock.time()
+        # An engine makes a HARD state of what it is told a few times, and calls the handler. So
+        # it is told only what is certain; its own check is to find out what cannot be told.
+        if judged.state is State.UNKNOWN or judged.state_type is not StateType.HARD:
+            return
+        name, vip = target.endpoint.name, target.vip
+        text = clean(f"{vip.address} {judged.text}")
         for engine in self._engines:
-            # Of what cannot be told the engine's own check is to find out.
-            if judged.state is not State.UNKNOWN:
-                text = clean(f"{target.vip.address} {judged.text}")
-                engine.tell(health(target.endpoint.name, target.vip.name, judged.state, text, at))
-                if target.control:
-                    state, line, _ = target.control
-                    name = target.endpoint.name
-                    engine.tell(control(name, target.vip.name, state, clean(line), at))
+            engine.tell(health(name, vip.name, judged.state, text, at))
+            if target.control:
+                state, line, _ = target.control
+                engine.tell(control(name, vip.name, state, clean(line), at))
 
     def _summary(self) -> str:
         targets = [one for pool in self._pools for one in pool.targets]
@@ -174,7 +180,7 @@ def _failover(acted: Acted, outcome: Outcome, clock: Clock) -> Failover:
     now = clock.monotonic()
     before = acted.certain_since - (acted.failing_since or acted.certain_since)
     stages = [Stage("be certain", before), Stage("begin", acted.began - acted.certain_since)]
-    stages += [Stage(name, seconds) for name, seconds in outcome.timings]
+    stages += [Stage(name, seconds) for name, seconds in outcome.timings if name not in AFTER]
     return Failover(
         acted.target.endpoint.name, clock.time() - (now - acted.certain_since), tuple(stages)
     )

@@ -25,7 +25,7 @@ _NAMES = {socket.IPPROTO_TCP: "tcp", socket.IPPROTO_UDP: "udp"}
 # Codes of the classic BPF: load 16 bits, jump if equal, return.
 _LOAD, _JUMP, _RETURN = 0x28, 0x15, 0x06
 _WHOLE = 0xFFFF
-_TRIAL = 0.1  # seconds; one takes less than 1 ms where the kernel is not loading a module
+_TRIAL = 0.5  # seconds; a trial takes less than 1 ms where the kernel has time
 
 
 class Woken(NamedTuple):
@@ -107,17 +107,18 @@ def _listen_for_deaths(ports: Sequence[int]) -> tuple[socket.socket | None, tupl
 
     Where the kernel's modules for this are missing, it takes the order and tells nothing.
     """
-    with contextlib.ExitStack() as stack:
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams,
+        socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener,
+    ):
+        trials = (datagrams, listener)
         try:
-            trial = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-            trial.bind(("127.0.0.1", 0))
-            port = trial.getsockname()[1]
-            listener = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
-            listener.bind(("127.0.0.1", port))
+            for trial in trials:
+                trial.bind(("127.0.0.1", 0))
             listener.listen()
         except OSError:
             return None, ()
-        made = _listen(_SOCK_DIAG, _DESTROYED, [port])
+        made = _listen(_SOCK_DIAG, _DESTROYED, [trial.getsockname()[1] for trial in trials])
     if made is None:
         return None, ()
     told = _told_in_trial(made)

@@ -122,7 +122,7 @@ def test_exactly_the_stream_of_the_fleet_file_is_allowed(lab: Lab, ns1: Host, ac
     assert ended.stderr == ""
     hello, first, *more = (read(f"{line}\n".encode()) for line in ended.stdout.splitlines())
     assert (hello["check"], hello["address"]) == ("dns", VIP)
-    assert hello["wakeups"] == ["address", "tcp", "udp"], "this kernel tells less"
+    assert "address" in hello["wakeups"]
     assert first["state"] == "OK"
     assert any("beat" in line for line in more)
     asks = ["pgrep", "-f", "--", "--stream"]

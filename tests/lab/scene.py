@@ -20,6 +20,10 @@ LOG = "/var/log/anycast-handler/decisions.jsonl"
 HANG = "#!/bin/sh\necho $$ > /tmp/pid\nexec sleep 600\n"
 # ifup and ifdown are one program, which is asked for its version first.
 HANGING_IFDOWN = HANG.replace("\n", '\n[ "$1" = --version ] && exec echo "ifup version 0"\n', 1)
+# dd reads notes too, which works.
+HANGING_DD = HANG.replace(
+    "\n", '\nread=${1#if=}\n[ "$read" = "$1" ] || exec head -c 65536 "$read"\n', 1
+)
 # The handler's own bound; Nagios kills it at 30 s.
 EVENT_SECONDS = 25.0
 

@@ -14,7 +14,16 @@ from anycast_checks.routing.daemon import Unknown
 from lab import Host, Lab, frr, monitoring, sshd, unbound
 from lab.topology import ENDPOINTS, VIP, VIP_NAME
 from lab.waiting import wait_until
-from tests.lab.scene import HANG, HANGING_IFDOWN, HOLD, LATCH, Scene, asking, replaced
+from tests.lab.scene import (
+    HANG,
+    HANGING_DD,
+    HANGING_IFDOWN,
+    HOLD,
+    LATCH,
+    Scene,
+    asking,
+    replaced,
+)
 
 CRITICAL = ("--state", "CRITICAL", "--state-type", "HARD")
 OK = ("--state", "OK", "--state-type", "HARD")
@@ -148,7 +157,7 @@ class TestKilledAtEachStep:
     """A run is killed while a program of the endpoint hangs; the next `enforce` goes on with it."""
 
     STEPS = (
-        ("latch", "/usr/bin/install", HANG),
+        ("latch", "/usr/bin/dd", HANGING_DD),
         ("latch in place", "/usr/bin/mv", HANG),
         ("ifdown", "/usr/sbin/ifdown", HANGING_IFDOWN),
     )

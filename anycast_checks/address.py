@@ -214,6 +214,9 @@ def connect(
                 sock.bind((source, 0))
             status = sock.connect_ex((target.address, target.port))
             name = sock.getsockname()[0]
+            if status == errno.EACCES:
+                # What a firewall answers comes later, so a security module of this host says this.
+                raise CheckError(f"cannot talk to {target.address} port {target.port}: forbidden")
             if status not in (0, errno.EINPROGRESS):
                 raise OSError(status, os.strerror(status))
         if target.proven and not _same(name, source or target.address):

@@ -11,7 +11,7 @@ import click
 
 from .address import Target
 from .children import CHILDREN
-from .command import find_check
+from .command import LONGEST, find_check
 from .errors import CheckError
 from .health import HealthCheck, health_check
 from .observation import Grade, Metric, Observation, Sample
@@ -106,9 +106,9 @@ def _shared(options: HealthOptions) -> list[str]:
         f"--retry-delay={options.retry_delay}",
         f"--timeout-state={options.timeout_state}",
     ]
-    if not math.isinf(options.deadline):  # a stream has no deadline
-        words.append(f"--deadline={options.deadline}")
-    return [*words, *["--client"] * options.client, *["-v"] * options.verbose]
+    # A longer one was not given, and is the same for each question.
+    deadline = [f"--deadline={options.deadline}"] if options.deadline <= LONGEST else []
+    return [*words, *deadline, *["--client"] * options.client, *["-v"] * options.verbose]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,7 +132,7 @@ class _Questions:
 
 def _ask(options: HealthOptions, questions: Sequence[_Question], target: Target) -> Observation:
     calls = [functools.partial(_ask_one, question.check, target) for question in questions]
-    seen = at_once(calls, CHILDREN.kill_running)
+    seen = at_once(calls, CHILDREN.kill)
     present = None if options.client else target.address == options.address
     answers = []
     for (label, check), one in zip(questions, seen, strict=True):

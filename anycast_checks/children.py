@@ -22,7 +22,7 @@ class Children:
     def starting(self) -> Iterator[set[int]]:
         """Yield the set to which a program is added that is started within the block.
 
-        After `kill_all` the thread that wants to start one ends here.
+        After `kill` for good the thread that wants to start one ends here.
         """
         with self._lock:
             if self._are_over:
@@ -34,15 +34,14 @@ class Children:
         with self._lock:
             self._groups.discard(group)
 
-    def kill_all(self) -> None:
-        """Kill all programs with what they have started, and let no other be started."""
-        with self._lock:
-            self._are_over = True
-        self.kill_running()
+    def kill(self, *, for_good: bool) -> None:
+        """Kill the programs that run, with what they have started.
 
-    def kill_running(self) -> None:
-        """Kill the programs that run at this moment, with what they have started."""
+        Args:
+            for_good: whether this process ends, and no thread may start another program.
+        """
         with self._lock:
+            self._are_over = self._are_over or for_good
             for group in self._groups:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(group, signal.SIGKILL)

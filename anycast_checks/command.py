@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Shared = TypeVar("Shared", bound=Options)
 
 UNKNOWN = 3
+LONGEST = 3600  # seconds that an option may have
 PROGRAM = "check_anycast"
 _PREFIX = "check_"
 _HERE = os.path.dirname(__file__)
@@ -53,8 +54,8 @@ def seconds(least: float) -> Callable[[str | float], float]:
             number = float(value)
         except ValueError:
             number = math.nan
-        if not least <= number <= 3600:
-            raise click.BadParameter(f"{value!r} is not a number from {least:g} to 3600")
+        if not least <= number <= LONGEST:
+            raise click.BadParameter(f"{value!r} is not a number from {least:g} to {LONGEST}")
         return number
 
     return parse

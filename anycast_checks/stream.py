@@ -56,7 +56,7 @@ def stream(name: str, check: Prepared, interval: float, run: CheckRun) -> tuple[
     except ReaderGoneError:
         pass
     finally:
-        CHILDREN.kill_all()
+        CHILDREN.kill(for_good=True)
         if outlet:
             outlet.close()
     return _UNKNOWN, ""

@@ -1,7 +1,7 @@
 """Several questions at the same time, and what their answers mean together."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from .observation import Grade, Observation
 from .options import HealthOptions
@@ -10,7 +10,14 @@ from .verdict import is_failing
 T = TypeVar("T")
 
 
-def at_once(calls: Sequence[Callable[[], T]], give_up: Callable[[], None] | None = None) -> list[T]:
+class GiveUp(Protocol):
+    """Ends what the calls have begun; ``for_good`` where this process ends."""
+
+    def __call__(self, *, for_good: bool) -> None:
+        """End it."""
+
+
+def at_once(calls: Sequence[Callable[[], T]], give_up: GiveUp | None = None) -> list[T]:
     """Call functions, each in a thread of its own, and return what they return.
 
     Args:
@@ -23,9 +30,9 @@ def at_once(calls: Sequence[Callable[[], T]], give_up: Callable[[], None] | None
     pool = ThreadPoolExecutor(len(calls))
     try:
         return [future.result() for future in [pool.submit(call) for call in calls]]
-    except BaseException:
+    except BaseException as error:
         if give_up:
-            give_up()
+            give_up(for_good=not isinstance(error, Exception))
         raise
     finally:
         pool.shutdown(wait=False, cancel_futures=True)

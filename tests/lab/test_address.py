@@ -124,6 +124,20 @@ def test_routes_and_rules_that_lead_nowhere(host: Host, kind: str, what: str, ad
 
 
 @needs_namespaces
+@pytest.mark.parametrize("more", [(), ("--tcp",)])
+def test_what_this_host_forbids_is_no_failure_of_the_service(
+    host: Host, more: tuple[str, ...]
+) -> None:
+    """As a security module does; here a route forbids it, for a client."""
+    host.ip("route", "add", "prohibit", "10.99.0.53/32")
+    words = ("dns", "-H", "10.99.0.53", "--query", ".", "--client", "--tries", "1", *more)
+    check = (sys.executable, "-m", "anycast_checks", *words)
+    said = host.run("sh", "-c", '"$@"; test $? = 3', "sh", *check)
+
+    assert "DNS UNKNOWN - cannot talk to 10.99.0.53 port 53: forbidden" in said
+
+
+@needs_namespaces
 @pytest.mark.skipif(not shutil.which("nft"), reason="a firewall needs nftables")
 @pytest.mark.parametrize("address", ["10.99.0.53", "2001:db8::53"])
 @pytest.mark.parametrize("more", [(), ("--tcp",)])

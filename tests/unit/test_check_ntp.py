@@ -223,7 +223,8 @@ def test_ipv6_has_no_other_client_but_loopback(
         seen = ask("ntp", "-H", "::1", "-p", port, "--tries", 1, "-t", 0.4)
     assert seen.code == code, seen.text
     assert says in seen.text
-    assert sorted(heard) == ["127", "::1", "::1"]
+    assert heard.count("::1") == 2
+    assert "127" in heard or code == 0
 
 
 def test_a_bad_answer_over_ipv4_is_no_hint(ask: Ask) -> None:

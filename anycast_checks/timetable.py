@@ -10,7 +10,7 @@ _URGENT = 5.0  # how long a failing service is asked again after --retry-delay
 _SHORTEST = 0.01  # between two questions, also with a --retry-delay of 0
 _AT_ONCE = 3  # questions without an answer, besides one that a wake-up asks for
 _SETTLE = 0.002  # the kernel closes the sockets of a process one by one
-_CALM = 0.02  # between two questions that wake-ups ask for
+_CALM = 0.01  # between two questions that wake-ups ask for
 
 
 class _Open(NamedTuple):

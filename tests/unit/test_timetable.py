@@ -100,7 +100,7 @@ def test_a_death_is_asked_about_after_two_milliseconds() -> None:
     clock.to(0.003)
     clock.answer(clock.ask())
     clock.table.wake(clock.now, died=False)
-    clock.to(0.023)
+    clock.to(0.013)
 
 
 def test_an_address_that_moved_is_asked_about_at_once() -> None:

@@ -55,12 +55,12 @@ def test_a_file_that_was_forgotten_is_named(icinga: Icinga, missing: str, of: st
         ),
         (host(f'{{ {VIP}, dns_expct = "x" }}'), "no key 'dns_expct'"),
         (host(f"{{ {VIP}, intervall = 5 }}"), "no key 'intervall'"),
-        (host('{ address = "10.99.0.53", check = "dsn" }'), "check must be one of: dns"),
+        (host('{ address = "10.99.0.53", check = "dsn" }'), "check must be one of: all, dns"),
         (host(f'{{ {VIP}, transport = "telnet" }}'), "transport must be one of: by_ssh, nrpe"),
         (pool(VIP), "key 'ssh_address' is missing"),
         (pool(f'{VIP}, ssh_address = "192.0.2.11", pool_warn = 3'), "no key 'pool_warn'"),
         (pool('check = "dns", dns_query = "x.example"'), "key 'address' is missing"),
-        (pool('address = "10.99.0.53", check = "pool"'), "check must be one of: dns"),
+        (pool('address = "10.99.0.53", check = "pool"'), "check must be one of: all, dns"),
         (host(f"{{ {VIP}, client = true }}"), "'client' cannot tell which endpoint"),
         *(
             (

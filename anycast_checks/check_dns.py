@@ -43,6 +43,12 @@ def _rcode(value: str) -> dns.rcode.Rcode:
         raise click.BadParameter(f"{value!r} is not a response code") from error
 
 
+def _nsid(value: str) -> tuple[str, frozenset[bytes]]:
+    if not value:
+        raise click.BadParameter("'' is the NSID of no server")
+    return parse_nsid(value)
+
+
 def _flags(value: str) -> dns.flags.Flag:
     flags = dns.flags.Flag(0)
     for name in filter(None, value.lower().replace(" ", "").split(",")):
@@ -107,7 +113,7 @@ def _flags(value: str) -> dns.flags.Flag:
 @click.option(
     "--expect-nsid",
     "nsids",
-    type=parse_nsid,
+    type=_nsid,
     multiple=True,
     metavar="NSID",
     help="WARNING where another instance answers: its NSID, as text or in hexadecimal; repeatable."
@@ -153,7 +159,8 @@ def command(
         unchecked=checking_disabled,
         nsids=nsids,
     )
-    questions = [question._replace(name=_name(name, rdtype)) for name in dict.fromkeys(names)]
+    different = dict.fromkeys(_name(name, rdtype) for name in names)
+    questions = [question._replace(name=name) for name in different]
     return _Probe(options, questions, tcp=tcp).ask
 
 

@@ -190,6 +190,11 @@ def test_one_broken_name_is_no_broken_server(
     assert says in seen.text
 
 
+def test_a_name_that_is_given_twice_is_asked_once(ask: Ask) -> None:
+    seen = asked(ask, by_name(), "--query", "a.example", "--query", "A.example.")
+    assert "announced: a.example A: 192.0.2.80 in " in seen.text
+
+
 def test_silence_for_all_names_can_be_unknown(ask: Ask) -> None:
     words = (*THREE, "--timeout-state", "unknown")
     assert asked(ask, by_name(a=None, b=None, c=None), *words).code == 3
@@ -235,6 +240,7 @@ def test_a_slow_name_is_a_failing_one(ask: Ask, slow: set[str], code: int) -> No
         (("--query", "{random}" * 5 + ".example"), "'--query'"),
         (("--query", "x", "--query", "a..b"), "'--query'"),
         ((), "Missing option '--query'"),
+        (("--query", "x", "--expect-nsid", ""), "'--expect-nsid': '' is the NSID of no server"),
     ],
 )
 def test_an_unusable_name_is_named(ask: Ask, words: tuple[str, ...], message: str) -> None:

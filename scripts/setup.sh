@@ -3,6 +3,7 @@
 #
 #   need_root WHY            ends the script with one line where root does not run it
 #   need_packages NAME...    installs the Debian packages that are missing, without their services
+#   want_packages NAME...    does so with those that can be had
 #   unpack_package NAME DIR  unpacks a Debian package that conflicts with one that is installed
 #   make_venv DIR EXTRAS     makes a virtual environment with a copy of this checkout, as it is now
 #   make_develop DIR EXTRAS  makes one that runs this checkout's files, so that edits count at once
@@ -29,10 +30,14 @@ LAB_PACKAGES=(
     frr ifupdown unbound openssh-server openssh-client sudo
     icinga2-bin icinga2-common monitoring-plugins-basic monitoring-plugins-standard
     nginx-light chrony nagios-nrpe-server nagios-nrpe-plugin
-    bind9 nsd dnsmasq-base knot-resolver nftables
+    bind9 nsd dnsmasq-base nftables
     nagios4-core
     bind9-dnsutils iproute2 openssl procps python3-venv busybox
 )
+# What not every release of Debian has, or what conflicts with the packages above and is unpacked
+# beside them. The tests that need one of them are skipped where it cannot be had.
+# shellcheck disable=SC2034
+OPTIONAL_PACKAGES=(knot-resolver) UNPACKED_PACKAGES=(ntpsec)
 # The programs that the benchmark measures beside ours, and `time`, which measures.
 # shellcheck disable=SC2034
 BENCH_PACKAGES=(bird2 keepalived time)
@@ -59,6 +64,15 @@ need_packages() {
     need_root "it has to install ${missing[*]}"
     echo "Installing Debian packages (their services are not started): ${missing[*]}"
     _install "${missing[@]}"
+}
+
+want_packages() {
+    local package
+    for package in "$@"; do
+        if apt-cache show "$package" >/dev/null 2>&1; then
+            need_packages "$package"
+        fi
+    done
 }
 
 unpack_package() (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from lab import Lab, monitoring, sshd
-from lab.topology import VIP, VIP_NAME
+from lab.topology import QUERY, RIGHT_ANSWER, VIP, VIP_NAME
 from lab.waiting import wait_until
 from tests.lab.scene import HANG, HANGING_IFDOWN, LATCH, Scene
 
@@ -55,6 +56,34 @@ class TestWithdraw:
         assert code == 0, said
         assert scene.is_announced()
         wait_until(lambda: len(scene.lab.routed()) == 3, "the route is back")
+
+    def test_several_questions_are_one_check(self, scene: Scene) -> None:
+        """One that fails is enough, and the engine may ask them through the checks' gate."""
+        texts = [f"dns --query {QUERY}", f"dns --query {QUERY} --expect {RIGHT_ANSWER} --tcp"]
+        words = [f"{monitoring.PLUGINS}/check_anycast", "all"]
+        words += [word for text in texts for word in ("--check", text)]
+        scene.set_fleet(scene.fleet.replace("check = [", f"check = {json.dumps(words)} # "))
+        scene.lab.install_gate()
+        try:
+            scene.ns1.resolver.answer("192.0.2.66")
+            code, said = scene.event("CRITICAL")
+            assert code == 0, said
+            assert f"dns_2: {QUERY} A (nsid ns1): {RIGHT_ANSWER} is missing" in said
+            assert not scene.is_announced()
+
+            scene.ns1.resolver.repair()
+            code, said = scene.event("OK")
+            assert code == 0, said
+            assert scene.is_announced()
+            login = ["ssh", "-F", "none", "-i", monitoring.CHECK_KEY, "-o", "BatchMode=yes"]
+            known = ["-o", f"UserKnownHostsFile={monitoring.KNOWN_HOSTS}", "check@10.0.1.2"]
+            for asked, status in ((words, 0), ([*words, "--check", "tcp -p 22"], 126)):
+                line = shlex.join([*asked, "-H", VIP])
+                ended = scene.lab.mon.run([*login, *known, line], user="nagios", timeout=60)
+                assert ended.returncode == status, ended.stdout + ended.stderr
+        finally:
+            scene.set_fleet(scene.fleet)
+            scene.lab.install_gate()
 
     def test_nothing_happens_that_the_endpoint_does_not_confirm(self, scene: Scene) -> None:
         """An engine's CRITICAL HARD may be a hung transport or a state of last week."""

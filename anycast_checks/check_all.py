@@ -50,8 +50,8 @@ class _Answer(NamedTuple):
 
     @property
     def fails(self) -> bool:
-        """Whether the answer is a failing sample."""
-        return is_failing(self.options, self.seen)
+        """Whether the answer is a failing sample; what cannot be judged is none, however late."""
+        return self.seen.grade is not Grade.UNCLEAR and is_failing(self.options, self.seen)
 
     @property
     def is_poor(self) -> bool:

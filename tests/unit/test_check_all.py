@@ -118,9 +118,9 @@ def test_the_worst_is_the_verdict(
     assert {0: "OK", 1: "WARNING", 2: "CRITICAL"}[code] in states
 
 
-def plugin(code: int) -> list[str]:
+def plugin(code: int, *more: str) -> list[str]:
     script = f"import sys; print('said'); sys.exit({code})"
-    return ["--check", f'plugin -- {sys.executable} -c "{script}" {{address}}']
+    return ["--check", f'plugin {" ".join(more)} -- {sys.executable} -c "{script}" {{address}}']
 
 
 @pytest.mark.parametrize(
@@ -133,6 +133,11 @@ def test_what_cannot_tell_is_worse_than_a_warning_and_better_than_a_failure(
     seen = both(ask, *plugin(3), *of(ports, *others))
     assert seen.code == code, seen.output
     assert "\nplugin UNKNOWN - 127.0.0.1 announced, cannot tell: " in seen.output
+
+
+def test_what_cannot_tell_is_no_failure_however_late(ask: Ask, ports: dict[str, int]) -> None:
+    seen = both(ask, *plugin(3, "-c", "0.000001"), *of(ports, "dns"), "--tries", 1)
+    assert seen.code == 3, seen.output
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,9 @@ from .daemon import Answer, Ask, Question, RoutingDaemon, RoutingState, Unknown
 DAEMONS: tuple[RoutingDaemon, ...] = (frr_ospf.DAEMON, frr_bgp.DAEMON)
 
 
-def see(vip: str, ask: Ask, daemons: Sequence[RoutingDaemon] = DAEMONS) -> RoutingState:
+def see(
+    vip: str, ask: Ask, daemons: Sequence[RoutingDaemon] = DAEMONS, *, all_of_them: bool = True
+) -> RoutingState:
     """Ask the routing daemons of a router about a VIP.
 
     Where no daemon announces the VIP, and one that runs there gave no answer, nobody can tell
@@ -25,6 +27,7 @@ def see(vip: str, ask: Ask, daemons: Sequence[RoutingDaemon] = DAEMONS) -> Routi
         ask: function that puts questions to that router; of the exceptions in its answers only a
             NotStartedError means that the daemon is not there.
         daemons: all known daemons.
+        all_of_them: ask all at once; otherwise one after the other, until one announces the VIP.
 
     Returns:
         The state of the daemon that announces the VIP, and beside it those of the others.
@@ -37,7 +40,8 @@ def see(vip: str, ask: Ask, daemons: Sequence[RoutingDaemon] = DAEMONS) -> Routi
     states: list[RoutingState] = []
     absent: list[Exception] = []
     troubles: list[Exception] = []
-    for told in _ask(vip, ask, [daemon for daemon in daemons if daemon.carries(vip)]):
+    able = [daemon for daemon in daemons if daemon.carries(vip)]
+    for told in _ask(vip, ask, able) if all_of_them else _ask_in_turn(vip, ask, able):
         if isinstance(told, RoutingState):
             states.append(told)
         elif isinstance(told, NoDaemonError | NotStartedError):
@@ -94,6 +98,16 @@ def _ask(
             yield error
     if older:
         yield from _ask(vip, ask, older)
+
+
+def _ask_in_turn(
+    vip: str, ask: Ask, daemons: Sequence[RoutingDaemon]
+) -> Iterator[RoutingState | Exception]:
+    for daemon in daemons:
+        for told in _ask(vip, ask, [daemon]):
+            yield told
+            if isinstance(told, RoutingState) and told.announced:
+                return
 
 
 def _rank(state: RoutingState) -> tuple[bool, bool]:

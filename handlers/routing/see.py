@@ -33,7 +33,9 @@ def see_routing(shell: Shell, vip: Vip, daemons: Sequence[RoutingDaemon]) -> Rou
         HandlerError: the endpoint cannot be asked.
     """
     try:
-        return routing.see(vip.address, asking(shell), daemons_of(vip, daemons))
+        able = daemons_of(vip, daemons)
+        # Each question is a process of the daemon's program on the endpoint.
+        return routing.see(vip.address, asking(shell), able, all_of_them=False)
     except CheckError as error:
         raise UncountableError(str(error)) from error
     except OutcomeUnknownError as error:

@@ -169,7 +169,7 @@ def _ask(question: _Question, target: Target) -> Observation:
 
 def _following(question: _Question, request: Request, response: Response) -> Request | None:
     """Return the request to which a redirect leads, or None where it must not be followed."""
-    location = response.headers.get("Location", "")
+    location = response.headers.get("Location")
     if not question.follow or response.status not in _REDIRECT or not location:
         return None
     scheme = "https" if question.tls else "http"

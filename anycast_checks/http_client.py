@@ -1,14 +1,41 @@
-"""One HTTP request on a proven connection, made with the client of the standard library."""
+"""One HTTP request on a proven connection; h11 reads the answer (RFC 9112)."""
 
-import http.client
-import io
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+import re
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import h11
 
 from .address import Connection
-from .errors import PeerFailedError, PeerSilentError
+from .errors import CheckError, PeerFailedError, PeerSilentError
 
 _SECRET = ("authorization", "proxy-authorization", "cookie", "x-api-key")
+# Bytes of all heads of an answer together, interim ones included; curl takes 300 kB.
+_HEADS = 262_144
+_SWITCHED = 101
+_HEAD_ENDS = re.compile(rb"\r?\n\r?\n")
+_LINE_ENDS = re.compile(rb"\r?\n")
+_FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:[ \t]*(.*?)[ \t]*", re.DOTALL)
+# What may not stand in the value of a field, and is of no use there.
+_ODD = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+# A transfer coding that no longer exists, and that old servers still name (RFC 2616, 3.6).
+_NO_CODING = (b"transfer-encoding", b"identity")
+_STATUS = re.compile(rb"HTTP/1\.[01] [1-9][0-9]{2}(?: .*)?", re.DOTALL)
+
+
+class Headers(NamedTuple):
+    """The fields of a head, in their order."""
+
+    fields: tuple[tuple[str, str], ...] = ()
+
+    def get(self, name: str, default: str = "") -> str:
+        """Return the content of the first field of that name, whatever its case."""
+        wanted = name.lower()
+        return next((text for known, text in self.fields if known.lower() == wanted), default)
+
+    def items(self) -> Iterator[tuple[str, str]]:
+        """Yield name and content of each field."""
+        return iter(self.fields)
 
 
 class Request(NamedTuple):
@@ -33,14 +60,14 @@ class Response(NamedTuple):
     Attributes:
         status: status code, a number of three digits.
         reason: the words behind the status code, which may be missing.
-        headers: all headers by name.
+        headers: all headers.
         body: the body, up to the limit.
         complete: whether that is the whole body.
     """
 
     status: int
     reason: str
-    headers: http.client.HTTPMessage
+    headers: Headers
     body: bytes
     complete: bool
 
@@ -52,77 +79,154 @@ def ask(connection: Connection, request: Request, limit: int) -> Response:
         PeerFailedError: the answer is no HTTP, or is cut short.
         PeerSilentError: no answer came in time.
     """
-    client = http.client.HTTPConnection("")
-    sock = client.sock = _Socket(connection, secret=_has_secret(request))
-    client.request(request.method, request.url, request.body, request.headers)
-    try:
-        answer = client.getresponse()
-    except http.client.RemoteDisconnected as error:
-        raise PeerFailedError("connection closed without an answer") from error
-    except (http.client.HTTPException, ValueError) as error:
-        raise PeerFailedError(f"no HTTP: {_told(error)}") from error
-    got = f"{answer.status} {answer.reason}".strip()
-    # http.client accepts a head that is cut short as a complete one.
-    if sock.ended:
-        raise PeerFailedError(f"{got}, then closed within the head")
-    try:
-        body = answer.read(limit)
-        # One more read would tell this too, but it could wait for a peer that sends no more.
-        complete = len(body) < limit or answer.isclosed()
-    except http.client.IncompleteRead as error:
-        raise PeerFailedError(f"{got}, then closed after {len(error.partial)} bytes") from error
-    except (http.client.HTTPException, ValueError) as error:
-        raise PeerFailedError(f"{got}, then no HTTP: {_told(error)}") from error
-    except PeerSilentError as error:
-        raise PeerFailedError(f"{got}, then not all of it in time") from error
-    # When it reads with a limit, http.client does not notice a body that is cut short.
-    if complete and answer.length:
-        raise PeerFailedError(f"{got}, then closed, {answer.length} bytes too early")
-    return Response(answer.status, answer.reason, answer.msg, body, complete)
+    return _Exchange(connection, request).answer(limit)
 
 
-class _Socket:
-    """The part of a socket's interface that http.client uses."""
+class _Exchange:
+    """One request and its answer."""
 
-    def __init__(self, connection: Connection, *, secret: bool) -> None:
+    def __init__(self, connection: Connection, request: Request) -> None:
         self._connection = connection
-        self._secret = secret
-        self._streams: list[_Stream] = []
+        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_HEADS)
+        self._unread = b""
+        self._heads = 0
+        self._send(request)
 
-    @property
-    def ended(self) -> bool:
-        return any(stream.ended for stream in self._streams)
+    def answer(self, limit: int) -> Response:
+        head = self._head()
+        status, reason = head.status_code, head.reason.decode("latin-1").strip()
+        fields = (
+            (name.decode(), text.decode("latin-1")) for name, text in head.headers.raw_items()
+        )
+        headers = Headers(tuple(fields))
+        if status == _SWITCHED:
+            # From here on it is another protocol.
+            return Response(status, reason, headers, b"", complete=True)
+        body, complete = self._body(f"{status} {reason}".strip(), limit)
+        return Response(status, reason, headers, body, complete)
 
-    def sendall(self, data: Any) -> None:
-        self._connection.send(bytes(data), secret=self._secret)
+    def _send(self, request: Request) -> None:
+        headers = list(request.headers.items())
+        if request.body is not None:
+            headers.append(("Content-Length", str(len(request.body))))
+        elif request.method in ("POST", "PUT", "PATCH"):
+            headers.append(("Content-Length", "0"))
+        try:
+            asked = h11.Request(method=request.method, target=request.url, headers=headers)
+            parts = [self._http.send(asked)]
+            if request.body:
+                parts.append(self._http.send(h11.Data(data=request.body)))
+            parts.append(self._http.send(h11.EndOfMessage()))
+        except h11.LocalProtocolError as error:
+            raise CheckError(f"cannot ask this of a web server: {error}") from error
+        secret = any(name.lower() in _SECRET for name in request.headers)
+        self._connection.send(b"".join(part or b"" for part in parts), secret=secret)
 
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        self._streams.append(_Stream(self._connection))
-        return io.BufferedReader(self._streams[-1])
+    def _head(self) -> h11.Response | h11.InformationalResponse:
+        """Return the head of the answer; interim ones, such as Early Hints, stand before it."""
+        while True:
+            self._http.receive_data(self._next_head())
+            try:
+                event = self._http.next_event()
+            except h11.RemoteProtocolError as error:
+                raise PeerFailedError(f"no HTTP: {error}") from error
+            if isinstance(event, h11.Response):
+                return event
+            if isinstance(event, h11.InformationalResponse):
+                if event.status_code == _SWITCHED:
+                    return event
+                continue
+            raise PeerFailedError("no HTTP: the server speaks out of turn")
 
-    def close(self) -> None:
-        """Do nothing: whoever has opened the connection closes it."""
+    def _next_head(self) -> bytes:
+        """Take the next head out of what has come, as strictly as curl does, and no more so."""
+        while not (end := _HEAD_ENDS.search(self._unread)):
+            if self._unread and not _may_begin_an_answer(self._unread):
+                raise PeerFailedError(f"no HTTP: {_first_line(self._unread)}")
+            if self._heads + len(self._unread) > _HEADS:
+                raise PeerFailedError(f"no HTTP: a head of more than {_HEADS} bytes")
+            more = self._connection.receive()
+            if not more:
+                raise self._closed()
+            self._unread += more
+        head, self._unread = self._unread[: end.end()], self._unread[end.end() :]
+        self._heads += len(head)
+        if self._heads > _HEADS:
+            raise PeerFailedError(f"no HTTP: heads of more than {_HEADS} bytes")
+        return _tolerated(head)
+
+    def _closed(self) -> PeerFailedError:
+        if not self._unread:
+            return PeerFailedError("connection closed without an answer")
+        line = _first_line(self._unread)
+        if not line.startswith("HTTP/1.") or len(line) < len("HTTP/1.1 200"):
+            return PeerFailedError(f"no HTTP: {line}")
+        return PeerFailedError(f"{line.partition(' ')[2]}, then closed within the head")
+
+    def _body(self, got: str, limit: int) -> tuple[bytes, bool]:
+        """Return the body up to the limit, and whether this is all of it."""
+        body = bytearray()
+        unread, self._unread = self._unread, b""
+        if unread:
+            self._http.receive_data(unread)
+        while True:
+            try:
+                event = self._http.next_event()
+            except h11.RemoteProtocolError as error:
+                raise PeerFailedError(f"{got}, then {_told(error, len(body))}") from error
+            if isinstance(event, h11.Data):
+                body += event.data
+                if len(body) > limit:
+                    return bytes(body[:limit]), False
+            elif event is h11.NEED_DATA:
+                try:
+                    self._http.receive_data(self._connection.receive())
+                except PeerSilentError as error:
+                    if len(body) == limit:
+                        return bytes(body), False
+                    raise PeerFailedError(f"{got}, then not all of it in time") from error
+            else:
+                return bytes(body), True
 
 
-class _Stream(io.RawIOBase):
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self.ended = False
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = self._connection.receive(len(buffer))
-        buffer[: len(data)] = data
-        self.ended = not data
-        return len(data)
+def _may_begin_an_answer(data: bytes) -> bool:
+    line, is_whole, _ = data.partition(b"\n")
+    if is_whole:
+        return _STATUS.fullmatch(line.rstrip(b"\r")) is not None
+    return b"HTTP/1.".startswith(line[:7])
 
 
-def _has_secret(request: Request) -> bool:
-    return any(name.lower() in _SECRET for name in request.headers)
+def _first_line(data: bytes) -> str:
+    return data[:200].splitlines()[0].decode("latin-1").strip() if data.strip() else "empty lines"
 
 
-def _told(error: Exception) -> str:
-    text = str(error).strip()
-    return f"{type(error).__name__} {text}" if text else type(error).__name__
+def _tolerated(head: bytes) -> bytes:
+    """Leave out of a head what h11 would refuse, and every client of the web takes.
+
+    That is a blank before a colon, a line that is no field, and control characters in a value.
+    """
+    first, *lines = _LINE_ENDS.split(head.rstrip(b"\r\n"))
+    if not _STATUS.fullmatch(first):
+        raise PeerFailedError(f"no HTTP: {_first_line(head)}")
+    kept = [_ODD.sub(b" ", first)]
+    is_field = False
+    for line in lines:
+        if line[:1] in (b" ", b"\t"):
+            if is_field:
+                kept.append(_ODD.sub(b" ", line))
+            continue
+        field = _FIELD.fullmatch(line)
+        is_field = field is not None
+        if field and (field[1].lower(), field[2].lower()) != _NO_CODING:
+            kept.append(field[1] + b": " + _ODD.sub(b" ", field[2]).strip())
+    return b"\r\n".join((*kept, b"", b""))
+
+
+def _told(error: h11.RemoteProtocolError, got: int) -> str:
+    text = str(error)
+    if "without sending complete message body" in text:
+        missing = re.search(r"received (\d+) bytes, expected (\d+)", text)
+        if missing:
+            return f"closed, {int(missing[2]) - int(missing[1])} bytes too early"
+        return f"closed after {got} bytes"
+    return f"no HTTP: {text}"

@@ -56,10 +56,10 @@ def test_a_right_answer(ask: Ask) -> None:
         (PAGE[:12], (), "closed within the head"),
         (PAGE[:9], (), "no HTTP: "),
         (b"", (), "connection closed without an answer"),
-        (b"SSH-2.0-OpenSSH_9.2\r\n", (), "no HTTP: BadStatusLine SSH-2.0-OpenSSH_9.2"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", (), "no HTTP: SSH-2.0-OpenSSH_9.2"),
         (b"\x00\xff" * 99, (), "no HTTP: "),
-        (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 999 + b"\r\n", (), "no HTTP: "),
-        (b"HTTP/1.1 200 " + b"x" * 99999, (), "no HTTP: LineTooLong"),
+        (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 99999 + b"\r\n", (), "no HTTP: a head of more"),
+        (b"HTTP/1.1 200 " + b"x" * 99999, (), "200 " + "x" * 20),
         (b"HTTP/1.1 999999 OK\r\n\r\n", (), "no HTTP: "),
     ],
 )  # fmt: skip
@@ -69,6 +69,75 @@ def test_a_wrong_answer(ask: Ask, answer: bytes, more: tuple[object, ...], says:
     assert seen.code == 2
     assert seen.text.startswith("HTTP CRITICAL - 127.0.0.1 still announced: ")
     assert says in seen.text
+
+
+# What real servers send, and curl takes; RFC 9110 and 9112 say what each means.
+HEAD = b"HTTP/1.1 200 OK\r\n"
+HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n"
+LONG = b"Content-Length: 2\r\n"
+IN_CHUNKS = b"Transfer-Encoding: chunked\r\n"
+UP_TO_5 = ("--max-bytes", 5)
+UPGRADE = ("--header", "Upgrade: websocket", "--header", "Connection: Upgrade", "--status", "101")
+
+
+@pytest.mark.parametrize(
+    ("answer", "more", "says"),
+    [
+        # Interim answers (RFC 9110, 15.2). HAProxy sends 103, and WebDAV servers 102.
+        (HINTS + PAGE, (), "200 OK, 12 bytes"),
+        (b"HTTP/1.1 102 Processing\r\n\r\n" * 3 + HINTS + PAGE, (), "200 OK, 12 bytes"),
+        (b"HTTP/1.1 100 Continue\r\n\r\n" + HINTS + PAGE, (), "200 OK, 12 bytes"),
+        # They have no body, whatever the head says of it (RFC 9112, 6.3).
+        (b"HTTP/1.1 204 Nothing\r\n" + IN_CHUNKS + b"\r\n", (), "204 Nothing, 0 bytes"),
+        (b"HTTP/1.1 304 Known\r\n" + IN_CHUNKS + b"\r\n", (), "304 Known, 0 bytes"),
+        (b"HTTP/1.1 304 Known\r\n" + LONG + b"\r\n", (), "304 Known, 0 bytes"),
+        # Nothing limits their number (RFC 9110, 5.4); curl takes 300 kB of them.
+        (HEAD + b"X-A: y\r\n" * 999 + LONG + b"\r\nhi", (), "200 OK, 2 bytes"),
+        (HEAD + b"X-A: " + b"y" * 70000 + b"\r\n" + LONG + b"\r\nhi", (), "200 OK, 2 bytes"),
+        # Forbidden to servers, and taken by clients (RFC 9112, 5.1).
+        (HEAD + b"Content-Length : 2\r\n\r\nhi", (), "200 OK, 2 bytes"),
+        # The same length twice is one length (RFC 9110, 8.6).
+        (HEAD + b"Content-Length: 2, 2\r\n\r\nhi", (), "200 OK, 2 bytes"),
+        (HEAD + LONG * 2 + b"\r\nhi", (), "200 OK, 2 bytes"),
+        # As long as the limit, with an extension and a trailer (RFC 9112, 7.1).
+        (CHUNKED + b"5;a=b\r\nhello\r\n0\r\nX: y\r\n\r\n", UP_TO_5, "200 OK, 5 bytes"),
+        (HEAD + b"Content-Length: 5\r\n\r\nhello", UP_TO_5, "200 OK, 5 bytes"),
+        # Where both are said the chunks count (RFC 9112, 6.3).
+        (HEAD + LONG + IN_CHUNKS + b"\r\n1\r\nh\r\n0\r\n\r\n", (), "200 OK, 1 bytes"),
+        # Line feeds alone (RFC 9112, 2.2), no reason (4), an old version, a folded line (5.2).
+        (b"HTTP/1.1 200 OK\nContent-Length: 2\n\nhi", (), "200 OK, 2 bytes"),
+        (b"HTTP/1.1 200\r\n" + LONG + b"\r\nhi", (), "200, 2 bytes"),
+        (b"HTTP/1.0 200 OK\r\n\r\nhi", (), "200 OK, 2 bytes"),
+        (HEAD + b"X: a\r\n b\r\n" + LONG + b"\r\nhi", (), "200 OK, 2 bytes"),
+        # What curl passes over.
+        (HEAD + b"what is this\r\n" + LONG + b"\r\nhi", (), "200 OK, 2 bytes"),
+        (HEAD + b"X: \x01\xff\r\n" + LONG + b"\r\nhi", (), "200 OK, 2 bytes"),
+        (HEAD + b"Transfer-Encoding: identity\r\n\r\nhi", (), "200 OK, 2 bytes"),
+        # Another protocol begins, and is not waited for.
+        (b"HTTP/1.1 101 Go\r\nUpgrade: websocket\r\n\r\n", UPGRADE, "101 Go, 0 bytes"),
+    ],
+)  # fmt: skip
+def test_what_is_odd_and_right(
+    ask: Ask, answer: bytes, more: tuple[object, ...], says: str
+) -> None:
+    seen = http(ask, saying(answer), *more)
+
+    assert seen.code == 0, seen.text
+    assert says in seen.text
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\nhey",
+        HEAD + b"Content-Length: -2\r\n\r\nhi",
+        CHUNKED + b"-2\r\nhi\r\n0\r\n\r\n",
+        HINTS,
+        HINTS * 9999,
+    ],
+)
+def test_what_no_client_can_read(ask: Ask, answer: bytes) -> None:
+    assert http(ask, saying(answer)).code == 2
 
 
 @pytest.mark.parametrize(

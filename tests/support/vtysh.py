@@ -22,6 +22,7 @@ from typing import Any
 
 SITUATION = "/run/vtysh.json"
 VIP, SELF, CENTRE = "10.99.0.53", "192.0.2.1", "192.0.2.254"
+NOT_RUNNING = "Exiting: failed to connect to any daemons."
 SECTIONS = {
     "network": "networkLinkStates",
     "summary": "summaryLinkStates",
@@ -89,6 +90,8 @@ def answer(question: str, lsas: list[dict[str, Any]], situation: dict[str, Any])
 
 
 def main(arguments: list[str]) -> str | None:
+    if arguments[:2] == ["-d", "bgpd"]:
+        return NOT_RUNNING
     try:
         with open(SITUATION, encoding="utf-8") as file:
             situation = json.load(file)

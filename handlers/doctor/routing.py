@@ -21,7 +21,7 @@ def see_routing(
     """Ask the routing daemon; if it gives no answer, a finding says what cannot be done then."""
     vip = subject.vip
     try:
-        return ask_routing(subject.site.shell, vip, daemons), None
+        return ask_routing(subject.site.shell, vip, daemons, all_of_them=True), None
     except UncountableError as error:
         if vip.routing == "none":
             missing = "no withdrawal or restore can be verified in the routing"

@@ -25,8 +25,13 @@ def daemons_of(vip: Vip, daemons: Sequence[RoutingDaemon]) -> list[RoutingDaemon
     return [one for one in daemons if vip.routing in ("auto", one.protocol.lower())]
 
 
-def see_routing(shell: Shell, vip: Vip, daemons: Sequence[RoutingDaemon]) -> RoutingState:
+def see_routing(
+    shell: Shell, vip: Vip, daemons: Sequence[RoutingDaemon], *, all_of_them: bool = False
+) -> RoutingState:
     """Ask the routing daemons of an endpoint about the VIP.
+
+    Each question is a process of the daemon's program there. So they are asked one after the other,
+    until one announces the VIP; with ``all_of_them`` all are.
 
     Raises:
         UncountableError: a daemon cannot be asked, or its answer makes no sense.
@@ -34,8 +39,7 @@ def see_routing(shell: Shell, vip: Vip, daemons: Sequence[RoutingDaemon]) -> Rou
     """
     try:
         able = daemons_of(vip, daemons)
-        # Each question is a process of the daemon's program on the endpoint.
-        return routing.see(vip.address, asking(shell), able, all_of_them=False)
+        return routing.see(vip.address, asking(shell), able, all_of_them=all_of_them)
     except CheckError as error:
         raise UncountableError(str(error)) from error
     except OutcomeUnknownError as error:

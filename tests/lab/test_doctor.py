@@ -289,16 +289,16 @@ class TestOspf:
         with done(ward.ns1, f"mv /usr/bin/vtysh {away}", f"mv {away} /usr/bin/vtysh"):
             code, line = ward.of("ns1")
             fleet = ward.lab.mon.read(monitoring.FLEET_FILE)
-            by_peers = fleet.replace("hold_down", 'count_by = "peers"\nhold_down')
-            with text(ward.lab.mon, monitoring.FLEET_FILE, by_peers):
-                code_by_peers, line_by_peers = ward.of("ns1")
+            unasked = fleet.replace("hold_down", 'routing = "none"\nhold_down')
+            with text(ward.lab.mon, monitoring.FLEET_FILE, unasked):
+                code_unasked, line_unasked = ward.of("ns1")
         assert code == 1, line
         assert line.startswith(f"ns1: {trouble}")
         assert "nobody can be counted, so nothing is withdrawn -> " in line
-        assert 'count_by = "peers"' in line
-        assert code_by_peers == 0
-        assert line_by_peers.startswith(f"ns1: hint: {trouble}")
-        assert "no withdrawal or restore can be verified in the routing" in line_by_peers
+        assert 'routing = "none"' in line
+        assert code_unasked == 0
+        assert line_unasked.startswith('ns1: hint: routing = "none"')
+        assert "no withdrawal or restore can be verified in the routing" in line_unasked
 
 
 class TestMonitoringHost:

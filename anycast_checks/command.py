@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Shared = TypeVar("Shared", bound=Options)
 
 UNKNOWN = 3
-LONGEST = 3600  # seconds that an option may have
+LONGEST = 3600.0  # seconds that an option may have
 PROGRAM = "check_anycast"
 _PREFIX = "check_"
 _HERE = os.path.dirname(__file__)
@@ -55,7 +55,7 @@ def seconds(least: float) -> Callable[[str | float], float]:
         except ValueError:
             number = math.nan
         if not least <= number <= LONGEST:
-            raise click.BadParameter(f"{value!r} is not a number from {least:g} to {LONGEST}")
+            raise click.BadParameter(f"{value!r} is not a number from {least:g} to {LONGEST:g}")
         return number
 
     return parse

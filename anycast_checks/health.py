@@ -2,13 +2,12 @@
 
 import dataclasses
 import functools
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 
-from .command import Check, check_command, literal, seconds, shared_options
+from .command import LONGEST, Check, check_command, literal, seconds, shared_options
 from .observation import Metric
 from .options import LOOPBACK, NONE, RETRY_DELAY, TIMEOUT, TRIES, HealthOptions
 from .run import CheckRun
@@ -34,8 +33,8 @@ class HealthCheck(Check):
         # A single question must not wait for the import of what only a stream needs.
         from .stream import INTERVAL, stream
 
-        # The tries have all the time that they want.
-        ctx.params["deadline"] = math.inf
+        # The tries have the most time that the option would give them.
+        ctx.params["deadline"] = LONGEST
         run = ctx.ensure_object(CheckRun)
         check = self._prepared_in(ctx, run)
         return stream(str(self.name), check, INTERVAL if interval is None else interval, run)

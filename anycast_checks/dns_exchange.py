@@ -1,5 +1,6 @@
 """Put a DNS question to a server, as often as a client has to until it gets the answer."""
 
+import os
 import socket
 import time
 from typing import NamedTuple
@@ -19,12 +20,21 @@ class Reply(NamedTuple):
         response: the answer.
         seconds: time from this query, or from the truncated one before it, to the answer.
         transport: words for the long output.
+        wire: the answer as it came.
     """
 
     query: dns.message.QueryMessage
     response: dns.message.QueryMessage
     seconds: float
     transport: str
+    wire: bytes
+
+
+class Known(NamedTuple):
+    """A query, and an answer to it that has been judged, as bytes without their ids."""
+
+    query: bytes
+    answer: bytes
 
 
 class _EdnsRefusedError(Exception):
@@ -48,6 +58,35 @@ def exchange(question: Question, target: Target, *, tcp: bool) -> Reply:
     except _EdnsRefusedError:
         plain = _ask(make_query(question, edns=False), target, tcp=tcp)
         return plain._replace(transport=f"{plain.transport}, without EDNS, which was refused")
+
+
+def exchange_again(question: Question, known: Known, target: Target) -> Reply | float:
+    """Ask over UDP in the words of before; return the seconds where the answer is that of before.
+
+    A stream asks the same for months. To make the query and to read and judge the answer each time
+    is three quarters of the CPU that a sample costs.
+
+    Raises: as `exchange`.
+    """
+    number, began = os.urandom(2), time.monotonic()
+
+    def query() -> dns.message.QueryMessage:
+        made = make_query(question)
+        made.id = int.from_bytes(number, "big")
+        return made
+
+    def read(wire: bytes) -> Reply | float | None:
+        if wire[:2] == number and wire[2:] == known.answer:
+            return time.monotonic() - began
+        return None if is_truncated(query(), wire) else _read(query(), wire, began, "UDP")
+
+    try:
+        with connect(target, socket.SOCK_DGRAM) as connection:
+            connection.send(number + known.query)
+            seen = connection.receive_answer(read)
+    except _EdnsRefusedError:
+        return exchange(question, target, tcp=False)
+    return _after_truncation(query(), target, began) if seen is None else seen
 
 
 def _ask(query: dns.message.QueryMessage, target: Target, *, tcp: bool) -> Reply:
@@ -95,4 +134,4 @@ def _read(query: dns.message.QueryMessage, wire: bytes, began: float, protocol: 
     response = parse(query, wire)
     if response.rcode() == dns.rcode.BADVERS and query.edns >= 0:
         raise _EdnsRefusedError
-    return Reply(query, response, seconds, f"{protocol}, {len(wire)} bytes")
+    return Reply(query, response, seconds, f"{protocol}, {len(wire)} bytes", wire)

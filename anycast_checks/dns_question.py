@@ -85,6 +85,11 @@ def make_query(question: Question, *, edns: bool = True) -> dns.message.QueryMes
     return query
 
 
+def is_fixed(question: Question) -> bool:
+    """Tell whether each query has the same name."""
+    return not any(_RANDOM in label for label in question.name.labels)
+
+
 def parse_value(rdtype: dns.rdatatype.RdataType, text: str) -> Value:
     """Return a text as DNS data that can be compared.
 

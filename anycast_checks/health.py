@@ -110,7 +110,8 @@ def health_check(
 
     The function is called once, as ``function(options: HealthOptions, **own_options)``. It raises
     a click.UsageError for options that do not fit together. The probe is called for each try. It
-    opens its sockets with `address.connect`, and need not catch what `connect` raises.
+    opens its sockets with `address.connect`, and need not catch what `connect` raises. A probe that
+    asks several ports has them as its attribute ``ports``.
 
     Args:
         port: default of --port; 0 where --port must be given, None for a check that opens no
@@ -129,7 +130,6 @@ def health_check(
             run.perfdata = perfdata(options, None, metrics)
             _require_sense(options)
             probe = make_probe(options, **own)
-            # A probe that asks several services has the ports of all of them.
             return Prepared(options, probe, metrics, getattr(probe, "ports", ()))
 
         @functools.wraps(make_probe)

@@ -25,9 +25,9 @@ CONNECTING_SECONDS = 20.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 # A stream that has lasted for so long is opened again after the first pause.
 PROVEN_SECONDS = 30.0
-# Lines of a stream that nobody has read yet. A stream says two a second, and some fifty while its
-# service fails.
-MOST_WAITING = 300
+# Lines that a stream may say within a second, and that may wait to be read. A stream says one a
+# second, and some fifty while its service begins to fail.
+MOST_LINES = 200
 
 
 class Heard(NamedTuple):
@@ -66,6 +66,7 @@ class Ear:
         self.stream: Stream | None = None
         self.waiting = 0
         self.is_flooded = False
+        self._lines, self._second = 0, 0.0
         self.opened_at = clock.monotonic()
         self._events = events
         self._clock = clock
@@ -74,12 +75,16 @@ class Ear:
         """Take a line."""
         if self.is_flooded:
             return
+        now = self._clock.monotonic()
+        if now - self._second > 1:
+            self._second, self._lines = now, 0
+        self._lines += 1
         too_long = line is not None and len(line) > LONGEST
-        if too_long or self.waiting >= MOST_WAITING:
+        if too_long or max(self._lines, self.waiting) > MOST_LINES:
             self.is_flooded = True
             line = None
         self.waiting += 1
-        self._events.put(Heard(self, line, self._clock.monotonic()))
+        self._events.put(Heard(self, line, now))
 
     @property
     def trouble(self) -> str:

@@ -1,0 +1,239 @@
+"""The watcher with real endpoints: it acts within tenths of a second, and keeps all guards."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from lab import Lab, monitoring
+from lab.topology import VIP, VIP_NAME
+from lab.waiting import wait_until
+from tests.lab.scene import Scene, replaced
+
+QUICK = "hold_down = 0\nspacing = 0"
+# A check that streams failures of a healthy service, and says the truth where it is asked once.
+LIAR = """#!/bin/sh
+case "$*" in
+*--stream*) ;;
+*) exec {python} -m anycast_checks "$@" ;;
+esac
+now() {{ cut -d " " -f 1 /proc/uptime; }}
+echo '{{"stream":1,"version":"1","boot":"b","check":"dns","address":"{vip}","interval":0.2,'\\
+'"wakeups":[],"seq":0,"uptime":'$(now)'}}'
+n=0
+while n=$((n + 1)); do
+    at=$(now)
+    echo '{{"state":"CRITICAL","failing":true,"present":true,"kind":"refused",'\\
+'"text":"{vip} dead","seconds":null,"samples":'$n',"began":'$at',"seq":'$n',"uptime":'$at'}}'
+    sleep {pause}
+done
+"""
+
+
+@pytest.fixture
+def scene(lab: Lab) -> Scene:
+    scene = Scene(lab)
+    scene.set_fleet(scene.fleet.replace("hold_down = 0", QUICK))
+    return scene
+
+
+class Watch:
+    """A watcher that runs on the monitoring host, and what it has said."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lines: list[str] = []
+        self._lab = lab
+        self.process = lab.mon.popen(
+            ["anycast-handler", "watch"],
+            user="nagios",
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout
+        with self.process.stdout as said:
+            for line in said:
+                self.lines.append(line.rstrip("\n"))
+
+    def says(self, what: str, seconds: float = 20.0, since: int = 0) -> int:
+        """Wait until a line has this in it; returns how many lines there were with it."""
+
+        def said() -> int:
+            numbered = enumerate(self.lines[since:], since + 1)
+            return next((number for number, one in numbered if what in one), 0)
+
+        return wait_until(said, f"the line {what!r} among {self.lines}", seconds)
+
+    def end(self) -> None:
+        """Kill it."""
+        self.process.kill()
+        self.process.wait()
+        self._reader.join()
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the watcher itself, which has other processes above it."""
+        script = f"pkill -{number} -f 'anycast-handler watch$'"
+        self._lab.mon.run(["sh", "-c", script], check=True)
+
+
+@contextmanager
+def watching(lab: Lab) -> Iterator[Watch]:
+    """Run the watcher until all endpoints are heard."""
+    watch = Watch(lab)
+    try:
+        for endpoint in lab.endpoints:
+            watch.says(f"{VIP_NAME} {endpoint.place.name} OK HARD", 40)
+        yield watch
+    finally:
+        watch.end()
+        wait_until(lambda: not any(streams(lab, n) for n in ("ns1", "ns2", "ns3")), "all ended", 5)
+
+
+def streams(lab: Lab, name: str) -> list[str]:
+    """List the streams that run on an endpoint."""
+    said = lab.host(name).run(["pgrep", "-f", "check_anycast.*--stream"]).stdout
+    return said.split()
+
+
+def withdrawn(scene: Scene) -> Callable[[], bool]:
+    return lambda: not scene.is_announced()
+
+
+def test_a_dead_service_is_withdrawn_and_brought_back(scene: Scene) -> None:
+    with watching(scene.lab) as watch:
+        scene.ns1.resolver.kill()
+        wait_until(withdrawn(scene), "it is withdrawn", 10)
+        since = watch.says(f"ns1: {VIP} withdrawn by ifdown lo:0: connection refused")
+        entry = scene.log()[-1]
+        assert (entry["verb"], entry["rule"], entry["exit"]) == ("watch", "withdraw", 1), entry
+        assert set(entry["verified"].values()) == {True}, entry
+        scene.ns1.resolver.repair()
+        watch.says(f"ns1: {VIP} restored by ifup lo:0", since=since)
+        assert scene.is_announced()
+        assert scene.log()[-1]["verb"] == "watch"
+
+
+def test_a_hold_is_respected_and_the_pace_of_refusals_is_bounded(scene: Scene) -> None:
+    assert scene.handler("hold", VIP_NAME, "ns1", "--reason", "rack").returncode == 0
+    with watching(scene.lab) as watch:
+        scene.ns1.resolver.kill()
+        since = watch.says("held by")
+        watch.says("held by", since=since)
+        watch.says("held by", since=since + 1)
+        assert scene.is_announced()
+        # A pause doubles each time: three refusals take three seconds at least.
+        entries = [one for one in scene.log() if one["rule"] == "held"]
+        assert len(entries) <= 4, entries
+        assert scene.handler("release", VIP_NAME, "ns1").returncode == 0
+        wait_until(withdrawn(scene), "it is withdrawn once it is released", 20)
+
+
+def test_what_most_fail_of_at_once_is_left_to_a_person(scene: Scene) -> None:
+    with watching(scene.lab) as watch:
+        for endpoint in scene.lab.endpoints:
+            endpoint.resolver.kill()
+        watch.says("common-cause: ")
+        watch.says("ns3 CRITICAL HARD")
+        assert all(endpoint.announced for endpoint in scene.lab.endpoints)
+
+
+@pytest.mark.parametrize("pause", ["0.2", "0"])
+def test_a_liar_withdraws_nobody(scene: Scene, pause: str) -> None:
+    """At its slow pace its word is not confirmed; without end its stream is closed."""
+    host = scene.ns1.host
+    real = host.run(["readlink", "-f", f"{monitoring.PLUGINS}/check_anycast"]).stdout.strip()
+    python = f"{real.rsplit('/', 1)[0]}/python"
+    with (
+        replaced(host, real, LIAR.format(python=python, vip=VIP, pause=pause)),
+        watching_some(scene.lab) as watch,
+    ):
+        if pause == "0":
+            watch.says("it said more than a stream does")
+        else:
+            since = watch.says("not confirmed: the endpoint's own check says OK")
+            watch.says("not confirmed: the endpoint's own check says OK", since=since)
+        assert scene.is_announced()
+        assert not [one for one in scene.log() if one["action"] == "withdraw"]
+
+
+@contextmanager
+def watching_some(lab: Lab) -> Iterator[Watch]:
+    """Run the watcher until all endpoints but ns1 are heard."""
+    watch = Watch(lab)
+    try:
+        for name in ("ns2", "ns3"):
+            watch.says(f"{VIP_NAME} {name} OK HARD", 40)
+        yield watch
+    finally:
+        watch.end()
+
+
+def test_a_connection_that_is_lost_is_no_failure_and_comes_back(scene: Scene) -> None:
+    with watching(scene.lab) as watch:
+        scene.ns1.host.run(["pkill", "-KILL", "-f", "^sshd: anycast"], check=True)
+        since = watch.says("ns1 UNKNOWN HARD")
+        watch.says("ns1 OK HARD", since=since)
+        assert scene.is_announced()
+
+
+def test_a_watcher_that_was_stopped_goes_on(scene: Scene) -> None:
+    """What it reads after the pause is not of now, and withdraws nobody."""
+    with watching(scene.lab) as watch:
+        watch.signal(signal.SIGSTOP)
+        scene.ns1.resolver.kill()
+        # What the stream says now lies unread for longer than it may be under way.
+        stopped = time.monotonic()
+        wait_until(lambda: time.monotonic() > stopped + 3, "it has failed for some time")
+        scene.ns1.resolver.repair()
+        since = len(watch.lines)
+        watch.signal(signal.SIGCONT)
+        watch.signal(signal.SIGHUP)
+        watch.says("watches 3 endpoints", since=since)
+        assert scene.is_announced()
+        scene.ns1.resolver.kill()
+        wait_until(withdrawn(scene), "it is withdrawn when it fails now", 10)
+        watch.says("withdrawn by ifdown", since=since)
+        assert len([one for one in scene.log() if one["action"] == "withdraw"]) == 1
+
+
+def test_a_broken_fleet_file_is_said_and_the_old_one_stays(scene: Scene) -> None:
+    with watching(scene.lab) as watch:
+        good = scene.lab.mon.read(monitoring.FLEET_FILE)
+        scene.lab.mon.write(monitoring.FLEET_FILE, "[ssh")
+        watch.signal(signal.SIGHUP)
+        since = watch.says("goes on with the fleet file as it was: ")
+        scene.lab.mon.write(monitoring.FLEET_FILE, good)
+        watch.signal(signal.SIGHUP)
+        watch.says("watches 3 endpoints of 1 VIPs", since=since)
+        scene.ns1.resolver.kill()
+        wait_until(withdrawn(scene), "it is withdrawn", 10)
+
+
+def test_it_ends_when_it_is_told_to_and_changes_nothing(scene: Scene) -> None:
+    with watching(scene.lab) as watch:
+        watch.signal(signal.SIGTERM)
+        assert watch.process.wait(5) == 0
+        assert scene.is_announced()
+
+
+def test_killed_in_the_middle_of_an_act(scene: Scene) -> None:
+    """The engine's own way finishes what the watcher has begun."""
+    with watching(scene.lab) as watch:
+        scene.ns1.resolver.kill()
+        watch.says("ns1 CRITICAL")
+        watch.process.kill()
+        code, said = scene.enforce("CRITICAL")
+        assert code == 1, said
+        assert not scene.is_announced(), said
+        scene.ns1.resolver.repair()
+        wait_until(lambda: scene.enforce("OK")[0] == 0, "it is restored", 20)
+        assert scene.is_announced()

@@ -23,7 +23,7 @@ from anycast_handlers.operation.router_ids import FileRouterIds
 from anycast_handlers.transport.clock import SYSTEM_CLOCK, Deadline
 from anycast_handlers.transport.shell import Result, Shell
 
-from anycast_checks.routing import DAEMONS
+from anycast_checks.routing import DAEMONS, frr_bgp
 from anycast_checks.routing.vtysh import HELPER
 from tests.support.namespace import VIP, Namespace, NamespaceShell, write
 from tests.support.shell import Asked, FakeShell
@@ -123,4 +123,6 @@ class TestClosedList:
 
         listed = {(c.argv, c.is_fed) for c in closed_list(handler.vip, as_root=False).commands}
         assert {c for c in handler.seen if c not in listed} == set()
-        assert listed - handler.seen == set()
+        # Only a host that announces the VIP in BGP is asked for the configuration of BGP.
+        of_bgp = {(frr_bgp.CONFIGURATION.by_sudo, False)}
+        assert listed - handler.seen == of_bgp

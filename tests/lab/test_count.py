@@ -264,7 +264,7 @@ class TestSilentNeighbor:
             argv = [PROGRAM, "route", "-H", VIP]
             route = ns1.run(argv, user="check")
             assert route.returncode == 1, route.stdout
-            assert "the adjacency with 10.77.0.9 on tun9 is Attempt, not Full" in route.stdout
+            assert "1 of 2 OSPF neighbors is silent: 10.77.0.9 on tun9" in route.stdout
             wait_until(lambda: has_settled(scene.lab), "OSPF is idle", 30)
             scene.ns1.resolver.kill()
             code, said = scene.event("CRITICAL")

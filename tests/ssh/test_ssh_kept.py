@@ -83,14 +83,13 @@ def test_more_commands_at_once_than_a_connection_has_sessions_wait_for_each_othe
     kept: KeptConnections, sshd: Sshd
 ) -> None:
     heard = [Heard(kept, sshd, number) for number in range(MOST_STREAMS)]
-    first = which(kept, sshd)
 
-    def ask(_: int) -> list[str]:
+    def ask(number: int) -> list[str]:
         with session(kept, sshd) as shell:
-            replies = shell.ask_all([Query(WHICH, PATIENCE)] * 7)
+            replies = shell.ask_all([Query(("/bin/echo", str(number)), PATIENCE)] * 7)
         return [reply.stdout for reply in replies if isinstance(reply, Result)]
 
-    assert at_once(ask, range(6)) == [[first] * 7] * 6
+    assert at_once(ask, range(6)) == [[f"{number}\n"] * 7 for number in range(6)]
     assert [set(drain(one)) for one in heard] == [{"beat"}] * MOST_STREAMS
 
 

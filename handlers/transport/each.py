@@ -28,7 +28,7 @@ def at_once(do: Callable[[T], R], items: Iterable[T]) -> list[R]:
         return [do(listed[0])]
     if len(listed) > FEW:
         _share_memory()
-    _allow_files(len(listed) + OTHER_FILES)
+    allow_files(len(listed) + OTHER_FILES)
     pool = ThreadPoolExecutor(max(1, len(listed)))
     try:
         return list(pool.map(do, listed))
@@ -41,7 +41,7 @@ class Answers(Generic[T, R]):
     """Calls a function for all items at once, and hands out what it returns as it comes."""
 
     def __init__(self, do: Callable[[T], R], items: Sequence[T]) -> None:
-        _allow_files(len(items) + OTHER_FILES)
+        allow_files(len(items) + OTHER_FILES)
         self._done: SimpleQueue[tuple[T, Future[R]]] = SimpleQueue()
         pool = ThreadPoolExecutor(max(1, len(items)))
         for item in items:
@@ -77,7 +77,7 @@ def _share_memory() -> None:
         ctypes.CDLL(None).mallopt(_ARENA_MAX, 1)
 
 
-def _allow_files(number: int) -> None:
+def allow_files(number: int) -> None:
     """Raise this process's own limit of open files where it is too low and may be raised."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     unlimited = resource.RLIM_INFINITY

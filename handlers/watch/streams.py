@@ -155,6 +155,9 @@ class Streams:
     def was_tried(self, ear: Ear) -> None:
         """Take note that the opening of a stream has ended, in whatever way."""
         self._connecting -= 1
+        if ear.stream and not self.is_current(ear):
+            # Its target was given up while it was opened.
+            _beside(ear.stream.close)
 
     def is_proven(self, target: Target, now: float) -> None:
         """Take note that the stream of a target lasts; its next pause may be short again."""

@@ -11,6 +11,7 @@ from queue import Empty, SimpleQueue
 from ..fleet.values import Fleet
 from ..operation.pulse import Pulse
 from ..transport.clock import Clock
+from ..transport.each import allow_files
 from ..transport.kept import KeptConnections
 from ..transport.turns import Turns
 from .acts import Acted, Acts
@@ -25,6 +26,8 @@ from .target import Target
 ROUND_SECONDS = 0.5
 # After this process was stopped, its connections get so long until they have read what has come.
 PAUSED = 2.0
+# A connection, what it takes to open it, and the files of an act.
+FILES_FOR_EACH = 4
 # What is still under way when the watcher is told to end gets so long.
 ENDING_SECONDS = 1.5
 
@@ -106,6 +109,7 @@ class Watcher:
                 # The first looks are spread over the time between two.
                 target.next_look = now + 2.0 + self._responses.pace * number / len(kept)
         self._fleet, self._targets = fleet, kept
+        allow_files(FILES_FOR_EACH * len(kept))
 
     def _wait(self) -> list[object]:
         """Wait for an event, or for the next moment at which something is due."""

@@ -45,7 +45,7 @@ class Judgement(NamedTuple):
         wrong: reason why the try fails; empty where it does not.
         poor: reason for a WARNING; empty where there is none.
         details: lines that -v shows.
-        metrics: the days for which the certificate is still valid.
+        metrics: the days for which all certificates are still valid.
     """
 
     wrong: str = ""
@@ -63,9 +63,10 @@ def tls_options(function: Callable[..., Any]) -> Callable[..., Any]:
                      " the system)."),
         click.option("--no-verify", is_flag=True, help="Accept any certificate."),
         click.option("--cert-warning", type=_days, metavar="DAYS",
-                     help="WARNING where the certificate expires within this number of days."),
+                     help="WARNING where the certificate, or one of an authority between it and the"
+                     " root, expires within this number of days."),
         click.option("--cert-critical", type=_days, metavar="DAYS",
-                     help="A try fails where the certificate expires within this number of days."),
+                     help="A try fails where one of them expires within this number of days."),
     )):  # fmt: skip
         function = option(function)
     return function
@@ -105,7 +106,8 @@ def maker(tls: Tls | None) -> Callable[[socket.socket, Target], Connection]:
     from .tls_connection import TlsConnection, make_context
 
     context = make_context(tls.ca_file, verify=tls.verify)
-    return functools.partial(TlsConnection, context=context, name=tls.name)
+    # A name may end with a dot, and is the same without; SNI is sent without (RFC 6066, 3).
+    return functools.partial(TlsConnection, context=context, name=tls.name.rstrip("."))
 
 
 def judge(connection: Connection, tls: Tls | None) -> Judgement:
@@ -116,8 +118,9 @@ def judge(connection: Connection, tls: Tls | None) -> Judgement:
     details = (secure.describe(),)
     if tls.warning is None and tls.critical is None:
         return Judgement(details=details)
-    left = secure.seconds_left()
-    says = f"certificate {'expires in' if left > 0 else 'expired'} {_span(left)}"
+    left, whose = secure.first_to_expire()
+    of = f" of the authority {whose}" if whose else ""
+    says = f"certificate{of} {'expires in' if left > 0 else 'expired'} {_span(left)}"
     warning, critical = (
         None if days is None else f"{days:g}:" for days in (tls.warning, tls.critical)
     )

@@ -10,11 +10,15 @@ import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from .address import Connection, Target
 from .errors import CheckError, PeerFailedError
+from .line import clean
 
 _CHUNK = 16384
+_NAME = 60
+_DER = 2  # how `_ssl` calls that encoding
 
 
 class TlsConnection(Connection):
@@ -24,6 +28,9 @@ class TlsConnection(Connection):
         self, sock: socket.socket, target: Target, context: ssl.SSLContext, name: str
     ) -> None:
         super().__init__(sock, target)
+        # A wildcard stands for such a name too, to every client but OpenSSL.
+        if "_" in name:
+            context.check_hostname = False
         self._context = context
         self._name = name
 
@@ -35,6 +42,8 @@ class TlsConnection(Connection):
             )
         with self._bounded("no TLS handshake"):
             self._tls.do_handshake()
+        if self._context.verify_mode is not ssl.CERT_NONE and not self._context.check_hostname:
+            self._refuse_other_name()
 
     def send(self, data: bytes, *, secret: bool = False) -> None:
         """Send all of the data. Raises: PeerFailedError, PeerSilentError."""
@@ -48,18 +57,50 @@ class TlsConnection(Connection):
         cipher = self._tls.cipher()
         return f"{self._tls.version()}, {cipher[0] if cipher else 'no cipher'}"
 
-    def seconds_left(self) -> float:
-        """Return the seconds until the peer's certificate expires. Raises: PeerFailedError."""
+    def first_to_expire(self) -> tuple[float, str]:
+        """Find what expires first of all certificates, as all clients fail on that day.
+
+        Returns:
+            The seconds until then, and the name of its owner if that is an authority.
+
+        Raises:
+            PeerFailedError: a certificate cannot be read.
+        """
         # ssl decodes a certificate only if it has verified it. To import cryptography takes 27 ms
         # of CPU, and only --cert-warning and --cert-critical need it.
         from cryptography import x509
 
         try:
-            der = self._tls.getpeercert(binary_form=True) or b""
-            end = x509.load_der_x509_certificate(der).not_valid_after_utc
+            chain = [x509.load_der_x509_certificate(one) for one in self._chain()]
+            ends = [one.not_valid_after_utc for one in chain]
+            place = ends.index(min(ends))
+            names = chain[place].subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+            whose = str(names[0].value) if names else chain[place].subject.rfc4514_string()
         except ValueError as error:
             raise PeerFailedError(f"TLS: unreadable certificate: {error}") from error
-        return end.timestamp() - time.time()
+        return ends[place].timestamp() - time.time(), clean(whose, _NAME) if place else ""
+
+    def _chain(self) -> list[bytes]:
+        """Give the certificates that were used, the peer's own first; unverified, all it sent."""
+        verifies = self._context.verify_mode is not ssl.CERT_NONE
+        how = "get_verified_chain" if verifies else "get_unverified_chain"
+        # Python has this as a method of the socket since 3.13, and before that of what is below it.
+        ask = getattr(self._tls, how, None) or getattr(
+            getattr(self._tls, "_sslobj", None), how, None
+        )
+        chain: Any = ask() if ask else None
+        ders = [one if isinstance(one, bytes) else one.public_bytes(_DER) for one in chain or ()]
+        return ders or [self._tls.getpeercert(binary_form=True) or b""]
+
+    def _refuse_other_name(self) -> None:
+        """Compare the name as clients do, where OpenSSL does not: it wants no underscore there."""
+        known: Any = (self._tls.getpeercert() or {}).get("subjectAltName", ())
+        names = {str(text).lower() for kind, text in known if kind == "DNS"}
+        name = self._name.lower()
+        if name not in names and f"*.{name.partition('.')[2]}" not in names:
+            raise PeerFailedError(
+                f"TLS: Hostname mismatch, certificate is not valid for '{self._name}'"
+            )
 
     @property
     def _tls(self) -> ssl.SSLSocket:

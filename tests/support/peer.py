@@ -169,6 +169,41 @@ def hanging(*parts: bytes) -> Talk:
     return talk
 
 
+def chain(directory: Path, leaf_days: float, authority_days: float) -> tuple[ssl.SSLContext, str]:
+    """Make a certificate by an authority below a root; the server sends all but the root."""
+    today = datetime.datetime.now(datetime.timezone.utc)
+    key, above = ec.generate_private_key(ec.SECP256R1()), None
+    pem = {}
+    for name, days in (("root", 900.0), ("middle", authority_days), ("leaf", leaf_days)):
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        names = x509.SubjectAlternativeName([x509.DNSName("www.example.org")])
+        made = (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(above or subject)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(today - datetime.timedelta(days=1))
+            .not_valid_after(today + datetime.timedelta(days=days))
+            .add_extension(names, critical=False)
+            .add_extension(x509.BasicConstraints(name != "leaf", None), critical=True)
+            .sign(key, hashes.SHA256())
+        )
+        above = subject
+        pem[name] = made.public_bytes(serialization.Encoding.PEM)
+    secret = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    sent, trusted = directory / "sent.pem", directory / "root.pem"
+    sent.write_bytes(pem["leaf"] + pem["middle"] + secret)
+    trusted.write_bytes(pem["root"])
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(sent)
+    return context, str(trusted)
+
+
 def certificate(
     directory: Path, days: float = 90, name: str = "www.example.org", address: str = "127.0.0.1"
 ) -> tuple[ssl.SSLContext, str]:

@@ -12,6 +12,7 @@ from anycast_checks.run import CheckRun
 from tests.support.peer import (
     Talk,
     certificate,
+    chain,
     hanging,
     saying,
     saying_for_ever,
@@ -297,6 +298,46 @@ class TestTls:
         seen = self.https(ask, tmp_path, "--ca-file", other)
         assert seen.code == 2, seen.text
         assert "TLS: self-signed certificate" in seen.text
+
+    @pytest.mark.parametrize(
+        ("host", "code"),
+        [
+            # Clients take an underscore in a name (curl does); OpenSSL takes none there.
+            ("my_host.example.org", 0),
+            ("MY_host.example.org", 0),
+            ("my_host.example.com", 2),
+            ("a.my_host.example.org", 2),
+            # A name is the same with a dot at its end (RFC 1034, 3.1).
+            ("www.example.org.", 0),
+            ("www.example.com.", 2),
+        ],
+    )
+    def test_a_wildcard(self, ask: Ask, tmp_path: Path, host: str, code: int) -> None:
+        context, trusted = certificate(tmp_path, name="*.example.org")
+        with stream_server(saying(PAGE), context) as port:
+            options = ("-p", port, "--tries", 1, "--tls", "--ca-file", trusted, "--host", host)
+            seen = ask("http", "-H", "127.0.0.1", *options)
+        assert seen.code == code, seen.text
+
+    @pytest.mark.parametrize("verify", [True, False])
+    @pytest.mark.parametrize(
+        ("leaf", "authority", "says"),
+        [
+            (90, 5, "certificate of the authority middle expires in 5 days"),
+            (5, 90, "certificate expires in 5 days"),
+        ],
+    )
+    def test_what_expires_first_of_the_chain(
+        self, ask: Ask, tmp_path: Path, leaf: float, authority: float, says: str, *, verify: bool
+    ) -> None:
+        """On that day every client refuses all endpoints together."""
+        context, trusted = chain(tmp_path, leaf + 0.1, authority + 0.1)
+        trust = ("--ca-file", trusted) if verify else ("--no-verify",)
+        options = ("--tries", 1, "--tls", *trust, "--host", "www.example.org")
+        with stream_server(saying(PAGE), context) as port:
+            seen = ask("http", "-H", "127.0.0.1", "-p", port, *options, "--cert-warning", 30)
+        assert seen.code == 1, seen.text
+        assert says in seen.text
 
     def test_an_expired_one(self, ask: Ask, tmp_path: Path) -> None:
         """A service with an expired certificate fails every client that verifies it."""

@@ -26,6 +26,9 @@ class Tls(NamedTuple):
     Attributes:
         name: name that the certificate must have; it is sent as SNI too, unless it is an address.
         ca_file: file with certificates of authorities; None for those of the system.
+        cert: file with the certificate to show to the server; None for none.
+        key: file with the private key of that certificate; None where that is in the same file.
+        minimum: lowest version of TLS, such as "1.3"; None for that of the system.
         verify: whether to refuse a certificate that is not valid for the name.
         warning: days of validity with fewer of which the state is WARNING; None for no threshold.
         critical: days of validity with fewer of which a try fails; None for no threshold.
@@ -33,6 +36,9 @@ class Tls(NamedTuple):
 
     name: str
     ca_file: str | None
+    cert: str | None
+    key: str | None
+    minimum: str | None
     verify: bool
     warning: float | None
     critical: float | None
@@ -61,6 +67,12 @@ def tls_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--ca-file", type=click.Path(), metavar="FILE",
                      help="PEM file with the certificates of the authorities (default: those of"
                      " the system)."),
+        click.option("--cert", type=click.Path(), metavar="FILE",
+                     help="PEM file with the certificate to show to the server."),
+        click.option("--key", type=click.Path(), metavar="FILE",
+                     help="PEM file with the private key of --cert (default: the same file)."),
+        click.option("--tls-minimum", type=click.Choice(["1.2", "1.3"]),
+                     help="A try fails where the server speaks only older versions of TLS."),
         click.option("--no-verify", is_flag=True, help="Accept any certificate."),
         click.option("--cert-warning", type=_days, metavar="DAYS",
                      help="WARNING where the certificate, or one of an authority between it and the"
@@ -77,6 +89,9 @@ def from_options(
     *,
     tls: bool,
     ca_file: str | None,
+    cert: str | None,
+    key: str | None,
+    tls_minimum: str | None,
     no_verify: bool,
     cert_warning: float | None,
     cert_critical: float | None,
@@ -84,6 +99,9 @@ def from_options(
     """Return how to speak TLS, or None without --tls. Raises: click.UsageError."""
     given = {
         "--ca-file": ca_file,
+        "--cert": cert,
+        "--key": key,
+        "--tls-minimum": tls_minimum,
         "--no-verify": no_verify or None,
         "--cert-warning": cert_warning,
         "--cert-critical": cert_critical,
@@ -95,7 +113,10 @@ def from_options(
         return None
     if no_verify and ca_file:
         raise click.UsageError("--no-verify and --ca-file contradict each other")
-    return Tls(name, ca_file, not no_verify, cert_warning, cert_critical)
+    if key and not cert:
+        raise click.UsageError("--key needs --cert")
+    verify = not no_verify
+    return Tls(name, ca_file, cert, key, tls_minimum, verify, cert_warning, cert_critical)
 
 
 def maker(tls: Tls | None) -> Callable[[socket.socket, Target], Connection]:
@@ -103,9 +124,13 @@ def maker(tls: Tls | None) -> Callable[[socket.socket, Target], Connection]:
     if tls is None:
         return Connection
     # To import ssl takes 5 ms of CPU, and a whole check without --tls about 50.
-    from .tls_connection import TlsConnection, make_context
+    from .tls_connection import TlsConnection, make_context, require, show
 
     context = make_context(tls.ca_file, verify=tls.verify)
+    if tls.minimum:
+        require(context, tls.minimum)
+    if tls.cert:
+        show(context, tls.cert, tls.key)
     # A name may end with a dot, and is the same without; SNI is sent without (RFC 6066, 3).
     return functools.partial(TlsConnection, context=context, name=tls.name.rstrip("."))
 

@@ -144,13 +144,32 @@ def make_context(ca_file: str | None, *, verify: bool) -> ssl.SSLContext:
     return context
 
 
+def require(context: ssl.SSLContext, version: str) -> None:
+    """Refuse versions of TLS below one, such as "1.3"."""
+    context.minimum_version = ssl.TLSVersion[f"TLSv{version.replace('.', '_')}"]
+
+
+def show(context: ssl.SSLContext, cert: str, key: str | None) -> None:
+    """Have a certificate shown to the server. Raises: CheckError, where it cannot be used."""
+    try:
+        # Without a password OpenSSL would ask whoever sits at the terminal for it.
+        context.load_cert_chain(cert, key, password="")
+    except OSError as error:  # ssl's errors are of this kind too
+        why = "a certificate and its private key do not stand in it"
+        if not isinstance(error, ssl.SSLError):
+            why = error.strerror or str(error)
+        files = f"--cert {cert}" + (f" with --key {key}" if key else "")
+        raise CheckError(f"cannot use {files}: {why}") from error
+
+
 def _authorities() -> tuple[str | None, str | None]:
     """Find the file and the directory of authorities for which OpenSSL was built."""
     paths = ssl.get_default_verify_paths()
     file = paths.openssl_cafile if os.path.isfile(paths.openssl_cafile) else None
     directory = paths.openssl_capath
     try:
-        filled = any(os.scandir(directory))
+        with os.scandir(directory) as files:
+            filled = any(files)
     except OSError:
         filled = False
     if not file and not filled:

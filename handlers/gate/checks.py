@@ -21,6 +21,8 @@ CONFINED = {
     "-p": "port",
     "--instance": "instance",
     "--ca-file": "ca-file",
+    "--cert": "cert",
+    "--key": "key",
     "--check": "question",
 }
 

@@ -31,7 +31,10 @@ DNS = Vip(
 HTTP = DNS._replace(
     name="web",
     address="10.99.0.80",
-    check=(PROGRAM, "http", "-p", "8080", "--instance=192.0.2.11", "--ca-file", "/etc/ca.pem"),
+    check=(
+        *(PROGRAM, "http", "-p", "8080", "--instance=192.0.2.11", "--ca-file", "/etc/ca.pem"),
+        *("--cert", "/etc/client.pem", "--key=/etc/client.key"),
+    ),
 )
 LDAP = DNS._replace(
     name="ldap",
@@ -65,6 +68,7 @@ GOOD = [
     f"{PROGRAM} dns -H {VIP} --query '' -vvv -t 5 -w 1 -c 2",
     f"{PROGRAM} http -H 10.99.0.80 --port 8080 --string 'é' --instance 192.0.2.11",
     f"{PROGRAM} http -H 10.99.0.80 --port=8080 --instance=none --ca-file=/etc/ca.pem",
+    f"{PROGRAM} http -H 10.99.0.80 --cert=/etc/client.pem --key /etc/client.key",
     f"{PROGRAM} all -H 10.99.0.54 --check \"dns --query 'a b' -p 5353\" --tries 1",
     f"{PROGRAM} all -H {VIP} --check='plugin -- /x {{address}}' -t 5",
     f"{PROGRAM} route -H {VIP}",
@@ -121,6 +125,8 @@ BAD = [
     f"{PROGRAM} dns -H {VIP} --query x --port=22",
     f"{PROGRAM} dns -H {VIP} --query x --instance 192.0.2.99",
     f"{PROGRAM} http -H 10.99.0.80 --tls --ca-file /etc/shadow",
+    f"{PROGRAM} http -H 10.99.0.80 --tls --cert /etc/shadow",
+    f"{PROGRAM} http -H 10.99.0.80 --tls --cert=/etc/client.pem --key=/etc/shadow",
     f"{PROGRAM} dns -H {VIP} --query x -- {LDAP_WORDS}",
     f"{PROGRAM} dns -H {VIP} --query x --stream",
     f"{PROGRAM} dns --query www.example.org -H {VIP} {STREAM} --interval 0.01",
@@ -280,12 +286,12 @@ def test_every_option_has_been_thought_of() -> None:
         "query", "type", "expect", "expect-only", "expect-rcode", "require-flags", "forbid-flags",
         "recurse", "no-recurse", "tcp", "checking-disabled", "expect-nsid",
         "host", "url", "method", "header", "body", "status", "string", "regex", "max-bytes",
-        "follow", "tls", "no-verify", "cert-warning", "cert-critical",
+        "follow", "tls", "no-verify", "cert-warning", "cert-critical", "tls-minimum",
         "send", "expect-regex", "quit", "refuse-state", "send-hex", "expect-hex",
         "offset-warning", "offset-critical", "stratum-critical",
         "min-neighbors", "expect-router",
     }  # fmt: skip
-    confined = {"address", "port", "instance", "ca-file", "stream", "check"}
+    confined = {"address", "port", "instance", "ca-file", "cert", "key", "stream", "check"}
     found, group = set(), check_anycast
     context = click.Context(group)
     for name in group.list_commands(context):

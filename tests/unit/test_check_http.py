@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from pathlib import Path
 
 import pytest
 
 from anycast_checks.command import run_check
+from anycast_checks.errors import CheckError
 from anycast_checks.run import CheckRun
 from tests.support.peer import (
     Talk,
@@ -339,6 +341,44 @@ class TestTls:
         assert seen.code == 1, seen.text
         assert says in seen.text
 
+    @pytest.mark.parametrize("shown", [True, False])
+    def test_a_server_that_wants_to_know_its_client(
+        self, ask: Ask, tmp_path: Path, *, shown: bool
+    ) -> None:
+        context, trusted = certificate(tmp_path)
+        (tmp_path / "client").mkdir()
+        certificate(tmp_path / "client")
+        cert, key = tmp_path / "client/cert.pem", tmp_path / "client/key.pem"
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(cert)
+        # With TLS 1.3 the server refuses a client only after the client has asked.
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        options = ("--tries", 1, "--tls", "--ca-file", trusted)
+        own = ("--cert", cert, "--key", key) if shown else ()
+        with stream_server(saying(PAGE), context) as port:
+            seen = ask("http", "-H", "127.0.0.1", "-p", port, *options, *own)
+        assert seen.code == (0 if shown else 2), seen.text
+
+    @pytest.mark.parametrize("missing", ["/no/such.pem", "key.pem"])
+    def test_a_certificate_that_cannot_be_shown_is_our_trouble(
+        self, ask: Ask, tmp_path: Path, missing: str
+    ) -> None:
+        certificate(tmp_path)
+        file = tmp_path / missing
+        with pytest.raises(CheckError, match=f"cannot use --cert {file}: "):
+            http(ask, saying(PAGE), "--tls", "--cert", file)
+
+    @pytest.mark.parametrize(("minimum", "code"), [("1.2", 0), ("1.3", 2)])
+    def test_the_lowest_version_of_tls(
+        self, ask: Ask, tmp_path: Path, minimum: str, code: int
+    ) -> None:
+        context, trusted = certificate(tmp_path)
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        options = ("--tries", 1, "--tls", "--ca-file", trusted, "--tls-minimum", minimum)
+        with stream_server(saying(PAGE), context) as port:
+            seen = ask("http", "-H", "127.0.0.1", "-p", port, *options)
+        assert seen.code == code, seen.text
+
     def test_an_expired_one(self, ask: Ask, tmp_path: Path) -> None:
         """A service with an expired certificate fails every client that verifies it."""
         seen = self.https(ask, tmp_path, days=-2)
@@ -407,7 +447,8 @@ class TestTls:
         ("--header", "Host: x"), ("--header", "X: \u00e9"), ("--method", "GET /"),
         ("--host", "a b"), ("--host", "a/b"), ("--regex", "("), ("--string", ""),
         ("--max-bytes", "0"), ("--ca-file", "/x"), ("--cert-warning", "9"),
-        ("--tls", "--cert-warning", "soon"), ("--tls", "--no-verify", "--ca-file", "/x"),
+        ("--tls", "--cert-warning", "soon"), ("--tls", "--key", "/x"), ("--cert", "/x"),
+        ("--tls", "--tls-minimum", "1.1"), ("--tls", "--no-verify", "--ca-file", "/x"),
     ],
 )  # fmt: skip
 def test_what_makes_no_sense_is_a_usage_error(ask: Ask, wrong: tuple[str, ...]) -> None:

@@ -17,6 +17,7 @@ from .observation import Grade, Metric, Observation
 from .options import HealthOptions
 from .payload import Expectation, missing, quoted
 from .sampling import Probe
+from .starttls import PRELUDES
 from .tls import Tls
 
 _LIMIT = 65536  # bytes of an answer that are read and searched
@@ -24,6 +25,7 @@ _REFUSED = {"critical": Grade.WRONG, "warning": Grade.POOR, "ok": Grade.RIGHT}
 _EXAMPLES = r"""
 check_anycast tcp -H 192.0.2.25 -p 25 --expect '220 ' --quit 'QUIT\r\n'
 check_anycast tcp -H 192.0.2.25 -p 7 --send 'ping\n' --expect-regex '^ping$'
+check_anycast tcp -H 192.0.2.25 -p 25 --starttls smtp --host mail.example.org --cert-warning 14
 check_anycast tcp -H 192.0.2.25 -p 993 --tls --host mail.example.org
 check_anycast tcp -H 2001:db8::25 -p 22 --expect SSH-2.0
 """.lstrip()
@@ -50,6 +52,8 @@ class _Talk(NamedTuple):
               metavar="STATE", show_default=True,
               help="State of a refused connection: critical, warning or ok.")  # fmt: skip
 @tls.tls_options
+@click.option("--starttls", type=click.Choice(list(PRELUDES)),
+              help="Ask for TLS in the words of that protocol first.")  # fmt: skip
 @click.option("--host", metavar="NAME",
               help="Name for TLS, which is sent as SNI and must be in the certificate (default: the"
               " anycast address).")  # fmt: skip
@@ -61,6 +65,7 @@ def command(
     regexes: tuple[Expectation, ...],
     goodbye: bytes,
     refuse_state: str,
+    starttls: str | None,
     host: str | None,
     **of_tls: Any,
 ) -> Probe:
@@ -69,12 +74,12 @@ def command(
     Without --expect a connection is enough. With --expect the answer is read until all that is
     expected has been found in it.
     """
+    of_tls["tls"] = of_tls["tls"] or starttls is not None
     if host and not of_tls["tls"]:
         raise click.UsageError("--host needs --tls")
     spoken = tls.from_options(host or options.address, **of_tls)
-    talk = _Talk(
-        send, (*texts, *regexes), goodbye, _REFUSED[refuse_state], spoken, tls.maker(spoken)
-    )
+    make = tls.maker(spoken, PRELUDES[starttls] if starttls else None)
+    talk = _Talk(send, (*texts, *regexes), goodbye, _REFUSED[refuse_state], spoken, make)
     return functools.partial(_ask, talk)
 
 

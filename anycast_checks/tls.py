@@ -119,8 +119,18 @@ def from_options(
     return Tls(name, ca_file, cert, key, tls_minimum, verify, cert_warning, cert_critical)
 
 
-def maker(tls: Tls | None) -> Callable[[socket.socket, Target], Connection]:
-    """Return the function by which `address.connect` makes its connection. Raises: CheckError."""
+def maker(
+    tls: Tls | None, prelude: Callable[[Connection], None] | None = None
+) -> Callable[[socket.socket, Target], Connection]:
+    """Return the function by which `address.connect` makes its connection.
+
+    Args:
+        tls: how to speak TLS; None for a connection without it.
+        prelude: asks the server for TLS, where the connection begins without it.
+
+    Raises:
+        CheckError: the files that it names cannot be used.
+    """
     if tls is None:
         return Connection
     # To import ssl takes 5 ms of CPU, and a whole check without --tls about 50.
@@ -132,7 +142,8 @@ def maker(tls: Tls | None) -> Callable[[socket.socket, Target], Connection]:
     if tls.cert:
         show(context, tls.cert, tls.key)
     # A name may end with a dot, and is the same without; SNI is sent without (RFC 6066, 3).
-    return functools.partial(TlsConnection, context=context, name=tls.name.rstrip("."))
+    name = tls.name.rstrip(".")
+    return functools.partial(TlsConnection, context=context, name=name, prelude=prelude)
 
 
 def judge(connection: Connection, tls: Tls | None) -> Judgement:

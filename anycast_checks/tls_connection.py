@@ -8,7 +8,7 @@ import os
 import socket
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,12 +22,18 @@ _DER = 2  # how `_ssl` calls that encoding
 
 
 class TlsConnection(Connection):
-    """A connection that speaks TLS from the start."""
+    """A connection that speaks TLS, from the start or once the server agrees to."""
 
     def __init__(
-        self, sock: socket.socket, target: Target, context: ssl.SSLContext, name: str
+        self,
+        sock: socket.socket,
+        target: Target,
+        context: ssl.SSLContext,
+        name: str,
+        prelude: Callable[[Connection], None] | None,
     ) -> None:
         super().__init__(sock, target)
+        self._prelude = prelude
         # A wildcard stands for such a name too, to every client but OpenSSL.
         if "_" in name:
             context.check_hostname = False
@@ -36,6 +42,8 @@ class TlsConnection(Connection):
 
     def open(self) -> None:
         """Do the TLS handshake. Raises: PeerFailedError, PeerSilentError."""
+        if self._prelude:
+            self._prelude(self)
         with self._bounded("no TLS handshake"):
             self._sock = self._context.wrap_socket(
                 self._sock, server_hostname=self._name, do_handshake_on_connect=False

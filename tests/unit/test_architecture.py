@@ -33,7 +33,16 @@ LEVELS = (
     | {"placement", "run", "usage"},
     {"routing"},
     {"address", "dns_answer", "dnspython", "http_client", "http_request", "ntp_packet", "outlet"}
-    | {"dns_exchange", "dns_question", "payload", "program", "timetable", "tls", "tls_connection"}
+    | {
+        "dns_exchange",
+        "dns_question",
+        "payload",
+        "program",
+        "starttls",
+        "timetable",
+        "tls",
+        "tls_connection",
+    }
     | {"wakeup"},
     {"options", "standing", "threshold", "verdict"},
     {"command", "sampling", "stream", "stream_line", "together", "workers"},

@@ -286,7 +286,7 @@ def test_every_option_has_been_thought_of() -> None:
         "query", "type", "expect", "expect-only", "expect-rcode", "require-flags", "forbid-flags",
         "recurse", "no-recurse", "tcp", "checking-disabled", "expect-nsid",
         "host", "url", "method", "header", "body", "status", "string", "regex", "max-bytes",
-        "follow", "tls", "no-verify", "cert-warning", "cert-critical", "tls-minimum",
+        "follow", "tls", "no-verify", "cert-warning", "cert-critical", "tls-minimum", "starttls",
         "send", "expect-regex", "quit", "refuse-state", "send-hex", "expect-hex",
         "offset-warning", "offset-critical", "stratum-critical",
         "min-neighbors", "expect-router",

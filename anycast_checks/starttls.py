@@ -1,0 +1,101 @@
+"""How a client asks for TLS on a connection that begins without it, for each protocol."""
+
+from collections.abc import Callable
+
+from .address import Connection
+from .errors import PeerFailedError
+
+_LONGEST = 8192  # bytes of what a server says before TLS
+_OID = b"1.3.6.1.4.1.1466.20037"
+# An ExtendedRequest with message id 1 and the name of StartTLS (RFC 4511, 4.12 and 4.14).
+_LDAP_ASKS = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x16" + _OID
+_LDAP_ANSWERS, _LDAP_SUCCESS = b"\x78", b"\x0a\x01\x00"
+
+Prelude = Callable[[Connection], None]
+
+
+def _smtp(connection: Connection) -> None:
+    """RFC 3207."""
+    _expect(connection, _whole_smtp, b"220", "no greeting of SMTP")
+    connection.send(b"EHLO check-anycast\r\n")
+    _expect(connection, _whole_smtp, b"250", "no answer to EHLO")
+    connection.send(b"STARTTLS\r\n")
+    _expect(connection, _whole_smtp, b"220", "no TLS by STARTTLS")
+
+
+def _imap(connection: Connection) -> None:
+    """RFC 9051, 6.2.1."""
+    _expect(connection, _whole_line, b"* OK", "no greeting of IMAP")
+    connection.send(b"a STARTTLS\r\n")
+    _expect(connection, _whole_imap, b"a OK", "no TLS by STARTTLS")
+
+
+def _pop3(connection: Connection) -> None:
+    """RFC 2595, 4."""
+    _expect(connection, _whole_line, b"+OK", "no greeting of POP3")
+    connection.send(b"STLS\r\n")
+    _expect(connection, _whole_line, b"+OK", "no TLS by STLS")
+
+
+def _ldap(connection: Connection) -> None:
+    """RFC 4511, 4.14."""
+    connection.send(_LDAP_ASKS)
+    said = _hear(connection, _whole_ldap)
+    if _LDAP_ANSWERS not in said[:8] or _LDAP_SUCCESS not in said[:16]:
+        raise PeerFailedError(f"no TLS by StartTLS: {_shown(said)}")
+
+
+PRELUDES: dict[str, Prelude] = {"smtp": _smtp, "imap": _imap, "pop3": _pop3, "ldap": _ldap}
+
+
+def _expect(
+    connection: Connection, is_whole: Callable[[bytes], bool], begins: bytes, failure: str
+) -> None:
+    """Read an answer whose last line has to begin in a certain way."""
+    said = _hear(connection, is_whole)
+    if not said.splitlines()[-1].startswith(begins):
+        raise PeerFailedError(f"{failure}: {_shown(said)}")
+
+
+def _hear(connection: Connection, is_whole: Callable[[bytes], bool]) -> bytes:
+    """Read until an answer is whole.
+
+    What stands behind the answer was not protected by TLS, so nobody may take it for an answer.
+    """
+    said = b""
+    while not is_whole(said):
+        if len(said) > _LONGEST:
+            raise PeerFailedError(f"it says more than {_LONGEST} bytes before TLS")
+        more = connection.receive(_LONGEST)
+        if not more:
+            raise PeerFailedError("connection closed before TLS")
+        said += more
+    return said
+
+
+def _whole_line(said: bytes) -> bool:
+    return said.endswith(b"\n")
+
+
+def _whole_smtp(said: bytes) -> bool:
+    """Tell whether the last line is there: the one without a hyphen behind the number."""
+    return said.endswith(b"\n") and said.splitlines()[-1][3:4] != b"-"
+
+
+def _whole_imap(said: bytes) -> bool:
+    """Tell whether the answer to the command is there; others may stand before it."""
+    return said.endswith(b"\n") and said.splitlines()[-1].startswith(b"a ")
+
+
+def _whole_ldap(said: bytes) -> bool:
+    """Tell whether the message is there, which says its own length."""
+    if len(said) < 2 or said[0] != 0x30:
+        return bool(said) and said[0] != 0x30
+    if said[1] < 0x80:
+        return len(said) >= 2 + said[1]
+    size = said[1] & 0x7F
+    return len(said) >= 2 + size + int.from_bytes(said[2 : 2 + size], "big")
+
+
+def _shown(said: bytes) -> str:
+    return repr(said[:60].decode("latin-1"))

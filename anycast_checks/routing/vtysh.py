@@ -16,8 +16,9 @@ HELPER = "/usr/local/sbin/anycast-vtysh"
 BY_SUDO = ("/usr/bin/sudo", "-n", HELPER)
 _DIRECTORIES = ("/run/frr", "/run/quagga")
 _SUDO = "`anycast-handler gate --install` puts the line into sudoers"
-# vtysh prints this to most users, because they cannot read /etc/frr. It means no failure.
-_NOISE = "% Can't open configuration file"
+# vtysh prints the first to most users, because they cannot read /etc/frr, and sudo the second where
+# it looks up the name of its host in vain. Neither means a failure.
+_NOISE = ("% Can't open configuration file", "sudo: unable to resolve host")
 # vtysh prints this to whoever is not root, and may only lack the right to ask.
 _MAY_BE_A_RIGHT = "try running me as a privileged user"
 _NO_VTYSH = "there is no vtysh"

@@ -8,7 +8,7 @@ from anycast_checks.routing.daemon import Question
 
 from ..endpoint.site import SUDO
 from ..errors import GateRefusedError
-from ..transport.refusal import GatedShell, is_refused
+from ..transport.refusal import GatedShell, is_refused, is_refused_by_sudo
 from ..transport.shell import (
     COMMAND_SECONDS,
     Argv,
@@ -70,5 +70,4 @@ class Memory(GatedShell):
 
 
 def _is_refused(said: Result | Exception) -> bool:
-    # A program that sudo has run does not begin its complaint with the name of sudo.
-    return isinstance(said, Result) and said.status == 1 and said.stderr.startswith("sudo")
+    return isinstance(said, Result) and is_refused_by_sudo(said)

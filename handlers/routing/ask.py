@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from anycast_checks.routing.daemon import Ask, Question
 
 from ..errors import GateRefusedError
+from ..transport.refusal import is_refused_by_sudo
 from ..transport.shell import NOT_FOUND, Argv, Query, Reply, Result, Shell, ask
 
 Told = Reply | GateRefusedError
@@ -46,7 +47,7 @@ def _ask(shell: Shell, argv: Argv) -> Told:
 def _second(shell: Shell, question: Question, told: Told) -> Told:
     """Ask without sudo where sudo, or the closed list of an older version, has refused."""
     is_refused = isinstance(told, GateRefusedError) or (
-        isinstance(told, Result) and told.status != 0 and "sudo" in told.stderr
+        isinstance(told, Result) and is_refused_by_sudo(told)
     )
     if not is_refused or not _is_by_sudo(shell, question):
         return told

@@ -8,6 +8,7 @@ from ..errors import GateRefusedError
 from .shell import COMMAND_SECONDS, Hear, Query, Reply, Result, Shell, Stream, ask_in_turn
 
 STATUS = 126
+UNRESOLVED = "sudo: unable to resolve host"
 SAYS = ("anycast-gate: refused", "anycast-act: refused")
 
 
@@ -38,3 +39,13 @@ class GatedShell:
 def is_refused(ended: Result) -> bool:
     """Whether the forced command refused a command, or the helper refused a request."""
     return ended.status == STATUS and any(said in ended.stderr for said in SAYS)
+
+
+def is_refused_by_sudo(ended: Result) -> bool:
+    """Whether sudo refused to run a command.
+
+    A program that sudo has run does not begin its complaint with the name of sudo. Where sudo looks
+    up the name of its host in vain it says so, and runs the command.
+    """
+    said = (line for line in ended.stderr.splitlines() if not line.startswith(UNRESOLVED))
+    return ended.status == 1 and any(line.startswith("sudo") for line in said)

@@ -56,29 +56,29 @@ def endpoint_configuration(place: Place, style: str) -> str:
     return text + f" network {place.vip}/32 area 0\n"
 
 
-def start(host: Host, ospfd: str) -> None:
-    """Start zebra and ospfd."""
+def start(host: Host, text: str, daemon: str = "ospfd") -> None:
+    """Start zebra and the daemon of a protocol, which has that configuration."""
     for directory in ("/etc/frr", "/run/frr", "/var/log/frr"):
         host.make_directory(directory, owner="frr")
     head = f"hostname {host.name}\nlog file /var/log/frr/%s.log\n"
-    for name, text in (("zebra", ""), ("ospfd", ospfd)):
-        host.write(f"/etc/frr/{name}.conf", head.replace("%s", name) + text, owner="frr")
+    for name, lines in (("zebra", ""), (daemon, text)):
+        host.write(f"/etc/frr/{name}.conf", head.replace("%s", name) + lines, owner="frr")
     # vtysh needs this file, which makes it use the two files above and not one for all daemons.
     host.write("/etc/frr/vtysh.conf", "no service integrated-vtysh-config\n", owner="frr")
     host.run(["rm", "-f", "/etc/frr/frr.conf"], check=True)
-    _start_daemons(host)
+    _start_daemons(host, ("zebra", daemon))
 
 
 def restart(host: Host) -> None:
     """End zebra and ospfd, as an upgrade does, and start them again."""
     for name in reversed(DAEMONS):
         host.end_daemon(f"/run/frr/{name}.pid")
-    _start_daemons(host)
+    _start_daemons(host, DAEMONS)
     set_real_timers(host)
 
 
-def _start_daemons(host: Host) -> None:
-    for name in DAEMONS:
+def _start_daemons(host: Host, daemons: Sequence[str]) -> None:
+    for name in daemons:
         pidfile = f"/run/frr/{name}.pid"
         host.run([f"/usr/lib/frr/{name}", "-d", "-i", pidfile, "-A", "127.0.0.1"], check=True)
 
@@ -89,9 +89,25 @@ def set_real_timers(host: Host) -> None:
     host.run(["vtysh", "-d", "ospfd", *words], check=True)
 
 
+def configure(host: Host, daemon: str, *lines: str) -> None:
+    """Change the configuration of a daemon that runs."""
+    words = [word for line in ("configure terminal", *lines) for word in ("-c", line)]
+    host.run(["vtysh", "-d", daemon, *words], check=True)
+
+
 def next_hops(host: Host, prefix: str = VIP) -> tuple[str, ...]:
     """List the gateways of a route in the host's kernel, sorted; empty where there is no route."""
-    shown = host.run(["ip", "-json", "route", "show", prefix], check=True).stdout
+    return _hops(host, prefix, "gateway")
+
+
+def interfaces_to(host: Host, prefix: str) -> tuple[str, ...]:
+    """List the interfaces of a route in the host's kernel, sorted; empty where there is none."""
+    return _hops(host, prefix, "dev")
+
+
+def _hops(host: Host, prefix: str, key: str) -> tuple[str, ...]:
+    family = "-6" if ":" in prefix else "-4"
+    shown = host.run(["ip", family, "-json", "route", "show", prefix], check=True).stdout
     routes = json.loads(shown or "[]")
     hops = [hop for route in routes for hop in route.get("nexthops", [route])]
-    return tuple(sorted(hop["gateway"] for hop in hops if "gateway" in hop))
+    return tuple(sorted(hop[key] for hop in hops if key in hop))

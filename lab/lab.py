@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
-from . import frr, monitoring, network, sshd
+from . import frr, monitoring, network, routing, sshd
 from .errors import LabError
 from .host import Host, HostProcess
 from .topology import CLIENT, ENDPOINTS, MON, ROUTER, STYLES, Place, hosts_file
@@ -67,6 +67,8 @@ class Lab:
             ``anycast-handler gate --install``; otherwise, and always without ``venv``, they are
             made by hand, with a login and in the group of vtysh.
         places: the endpoints, where they are not the usual three.
+        speaks: the daemon and protocol of all routers, by a name of `routing.ROUTINGS`. A style is
+            for the default alone.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Lab:
         hold_down: float = 60.0,
         gate: bool = True,
         places: Sequence[Place] = ENDPOINTS,
+        speaks: str = routing.DEFAULT,
     ) -> None:
         if style not in STYLES:
             raise LabError(f"{style!r} is not a style: one of {', '.join(STYLES)}")
@@ -85,6 +88,7 @@ class Lab:
         self.hold_down = hold_down
         self.gate = gate and venv is not None
         self.places = places
+        self.routing = routing.find(speaks)
         self.hosts: dict[str, Host] = {}
         self._endpoints: dict[str, Endpoint] = {}
         self._processes: list[HostProcess] = []
@@ -140,8 +144,8 @@ class Lab:
 
     def routed(self) -> tuple[str, ...]:
         """Name the endpoints to which the router's kernel sends packets for the VIP."""
-        hops = frr.next_hops(self.router)
-        return tuple(place.name for place in self.places if place.address in hops)
+        hops = frr.interfaces_to(self.router, self.places[0].prefix)
+        return tuple(place.name for place in self.places if place.name in hops)
 
     def install_gate(self) -> None:
         """Confine both accounts on each endpoint to what the present fleet file needs."""
@@ -157,10 +161,14 @@ class Lab:
             self._endpoints[place.name] = Endpoint(host, place, Resolver(host, place))
 
     def _start_daemons(self) -> None:
-        network.connect(self.router, self.hosts, (*self.places, MON, CLIENT))
+        places = (*self.places, MON, CLIENT)
+        network.connect(self.router, self.hosts, places)
+        if not self._is_default:
+            network.add_ipv6(self.router, self.hosts, places)
         # Routing is started first, so that it converges while the rest starts.
-        start_router = partial(frr.start, self.router, frr.router_configuration(self.places))
-        _at_once([start_router, *(partial(self._start_routing, e) for e in self.endpoints)])
+        starts: list[Callable[[], None]] = [self._start_router]
+        starts += [partial(self._start_routing, endpoint) for endpoint in self.endpoints]
+        _at_once(starts)
         keys = monitoring.make_keys(self.mon)
         root_key = monitoring.make_root_key(self.mon)
         host_keys = _at_once(partial(_start_services, e, root_key) for e in self.endpoints)
@@ -169,16 +177,29 @@ class Lab:
         what = "every endpoint has its routes, and the router those to them"
         wait_until(self._converged, what, 15.0 + len(self.places))
         routers = (self.router, *(endpoint.host for endpoint in self.endpoints))
-        _at_once(partial(frr.set_real_timers, host) for host in routers)
+        if self._is_default:
+            _at_once(partial(frr.set_real_timers, host) for host in routers)
         if self.gate:
             self.install_gate()
         else:
             _at_once(partial(self._install_by_hand, e.host, keys) for e in self.endpoints)
 
+    @property
+    def _is_default(self) -> bool:
+        return self.routing.name == routing.DEFAULT
+
+    def _start_router(self) -> None:
+        if self._is_default:
+            frr.start(self.router, frr.router_configuration(self.places))
+        else:
+            self.routing.start_router(self.router, self.places)
+
     def _start_routing(self, endpoint: Endpoint) -> None:
         network.configure_loopback(endpoint.host, endpoint.place)
-        configuration = frr.endpoint_configuration(endpoint.place, self.style)
-        frr.start(endpoint.host, configuration)
+        if self._is_default:
+            frr.start(endpoint.host, frr.endpoint_configuration(endpoint.place, self.style))
+        else:
+            self.routing.start_endpoint(endpoint.host, endpoint.place)
 
     def _install_by_hand(self, host: Host, keys: dict[str, str]) -> None:
         sshd.install_by_hand(host, keys)
@@ -199,10 +220,11 @@ class Lab:
                 host.run(link, check=True)
 
     def _converged(self) -> bool:
-        hops = {vip: frr.next_hops(self.router, vip) for vip in {p.vip for p in self.places}}
-        if not all(place.address in hops[place.vip] for place in self.places):
-            return False
-        return all(
+        for vip in {place.prefix for place in self.places}:
+            hops = frr.interfaces_to(self.router, vip)
+            if not all(place.name in hops for place in self.places if place.prefix == vip):
+                return False
+        return not self._is_default or all(
             frr.next_hops(endpoint.host, place.network)
             for endpoint in self.endpoints
             for place in (MON, CLIENT)

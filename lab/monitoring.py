@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from .host import Host
 from .sshd import make_key
-from .topology import INTERFACE, QUERY, RIGHT_ANSWER, Place
+from .topology import QUERY, RIGHT_ANSWER, Place
 
 USER = "nagios"
 FLEET_FILE = "/etc/anycast/fleet.toml"
@@ -52,11 +52,12 @@ def make_root_key(mon: Host) -> str:
 def fleet(places: Sequence[Place], hold_down: float) -> str:
     """Write the fleet file for these endpoints; hold_down is in seconds."""
     text = FLEET_SSH
-    for vip_name, vip in dict.fromkeys((place.vip_name, place.vip) for place in places):
+    named = dict.fromkeys((place.vip_name, place.vip, place.interface) for place in places)
+    for vip_name, vip, interface in named:
         text += FLEET_VIP.format(
             vip_name=vip_name,
             vip=vip,
-            interface=INTERFACE,
+            interface=interface,
             plugins=PLUGINS,
             query=QUERY,
             answer=RIGHT_ANSWER,

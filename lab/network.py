@@ -11,10 +11,11 @@ from .topology import CLIENT, INTERFACE, MON, Place
 
 # Scripts that the machine's packages have put there must not run in the lab's hosts.
 HOOKS = ("if-pre-up.d", "if-up.d", "if-down.d", "if-post-down.d")
-INTERFACES = f"""\
+LOOPBACK = """\
 auto lo
 iface lo inet loopback
-
+"""
+ALIAS = f"""
 auto {INTERFACE}
 iface {INTERFACE} inet static
     address {{vip}}/32
@@ -26,6 +27,9 @@ ROUTER_KERNEL = (
     "net.ipv4.fib_multipath_hash_policy=1",
     "net.ipv4.igmp_max_memberships=1000",
 )
+
+
+ROUTER_IPV6 = ("net.ipv6.conf.all.forwarding=1", "net.ipv6.fib_multipath_hash_policy=1")
 
 
 def connect(router: Host, hosts: dict[str, Host], places: Sequence[Place]) -> None:
@@ -45,14 +49,34 @@ def connect(router: Host, hosts: dict[str, Host], places: Sequence[Place]) -> No
         _address(hosts[place.name], place)
 
 
+def add_ipv6(router: Host, hosts: dict[str, Host], places: Sequence[Place]) -> None:
+    """Give both sides of each link an address of IPv6, and ways that no routing protocol brings.
+
+    So the endpoints can be asked over SSH whatever becomes of the routing.
+    """
+    router.run(["sysctl", "-q", "-w", *ROUTER_IPV6], check=True)
+    _ip(router, [f"address add {place.gateway6}/64 dev {place.name} nodad" for place in places])
+    for place in places:
+        commands = [
+            f"address add {place.address6}/64 dev eth0 nodad",
+            f"route add default via {place.gateway6} metric 9999",
+        ]
+        if place not in (MON, CLIENT):
+            commands.append(f"route add default via {place.gateway} metric 9999")
+        _ip(hosts[place.name], commands)
+
+
 def configure_loopback(endpoint: Host, place: Place) -> None:
     """Boot the endpoint's network as Debian does: `ifup -a`, lo and the VIP."""
     for hook in HOOKS:
         endpoint.run(["rm", "-rf", f"/etc/network/{hook}"], check=True)
         endpoint.make_directory(f"/etc/network/{hook}")
     endpoint.make_directory("/run/network")
-    endpoint.write("/etc/network/interfaces", INTERFACES.format(vip=place.vip))
+    text = LOOPBACK if place.is_ipv6 else LOOPBACK + ALIAS.format(vip=place.vip)
+    endpoint.write("/etc/network/interfaces", text)
     endpoint.run(["ifup", "-a"], check=True)
+    if place.is_ipv6:
+        _ip(endpoint, [f"address add {place.prefix} dev lo"])
 
 
 def _make_links(router: Host, hosts: dict[str, Host], places: Sequence[Place]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-VIP = "10.99.0.53"
+VIP, VIP6 = "10.99.0.53", "2001:db8:99::53"
 VIP_NAME = "resolver"
 INTERFACE = "lo:0"
 QUERY = "www.example.org"
@@ -33,9 +33,34 @@ class Place:
         return f"10.0.{self.link}.2"
 
     @property
+    def is_ipv6(self) -> bool:
+        """Whether the VIP is one of IPv6; the management address never is."""
+        return ":" in self.vip
+
+    @property
+    def interface(self) -> str:
+        """The interface of the VIP, as the fleet file names it."""
+        return "lo" if self.is_ipv6 else INTERFACE
+
+    @property
+    def prefix(self) -> str:
+        """The VIP with its prefix length."""
+        return f"{self.vip}/{128 if self.is_ipv6 else 32}"
+
+    @property
     def gateway(self) -> str:
         """The router's address on the link."""
         return f"10.0.{self.link}.1"
+
+    @property
+    def address6(self) -> str:
+        """The host's own address of IPv6, where the lab has IPv6."""
+        return f"2001:db8:{self.link}::2"
+
+    @property
+    def gateway6(self) -> str:
+        """The router's address of IPv6 on the link."""
+        return f"2001:db8:{self.link}::1"
 
     @property
     def network(self) -> str:
@@ -44,6 +69,7 @@ class Place:
 
 
 ENDPOINTS = (Place("ns1", 1), Place("ns2", 2), Place("ns3", 3))
+ENDPOINTS6 = tuple(Place(place.name, place.link, VIP6) for place in ENDPOINTS)
 MON, CLIENT = Place("mon", 4), Place("client", 5)
 PLACES = (*ENDPOINTS, MON, CLIENT)
 NAMES = (ROUTER, *(place.name for place in PLACES))

@@ -13,7 +13,7 @@ TEXT = """\
 server:
     interface-automatic: yes
     access-control: {network} allow_snoop
-    access-control: {vip}/32 allow_snoop
+    access-control: {vip} allow_snoop
     access-control: 127.0.0.0/8 allow_snoop
     access-control: ::1 allow_snoop
     access-control: 2001:db8::/32 allow_snoop
@@ -52,7 +52,7 @@ class Resolver(Daemon):
         text = TEXT.format(
             name=self._host.name,
             network=NETWORK,
-            vip=self._place.vip,
+            vip=self._place.prefix,
             pidfile=PIDFILE,
             query=QUERY,
             answer=RIGHT_ANSWER,

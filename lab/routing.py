@@ -1,0 +1,137 @@
+"""The routing of a lab: which daemon speaks which protocol, on the endpoints and on the router.
+
+The configurations are those of docs/routing/, which are written for ns1. Here the addresses of each
+endpoint take the place of those of ns1, and timers are added that make the lab quick.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import bird, frr
+from .errors import LabError
+from .host import Host
+from .topology import Place
+
+DIRECTORY = Path(__file__).parents[1] / "docs" / "routing"
+DEFAULT = "frr-ospf"
+# What is added behind a line of the configurations: a dead neighbor is noticed within 3 to 4 s.
+TIMERS = {
+    r"( ip ospf) network .*": r"\1 hello-interval 1\n\1 dead-interval 4\n",
+    r"( ipv6 ospf6) network .*": r"\1 hello-interval 1\n\1 dead-interval 4\n",
+    r"( neighbor \S+) remote-as .*": r"\1 timers 1 3\n\1 timers connect 1\n",
+    r"  neighbor \S+ as \d+;": "  hold time 3; connect retry time 1; connect delay time 1;\n",
+}
+
+
+@dataclass(frozen=True)
+class Routing:
+    """A daemon and a protocol.
+
+    Attributes:
+        name: the name of its configurations, such as "frr-bgp".
+        program: the daemon of FRR that speaks the protocol; empty for BIRD.
+        ipv4: whether it carries VIPs of IPv4.
+        ipv6: whether it carries VIPs of IPv6.
+    """
+
+    name: str
+    program: str
+    ipv4: bool = True
+    ipv6: bool = True
+
+    def start_endpoint(self, host: Host, place: Place) -> None:
+        """Start the routing of an endpoint."""
+        self._start(host, _of(self._text("endpoint"), place))
+
+    def start_router(self, host: Host, places: Sequence[Place]) -> None:
+        """Start the routing of the router."""
+        self._start(host, _repeat(self._text("router"), places))
+
+    def shut_sessions(self, host: Host, *, shut: bool) -> None:
+        """Let a host exchange no routes with its neighbors, or let it exchange them again.
+
+        The link stays up, so that the host can be asked over SSH.
+        """
+        is_bgp = self.name.endswith("bgp")
+        matches = (["tcp", "--dport", "179"], ["tcp", "--sport", "179"]) if is_bgp else (["ospf"],)
+        for program in ("iptables", "ip6tables"):
+            for match in matches:
+                change = ["-A" if shut else "-D", "INPUT", "-p", *match, "-j", "DROP"]
+                host.run([program, "-w", *change], check=True)
+
+    def hide(self, host: Host, place: Place, *, hidden: bool) -> None:
+        """Let the daemon of an endpoint not announce what is present, or announce it again."""
+        if self.program:
+            family, name = ("ipv6", "ANYCAST6") if place.is_ipv6 else ("ip", "ANYCAST")
+            action = "deny" if hidden else "permit"
+            line = f"{family} prefix-list {name} seq 5 {action} {place.prefix}"
+            frr.configure(host, self.program, line)
+        else:
+            text = _of(self._text("endpoint"), place)
+            bird.configure(host, text.replace("then accept", "then reject") if hidden else text)
+
+    def _text(self, whose: str) -> str:
+        text = (DIRECTORY / f"{self.name}-{whose}.conf").read_text()
+        for line, more in TIMERS.items():
+            text = re.sub(rf"(?m)^{line}\n", rf"\g<0>{more}", text)
+        return text
+
+    def _start(self, host: Host, text: str) -> None:
+        if self.program:
+            frr.start(host, text, self.program)
+        else:
+            bird.start(host, text)
+
+
+ROUTINGS = (
+    Routing(DEFAULT, "ospfd", ipv6=False),
+    Routing("frr-ospf6", "ospf6d", ipv4=False),
+    Routing("frr-bgp", "bgpd"),
+    Routing("bird-ospf", "", ipv6=False),
+    Routing("bird-ospf6", "", ipv4=False),
+    Routing("bird-bgp", ""),
+)
+
+
+def find(name: str) -> Routing:
+    """Find a routing by its name. Raises: LabError."""
+    for routing in ROUTINGS:
+        if routing.name == name:
+            return routing
+    raise LabError(f"{name!r} is no routing: one of {', '.join(r.name for r in ROUTINGS)}")
+
+
+def _of(text: str, place: Place) -> str:
+    """Put the addresses of an endpoint in the place of those of ns1."""
+    number = place.link
+    for old, new in (
+        (r"\bns1", place.name),
+        (r"\b10\.0\.1\.", f"10.0.{number}."),
+        (r"\b2001:db8:1:", f"2001:db8:{number}:"),
+        (r"\b65001\b", str(65000 + number)),
+    ):
+        text = re.sub(old, new, text)
+    return text
+
+
+def _repeat(text: str, places: Sequence[Place]) -> str:
+    """Repeat for each endpoint what the router's configuration has for ns1.
+
+    That is a whole paragraph where its first line is about ns1, and single lines elsewhere.
+    """
+    made = []
+    for paragraph in text.rstrip().split("\n\n"):
+        first, *_ = lines = paragraph.split("\n")
+        parts = [paragraph] if _is_about_ns1(first) else lines
+        for part in parts:
+            made += [_of(part, p) for p in places] if _is_about_ns1(part) else [part]
+        made.append("")
+    return "\n".join(made)
+
+
+def _is_about_ns1(text: str) -> bool:
+    return bool(re.search(r"\bns1|\b10\.0\.1\.|\b2001:db8:1:", text))

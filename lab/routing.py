@@ -51,17 +51,18 @@ class Routing:
         """Start the routing of the router."""
         self._start(host, _repeat(self._text("router"), places))
 
-    def shut_sessions(self, host: Host, *, shut: bool) -> None:
-        """Let a host exchange no routes with its neighbors, or let it exchange them again.
-
-        The link stays up, so that the host can be asked over SSH.
-        """
-        is_bgp = self.name.endswith("bgp")
-        matches = (["tcp", "--dport", "179"], ["tcp", "--sport", "179"]) if is_bgp else (["ospf"],)
-        for program in ("iptables", "ip6tables"):
-            for match in matches:
-                change = ["-A" if shut else "-D", "INPUT", "-p", *match, "-j", "DROP"]
-                host.run([program, "-w", *change], check=True)
+    def shut_sessions(self, host: Host, place: Place, *, shut: bool) -> None:
+        """Let an endpoint exchange no routes with its neighbors, or let it exchange them again."""
+        no = "" if shut else "no "
+        if self.program == "bgpd":
+            peers = (place.gateway, place.gateway6)
+            lines = [f"{no}neighbor {peer} shutdown" for peer in peers]
+            frr.configure(host, self.program, f"router bgp {65000 + place.link}", *lines)
+        elif self.program:
+            family = "ipv6 ospf6" if self.program == "ospf6d" else "ip ospf"
+            frr.configure(host, self.program, "interface eth0", f"{no}{family} passive")
+        else:
+            bird.ask(host, "disable all" if shut else "enable all")
 
     def hide(self, host: Host, place: Place, *, hidden: bool) -> None:
         """Let the daemon of an endpoint not announce what is present, or announce it again."""

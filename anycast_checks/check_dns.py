@@ -2,63 +2,34 @@
 
 import functools
 import time
+from typing import Any
 
 import click
 
+from . import dns_options, tls
 from .address import Target
 from .dns_answer import MalformedError, judge, nsid_of, shown_nsid
-from .dns_exchange import Known, Reply, exchange, exchange_again
-from .dns_question import Question, Value, is_fixed, parse_name, parse_nsid, parse_value
+from .dns_exchange import USUAL, Known, Reply, Way, exchange, exchange_again
+from .dns_question import Question, Value, is_fixed, parse_name, parse_value
 from .dnspython import dns
 from .health import health_check
-from .observation import Grade, Observation
+from .observation import Grade, Metric, Observation
 from .options import HealthOptions
 from .sampling import Probe, observe
+from .tls import Judgement
 from .together import at_once, combine
 
-_FLAGS = {dns.flags.to_text(flag).lower(): flag for flag in dns.flags.Flag if flag != dns.flags.QR}
 _EXAMPLES = """\
 check_anycast dns -H 192.0.2.53 --query www.example.org --expect 192.0.2.80
 check_anycast dns -H 192.0.2.53 --query example.org --require-flags aa
 check_anycast dns -H 192.0.2.53 --query '{random}.example.org' \\
     --expect-rcode NXDOMAIN
+check_anycast dns -H 192.0.2.53 --query example.org --tls --no-verify
 check_anycast dns -H 2001:db8::53 --query www.example.org --type AAAA --tcp
 """
 
 
-def _type(value: str) -> dns.rdatatype.RdataType:
-    try:
-        rdtype = dns.rdatatype.from_text(value)
-    except (dns.exception.DNSException, ValueError) as error:
-        raise click.BadParameter(f"{value!r} is not a record type") from error
-    if dns.rdatatype.is_metatype(rdtype):
-        raise click.BadParameter(f"{value!r} is not the type of a record")
-    return rdtype
-
-
-def _rcode(value: str) -> dns.rcode.Rcode:
-    try:
-        return dns.rcode.from_text(value)
-    except (dns.exception.DNSException, ValueError) as error:
-        raise click.BadParameter(f"{value!r} is not a response code") from error
-
-
-def _nsid(value: str) -> tuple[str, frozenset[bytes]]:
-    if not value:
-        raise click.BadParameter("'' is the NSID of no server")
-    return parse_nsid(value)
-
-
-def _flags(value: str) -> dns.flags.Flag:
-    flags = dns.flags.Flag(0)
-    for name in filter(None, value.lower().replace(" ", "").split(",")):
-        if name not in _FLAGS:
-            raise click.BadParameter(f"{name!r} is not one of {', '.join(_FLAGS)}")
-        flags |= _FLAGS[name]
-    return flags
-
-
-@health_check(port=53, examples=_EXAMPLES)
+@health_check(port=53, tls_port=853, examples=_EXAMPLES, tls_metrics=(Metric(tls.CERT_DAYS),))
 @click.option(
     "--query",
     "names",
@@ -72,7 +43,7 @@ def _flags(value: str) -> dns.flags.Flag:
 @click.option(
     "--type",
     "rdtype",
-    type=_type,
+    type=dns_options.record_type,
     default="A",
     metavar="TYPE",
     show_default=True,
@@ -87,7 +58,7 @@ def _flags(value: str) -> dns.flags.Flag:
 @click.option("--expect-only", is_flag=True, help="Accept no answers but the expected ones.")
 @click.option(
     "--expect-rcode",
-    type=_rcode,
+    type=dns_options.rcode,
     default="NOERROR",
     metavar="RCODE",
     show_default=True,
@@ -95,14 +66,14 @@ def _flags(value: str) -> dns.flags.Flag:
 )
 @click.option(
     "--require-flags",
-    type=_flags,
+    type=dns_options.flags,
     default="",
     metavar="FLAGS",
     help="Flags that the answer must have, such as aa,ad,ra.",
 )
 @click.option(
     "--forbid-flags",
-    type=_flags,
+    type=dns_options.flags,
     default="",
     metavar="FLAGS",
     help="Flags that the answer must not have.",
@@ -113,13 +84,17 @@ def _flags(value: str) -> dns.flags.Flag:
 @click.option(
     "--expect-nsid",
     "nsids",
-    type=_nsid,
+    type=dns_options.nsid,
     multiple=True,
     metavar="NSID",
     help="WARNING where another instance answers: its NSID, as text or in hexadecimal; repeatable."
     " {hostname} in it stands for the name of this host.",
 )
 @click.option("--tcp", is_flag=True, help="Ask over TCP only, not over UDP first.")
+@tls.tls_options
+@click.option("--host", metavar="NAME",
+              help="Name for TLS, which is sent as SNI and must be in the certificate (default: the"
+              " anycast address).")  # fmt: skip
 def command(
     options: HealthOptions,
     *,
@@ -134,12 +109,14 @@ def command(
     checking_disabled: bool,
     nsids: tuple[tuple[str, frozenset[bytes]], ...],
     tcp: bool,
+    host: str | None,
+    **of_tls: Any,
 ) -> Probe:
     """Ask the name server on this endpoint, at the anycast address, and judge its answer.
 
-    The check asks over UDP, and again over TCP if the answer does not fit into a datagram, or
-    without EDNS if the server refuses that. Values are compared as DNS data, so their spelling does
-    not matter. Several names are asked at the same time.
+    With --tls it asks over TLS alone (DoT). Otherwise it asks over UDP, and again over TCP if the
+    answer does not fit into a datagram, or without EDNS if the server refuses that. Values are
+    compared as DNS data, so their spelling does not matter. Several names are asked at once.
     """  # fmt: skip
     if expect and expect_rcode != dns.rcode.NOERROR:
         raise click.UsageError("--expect fits --expect-rcode NOERROR only: no others have answers")
@@ -161,7 +138,16 @@ def command(
     )
     different = dict.fromkeys(_name(name, rdtype) for name in names)
     questions = [question._replace(name=name) for name in different]
-    return _Probe(options, questions, tcp=tcp).ask
+    return _Probe(options, questions, _way(host, options.address, tcp=tcp, **of_tls)).ask
+
+
+def _way(host: str | None, address: str, *, tcp: bool, **of_tls: Any) -> Way:
+    if host and not of_tls["tls"]:
+        raise click.UsageError("--host needs --tls")
+    if tcp and of_tls["tls"]:
+        raise click.UsageError("--tls asks over TCP in any case: leave out --tcp")
+    spoken = tls.from_options(host or address, **of_tls)
+    return Way(tcp, spoken, tls.maker(spoken))
 
 
 def _name(text: str, rdtype: dns.rdatatype.RdataType) -> dns.name.Name:
@@ -183,10 +169,10 @@ def _values(
 class _Probe:
     """The probe; it remembers which instance has answered at the anycast address."""
 
-    def __init__(self, options: HealthOptions, questions: list[Question], *, tcp: bool) -> None:
+    def __init__(self, options: HealthOptions, questions: list[Question], way: Way) -> None:
         self._options = options
         self._questions = questions
-        self._tcp = tcp
+        self._way = way
         self._before = ""
         # By the id of each question, which this probe keeps.
         self._judged: dict[int, tuple[Known, Observation]] = {}
@@ -206,7 +192,7 @@ class _Probe:
             if known:
                 reply = exchange_again(question, known, target)
             else:
-                reply = exchange(question, target, tcp=self._tcp)
+                reply = exchange(question, target, self._way)
         except MalformedError as error:
             seconds = time.monotonic() - began
             return Observation(Grade.WRONG, f"{question}: {error}", seconds, (error.wire.hex(),))
@@ -216,10 +202,11 @@ class _Probe:
         assert isinstance(reply, Reply)
         seen = judge(question, reply.response, reply.seconds)
         both = f"{reply.query}\n{reply.response}".splitlines() if self._options.transcript else ()
+        seen = _with_tls(seen, reply.judged)
         change = self._change(shown_nsid(nsid_of(reply.response)), target)
         seen = seen._replace(
             text=seen.text + change,
-            details=(reply.transport, *seen.details),
+            details=(reply.transport, *reply.judged.details, *seen.details),
             transcript=tuple(both),
         )
         if not change:
@@ -228,7 +215,7 @@ class _Probe:
 
     def _remember(self, question: Question, reply: Reply, seen: Observation) -> None:
         """Judge the same answer to the same query no second time, where it was right and by UDP."""
-        is_usual = reply.transport == f"UDP, {len(reply.wire)} bytes" and not self._tcp
+        is_usual = reply.transport == f"UDP, {len(reply.wire)} bytes" and self._way == USUAL
         if seen.grade is Grade.RIGHT and is_usual and is_fixed(question) and not seen.transcript:
             query = reply.query.to_wire()
             self._judged[id(question)] = Known(query[2:], reply.wire[2:]), seen
@@ -239,3 +226,13 @@ class _Probe:
         if nsid and target.address == self._options.address:
             self._before = nsid
         return f" (nsid {before} before)" if before and nsid not in ("", before) else ""
+
+
+def _with_tls(seen: Observation, judged: Judgement) -> Observation:
+    """Judge the certificate beside the answer: the worse of the two counts."""
+    seen = seen._replace(metrics=judged.metrics)
+    if judged.wrong and seen.grade in (Grade.RIGHT, Grade.POOR):
+        return seen._replace(grade=Grade.WRONG, text=f"{seen.text}: {judged.wrong}")
+    if judged.poor and seen.grade is Grade.RIGHT:
+        return seen._replace(grade=Grade.POOR, text=f"{seen.text}: {judged.poor}")
+    return seen

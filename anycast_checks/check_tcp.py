@@ -25,7 +25,7 @@ _REFUSED = {"critical": Grade.WRONG, "warning": Grade.POOR, "ok": Grade.RIGHT}
 _EXAMPLES = r"""
 check_anycast tcp -H 192.0.2.25 -p 25 --expect '220 ' --quit 'QUIT\r\n'
 check_anycast tcp -H 192.0.2.25 -p 7 --send 'ping\n' --expect-regex '^ping$'
-check_anycast tcp -H 192.0.2.25 -p 25 --starttls smtp --host mail.example.org --cert-warning 14
+check_anycast tcp -H 192.0.2.25 -p 25 --starttls smtp --host mx.example.org
 check_anycast tcp -H 192.0.2.25 -p 993 --tls --host mail.example.org
 check_anycast tcp -H 2001:db8::25 -p 22 --expect SSH-2.0
 """.lstrip()

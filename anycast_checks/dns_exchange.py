@@ -3,13 +3,16 @@
 import os
 import socket
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
-from .address import Target, connect
+from . import tls
+from .address import Connection, Target, connect
 from .dns_answer import is_truncated, parse, refuses_edns
 from .dns_question import Question, make_query
 from .dnspython import dns
 from .errors import NotTheAnswerError, PeerFailedError, PeerSilentError
+from .tls import Judgement, Tls
 
 
 class Reply(NamedTuple):
@@ -21,6 +24,7 @@ class Reply(NamedTuple):
         seconds: time from this query, or from the truncated one before it, to the answer.
         transport: words for the long output.
         wire: the answer as it came.
+        judged: what is found about the TLS of the connection.
     """
 
     query: dns.message.QueryMessage
@@ -28,6 +32,25 @@ class Reply(NamedTuple):
     seconds: float
     transport: str
     wire: bytes
+    judged: Judgement = Judgement()
+
+
+class Way(NamedTuple):
+    """How to get to a server.
+
+    Attributes:
+        tcp: whether to ask over TCP alone.
+        tls: how to speak TLS over TCP (RFC 7858); None for no TLS.
+        make: makes a connection over TCP, which may speak TLS.
+    """
+
+    tcp: bool = False
+    tls: Tls | None = None
+    make: Callable[[socket.socket, Target], Connection] = Connection
+
+
+# Over UDP first.
+USUAL = Way()
 
 
 class Known(NamedTuple):
@@ -41,22 +64,22 @@ class _EdnsRefusedError(Exception):
     """The server may refuse nothing but the EDNS of the query."""
 
 
-def exchange(question: Question, target: Target, *, tcp: bool) -> Reply:
+def exchange(question: Question, target: Target, way: Way = USUAL) -> Reply:
     """Ask, and ask again where a truncated answer, or one that refuses EDNS, makes clients do so.
 
     Args:
         question: the question.
         target: the server.
-        tcp: whether to ask over TCP alone.
+        way: how to get there.
 
     Raises:
         MalformedError: the answer cannot be read.
         PeerFailedError, PeerSilentError, NotLocalError, CheckError: as `connect`.
     """
     try:
-        return _ask(make_query(question), target, tcp=tcp)
+        return _ask(make_query(question), target, way)
     except _EdnsRefusedError:
-        plain = _ask(make_query(question, edns=False), target, tcp=tcp)
+        plain = _ask(make_query(question, edns=False), target, way)
         return plain._replace(transport=f"{plain.transport}, without EDNS, which was refused")
 
 
@@ -85,14 +108,14 @@ def exchange_again(question: Question, known: Known, target: Target) -> Reply | 
             connection.send(number + known.query)
             seen = connection.receive_answer(read)
     except _EdnsRefusedError:
-        return exchange(question, target, tcp=False)
+        return exchange(question, target)
     return _after_truncation(query(), target, began) if seen is None else seen
 
 
-def _ask(query: dns.message.QueryMessage, target: Target, *, tcp: bool) -> Reply:
+def _ask(query: dns.message.QueryMessage, target: Target, way: Way) -> Reply:
     began = time.monotonic()
-    if tcp:
-        return _over_tcp(query, target, began)
+    if way.tcp or way.tls:
+        return _over_tcp(query, target, began, way)
     return _over_udp(query, target, began) or _after_truncation(query, target, began)
 
 
@@ -116,15 +139,19 @@ def _after_truncation(query: dns.message.QueryMessage, target: Target, began: fl
         raise type(error)(f"truncated over UDP, then over TCP {error}") from error
 
 
-def _over_tcp(query: dns.message.QueryMessage, target: Target, began: float) -> Reply:
-    with connect(target, socket.SOCK_STREAM) as connection:
+def _over_tcp(
+    query: dns.message.QueryMessage, target: Target, began: float, way: Way = USUAL
+) -> Reply:
+    protocol = "TLS" if way.tls else "TCP"
+    with connect(target, socket.SOCK_STREAM, way.make) as connection:
+        judged = tls.judge(connection, way.tls)
         wire = query.to_wire()
         connection.send(len(wire).to_bytes(2, "big") + wire)
         wire = connection.receive_exactly(int.from_bytes(connection.receive_exactly(2), "big"))
     try:
-        return _read(query, wire, began, "TCP")
+        return _read(query, wire, began, protocol)._replace(judged=judged)
     except NotTheAnswerError as error:
-        raise PeerFailedError(f"{error} over TCP") from error
+        raise PeerFailedError(f"{error} over {protocol}") from error
 
 
 def _read(query: dns.message.QueryMessage, wire: bytes, began: float, protocol: str) -> Reply:

@@ -104,7 +104,11 @@ def _options() -> tuple[_Decorator, ...]:
 
 
 def health_check(
-    port: int | None, examples: str, tls_port: int = 0, metrics: tuple[Metric, ...] = ()
+    port: int | None,
+    examples: str,
+    tls_port: int = 0,
+    metrics: tuple[Metric, ...] = (),
+    tls_metrics: tuple[Metric, ...] = (),
 ) -> Callable[[Callable[..., Probe]], HealthCheck]:
     """Make a health check of a function that takes its options and returns its probe.
 
@@ -119,6 +123,7 @@ def health_check(
         examples: command lines for the end of the help.
         tls_port: default of --port with --tls; 0 for a check without --tls.
         metrics: figures that the check measures besides the time, without values.
+        tls_metrics: those that it measures with --tls alone.
     """
     every = _options() if port is None else (_port_option(port, tls_port), *_options())
     unknown = " ".join(["time=U", "present=U", *(f"{metric.label}=U" for metric in metrics)])
@@ -127,15 +132,16 @@ def health_check(
         def prepared(options: HealthOptions, run: CheckRun, **own: object) -> Prepared:
             if tls_port and own["tls"] and _is_default("port"):
                 options = dataclasses.replace(options, port=tls_port)
-            run.perfdata = perfdata(options, None, metrics)
+            measured = (*metrics, *(tls_metrics if own.get("tls") else ()))
+            run.perfdata = perfdata(options, None, measured)
             _require_sense(options)
             probe = make_probe(options, **own)
-            return Prepared(options, probe, metrics, getattr(probe, "ports", ()))
+            return Prepared(options, probe, measured, getattr(probe, "ports", ()))
 
         @functools.wraps(make_probe)
         def check(options: HealthOptions, run: CheckRun, **own: object) -> Verdict:
             ready = prepared(options, run, **own)
-            return judge(ready.options, examine(ready, run), metrics)
+            return judge(ready.options, examine(ready, run), ready.metrics)
 
         made = check_command(HealthOptions, examples, every, unknown, HealthCheck)(check)
         assert isinstance(made, HealthCheck)

@@ -66,6 +66,7 @@ def combine(options: HealthOptions, seen: Mapping[str, Observation]) -> Observat
     else:
         made = first._replace(text=f"{first.text}, and {len(told) - 1} more", seconds=slowest)
     return made._replace(
+        metrics=first.metrics,
         details=tuple(line for one in told.values() for line in (one.text, *one.details)),
         transcript=tuple(line for one in told.values() for line in one.transcript),
     )

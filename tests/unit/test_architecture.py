@@ -35,6 +35,7 @@ LEVELS = (
     {"address", "dns_answer", "dnspython", "http_client", "http_request", "ntp_packet", "outlet"}
     | {
         "dns_exchange",
+        "dns_options",
         "dns_question",
         "payload",
         "program",

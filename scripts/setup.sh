@@ -69,9 +69,7 @@ need_packages() {
 want_packages() {
     local package
     for package in "$@"; do
-        if apt-cache show "$package" >/dev/null 2>&1; then
-            need_packages "$package"
-        fi
+        need_packages "$package" || echo "There is no $package to test with"
     done
 }
 

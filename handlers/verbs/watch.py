@@ -6,6 +6,9 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
+from queue import Full, Queue
 from types import FrameType
 
 import click
@@ -23,6 +26,10 @@ from ..watch.target import Target
 from ..watch.watcher import Wake, Watcher
 from . import Invocation
 from ._options import LINE, read_fleet
+
+# Lines that nobody has read yet.
+UNREAD = 1000
+ENDING_SECONDS = 0.5
 
 
 @click.command()
@@ -58,8 +65,9 @@ class _Service:
         self._notify = Notify()
         self._engines = engines(fleet)
         self._told = (fleet.icinga, fleet.nagios)
-        self._show = Show(_say, self._engines, self._notify, SYSTEM_CLOCK)
-        targets = _targets(fleet, *self._wanted)
+        self._voice = _Voice()
+        self._show = Show(self._voice.say, self._engines, self._notify, SYSTEM_CLOCK)
+        targets = _targets(fleet, self._voice.say, *self._wanted)
         self._watcher = Watcher(fleet, targets, SYSTEM_CLOCK, self._show)
 
     def run(self, listen: str | None) -> None:
@@ -80,6 +88,7 @@ class _Service:
                 engine.close()
             if page:
                 page.close()
+            self._voice.end()
 
     def _end(self, _number: int, _frame: FrameType | None) -> None:
         self._watcher.ends = True
@@ -93,7 +102,7 @@ class _Service:
         self._notify.reloading(time.monotonic())
         try:
             fleet = read_fleet(self._file)
-            self._watcher.reload(fleet, _targets(fleet, *self._wanted))
+            self._watcher.reload(fleet, _targets(fleet, self._voice.say, *self._wanted))
             if (fleet.icinga, fleet.nagios) != self._told:
                 self._show.note("reports to the engines as before: restart it to change that")
         except HandlerError as error:
@@ -101,7 +110,9 @@ class _Service:
         self._notify.ready()
 
 
-def _targets(fleet: Fleet, vip: str | None, endpoint: str | None) -> list[Target]:
+def _targets(
+    fleet: Fleet, say: Callable[[str], None], vip: str | None, endpoint: str | None
+) -> list[Target]:
     """Make a target of each endpoint that is to be watched.
 
     Raises:
@@ -115,7 +126,7 @@ def _targets(fleet: Fleet, vip: str | None, endpoint: str | None) -> list[Target
     targets = [Target(fleet, *place) for place in places]
     able = [target for target in targets if target.argv]
     for name in sorted({target.vip.name for target in targets if not target.argv}):
-        _say(f"vip.{name} is not watched: its check is no check_anycast that can go on asking")
+        say(f"vip.{name} is not watched: its check is no check_anycast that can go on asking")
     if not able:
         raise ConfigurationError(
             f"{fleet.file}: no VIP can be watched", "its check has to be one of check_anycast"
@@ -123,10 +134,30 @@ def _targets(fleet: Fleet, vip: str | None, endpoint: str | None) -> list[Target
     return able
 
 
-def _say(text: str) -> None:
-    # systemd's journal has the time of each line.
-    when = time.strftime("%H:%M:%S ") if sys.stdout.isatty() else ""
-    click.echo(when + clean(text, LINE))
+class _Voice:
+    """Prints lines by a thread of its own: whoever does not read them must not stop the watcher."""
+
+    def __init__(self) -> None:
+        self._lines: Queue[str] = Queue(UNREAD)
+        threading.Thread(target=self._print, daemon=True).start()
+
+    def say(self, text: str) -> None:
+        """Print a line; where too many wait already, it is lost."""
+        # systemd's journal has the time of each line.
+        when = time.strftime("%H:%M:%S ") if sys.stdout.isatty() else ""
+        with suppress(Full):
+            self._lines.put_nowait(when + clean(text, LINE))
+
+    def end(self) -> None:
+        """Give what is not printed yet a moment."""
+        until = time.monotonic() + ENDING_SECONDS
+        while not self._lines.empty() and time.monotonic() < until:
+            time.sleep(0.01)
+
+    def _print(self) -> None:
+        with suppress(OSError):
+            while True:
+                print(self._lines.get(), flush=True)
 
 
 def _say_fault(args: threading.ExceptHookArgs) -> None:

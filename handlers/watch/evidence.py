@@ -7,6 +7,7 @@ All of these are *cannot tell*, which withdraws nobody and restores nobody.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import NamedTuple
 
 from ..decision.facts import State, StateType
@@ -16,6 +17,8 @@ from .line import Beat, End, Hello, Line, Sample
 BEATS_MISSED = 3.2
 # A line that was under way for longer says nothing about this moment.
 LONGEST_UNDER_WAY = 1.0
+# For how many seconds the delay of a line is compared with.
+OF_LATE = 30.0
 # How long after the next sample was due the last one still tells how the service is.
 ROOM = 0.3
 SILENT = "silent"
@@ -79,7 +82,8 @@ class Evidence:
         self._hello: Hello | None = None
         self._begun = 0.0
         self.heard: float | None = None
-        self._least_delay: float | None = None
+        self._delays: deque[tuple[float, float]] = deque()
+        self._is_stale = False
         self._sample: Sample | None = None
         self._sampled = 0.0
         self._first: Sample | None = None
@@ -97,13 +101,16 @@ class Evidence:
         elif self._hello is None:
             self.lose("its stream did not begin with a hello")
         elif self._is_late(line.uptime, at):
-            # What the line tells may be over: a failure has to begin anew.
+            # What the line tells may be over: nothing is known until a line of this moment comes.
             self._sample = line if isinstance(line, Sample) else self._sample
+            self._is_stale = True
             self._forget_failure()
         elif isinstance(line, Sample):
+            self._is_stale = False
             self._take(line, at)
         elif isinstance(line, Beat):
             self.taken += line.samples
+            self._is_stale = self._is_stale and line.samples == 0
         elif isinstance(line, End):
             self.lose(f"its stream has ended: {line.why}")
 
@@ -112,7 +119,7 @@ class Evidence:
         self._why = why
         self._hello = None
         self._sample = None
-        self._least_delay = None
+        self._delays.clear()
         self._forget_failure()
 
     def is_lost(self, now: float) -> bool:
@@ -125,6 +132,8 @@ class Evidence:
         if self._hello is None or self.is_lost(now):
             why = self._why if self._hello is None else "its stream fell silent"
             return Judgement(State.UNKNOWN, StateType.HARD, why)
+        if self._is_stale:
+            return Judgement(State.UNKNOWN, StateType.SOFT, "its stream came late")
         if sample is None or now - self._begun < self._rules.interval:
             return Judgement(State.UNKNOWN, StateType.SOFT, self._why)
         present = sample.present
@@ -149,14 +158,20 @@ class Evidence:
         self.lose("its first question has not been answered yet")
         self._hello = hello
         self._begun = at
-        self._least_delay = at - hello.uptime
+        self._is_stale = False
+        self._delays.append((at, at - hello.uptime))
 
     def _is_late(self, uptime: float, at: float) -> bool:
-        """Compare two clocks that run alike: the least difference is that of the fastest line."""
+        """Compare two clocks: the least difference of late is that of the fastest line.
+
+        Only lines of late count, since no two clocks run alike for hours.
+        """
         delay = at - uptime
-        assert self._least_delay is not None
-        self._least_delay = min(self._least_delay, delay)
-        return delay - self._least_delay > LONGEST_UNDER_WAY
+        while self._delays and at - self._delays[0][0] > OF_LATE:
+            self._delays.popleft()
+        least = min((one for _, one in self._delays), default=delay)
+        self._delays.append((at, delay))
+        return delay - least > LONGEST_UNDER_WAY
 
     def _take(self, sample: Sample, at: float) -> None:
         before, self._sample, self._sampled = self._sample, sample, at

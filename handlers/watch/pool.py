@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from ..decision.facts import State
 from ..fleet.values import Fleet, Vip
 from .board import Failover, VipState
 from .cause import Cause, Failing, common_cause
 from .target import Target
+
+SOON_SECONDS = 1.0
 
 
 class Pool:
@@ -60,8 +61,12 @@ class Pool:
         """Remember a failover for the board."""
         self.shown = self.shown.with_failover(failover)
 
-    def others_changed(self, target: Target) -> None:
-        """Let the others be tried again at once: how many announce has changed."""
+    def others_changed(self, target: Target, now: float) -> None:
+        """Let the others be tried again soon: how many announce has changed.
+
+        Soon and not at once, since an endpoint may say anything about itself.
+        """
         for one in self.targets:
-            if one is not target and one.judgement.state is not State.OK:
-                one.not_before = 0.0
+            if one is not target:
+                wait = one.withdrawing
+                wait.not_before = min(wait.not_before, now + SOON_SECONDS)

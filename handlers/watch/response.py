@@ -60,11 +60,11 @@ class Responses:
         """Give the moment at which a hot target has to be considered again."""
         certain = target.evidence.due()
         if certain is None:
-            return target.not_before
+            return target.restoring.not_before
         ranked = (target.certain_since or certain) + RANK_SECONDS * self._fleet.watch.rank
         held_back = self.pools[target.vip.name].held_back_until(target) or 0.0
         now = self._clock.monotonic()
-        moments = (certain - AHEAD_OF, certain, ranked, held_back, target.not_before)
+        moments = (certain - AHEAD_OF, certain, ranked, held_back, target.withdrawing.not_before)
         return min((one for one in moments if one > now), default=None)
 
     def consider(self, target: Target, now: float) -> None:
@@ -81,18 +81,18 @@ class Responses:
         certain = target.evidence.due()
         if failing and certain is not None and certain - AHEAD_OF <= now:
             self.ask_ahead(target, now)
-        if pool.acting or now < target.not_before:
+        if pool.acting:
             return
-        if recovered:
+        if recovered and now >= target.restoring.not_before:
             self._act(pool, target, State.OK)
-        elif judged.is_certain_failure:
+        elif judged.is_certain_failure and now >= target.withdrawing.not_before:
             self._withdraw(pool, target, now)
 
     def _judge(self, pool: Pool, target: Target, now: float) -> None:
         before, judged = target.judgement, target.evidence.judge(now)
         target.judgement = judged
         if judged.present is not before.present:
-            pool.others_changed(target)
+            pool.others_changed(target, now)
         if not judged.is_certain_failure:
             target.certain_since = None
         elif target.certain_since is None:
@@ -120,9 +120,9 @@ class Responses:
         if target.ahead and now - target.ahead.at < AHEAD_PAUSE:
             return
         pool = self.pools[target.vip.name]
-        if pool.acting is target or now < target.not_before - AHEAD_OF:
+        if pool.acting is target or now < target.withdrawing.not_before - AHEAD_OF:
             return
-        if target.judgement.present is False or pool.held_back_until(target):
+        if target.judgement.present is False or now < (pool.held_back_until(target) or 0.0):
             return
         target.ahead = self._acts.ask_ahead(self._fleet, target)
 
@@ -138,12 +138,14 @@ class Responses:
         target.next_look = now + self.pace
         outcome = acted.outcome
         if outcome is None:
-            target.wait(now, 0.0)
+            target.withdrawing.refused(now, 0.0)
+            target.restoring.refused(now, 0.0)
         elif outcome.has_acted:
-            target.not_before = now + SEEN_SECONDS
+            target.withdrawing.not_before = target.restoring.not_before = now + SEEN_SECONDS
         elif not acted.is_look:
             again = outcome.decision.again if outcome.decision else 0.0
-            target.wait(now, again)
+            wanted = target.withdrawing if outcome.request.failing else target.restoring
+            wanted.refused(now, again)
         if outcome:
             self._show.acted(acted, outcome)
 

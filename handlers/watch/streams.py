@@ -57,14 +57,16 @@ class Ear:
     Attributes:
         target: what the stream is about.
         stream: the stream, once it is open.
-        waiting: how many lines nobody has read yet.
+        taken: how many lines the main loop has read.
         is_flooded: whether it said more than can be read, and is not listened to any more.
     """
 
     def __init__(self, target: Target, events: SimpleQueue[object], clock: Clock) -> None:
         self.target = target
         self.stream: Stream | None = None
-        self.waiting = 0
+        # Each of the two is changed by one thread.
+        self.taken = 0
+        self._put = 0
         self.is_flooded = False
         self._lines, self._second = 0, 0.0
         self.opened_at = clock.monotonic()
@@ -80,10 +82,10 @@ class Ear:
             self._second, self._lines = now, 0
         self._lines += 1
         too_long = line is not None and len(line) > LONGEST
-        if too_long or max(self._lines, self.waiting) > MOST_LINES:
+        if too_long or max(self._lines, self._put - self.taken) > MOST_LINES:
             self.is_flooded = True
             line = None
-        self.waiting += 1
+        self._put += 1
         self._events.put(Heard(self, line, now))
 
     @property

@@ -20,6 +20,26 @@ FORGIVEN_SECONDS = 120.0
 KEPT_DECISIONS = 5
 
 
+class Wait:
+    """When an act may be tried next; ``not_before`` is a moment of the monotonic clock."""
+
+    def __init__(self) -> None:
+        self.not_before = 0.0
+        self._pause = 0.0
+        self._refused_at = 0.0
+
+    def refused(self, now: float, again: float) -> None:
+        """Wait for so many seconds, or longer each time where that is 0."""
+        if again > 0:
+            self.not_before = now + again
+            return
+        if now - self._refused_at > FORGIVEN_SECONDS:
+            self._pause = 0.0
+        self._refused_at = now
+        self._pause = min(LONGEST_PAUSE, max(FIRST_PAUSE, 2 * self._pause))
+        self.not_before = now + self._pause
+
+
 class Target:
     """One VIP on one endpoint; it is changed by the main loop of the watcher alone.
 
@@ -31,7 +51,8 @@ class Target:
         evidence: what its stream proves.
         judgement: what was judged last.
         since: since when the state is so, in seconds since the epoch.
-        not_before: when the next act may be tried, by the monotonic clock.
+        withdrawing: when a withdrawal may be tried.
+        restoring: when a restore may be tried.
         next_look: when the endpoint is looked at next.
         is_acting: whether an act is under way.
         is_looking: whether a look is under way.
@@ -57,7 +78,7 @@ class Target:
         self.evidence = Evidence(rules)
         self.judgement = Judgement(State.UNKNOWN, StateType.HARD, NOTHING_YET)
         self.since = 0.0
-        self.not_before = 0.0
+        self.withdrawing, self.restoring = Wait(), Wait()
         self.next_look = 0.0
         self.is_acting = self.is_looking = False
         self.certain_since: float | None = None
@@ -67,8 +88,6 @@ class Target:
         self.held: Held | None = None
         self.control: tuple[State, str, float] | None = None
         self.decisions: deque[Decided] = deque(maxlen=KEPT_DECISIONS)
-        self._pause = 0.0
-        self._refused_at = 0.0
 
     @property
     def name(self) -> str:
@@ -78,17 +97,6 @@ class Target:
     def is_same(self, other: Target) -> bool:
         """Whether another target asks the same of the same endpoint."""
         return (self.vip, self.endpoint, self.argv) == (other.vip, other.endpoint, other.argv)
-
-    def wait(self, now: float, again: float) -> None:
-        """Wait before the next act: for so many seconds, or longer each time where that is 0."""
-        if again > 0:
-            self.not_before = now + again
-            return
-        if now - self._refused_at > FORGIVEN_SECONDS:
-            self._pause = 0.0
-        self._refused_at = now
-        self._pause = min(LONGEST_PAUSE, max(FIRST_PAUSE, 2 * self._pause))
-        self.not_before = now + self._pause
 
 
 def _timeout(vip: Vip) -> float:

@@ -141,7 +141,7 @@ class Watcher:
 
     def _hear(self, heard: Heard) -> Target | None:
         ear, target = heard.ear, heard.ear.target
-        ear.waiting -= 1
+        ear.taken += 1
         if not self._streams.is_current(ear):
             return None
         if heard.text is None:

@@ -122,6 +122,20 @@ def test_a_dead_service_is_withdrawn_and_brought_back(scene: Scene) -> None:
         assert scene.log()[-1]["verb"] == "watch"
 
 
+def test_what_a_person_brings_back_is_withdrawn_when_it_fails_again(scene: Scene) -> None:
+    """The long wait for the end of the hold-down is one for the restore alone."""
+    scene.set_fleet(scene.fleet.replace("hold_down = 0", "hold_down = 600"))
+    with watching(scene.lab) as watch:
+        scene.ns1.resolver.kill()
+        wait_until(withdrawn(scene), "it is withdrawn", 10)
+        scene.ns1.resolver.repair()
+        since = watch.says("restores in 5")
+        assert scene.by_hand("restore")[0] == 0
+        watch.says(f"ns1 OK HARD {VIP} announced", since=since)
+        scene.ns1.resolver.kill()
+        wait_until(withdrawn(scene), "it is withdrawn again", 10)
+
+
 def test_a_hold_is_respected_and_the_pace_of_refusals_is_bounded(scene: Scene) -> None:
     assert scene.handler("hold", VIP_NAME, "ns1", "--reason", "rack").returncode == 0
     with watching(scene.lab) as watch:

@@ -147,11 +147,22 @@ class TestWhatCannotBeTold:
     def test_lines_that_were_under_way_for_long_are_no_failure_of_now(self) -> None:
         late = [(9.0, failing(1 + 0.1 * n, n + 1)) for n in range(9)]
         said = Heard((0, hello(0)), (0.1, sample(0.1, "OK")), *late)
-        assert said.state(9.1) == CRITICAL_SOFT
+        assert said.judge(9.1).state is CANNOT_TELL
         said.evidence.hear(read(failing(9.2, 20)), 9.2)
         assert said.state(9.3) == CRITICAL_SOFT
         said.evidence.hear(read(failing(9.6, 22)), 9.6)
         assert said.state(9.8) == CRITICAL_HARD
+
+    def test_a_clock_that_runs_slower_makes_no_line_late(self) -> None:
+        """A drift of 50 millionths is usual; in eight hours it is more than a second."""
+        said = Heard((0, hello(0)), (0.1, sample(0.1, "OK")))
+        for second in range(1, 8 * 3600):
+            at = second * (1 + 50e-6)
+            said.evidence.hear(read(beat(second)), at)
+        at = 8 * 3600 * (1 + 50e-6)
+        for number in range(9):
+            said.evidence.hear(read(failing(8 * 3600 + number / 10, number + 1)), at + number / 10)
+        assert said.state(at + 0.9) == CRITICAL_HARD
 
     def test_an_endpoint_that_has_started_anew(self) -> None:
         said = heard(*WELL, failing(1, 1), failing(1.4, 2))

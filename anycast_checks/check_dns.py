@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from . import dns_options, tls
+from . import dns_options, dns_way, tls
 from .address import Target
 from .dns_answer import MalformedError, judge, nsid_of, shown_nsid
 from .dns_exchange import USUAL, Known, Reply, Way, exchange, exchange_again
@@ -25,11 +25,18 @@ check_anycast dns -H 192.0.2.53 --query example.org --require-flags aa
 check_anycast dns -H 192.0.2.53 --query '{random}.example.org' \\
     --expect-rcode NXDOMAIN
 check_anycast dns -H 192.0.2.53 --query example.org --tls --no-verify
+check_anycast dns -H 192.0.2.53 --query example.org --https \\
+    --host dns.example.org
 check_anycast dns -H 2001:db8::53 --query www.example.org --type AAAA --tcp
 """
 
 
-@health_check(port=53, tls_port=853, examples=_EXAMPLES, tls_metrics=(Metric(tls.CERT_DAYS),))
+@health_check(
+    port=dns_way.PORT,
+    other_ports={"tls": dns_way.TLS_PORT, "https": dns_way.HTTPS_PORT},
+    examples=_EXAMPLES,
+    tls_metrics=(Metric(tls.CERT_DAYS),),
+)
 @click.option(
     "--query",
     "names",
@@ -90,11 +97,7 @@ check_anycast dns -H 2001:db8::53 --query www.example.org --type AAAA --tcp
     help="WARNING where another instance answers: its NSID, as text or in hexadecimal; repeatable."
     " {hostname} in it stands for the name of this host.",
 )
-@click.option("--tcp", is_flag=True, help="Ask over TCP only, not over UDP first.")
-@tls.tls_options
-@click.option("--host", metavar="NAME",
-              help="Name for TLS, which is sent as SNI and must be in the certificate (default: the"
-              " anycast address).")  # fmt: skip
+@dns_way.way_options
 def command(
     options: HealthOptions,
     *,
@@ -108,15 +111,14 @@ def command(
     recurse: bool,
     checking_disabled: bool,
     nsids: tuple[tuple[str, frozenset[bytes]], ...],
-    tcp: bool,
-    host: str | None,
-    **of_tls: Any,
+    **of_way: Any,
 ) -> Probe:
     """Ask the name server on this endpoint, at the anycast address, and judge its answer.
 
-    With --tls it asks over TLS alone (DoT). Otherwise it asks over UDP, and again over TCP if the
-    answer does not fit into a datagram, or without EDNS if the server refuses that. Values are
-    compared as DNS data, so their spelling does not matter. Several names are asked at once.
+    With --tls it asks over TLS alone (DoT), with --https over HTTPS (DoH). Otherwise it asks over
+    UDP, and again over TCP if the answer does not fit into a datagram. It asks without EDNS if the
+    server refuses that. Values are compared as DNS data, so their spelling does not matter. Several
+    names are asked at once.
     """  # fmt: skip
     if expect and expect_rcode != dns.rcode.NOERROR:
         raise click.UsageError("--expect fits --expect-rcode NOERROR only: no others have answers")
@@ -138,16 +140,8 @@ def command(
     )
     different = dict.fromkeys(_name(name, rdtype) for name in names)
     questions = [question._replace(name=name) for name in different]
-    return _Probe(options, questions, _way(host, options.address, tcp=tcp, **of_tls)).ask
-
-
-def _way(host: str | None, address: str, *, tcp: bool, **of_tls: Any) -> Way:
-    if host and not of_tls["tls"]:
-        raise click.UsageError("--host needs --tls")
-    if tcp and of_tls["tls"]:
-        raise click.UsageError("--tls asks over TCP in any case: leave out --tcp")
-    spoken = tls.from_options(host or address, **of_tls)
-    return Way(tcp, spoken, tls.maker(spoken))
+    way = dns_way.from_options(options.address, options.port, **of_way)
+    return _Probe(options, questions, way).ask
 
 
 def _name(text: str, rdtype: dns.rdatatype.RdataType) -> dns.name.Name:

@@ -42,7 +42,7 @@ class _Question(NamedTuple):
     make: Callable[[socket.socket, Target], Connection]
 
 
-@health_check(port=_HTTP, tls_port=_HTTPS, examples=_EXAMPLES, metrics=_METRICS)
+@health_check(port=_HTTP, other_ports={"tls": _HTTPS}, examples=_EXAMPLES, metrics=_METRICS)
 @click.option(
     "--host",
     type=http_request.host,

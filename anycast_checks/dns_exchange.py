@@ -35,22 +35,31 @@ class Reply(NamedTuple):
     judged: Judgement = Judgement()
 
 
+def _framed(connection: Connection, query: bytes) -> bytes:
+    """Take a query over a stream, each message behind its length (RFC 1035, 4.2.2)."""
+    connection.send(len(query).to_bytes(2, "big") + query)
+    return connection.receive_exactly(int.from_bytes(connection.receive_exactly(2), "big"))
+
+
 class Way(NamedTuple):
     """How to get to a server.
 
     Attributes:
-        tcp: whether to ask over TCP alone.
-        tls: how to speak TLS over TCP (RFC 7858); None for no TLS.
+        protocol: the word for it; "UDP" is followed by TCP where the answer is truncated.
+        tls: how to speak TLS over TCP; None for no TLS.
         make: makes a connection over TCP, which may speak TLS.
+        carry: takes a query over such a connection, and returns the answer.
     """
 
-    tcp: bool = False
+    protocol: str = "UDP"
     tls: Tls | None = None
     make: Callable[[socket.socket, Target], Connection] = Connection
+    carry: Callable[[Connection, bytes], bytes] = _framed
 
 
 # Over UDP first.
 USUAL = Way()
+TCP = Way("TCP")
 
 
 class Known(NamedTuple):
@@ -114,7 +123,7 @@ def exchange_again(question: Question, known: Known, target: Target) -> Reply | 
 
 def _ask(query: dns.message.QueryMessage, target: Target, way: Way) -> Reply:
     began = time.monotonic()
-    if way.tcp or way.tls:
+    if way.protocol != USUAL.protocol:
         return _over_tcp(query, target, began, way)
     return _over_udp(query, target, began) or _after_truncation(query, target, began)
 
@@ -140,18 +149,15 @@ def _after_truncation(query: dns.message.QueryMessage, target: Target, began: fl
 
 
 def _over_tcp(
-    query: dns.message.QueryMessage, target: Target, began: float, way: Way = USUAL
+    query: dns.message.QueryMessage, target: Target, began: float, way: Way = TCP
 ) -> Reply:
-    protocol = "TLS" if way.tls else "TCP"
     with connect(target, socket.SOCK_STREAM, way.make) as connection:
         judged = tls.judge(connection, way.tls)
-        wire = query.to_wire()
-        connection.send(len(wire).to_bytes(2, "big") + wire)
-        wire = connection.receive_exactly(int.from_bytes(connection.receive_exactly(2), "big"))
+        wire = way.carry(connection, query.to_wire())
     try:
-        return _read(query, wire, began, protocol)._replace(judged=judged)
+        return _read(query, wire, began, way.protocol)._replace(judged=judged)
     except NotTheAnswerError as error:
-        raise PeerFailedError(f"{error} over {protocol}") from error
+        raise PeerFailedError(f"{error} over {way.protocol}") from error
 
 
 def _read(query: dns.message.QueryMessage, wire: bytes, began: float, protocol: str) -> Reply:

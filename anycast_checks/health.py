@@ -2,7 +2,8 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import click
@@ -63,10 +64,11 @@ def _instance(value: str) -> str:
     return value if value in (LOOPBACK, NONE) else literal(value)
 
 
-def _port_option(port: int, tls_port: int) -> _Decorator:
+def _port_option(port: int, other_ports: Mapping[str, int]) -> _Decorator:
     how: dict[str, Any] = {"default": port, "show_default": True} if port else {"required": True}
-    if tls_port:
-        how["show_default"] = f"{port}, or {tls_port} with --tls"
+    if other_ports:
+        others = (f"{other} with --{option}" for option, other in other_ports.items())
+        how["show_default"] = ", ".join((str(port), *others))
     kind, help_ = click.IntRange(1, 65535), "Port of the service."
     return click.option("-p", "--port", type=kind, metavar="PORT", help=help_, **how)
 
@@ -106,7 +108,7 @@ def _options() -> tuple[_Decorator, ...]:
 def health_check(
     port: int | None,
     examples: str,
-    tls_port: int = 0,
+    other_ports: Mapping[str, int] = MappingProxyType({}),
     metrics: tuple[Metric, ...] = (),
     tls_metrics: tuple[Metric, ...] = (),
 ) -> Callable[[Callable[..., Probe]], HealthCheck]:
@@ -121,18 +123,19 @@ def health_check(
         port: default of --port; 0 where --port must be given, None for a check that opens no
             socket of its own.
         examples: command lines for the end of the help.
-        tls_port: default of --port with --tls; 0 for a check without --tls.
+        other_ports: default of --port with each option that speaks TLS, such as "tls".
         metrics: figures that the check measures besides the time, without values.
-        tls_metrics: those that it measures with --tls alone.
+        tls_metrics: those that it measures with one of these options alone.
     """
-    every = _options() if port is None else (_port_option(port, tls_port), *_options())
+    every = _options() if port is None else (_port_option(port, other_ports), *_options())
     unknown = " ".join(["time=U", "present=U", *(f"{metric.label}=U" for metric in metrics)])
 
     def decorate(make_probe: Callable[..., Probe]) -> HealthCheck:
         def prepared(options: HealthOptions, run: CheckRun, **own: object) -> Prepared:
-            if tls_port and own["tls"] and _is_default("port"):
-                options = dataclasses.replace(options, port=tls_port)
-            measured = (*metrics, *(tls_metrics if own.get("tls") else ()))
+            secure = next((one for option, one in other_ports.items() if own[option]), 0)
+            if secure and _is_default("port"):
+                options = dataclasses.replace(options, port=secure)
+            measured = (*metrics, *(tls_metrics if secure else ()))
             run.perfdata = perfdata(options, None, measured)
             _require_sense(options)
             probe = make_probe(options, **own)

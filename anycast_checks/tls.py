@@ -5,7 +5,7 @@ The connection itself is in tls_connection.py, which only a check with --tls imp
 
 import functools
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import click
@@ -120,13 +120,16 @@ def from_options(
 
 
 def maker(
-    tls: Tls | None, prelude: Callable[[Connection], None] | None = None
+    tls: Tls | None,
+    prelude: Callable[[Connection], None] | None = None,
+    protocols: Sequence[str] = (),
 ) -> Callable[[socket.socket, Target], Connection]:
     """Return the function by which `address.connect` makes its connection.
 
     Args:
         tls: how to speak TLS; None for a connection without it.
         prelude: asks the server for TLS, where the connection begins without it.
+        protocols: what to offer to speak within TLS (ALPN), the best first.
 
     Raises:
         CheckError: the files that it names cannot be used.
@@ -141,6 +144,8 @@ def maker(
         require(context, tls.minimum)
     if tls.cert:
         show(context, tls.cert, tls.key)
+    if protocols:
+        context.set_alpn_protocols(list(protocols))
     # A name may end with a dot, and is the same without; SNI is sent without (RFC 6066, 3).
     name = tls.name.rstrip(".")
     return functools.partial(TlsConnection, context=context, name=name, prelude=prelude)

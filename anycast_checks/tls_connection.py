@@ -63,7 +63,13 @@ class TlsConnection(Connection):
     def describe(self) -> str:
         """Name the version of TLS and the cipher that both sides have agreed on."""
         cipher = self._tls.cipher()
-        return f"{self._tls.version()}, {cipher[0] if cipher else 'no cipher'}"
+        spoken = f", {self.protocol}" if self.protocol else ""
+        return f"{self._tls.version()}, {cipher[0] if cipher else 'no cipher'}{spoken}"
+
+    @property
+    def protocol(self) -> str:
+        """What both sides have agreed to speak within TLS (ALPN); empty where nothing was said."""
+        return self._tls.selected_alpn_protocol() or ""
 
     def first_to_expire(self) -> tuple[float, str]:
         """Find what expires first of all certificates, as all clients fail on that day.

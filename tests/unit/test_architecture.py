@@ -35,8 +35,11 @@ LEVELS = (
     {"address", "dns_answer", "dnspython", "http_client", "http_request", "ntp_packet", "outlet"}
     | {
         "dns_exchange",
+        "dns_https",
         "dns_options",
         "dns_question",
+        "dns_way",
+        "http2_client",
         "payload",
         "program",
         "starttls",
@@ -57,6 +60,8 @@ HOMES = {
     "paramiko": {"handlers/transport/lean_paramiko.py"},
     "nagiosplugin": {"anycast_checks/verdict.py"},
     "dns": {"anycast_checks/dnspython.py"},
+    "h11": {"anycast_checks/http_client.py"},
+    "h2": {"anycast_checks/http2_client.py"},
     "waitress": {"handlers/watch/page/serve.py"},
     "prometheus_client": {"handlers/watch/page/metrics.py"},
 }
@@ -67,6 +72,7 @@ LATE = {
     "anycast_checks/health.py": "only a stream needs threads, netlink and JSON",
     "anycast_checks/__main__.py": "an import that fails must become UNKNOWN",
     "handlers/__main__.py": "an import that fails must become exit code 3",
+    "anycast_checks/dns_way.py": "h2 takes 45 ms, and may not be installed",
     "anycast_checks/tls.py": "ssl takes 5 ms of CPU, and most checks speak no TLS",
     "anycast_checks/tls_connection.py": "cryptography takes 27 ms of CPU",
     "anycast_checks/together.py": "concurrent.futures is for several names, or several checks",

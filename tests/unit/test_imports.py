@@ -24,7 +24,7 @@ def run(code: str, directory: Path | None = None) -> str:
     ("module", "unneeded"),
     [
         ("anycast_checks.check_dns", ["email", "zipfile", "importlib.metadata"]),
-        ("anycast_checks.check_dns", ["json", "tempfile", "ssl"]),
+        ("anycast_checks.check_dns", ["json", "tempfile", "ssl", "h2", "h11"]),
         ("anycast_checks.check_tcp", ["json", "tempfile", "ssl", "dns"]),
         ("anycast_handlers.transport.ssh", ["invoke", "unittest"]),
     ],
@@ -61,6 +61,7 @@ def test_a_library_that_is_broken_says_so(tmp_path: Path) -> None:
 # For each module: what it imports within a function, and the reason.
 DEFERRED = {
     "__main__.py": {"command": "an import that fails is UNKNOWN, as the exit boundary prints it"},
+    "dns_way.py": {"dns_https": "a check without --https does not pay for h2, or need it"},
     "health.py": {"stream": "only a stream pays for threads, netlink and JSON"},
     "tls.py": {"tls_connection": "a check without --tls does not pay for ssl"},
     "tls_connection.py": {"cryptography": "only --cert-warning and --cert-critical pay for it"},

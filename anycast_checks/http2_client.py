@@ -52,6 +52,9 @@ class _Exchange:
         self._http.initiate_connection()
         self._stream = self._http.get_next_available_stream_id()
         fields = [(name.lower(), text) for name, text in request.headers.items()]
+        if request.body is not None:
+            # HTTP/2 does without, but BIND answers 400.
+            fields.append(("content-length", str(len(request.body))))
         self._http.send_headers(
             self._stream,
             [

@@ -54,15 +54,20 @@ def speaking_http2(answer: Answer) -> Talk:
         http = h2.connection.H2Connection(H2Configuration(client_side=False))
         http.initiate_connection()
         connection.sendall(http.data_to_send())
-        query, answered = b"", False
+        query, answered, knows_length = b"", False, False
         while data := connection.recv(65535):
             events = http.receive_data(data)
             query += b"".join(
                 e.data or b"" for e in events if isinstance(e, h2.events.DataReceived)
             )
+            for event in events:
+                if isinstance(event, h2.events.RequestReceived):
+                    knows_length = b"content-length" in dict(event.headers or ())
             connection.sendall(http.data_to_send())
             if any(isinstance(e, h2.events.StreamEnded) for e in events) and not answered:
                 answered = True
-                answer(Heard(connection, http, query))
+                heard = Heard(connection, http, query)
+                # BIND answers only who says how long the query is.
+                answer(heard) if knows_length else heard.answer(b"", status="400")
 
     return talk

@@ -30,7 +30,7 @@ LAB_PACKAGES=(
     frr ifupdown unbound openssh-server openssh-client sudo
     icinga2-bin icinga2-common monitoring-plugins-basic monitoring-plugins-standard
     nginx-light chrony nagios-nrpe-server nagios-nrpe-plugin
-    bind9 nsd dnsmasq-base nftables haproxy postfix
+    bind9 nsd dnsmasq-base nftables haproxy postfix liburiparser1
     nagios4-core
     bind9-dnsutils iproute2 openssl procps python3-venv busybox
 )

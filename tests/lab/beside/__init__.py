@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 VIP = "10.99.0.53"
 PLUGINS = "/usr/lib/nagios/plugins"
-OK, CRITICAL = 0, 2
+OK, WARNING, CRITICAL = 0, 1, 2
 
 
 class Row(NamedTuple):

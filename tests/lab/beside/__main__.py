@@ -23,7 +23,9 @@ def compare(row: Row) -> Compared:
         ours = check_anycast(name, "-H", VIP, *more, "--tries", "1")
         for program, *words in row.theirs:
             argv = [f"{PLUGINS}/{program}", *filled(tuple(words))]
-            ended = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+            ended = subprocess.run(
+                argv, capture_output=True, text=True, errors="replace", check=False, timeout=60
+            )
             theirs[program] = ended.returncode
             lines[program] = ended.stdout.split("\n")[0]
     return Compared(row.says, row.right, ours.code, theirs, {"ours": ours.line, **lines})

@@ -1,6 +1,7 @@
 """How a client asks for TLS on a connection that begins without it, for each protocol."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from .address import Connection
 from .errors import PeerFailedError
@@ -9,7 +10,8 @@ _LONGEST = 8192  # bytes of what a server says before TLS
 _OID = b"1.3.6.1.4.1.1466.20037"
 # An ExtendedRequest with message id 1 and the name of StartTLS (RFC 4511, 4.12 and 4.14).
 _LDAP_ASKS = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x16" + _OID
-_LDAP_ANSWERS, _LDAP_SUCCESS = b"\x78", b"\x0a\x01\x00"
+_LDAP_MESSAGE, _LDAP_ANSWER = 0x30, 0x78
+_LDAP_SUCCESS = 0x0A, b"\0"
 
 Prelude = Callable[[Connection], None]
 
@@ -41,7 +43,7 @@ def _ldap(connection: Connection) -> None:
     """RFC 4511, 4.14."""
     connection.send(_LDAP_ASKS)
     said = _hear(connection, _whole_ldap)
-    if _LDAP_ANSWERS not in said[:8] or _LDAP_SUCCESS not in said[:16]:
+    if not _is_ldap_success(said):
         raise PeerFailedError(f"no TLS by StartTLS: {_shown(said)}")
 
 
@@ -88,13 +90,43 @@ def _whole_imap(said: bytes) -> bool:
 
 
 def _whole_ldap(said: bytes) -> bool:
-    """Tell whether the message is there, which says its own length."""
-    if len(said) < 2 or said[0] != 0x30:
-        return bool(said) and said[0] != 0x30
-    if said[1] < 0x80:
-        return len(said) >= 2 + said[1]
-    size = said[1] & 0x7F
-    return len(said) >= 2 + size + int.from_bytes(said[2 : 2 + size], "big")
+    """Tell whether the message is there, or something that is none."""
+    if not said or said[0] != _LDAP_MESSAGE:
+        return bool(said)
+    return _element(said) is not None
+
+
+def _is_ldap_success(said: bytes) -> bool:
+    """Tell whether a message has an answer in it that says success (RFC 4511, 4.1.9 and 4.12)."""
+    message = _element(said)
+    number = _element(message.content) if message else None
+    answer = _element(number.behind) if number else None
+    result = _element(answer.content) if answer else None
+    if not answer or not result:
+        return False
+    return answer.tag == _LDAP_ANSWER and (result.tag, result.content) == _LDAP_SUCCESS
+
+
+class _Element(NamedTuple):
+    tag: int
+    content: bytes
+    behind: bytes
+
+
+def _element(data: bytes) -> _Element | None:
+    """Take the first element from BER; None where not all of it is there.
+
+    Its length may be written in more bytes than it needs, as Active Directory does.
+    """
+    if len(data) < 2:
+        return None
+    begin, size = 2, data[1]
+    if size & 0x80:
+        begin += size & 0x7F
+        size = int.from_bytes(data[2:begin], "big")
+    if len(data) < begin + size:
+        return None
+    return _Element(data[0], data[begin : begin + size], data[begin + size :])
 
 
 def _shown(said: bytes) -> str:

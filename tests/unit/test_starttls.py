@@ -16,6 +16,9 @@ CAPABLE = b"250-mail.example.org\r\n250-STARTTLS\r\n250 8BITMIME\r\n"
 # Messages of OpenLDAP's slapd 2.5: success, and protocolError where it has no certificate.
 LDAP_OK = bytes.fromhex("300c02010178070a010004000400")
 LDAP_NO = bytes.fromhex("3020020101781b0a01020400041475") + b"nsupported extension"
+# The same in the form of Active Directory, which writes each length in five bytes.
+LDAP_LONG = bytes.fromhex("3084000000100201017884000000070a010004000400")
+LDAP_LONG_NO = LDAP_LONG.replace(b"\x0a\x01\x00", b"\x0a\x01\x34")
 # What the server says at first, and then to each line of the client.
 SERVERS = {
     "smtp": (GREETING, [CAPABLE, b"220 2.0.0 Ready to start TLS\r\n"]),
@@ -59,6 +62,13 @@ def test_all_is_said_within_tls(ask: Ask, tmp_path: Path, protocol: str, step: i
     assert seen.perfdata["cert_days"] != "U"
 
 
+def test_an_agreement_in_long_form(ask: Ask, tmp_path: Path) -> None:
+    context, trusted = certificate(tmp_path)
+    own = ("--ca-file", trusted, "--send", "x", "--expect", "within")
+    seen = tcp(ask, server(context, b"", [LDAP_LONG], 3), "ldap", *own)
+    assert seen.code == 0, seen.text
+
+
 @pytest.mark.parametrize(
     ("protocol", "first", "answers", "says"),
     [
@@ -69,6 +79,8 @@ def test_all_is_said_within_tls(ask: Ask, tmp_path: Path, protocol: str, step: i
         ("pop3", b"-ERR\r\n", [b""], "no greeting of POP3: '-ERR"),
         ("pop3", b"+OK\r\n", [b"-ERR no\r\n"], "no TLS by STLS: '-ERR no"),
         ("ldap", b"", [LDAP_NO], "no TLS by StartTLS"),
+        ("ldap", b"", [LDAP_LONG_NO], "no TLS by StartTLS"),
+        ("ldap", b"", [b"\x30\0"], "no TLS by StartTLS"),
         ("ldap", b"", [b"HTTP/1.1 400 Bad\r\n"], "no TLS by StartTLS: 'HTTP/1.1"),
         # A line that somebody put behind the agreement must not count as said within TLS.
         ("pop3", b"+OK\r\n", [b"+OK\r\n-ERR injected\r\n"], "no TLS by STLS"),

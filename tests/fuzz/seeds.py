@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import ssl
+import tempfile
 from pathlib import Path
 
 import dns.edns
 import dns.message
 import dns.rrset
+import h2.connection
+from h2.config import H2Configuration
 
 from tests.fuzz.targets import QUERY
+from tests.support.peer import certificate, chain
 
 CAPTURED = Path(__file__).parents[1] / "unit/captured"
 
@@ -55,6 +60,53 @@ def _endpoint() -> list[bytes]:
     return found
 
 
+def _https() -> list[bytes]:
+    """Whole answers of a server over HTTP/2, one of them in many frames."""
+    query = QUERY.to_wire()
+    answer = dns.message.make_response(QUERY)
+    answer.id = 0
+    answer.answer.append(dns.rrset.from_text("www.example.org.", 5, "IN", "A", "192.0.2.80"))
+    found = []
+    for status in ("200", "404"):
+        for parts in (1, 9):
+            client = h2.connection.H2Connection(H2Configuration(client_side=True))
+            server = h2.connection.H2Connection(H2Configuration(client_side=False))
+            client.initiate_connection()
+            server.initiate_connection()
+            client.send_headers(1, [(":method", "POST"), (":path", "/"), (":scheme", "https"),
+                                    (":authority", "x")])  # fmt: skip
+            client.send_data(1, query, end_stream=True)
+            server.receive_data(client.data_to_send())
+            if parts > 1:
+                server.send_headers(1, [(":status", "103"), ("link", "</a>")])
+                server.ping(b"12345678")
+            kind = ("content-type", "application/dns-message")
+            server.send_headers(1, [(":status", status), kind])
+            wire = answer.to_wire()
+            size = len(wire) // parts
+            for at in range(0, len(wire), size):
+                server.send_data(1, wire[at : at + size])
+            if parts > 1:
+                server.send_headers(1, [("x-checked", "yes")], end_stream=True)
+            else:
+                server.end_stream(1)
+            found.append(server.data_to_send())
+    farewell = b"\0\0\x08\x07\0\0\0\0\0" + b"\0\0\0\1" + bytes(4)
+    behind_settings = 9 + int.from_bytes(found[0][:3], "big")
+    return [*found, found[0][:behind_settings] + farewell + found[0][behind_settings:]]
+
+
+def _chains() -> list[bytes]:
+    """Certificates, each behind its length."""
+    with tempfile.TemporaryDirectory() as directory:
+        certificate(Path(directory))
+        alone = ssl.PEM_cert_to_DER_cert((Path(directory) / "cert.pem").read_text())
+        chain(Path(directory), 90, 30)
+        sent = (Path(directory) / "sent.pem").read_text().split("-----BEGIN ")[1:3]
+        both = [ssl.PEM_cert_to_DER_cert(f"-----BEGIN {one}") for one in sent]
+    return [b"".join(len(one).to_bytes(2, "big") + one for one in ders) for ders in ([alone], both)]
+
+
 SEEDS: dict[str, list[bytes]] = {
     "dns": _dns(),
     "several": [(b"\0" * 3).join(_dns()), b"\xff" + b"\0\0\0".join(_dns()[:2])],
@@ -64,6 +116,15 @@ SEEDS: dict[str, list[bytes]] = {
         b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 204\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
     ],
+    "https": _https(),
+    "starttls": [
+        b"220 mail\r\n250-mail\r\n250 STARTTLS\r\n220 go\r\n",
+        b"* OK imap\r\n* CAPABILITY\r\na OK go\r\n",
+        b"+OK pop\r\n+OK go\r\n",
+        b"\x30\x0c\x02\x01\x01\x78\x07\x0a\x01\x00\x04\x00\x04\x00",
+        b"\x30\x84\0\0\0\x10\x02\x01\x01\x78\x84\0\0\0\x07\x0a\x01\x00\x04\x00\x04\x00",
+    ],
+    "chain": _chains(),
     "tcp": [b"220 mail\r\nready\r\n"],
     "ntp": [bytes([0x24, 2, 6, 0xEC]) + bytes(range(44)), bytes([0xE4, 0]) + b"INIT" * 12],
     "plugin": [b"\x01OK - fine | time=0.5s;1;2;0 'a b'=5%;@1:2;~:9;0;100\nmore", b"\x03"],

@@ -31,7 +31,9 @@ from anycast_checks import (
     check_ntp,
     check_plugin,
     check_tcp,
+    dns_https,
     http_client,
+    starttls,
     together,
     verdict,
 )
@@ -53,6 +55,7 @@ from anycast_checks.payload import expected_regex, expected_text
 from anycast_checks.program import Ended
 from anycast_checks.routing import ospf, ospf_vtysh
 from anycast_checks.tls import Judgement
+from anycast_checks.tls_connection import TlsConnection
 from tests.support.shell import FakeShell
 
 VIP = "10.99.0.53"
@@ -88,6 +91,22 @@ class Fed(Connection):
         part, self._data = self._data[:size], self._data[size:]
         self._note("<", part)
         return part
+
+
+class Fed2(Fed):
+    """One on which HTTP/2 was agreed."""
+
+    protocol = "h2"
+
+
+class Shown(TlsConnection):
+    """A connection of which nothing is there but its certificates."""
+
+    def __init__(self, chain: list[bytes]) -> None:
+        self._ders = chain
+
+    def _chain(self) -> list[bytes]:
+        return self._ders
 
 
 def judge_all(seen: Observation) -> None:
@@ -168,6 +187,45 @@ def of_http(data: bytes) -> None:
     observed(probe)
 
 
+def of_https(data: bytes) -> None:
+    """Read what comes over an HTTP/2 connection in answer to a DNS query."""
+    carry = dns_https.carrier("dns.example.org", "/dns-query")
+    with contextlib.suppress(MalformedError, NotTheAnswerError):
+        wire = QUERY.to_wire()
+
+        def probe() -> Observation:
+            return judge(QUESTION, parse(QUERY, carry(Fed2(data), wire)), 0.1)
+
+        observed(probe)
+
+
+def of_starttls(data: bytes) -> None:
+    """Read what a server says before TLS."""
+    for prelude in starttls.PRELUDES.values():
+
+        def probe(prelude: starttls.Prelude = prelude) -> Observation:
+            prelude(Fed(data))
+            return Observation(Grade.RIGHT, "agreed")
+
+        observed(probe)
+
+
+def of_chain(data: bytes) -> None:
+    """Read certificates, each behind its length in two bytes."""
+    ders = []
+    while data:
+        size = int.from_bytes(data[:2], "big")
+        ders.append(data[2 : 2 + size])
+        data = data[2 + size :]
+
+    def probe() -> Observation:
+        left, whose = Shown(ders or [b""]).first_to_expire()
+        assert abs(left) < 1e12
+        return Observation(Grade.POOR, f"certificate {whose} expires in {left:g} s")
+
+    observed(probe)
+
+
 def of_tcp(data: bytes) -> None:
     """Read what a TCP service says."""
     expected = (expected_text("220 "), expected_regex("^[a-z]+$"))
@@ -229,6 +287,9 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "dns": of_dns,
     "several": of_several,
     "http": of_http,
+    "https": of_https,
+    "starttls": of_starttls,
+    "chain": of_chain,
     "tcp": of_tcp,
     "ntp": of_ntp,
     "plugin": of_plugin,

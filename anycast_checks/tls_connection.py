@@ -90,7 +90,7 @@ class TlsConnection(Connection):
             place = ends.index(min(ends))
             names = chain[place].subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
             whose = str(names[0].value) if names else chain[place].subject.rfc4514_string()
-        except ValueError as error:
+        except (ValueError, x509.InvalidVersion) as error:
             raise PeerFailedError(f"TLS: unreadable certificate: {error}") from error
         return ends[place].timestamp() - time.time(), clean(whose, _NAME) if place else ""
 

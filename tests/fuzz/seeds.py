@@ -104,7 +104,10 @@ def _chains() -> list[bytes]:
         chain(Path(directory), 90, 30)
         sent = (Path(directory) / "sent.pem").read_text().split("-----BEGIN ")[1:3]
         both = [ssl.PEM_cert_to_DER_cert(f"-----BEGIN {one}") for one in sent]
-    return [b"".join(len(one).to_bytes(2, "big") + one for one in ders) for ders in ([alone], both)]
+    # The version stands behind the lengths and its own tag.
+    of_no_version = alone.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x42")
+    chains = ([alone], both, [of_no_version])
+    return [b"".join(len(one).to_bytes(2, "big") + one for one in ders) for ders in chains]
 
 
 SEEDS: dict[str, list[bytes]] = {

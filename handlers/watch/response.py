@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..decision.facts import State
+from ..decision.facts import State, StateType
 from ..fleet.values import Fleet
 from ..transport.clock import Clock
 from .acts import Acted, Acts
@@ -156,7 +156,10 @@ class Responses:
             return
         if self.pools[target.vip.name].acting is target:
             return
-        if judged.is_certain_failure or judged.state is State.UNKNOWN:
+        # A look hands on the state as certain. What is about to fail has its own way, which waits.
+        if judged.state_type is not StateType.HARD or judged.is_certain_failure:
+            return
+        if judged.state is State.UNKNOWN:
             return
         self._looking += 1
         target.is_looking = True

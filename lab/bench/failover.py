@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import statistics
 import subprocess
 import time
@@ -13,10 +14,11 @@ from pathlib import Path
 from lab.lab import Lab
 from lab.load import Load, Query
 from lab.topology import ENDPOINTS, VIP
+from lab.unbound import PIDFILE
 from lab.waiting import wait_until
 from lab.watch import DECISIONS, Timeline, Watcher
 
-from .system import System
+from .system import CERTAIN, FIRST, System
 
 RATE = 200.0
 # OSPF delays a change by seconds when it follows another one within a second.
@@ -36,6 +38,24 @@ while True:
         break
 print(time.time())
 """
+# In this order; the watcher alone says the first two.
+STAGES = (
+    FIRST,
+    CERTAIN,
+    "handler called, fleet file read",
+    "failure confirmed",
+    "latch written, ifdown sent",
+    "address off lo",
+    "route gone from the router",
+    "last lost query",
+)
+# Gives a process a signal, and prints when.
+STRIKE = """
+import os, sys, time
+number, process = int(sys.argv[1]), int(open(sys.argv[2]).read())
+print(time.time())
+os.kill(process, number)
+"""
 
 
 @dataclass(frozen=True)
@@ -47,6 +67,7 @@ class Failover:
         retry: seconds from the system's first failing sample to its next one.
         seconds: when the last query that the failover cost was sent.
         lost: when each query that the failover cost was sent, sorted.
+        fault: the name of the signal that the service got.
         stages: the time of each step, by its name; of a peer only that of the last lost query.
         changes: how often the router's route changed in the minute after; None if not watched.
         lost_later: how many queries were lost in that minute; None if not watched.
@@ -56,6 +77,7 @@ class Failover:
     retry: float
     seconds: float
     lost: tuple[float, ...]
+    fault: str = signal.SIGKILL.name
     stages: dict[str, float] = field(default_factory=dict)
     changes: int | None = None
     lost_later: int | None = None
@@ -100,8 +122,7 @@ def _fail(system: System, lab: Lab, timeline: Timeline, share: float, *, minute:
     wait_until(lambda: _instances(load.queries()) == len(ENDPOINTS), "all answer", 20)
     probed = _next_probe(lab)
     time.sleep(max(0.0, probed + share * system.interval - time.time()))
-    killed = time.time()
-    lab.endpoint("ns1").resolver.kill()
+    killed = _strike(lab, system.fault)
     rest = tuple(place.name for place in ENDPOINTS[1:])
     wait_until(lambda: lab.routed() == rest, "ns1 has left the routing", LONGEST_SECONDS)
     time.sleep(CALM_SECONDS)
@@ -112,12 +133,16 @@ def _fail(system: System, lab: Lab, timeline: Timeline, share: float, *, minute:
     before = tuple(round(at, 4) for at in lost if 0 <= at <= until)
     after = len([at for at in lost if at > until]) if minute else None
     last = max(before, default=0.0)
-    stages = _stages(lab, timeline, killed) | {"last lost query": last}
-    return Failover(system.name, system.retry, last, before, stages, changes, after)
+    stages = _stages(system, lab, timeline, killed) | {"last lost query": last}
+    fault = system.fault.name
+    return Failover(system.name, system.retry, last, before, fault, stages, changes, after)
 
 
 def table(runs: list[Failover]) -> str:
-    """Write medians, worst runs, and the ratio to the best peer with samples as far apart."""
+    """Write medians, worst runs, and the ratio to the best peer with samples as far apart.
+
+    Where no peer asks again so soon, the ratio is to the best of all.
+    """
     names = list(dict.fromkeys(run.system for run in runs))
     medians = {n: statistics.median(r.seconds for r in runs if r.system == n) for n in names}
     best: dict[float, float] = {}
@@ -125,6 +150,7 @@ def table(runs: list[Failover]) -> str:
         if not run.system.startswith("ours"):
             median = medians[run.system]
             best[run.retry] = min(median, best.get(run.retry, median))
+    best_of_all = min(best.values(), default=None)
     lines = [
         f"{'':<27}{'kill to last':^15}{'x best':>7}{'queries':^15}{'in the minute':>16}",
         f"{'':<27}{'lost query, s':^15}{'peer':>7}{'lost':^15}{'after it':>16}",
@@ -137,7 +163,9 @@ def table(runs: list[Failover]) -> str:
         for name in (one for one in names if apart[one] == retry):
             own = [run for run in runs if run.system == name]
             lost = [len(run.lost) for run in own]
-            ratio = f"{medians[name] / best[retry]:.2f}" if retry in best else "-"
+            is_killed = own[0].fault == signal.SIGKILL.name
+            peer = best.get(retry, best_of_all) if is_killed else None
+            ratio = f"{medians[name] / peer:.2f}" if peer else "-"
             lines.append(
                 f"{name:<27}{medians[name]:>7.2f}{max(run.seconds for run in own):>8.2f}{ratio:>7}"
                 f"{statistics.median(lost):>7.0f}{max(lost):>8}"
@@ -154,11 +182,12 @@ def stages_table(runs: list[Failover]) -> str:
     if not of:
         return ""
     lines = ["", f"{'seconds from the kill, medians':<34}" + "".join(map(_column, titles.values()))]
-    for stage in next(iter(of.values())):
+    for stage in STAGES:
         line = f"{stage:<34}"
         for name, title in titles.items():
             at = [run.stages[stage] for run in runs if run.system == name and stage in run.stages]
-            line += f"{statistics.median(at):>{len(_column(title))}.2f}"
+            shown = f"{statistics.median(at):.2f}" if at else "-"
+            line += f"{shown:>{len(_column(title))}}"
         lines.append(line)
     return "\n".join(lines)
 
@@ -167,7 +196,7 @@ def _column(title: str) -> str:
     return f"{title:>{max(8, len(title) + 2)}}"
 
 
-def _stages(lab: Lab, timeline: Timeline, killed: float) -> dict[str, float]:
+def _stages(system: System, lab: Lab, timeline: Timeline, killed: float) -> dict[str, float]:
     """Give the time of each step of the handler, from its log; empty where no handler acted."""
     shown = lab.mon.run(["cat", DECISIONS]).stdout
     entries = [json.loads(line) for line in shown.splitlines()]
@@ -178,14 +207,15 @@ def _stages(lab: Lab, timeline: Timeline, killed: float) -> dict[str, float]:
     ended = datetime.fromisoformat(act["time"].replace("Z", "+00:00")).timestamp()
     gone = timeline.expect("address-gone", killed, 1).at
     route = timeline.expect("route-gone", killed, 1).at
-    at = {
-        "handler called, fleet file read": ended - act["duration"],
-        "failure confirmed": commands[0]["at"],
-        "latch written, ifdown sent": commands[-1]["at"],
-        "address off lo": gone,
-        "route gone from the router": route,
-    }
+    own = (ended - act["duration"], commands[0]["at"], commands[-1]["at"], gone, route)
+    at = system.stages(ENDPOINTS[0].name, killed) | dict(zip(STAGES[2:], own, strict=False))
     return {stage: round(moment - killed, 3) for stage, moment in at.items()}
+
+
+def _strike(lab: Lab, fault: signal.Signals) -> float:
+    """Give the resolver of an endpoint a signal, and say when, in seconds since the epoch."""
+    argv = ["python3", "-I", "-c", STRIKE, str(int(fault)), PIDFILE]
+    return float(lab.endpoint("ns1").host.run(argv, check=True).stdout)
 
 
 def _next_probe(lab: Lab) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -19,6 +20,8 @@ DIG = f"/usr/bin/dig +time=1 +tries=1 +short @{VIP} {QUERY} A"
 # see that it is back.
 DIG_INSTANCE = DIG.replace(VIP, "127.0.0.1")
 READY_SECONDS = 60.0
+# Stages of a failover that a system itself may tell of.
+FIRST, CERTAIN = "first failing sample heard", "failure certain"
 
 
 @dataclass(frozen=True)
@@ -29,11 +32,13 @@ class System(ABC):
         name: its name in the tables; those of our systems begin with "ours".
         retry: seconds from the first failing sample to the next one.
         interval: seconds between two probes.
+        fault: what happens to the service, the signal that it gets.
     """
 
     name: str
     retry: float = INTERVAL
     interval: float = INTERVAL
+    fault: signal.Signals = signal.SIGKILL
 
     @abstractmethod
     def start(self, lab: Lab, peers: Path) -> None:
@@ -44,6 +49,10 @@ class System(ABC):
         wait_until(
             lambda: len(lab.routed()) == len(ENDPOINTS), f"{self.name} announces", READY_SECONDS
         )
+
+    def stages(self, endpoint: str, since: float) -> dict[str, float]:
+        """Tell when it said what about a failure of an endpoint since then, by the epoch."""
+        return {}
 
 
 def start_quietly(host: Host, argv: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""The systems that are compared: ours, in four settings, and its peers.
+"""The systems that are compared: ours, by an engine and by the watcher, and its peers.
 
 Each asks once a second and wants two failing samples, whatever its own defaults are; the one peer
 whose second sample can come sooner is also measured at the pace of our fastest setting. Each is set
@@ -11,6 +11,7 @@ OSPF and BGP say hello every second, for all.
 
 from __future__ import annotations
 
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from lab.topology import ENDPOINTS
 from .bgp_peers import Anycastd, Exabgp
 from .ospf_peers import Healthchecker, Keepalived
 from .system import INTERVAL, SAMPLES, System
+from .watched import QUICK_TIMEOUT, Watched
 
 # Seconds: the pace of the templates, and from a failing sample to the confirmation.
 TEMPLATES_INTERVAL, TEMPLATES_RETRY = 10.0, 3.0
@@ -53,6 +55,9 @@ class Ours(System):
 
 DEFAULTS = Ours("ours, defaults", TEMPLATES_RETRY, TEMPLATES_INTERVAL, pace="")
 SYSTEMS = (
+    Watched("ours, watch, patience 0", settings="patience = 0"),
+    Watched("ours, watch, defaults"),
+    Watched("ours, watch, hang -t 0.3", options=QUICK_TIMEOUT, fault=signal.SIGSTOP),
     Ours("ours, by SSH"),
     Ours("ours, SSH kept open", pace=f"{TWO_SAMPLES}, {KEPT_OPEN}"),
     # Here the handler's confirmation is the second sample.

@@ -126,16 +126,24 @@ class Site:
             said = f"said {answer.stdout[:40]!r}"
             raise CommandFailedError(CLOCK, answer.status, said) from error
 
+    @property
+    def check(self) -> Query:
+        """The endpoint's own check once more, unprivileged, within its own deadline."""
+        argv = confirmation(self.vip)
+        return Query(argv, check_seconds(argv) + COMMAND_SECONDS)
+
+    @property
+    def first_questions(self) -> tuple[Query, ...]:
+        """The first questions of an act."""
+        return (Query(CLOCK), *map(Query, first_questions(self.vip)))
+
     def confirm(self) -> tuple[Result, Ahead]:
-        """Run the endpoint's own check once more, unprivileged, within its own deadline.
+        """Run the endpoint's own check.
 
         Returns:
             How the check ended, and the replies to an act's first questions, asked meanwhile.
         """
-        argv = confirmation(self.vip)
-        check = Query(argv, check_seconds(argv) + COMMAND_SECONDS)
-        first = first_questions(self.vip)
-        confirmed, clock, *program = self.shell.ask_all((check, Query(CLOCK), *map(Query, first)))
+        confirmed, clock, *program = self.shell.ask_all((self.check, *self.first_questions))
         return _heard(confirmed), Ahead(clock, program[0] if program else None)
 
     def activator(self, heard: Reply | None = None) -> Activator:

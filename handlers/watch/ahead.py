@@ -128,11 +128,15 @@ def ask_ahead(fleet: Fleet, vip: Vip, endpoint: Endpoint, asking: Asking) -> Ans
     deadline = Deadline(asking.clock, ASKING_SECONDS)
     keeping = AnsweredAhead(asking.connections, answers, keeps=True)
 
-    def look(shell: Shell) -> object:
-        return Site(shell, vip, fleet.siblings(vip, endpoint), clock=asking.clock).look()
+    def site(shell: Shell) -> Site:
+        return Site(shell, vip, fleet.siblings(vip, endpoint), clock=asking.clock)
 
-    def confirm(shell: Shell) -> object:
-        return Site(shell, vip, fleet.siblings(vip, endpoint), clock=asking.clock).confirm()
+    def check(shell: Shell) -> object:
+        return shell.ask_all((site(shell).check,))
+
+    def look(shell: Shell) -> object:
+        there = site(shell)
+        return there.look(), shell.ask_all(there.first_questions)
 
     def count(shell: Shell) -> object:
         counter = Counter(vip, endpoint, keeping, asking.daemons, asking.router_ids, deadline)
@@ -142,7 +146,9 @@ def ask_ahead(fleet: Fleet, vip: Vip, endpoint: Endpoint, asking: Asking) -> Ans
         with suppress(HandlerError), keeping.open(endpoint, deadline) as shell:
             question(shell)
 
-    at_once(ask, (look, count, confirm))
+    # The check takes longest. What the act asks while it waits for the check comes after the look,
+    # since a connection has no room for all at once, and would let the check wait.
+    at_once(ask, (check, count, look))
     return answers
 
 

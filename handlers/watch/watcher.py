@@ -5,6 +5,7 @@ Everything here happens in one thread, which never waits for an endpoint or an e
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 
@@ -17,7 +18,7 @@ from ..transport.turns import Turns
 from .acts import Acted, Acts
 from .line import NotALineError, Suspect, read
 from .pool import Pool
-from .response import Responses
+from .response import LOOK_SHARE, Responses
 from .show import Show
 from .streams import Heard, NotOpened, Opened, Streams
 from .target import Target
@@ -59,7 +60,8 @@ class Watcher:
         acts = Acts(self._connections, self.events, clock, self._pulse)
         self._responses = Responses(acts, show, clock)
         self._targets: list[Target] = []
-        self._rounds_at = 0.0
+        self._rounds_at = self._looked_at = 0.0
+        self._to_look: deque[Target] = deque()
         self._take(fleet, targets)
 
     def run(self) -> None:
@@ -82,6 +84,10 @@ class Watcher:
         if now - self._rounds_at >= ROUND_SECONDS:
             self._rounds_at = now
             self._round(now)
+        # One after the other, so that they keep neither an act nor an endpoint waiting.
+        if self._to_look and now - self._looked_at >= LOOK_SHARE:
+            self._looked_at = now
+            self._responses.look(self._to_look.popleft())
 
     def reload(self, fleet: Fleet, targets: Sequence[Target]) -> None:
         """Go on with another fleet file; a target that has not changed keeps its stream."""
@@ -109,12 +115,15 @@ class Watcher:
                 # The first looks are spread over the time between two.
                 target.next_look = now + 2.0 + self._responses.pace * number / len(kept)
         self._fleet, self._targets = fleet, kept
+        self._to_look.clear()
         allow_files(FILES_FOR_EACH * len(kept))
 
     def _wait(self) -> list[object]:
         """Wait for an event, or for the next moment at which something is due."""
         now = self._clock.monotonic()
         due = [self._rounds_at + ROUND_SECONDS]
+        if self._to_look:
+            due.append(self._looked_at + LOOK_SHARE)
         responses = self._responses
         due += [at for one in responses.hot if (at := responses.due(one)) is not None and at > now]
         try:
@@ -131,6 +140,7 @@ class Watcher:
             return self._hear(event)
         if isinstance(event, Opened | NotOpened):
             self._streams.was_tried(event.ear)
+            self._streams.open_due(self._clock.monotonic())
             if isinstance(event, NotOpened) and self._streams.is_current(event.ear):
                 self._lose(event.ear.target, event.why)
             return event.ear.target
@@ -169,8 +179,8 @@ class Watcher:
                 self._lose(target, "its stream fell silent", is_silent=True)
                 self._responses.consider(target, now)
             self._streams.is_proven(target, now)
-            if target.next_look <= now:
-                self._responses.look(target)
+        due = [target for target in self._targets if target.next_look <= now]
+        self._to_look = deque(sorted(due, key=lambda target: target.next_look))
         self._streams.open_due(now)
         self._show.round(now)
 

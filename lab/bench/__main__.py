@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from lab.errors import LabError
 from lab.lab import Lab
 
-from . import checks, failover, growth, handler, night, picture, probes
+from . import checks, failover, growth, handler, night, picture, probes, streams
 from .systems import DEFAULTS, SYSTEMS, find
 
 ENOUGH = 10
@@ -121,11 +121,14 @@ def _checks(options: Options) -> Any:
 
 
 def _probes(options: Options) -> Any:
-    """Let Icinga probe three endpoints every second."""
+    """Let Icinga probe three endpoints every second, and the watcher ten times a second."""
     found = {}
     for way in probes.WAYS:
         with Lab(venv=options.venv) as lab:
             found[way] = probes.measure(lab, way, 4 if options.smoke else probes.SECONDS)
+    with Lab(venv=options.venv) as lab:
+        seconds = 4 if options.smoke else probes.WATCHED_SECONDS
+        found[probes.WATCHER] = probes.measure_watcher(lab, seconds)
     print(probes.table(found))
     return found
 
@@ -157,6 +160,15 @@ def _growth(options: Options) -> Any:
     return {"pool": pool, "fleet": fleet}
 
 
+def _streams(options: Options) -> Any:
+    """Let one watcher hear a thousand streams, and one of these fail."""
+    few, many = (2, 20) if options.smoke else (streams.FEW, streams.MANY)
+    with Lab(venv=options.venv, hold_down=300) as lab:
+        crowds = streams.measure(lab, options.runs, few, many)
+    print(streams.table(crowds))
+    return crowds
+
+
 QUESTIONS: dict[str, Callable[[Options], Any]] = {
     "failover": _failover,
     "checks": _checks,
@@ -164,6 +176,7 @@ QUESTIONS: dict[str, Callable[[Options], Any]] = {
     "handler": _handler,
     "night": _night,
     "growth": _growth,
+    "streams": _streams,
 }
 
 

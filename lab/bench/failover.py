@@ -18,6 +18,7 @@ from lab.unbound import PIDFILE
 from lab.waiting import wait_until
 from lab.watch import DECISIONS, Timeline, Watcher
 
+from .strike import strike
 from .system import CERTAIN, FIRST, System
 
 RATE = 200.0
@@ -49,13 +50,6 @@ STAGES = (
     "route gone from the router",
     "last lost query",
 )
-# Gives a process a signal, and prints when.
-STRIKE = """
-import os, sys, time
-number, process = int(sys.argv[1]), int(open(sys.argv[2]).read())
-print(time.time())
-os.kill(process, number)
-"""
 
 
 @dataclass(frozen=True)
@@ -122,7 +116,7 @@ def _fail(system: System, lab: Lab, timeline: Timeline, share: float, *, minute:
     wait_until(lambda: _instances(load.queries()) == len(ENDPOINTS), "all answer", 20)
     probed = _next_probe(lab)
     time.sleep(max(0.0, probed + share * system.interval - time.time()))
-    killed = _strike(lab, system.fault)
+    killed = strike(lab.endpoint("ns1").host, system.fault, PIDFILE)
     rest = tuple(place.name for place in ENDPOINTS[1:])
     wait_until(lambda: lab.routed() == rest, "ns1 has left the routing", LONGEST_SECONDS)
     time.sleep(CALM_SECONDS)
@@ -210,12 +204,6 @@ def _stages(system: System, lab: Lab, timeline: Timeline, killed: float) -> dict
     own = (ended - act["duration"], commands[0]["at"], commands[-1]["at"], gone, route)
     at = system.stages(ENDPOINTS[0].name, killed) | dict(zip(STAGES[2:], own, strict=False))
     return {stage: round(moment - killed, 3) for stage, moment in at.items()}
-
-
-def _strike(lab: Lab, fault: signal.Signals) -> float:
-    """Give the resolver of an endpoint a signal, and say when, in seconds since the epoch."""
-    argv = ["python3", "-I", "-c", STRIKE, str(int(fault)), PIDFILE]
-    return float(lab.endpoint("ns1").host.run(argv, check=True).stdout)
 
 
 def _next_probe(lab: Lab) -> float:

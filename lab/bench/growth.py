@@ -69,15 +69,15 @@ def measure_fleet(lab: Lab, size: int = ENDPOINTS) -> dict[str, float]:
     """
     head = lab.mon.read(FLEET_FILE).partition("[vip.resolver.endpoints]")[0]
     lab.router.run(["ip", "route", "add", "blackhole", SILENT], check=True)
-    _write_fleet(lab, head, [_address(SILENT, n) for n in range(size)], "")
+    write_fleet(lab, head, addresses(SILENT, size), "")
     quiet = ["anycast-handler", "event", "resolver", "e1", "--state", "WARNING"]
     quiet += ["--state-type", "HARD"]
     loaded = median([cost(lab.mon, quiet, user="nagios") for _ in range(3)]).cpu
     took = {"event without action, CPU": loaded}
     for verb in ("status", "doctor"):
         took[f"{verb}, all silent"] = _cost(lab, verb, 2).wall
-    key = _answer(lab)
-    _write_fleet(lab, head, [_address(ANSWERING, n) for n in range(size)], key)
+    key = answer(lab)
+    write_fleet(lab, head, addresses(ANSWERING, size), key)
     # The rest of the wall time is the endpoints' work, which runs on the same processors.
     answered = _cost(lab, "status", 0)
     took["status, all answer"] = answered.wall
@@ -85,13 +85,22 @@ def measure_fleet(lab: Lab, size: int = ENDPOINTS) -> dict[str, float]:
     return took
 
 
-def _address(network: str, number: int) -> str:
-    return str(ip_network(network)[number + 1])
+def addresses(network: str, size: int) -> list[str]:
+    """List so many addresses of a network."""
+    return [str(ip_network(network)[number + 1]) for number in range(size)]
 
 
-def _write_fleet(lab: Lab, head: str, addresses: Sequence[str], key: str) -> None:
-    ports = [PORT + number % SSHDS for number in range(len(addresses))]
-    at = list(zip(addresses, ports, strict=True))
+def write_fleet(lab: Lab, head: str, endpoints: Sequence[str], key: str) -> None:
+    """Write a fleet file with endpoints at these addresses, and pin their host key.
+
+    Args:
+        lab: the lab.
+        head: the fleet file up to the endpoints.
+        endpoints: their addresses; their names are e0, e1 and so on.
+        key: the host key; empty where they have none.
+    """
+    ports = [PORT + number % SSHDS for number in range(len(endpoints))]
+    at = list(zip(endpoints, ports, strict=True))
     lines = "".join(
         f'e{number} = {{ address = "{address}", port = {port} }}\n'
         for number, (address, port) in enumerate(at)
@@ -101,8 +110,8 @@ def _write_fleet(lab: Lab, head: str, addresses: Sequence[str], key: str) -> Non
     lab.mon.write(KNOWN_HOSTS, pinned)
 
 
-def _answer(lab: Lab) -> str:
-    """Let an endpoint answer on a whole network; returns its host key."""
+def answer(lab: Lab) -> str:
+    """Let an endpoint answer on a whole network, by many sshds; returns their host key."""
     host, place = lab.endpoint("ns1").host, lab.endpoint("ns1").place
     host.run(["ip", "route", "add", "local", ANSWERING, "dev", "lo"], check=True)
     lab.router.run(["ip", "route", "add", ANSWERING, "via", place.address], check=True)

@@ -1,4 +1,7 @@
-"""Probes: what they cost the monitoring host and the endpoint, Icinga and SSH or NRPE included."""
+"""Probes: what they cost the monitoring host and the endpoint.
+
+Icinga and SSH or NRPE are included, or the watcher with its streams and looks.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,14 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from lab import monitoring
 from lab.host import Host
 from lab.icinga import CONTROL, HEALTH, Icinga, endpoints
 from lab.lab import Lab
 from lab.nrpe import start_everywhere
-from lab.topology import ENDPOINTS
+from lab.topology import ENDPOINTS, VIP_NAME, Place
+
+from .watched import INTERVAL, Watch
 
 WAYS = {
     "SSH": 'transport = "by_ssh"',
@@ -23,6 +29,14 @@ PACE = "interval = 1, retry = 1, "
 # Icinga says how many checks it has made in the last minute. While it has run for less than a
 # minute these are all checks.
 SECONDS = 40.0
+WATCHER = "watcher, 2 VIPs"
+# The watcher looks at each endpoint once a minute, as the control service of an engine does.
+WATCHED_SECONDS = 60.0
+SETTLE_SECONDS = 5.0
+HEARD_SECONDS = 60.0
+# The endpoints' second VIP, which no router has to know, and whose queries unbound answers too.
+SECOND, SECOND_LABEL = "second", "lo:1"
+SECOND_VIP = "10.0.99.53"
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -34,11 +48,19 @@ class Cpu(NamedTuple):
 
 
 class Probed(NamedTuple):
-    """The CPU time of one probe, the number of probes, and the seconds that the last ones took."""
+    """What one way to probe costs.
+
+    Attributes:
+        cpu: the CPU time of one probe.
+        probes: how many there were.
+        wall: the seconds that the last ones took; None where nobody waits for one.
+        pace: probes a second and endpoint.
+    """
 
     cpu: Cpu
     probes: int
-    wall: float
+    wall: float | None
+    pace: float
 
 
 def measure(lab: Lab, way: str, seconds: float = SECONDS) -> Probed:
@@ -59,7 +81,43 @@ def measure(lab: Lab, way: str, seconds: float = SECONDS) -> Probed:
     idle = _spent(lab, seconds)
     icinga.stop()
     each = [(busy - rest) / probes for busy, rest in zip(probing, idle, strict=True)]
-    return Probed(Cpu(*each), probes, wall)
+    return Probed(Cpu(*each), probes, wall, 1.0)
+
+
+def measure_watcher(lab: Lab, seconds: float = WATCHED_SECONDS) -> Probed:
+    """Let the watcher hear two VIPs of each endpoint, each of which is asked five times a second.
+
+    What the hosts cost without it is subtracted.
+    """
+    text = lab.mon.read(monitoring.FLEET_FILE)
+    second = [Place(place.name, place.link, SECOND_VIP, SECOND) for place in ENDPOINTS]
+    more = monitoring.fleet(second, lab.hold_down).removeprefix(monitoring.FLEET_SSH)
+    lab.mon.write(monitoring.FLEET_FILE, text + more.replace('"lo:0"', f'"{SECOND_LABEL}"'))
+    for endpoint in lab.endpoints:
+        add = ["ip", "address", "add", f"{SECOND_VIP}/32", "dev", "lo", "label", SECOND_LABEL]
+        endpoint.host.run(add, check=True)
+    lab.install_gate()
+    time.sleep(SETTLE_SECONDS)
+    idle = _spent_by_processes(lab, seconds)
+    watch = Watch(lab)
+    for place in ENDPOINTS:
+        for name in (VIP_NAME, SECOND):
+            watch.wait_for(f"{name} {place.name} OK HARD", HEARD_SECONDS)
+    time.sleep(SETTLE_SECONDS)
+    watching = _spent_by_processes(lab, seconds)
+    watch.end()
+    pace = 2 / INTERVAL
+    probes = round(pace * seconds * len(ENDPOINTS))
+    each = [(busy - rest) / probes for busy, rest in zip(watching, idle, strict=True)]
+    return Probed(Cpu(*each), probes, None, pace)
+
+
+def _spent_by_processes(lab: Lab, seconds: float) -> Cpu:
+    """Add up what the processes of the hosts spend; those of a stream leave no children behind."""
+    hosts = [endpoint.host for endpoint in lab.endpoints]
+    before = _cpu_of(lab.mon), sum(map(_cpu_of, hosts))
+    time.sleep(seconds)
+    return Cpu(_cpu_of(lab.mon) - before[0], sum(map(_cpu_of, hosts)) - before[1])
 
 
 def _probes(icinga: Icinga) -> int:
@@ -95,15 +153,18 @@ def _cpu_of_machine() -> float:
 
 
 def table(found: dict[str, Probed]) -> str:
-    """Write what a probe costs, and how many a second would fill one core."""
-    lines = [
-        f"{'':<15}{'CPU ms of one probe':^24}{'wall':>8}{'one core of the monitoring':>30}",
-        f"{'':<15}{'monitoring':>12}{'endpoint':>12}{'ms':>8}{'host carries, probes/s':>30}",
-    ]
+    """Write the cost of a probe, how many would fill one core, and the cost of an endpoint."""
+    titles = (
+        ("", "CPU ms of one probe", "wall", "one core of the", "ms of CPU a second and endpoint"),
+        ("", "monitoring", "endpoint", "ms", "first carries", "probes", "monitoring", "endpoint"),
+    )
+    above = "{:<16}{:>20}{:>7}{:>17}{:>34}".format(*titles[0])
+    below = "{:<16}{:>11}{:>9}{:>7}{:>17}{:>12}{:>12}{:>10}"
+    lines = [above, below.format(*titles[1])]
     for way, probed in found.items():
-        own, endpoint = probed.cpu
-        lines.append(
-            f"{way:<15}{own * 1000:>12.1f}{endpoint * 1000:>12.1f}"
-            f"{probed.wall * 1000:>8.0f}{1 / own:>30.0f}"
-        )
+        own, endpoint = (seconds * 1000 for seconds in probed.cpu)
+        wall = "-" if probed.wall is None else f"{probed.wall * 1000:.0f}"
+        each = (f"{own * probed.pace:.1f}", f"{endpoint * probed.pace:.1f}")
+        cells = (f"{own:.2f}", f"{endpoint:.2f}", wall, f"{1000 / own:.0f}/s", f"{probed.pace:.0f}")
+        lines.append(below.format(way, *cells, *each))
     return "\n".join(lines)

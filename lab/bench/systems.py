@@ -30,6 +30,7 @@ TEMPLATES_INTERVAL, TEMPLATES_RETRY = 10.0, 3.0
 CONFIRMED_AFTER = 0.3
 PACE = f"interval = {INTERVAL}, retry = {INTERVAL}, tries = 1"
 TWO_SAMPLES = f"{PACE}, attempts = {SAMPLES}"
+QUICK, HANG = "patience = 0", signal.SIGSTOP
 KEPT_OPEN = "ssh_keep_open = true"
 
 
@@ -55,9 +56,10 @@ class Ours(System):
 
 DEFAULTS = Ours("ours, defaults", TEMPLATES_RETRY, TEMPLATES_INTERVAL, pace="")
 SYSTEMS = (
-    Watched("ours, watch, patience 0", settings="patience = 0"),
+    Watched("ours, watch, patience 0", settings=QUICK),
     Watched("ours, watch, defaults"),
-    Watched("ours, watch, hang -t 0.3", options=QUICK_TIMEOUT, fault=signal.SIGSTOP),
+    Watched("ours, watch, hang -t 0.3", settings=QUICK, options=QUICK_TIMEOUT, fault=HANG),
+    Watched("ours, watch, hang, defaults", fault=HANG),
     Ours("ours, by SSH"),
     Ours("ours, SSH kept open", pace=f"{TWO_SAMPLES}, {KEPT_OPEN}"),
     # Here the handler's confirmation is the second sample.

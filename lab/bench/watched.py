@@ -48,9 +48,10 @@ class Watch:
         found = (one for one in list(self.said) if one.at >= since)
         return next((one for one in found if one.text.startswith(tuple(words))), None)
 
-    def wait_for(self, words: str, seconds: float) -> Said:
-        """Wait for a line that begins so. Raises: LabError."""
-        found = wait_until(lambda: self.first([words]), f"the watcher says {words!r}", seconds)
+    def wait_for(self, words: str, seconds: float, since: float = 0.0) -> Said:
+        """Wait for a line since then that begins so. Raises: LabError."""
+        what = f"the watcher says {words!r}"
+        found = wait_until(lambda: self.first([words], since), what, seconds)
         assert found is not None
         return found
 

@@ -12,34 +12,62 @@ KINDS = {f"ecdsa-sha2-nistp{bits}" for bits in (256, 384, 521)}
 KINDS |= {"ssh-ed25519", "ssh-rsa", "rsa-sha2-256", "rsa-sha2-512"}
 
 
-def pin(client: paramiko.SSHClient, known_hosts: str, name: str) -> None:
-    """Let a client accept the host keys that a file has for a name, and no others.
+class PinnedKeys(paramiko.MissingHostKeyPolicy):
+    """The host keys that a host may show; paramiko itself takes one of a kind and no more.
+
+    Args:
+        known_hosts: the file that has them.
+        name: of the host, as the file has it.
+        where: address and port of the host, for messages.
 
     Raises:
         ConfigurationError: the file cannot be read.
     """
-    lines = lines_about(known_hosts, name)
-    keys = [(line.marker, key) for line in lines if (key := _host_key(name, line.key))]
-    revoked = {key.asbytes() for marker, key in keys if marker == REVOKED}
-    pinned = client.get_host_keys()
-    for marker, key in keys:
-        kind = key.get_name()
+
+    def __init__(self, known_hosts: str, name: str, where: str) -> None:
+        self._known_hosts = known_hosts
+        self._where = where
+        lines = lines_about(known_hosts, name)
+        keys = [(line.marker, key) for line in lines if (key := _host_key(name, line.key))]
+        self._revoked = {key.asbytes() for marker, key in keys if marker == REVOKED}
         # A marker such as @cert-authority is about certificates, which are not supported.
-        if not marker and key.asbytes() not in revoked and kind not in (pinned.lookup(name) or ()):
-            pinned.add(name, kind, key)
-    client.set_missing_host_key_policy(_RejectUnpinned(known_hosts, revoked))
+        pinned = [key for marker, key in keys if not marker and key.asbytes() not in self._revoked]
+        self._kinds = {key.get_name() for key in pinned}
+        self._pinned = {key.asbytes() for key in pinned}
 
+    @property
+    def other_kinds(self) -> list[str]:
+        """The kinds of keys that the host is not asked for, as none of them is pinned.
 
-def unpinned_kinds(client: paramiko.SSHClient, name: str) -> list[str]:
-    """List the kinds of host keys that a client must not let a host show.
+        A host that has several kinds would otherwise show the kind that paramiko prefers.
+        """
+        pinned = self._kinds or KINDS
+        if "ssh-rsa" in pinned:
+            pinned = pinned | {"rsa-sha2-256", "rsa-sha2-512"}
+        return sorted(KINDS - pinned)
 
-    paramiko prefers the first pinned kind of key, and accepts any other. A host that has only the
-    second pinned kind might then show a key of a kind that is not pinned.
-    """
-    pinned = set(client.get_host_keys().lookup(name) or KINDS)
-    if "ssh-rsa" in pinned:
-        pinned |= {"rsa-sha2-256", "rsa-sha2-512"}
-    return sorted(KINDS - pinned)
+    def missing_host_key(self, client: object, hostname: str, key: paramiko.PKey) -> None:
+        """Accept a key that is pinned: paramiko, which was told of none, asks about each.
+
+        Raises:
+            RejectedError: it is not pinned, or revoked.
+        """
+        if key.asbytes() in self._pinned:
+            return
+        if key.asbytes() in self._revoked:
+            raise RejectedError(
+                f"the host key of {hostname} is revoked in {self._known_hosts}",
+                "give the host another key, and pin that",
+            )
+        if self._pinned:
+            raise RejectedError(
+                f"{self._where}: its host key is not the one in {self._known_hosts}",
+                "find out why before you pin the new one",
+            )
+        raise RejectedError(
+            f"no host key is pinned for {hostname} in {self._known_hosts}",
+            "add it, after comparing it with the endpoint's own",
+        )
 
 
 def read_identity(file: str) -> paramiko.PKey:
@@ -67,24 +95,6 @@ def read_identity(file: str) -> paramiko.PKey:
         ):
             why = "is protected by a passphrase, which nobody can type at night"
         raise ConfigurationError(f"{file}: identity {why}") from error
-
-
-class _RejectUnpinned(paramiko.MissingHostKeyPolicy):
-    # paramiko's own policy raises a plain SSHException, which looks like a network error.
-    def __init__(self, known_hosts: str, revoked: set[bytes]) -> None:
-        self._known_hosts = known_hosts
-        self._revoked = revoked
-
-    def missing_host_key(self, client: object, hostname: str, key: paramiko.PKey) -> None:
-        if key.asbytes() in self._revoked:
-            raise RejectedError(
-                f"the host key of {hostname} is revoked in {self._known_hosts}",
-                "give the host another key, and pin that",
-            )
-        raise RejectedError(
-            f"no host key is pinned for {hostname} in {self._known_hosts}",
-            "add it, after comparing it with the endpoint's own",
-        )
 
 
 def _host_key(name: str, kind_and_key: str) -> paramiko.PKey | None:

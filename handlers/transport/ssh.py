@@ -21,7 +21,7 @@ from .bounded import BoundedTransport, close_channel, open_channel, open_ear
 from .channel import receive, send
 from .clock import SYSTEM_CLOCK, Deadline
 from .each import at_once
-from .keys import pin, read_identity, unpinned_kinds
+from .keys import PinnedKeys, read_identity
 from .known_hosts import name_of
 from .lean_paramiko import paramiko
 from .prompt_socket import PromptSocket
@@ -85,7 +85,8 @@ class SshConnection:
         # The identity is read before any socket is opened, so that a missing file is not reported
         # as an unreachable endpoint.
         identity = read_identity(ssh.identity)
-        pin(self._client, ssh.known_hosts, name_of(endpoint))
+        self._pinned = PinnedKeys(ssh.known_hosts, name_of(endpoint), self._where)
+        self._client.set_missing_host_key_policy(self._pinned)
         self._sock = self._connect_tcp(endpoint)
         try:
             self._await_banner()
@@ -277,15 +278,10 @@ class SshConnection:
                     channel_timeout=seconds,
                     allow_agent=False,
                     look_for_keys=False,
-                    disabled_algorithms={"keys": unpinned_kinds(self._client, name_of(endpoint))},
+                    disabled_algorithms={"keys": self._pinned.other_kinds},
                     # The stubs are about the paramiko that had GSS options here.
                     transport_factory=BoundedTransport,  # type: ignore[arg-type]
                 )
-            except paramiko.BadHostKeyException as error:
-                raise RejectedError(
-                    f"{self._where}: its host key is not the one in {ssh.known_hosts}",
-                    "find out why before you pin the new one",
-                ) from error
             except paramiko.ssh_exception.IncompatiblePeer as error:
                 raise RejectedError(
                     f"{self._where}: {_say(error)}; known_hosts is {ssh.known_hosts}"

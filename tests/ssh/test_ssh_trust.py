@@ -136,6 +136,18 @@ def test_a_revoked_key_is_never_accepted(files: Sshd) -> None:
         logs_in(files)
 
 
+def test_each_of_several_pinned_keys_of_a_kind_is_accepted(files: Sshd, tmp_path: Path) -> None:
+    """While a host's key is changed both are pinned; a pattern may pin one of other hosts, too."""
+    own = files.known_hosts.read_text()
+    files.pin(key(tmp_path / "other"))
+    other = files.known_hosts.read_text()
+    for text in (other + own, own + other):
+        files.known_hosts.write_text(text)
+        assert logs_in(files), text
+    files.known_hosts.write_text(other + other)
+    assert "its host key is not the one in" in refused(RejectedError, files)
+
+
 def test_a_pattern_pins_as_openssh_has_it(files: Sshd) -> None:
     key = public(files.host_keys[0])
     files.known_hosts.write_text(f"[127.0.0.*]:*,!*.9 {key}\n")

@@ -36,15 +36,18 @@ def own_name(subjects: Sequence[Subject]) -> Iterator[Finding]:
             which = "each sudo"
             if status != 0:
                 return  # without any rule, which is a finding already
-    defaults = _FQDN.findall(rules)
-    looks_up = defaults[-1] == "" if defaults else DEBIAN in files
-    if shell.is_root or not looks_up or not name or HOSTS not in files or _is_known(name, files):
+    if not name or HOSTS not in files or _is_known(name, files):
         return
-    yield _graded(subjects, files)(
-        f"its own name {name} is not in {HOSTS}, so {which} asks a name server for it, "
-        "and waits where that hangs",
-        f"add `127.0.1.1 {name}` to {HOSTS} there, or {subject.install()}",
-    )
+    defaults = _FQDN.findall(rules)
+    lacks = f"its own name {name} is not in {HOSTS}"
+    remedy = f"add `127.0.1.1 {name}` to {HOSTS} there"
+    if not shell.is_root and (defaults[-1] == "" if defaults else DEBIAN in files):
+        yield _graded(subjects, files)(
+            f"{lacks}, so {which} asks a name server for it, and waits where that hangs",
+            f"{remedy}, or {subject.install()}",
+        )
+    elif DEBIAN in files and _asks_itself(subjects, files):
+        yield subject.hint(f"{lacks}: a person's sudo there waits where its resolver hangs", remedy)
 
 
 def use_dns(subjects: Sequence[Subject]) -> Iterator[Finding]:
@@ -89,13 +92,17 @@ def compare_names(fleet: Fleet, subjects: Sequence[Subject]) -> Iterator[Finding
 
 def _graded(subjects: Sequence[Subject], files: dict[str, str]) -> Callable[[str, str], Finding]:
     """Find fault where the endpoint asks itself, which may hang at night; else give a hint."""
+    return subjects[0].found if _asks_itself(subjects, files) else subjects[0].hint
+
+
+def _asks_itself(subjects: Sequence[Subject], files: dict[str, str]) -> bool:
+    """Whether the endpoint is one of its own name servers."""
     look = subjects[0].look
     own = {one.address for one in look.addresses} if look else set()
     own |= {one.vip.address for one in subjects}
     lines = [line.split() for line in files.get(RESOLV, "").splitlines()]
     servers = [line[1] for line in lines if line[:1] == ["nameserver"] and line[1:]]
-    asks_itself = any(one in own or one.startswith("127.") or one == "::1" for one in servers)
-    return subjects[0].found if asks_itself else subjects[0].hint
+    return any(one in own or one.startswith("127.") or one == "::1" for one in servers)
 
 
 def _is_known(name: str, files: dict[str, str]) -> bool:

@@ -120,17 +120,21 @@ class TestNames:
         sudoers = ward.ns1.read(sshd.SUDOERS_FILE)
         looks_up = "".join(x for x in sudoers.splitlines(keepends=True) if "fqdn" not in x)
         with text(ward.ns1, sshd.SUDOERS_FILE, looks_up):
+            assert ward.is_well()
+            self.sudo_is_quick(ward)
+            with text(ward.ns1, "/etc/hosts", "127.0.0.1 localhost\n"):
+                code, line = ward.of("ns1")
+                assert code == 1, line
+                assert line.startswith("ns1: its own name ns1 is not in /etc/hosts, so each sudo ")
+                assert "add `127.0.1.1 ns1` to /etc/hosts" in line
+                assert "`anycast-handler gate resolver --install root@10.0.1.2`" in line
+
+    def test_a_name_that_only_the_sudo_of_people_looks_up(self, ward: Ward) -> None:
+        with text(ward.ns1, "/etc/hosts", "127.0.0.1 localhost\n"):
             code, line = ward.of("ns1")
-            assert code == 1, line
-            assert line.startswith("ns1: its own name ns1 is not in /etc/hosts, so each sudo ")
-            assert "add `127.0.1.1 ns1` to /etc/hosts" in line
-            assert "`anycast-handler gate resolver --install root@10.0.1.2`" in line
-            hosts = ward.ns1.read("/etc/hosts")
-            with text(ward.ns1, "/etc/hosts", f"{hosts}127.0.1.1 ns1\n"):
-                assert ward.is_well()
-                self.sudo_is_quick(ward)
-        assert ward.is_well()
-        self.sudo_is_quick(ward)
+            assert code == 0, line
+            assert "hint: its own name ns1 is not in /etc/hosts: a person's sudo there" in line
+            self.sudo_is_quick(ward)
 
     def sudo_is_quick(self, ward: Ward) -> None:
         """While the resolver hangs, sudo ends within a time limit that it else exceeds."""

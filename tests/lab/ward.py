@@ -26,11 +26,16 @@ ONE_HEALTHY = ["1 endpoint examined: nothing found"]
 
 
 class Ward:
-    """The lab, and the monitoring host on which `doctor` is run."""
+    """The lab, and the monitoring host on which `doctor` is run.
+
+    Its endpoints know their own names, unlike those of the lab, as nothing is wrong with them.
+    """
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
         self.ns1, self.ns2, self.ns3 = (endpoint.host for endpoint in lab.endpoints)
+        for host in (self.ns1, self.ns2, self.ns3):
+            host.write("/etc/hosts", f"{host.read('/etc/hosts')}127.0.1.1 {host.name}\n")
 
     def doctor(self, *names: str, user: str = "nagios") -> tuple[int, list[str]]:
         """Run `doctor`; a finding and its remedy are one line here, and the last is the summary."""

@@ -353,7 +353,10 @@ class TestNames:
     @pytest.mark.parametrize("defaults", ["use_pty, !fqdn", "!fqdn"])
     def test_a_sudo_that_does_not_look_its_name_up(self, defaults: str) -> None:
         rules = f"Matching Defaults entries for anycast on ns1:\n    {defaults}\n\n{NOPASSWD}"
-        assert lines(rules=said(rules), files=said(files_of("127.0.0.1 localhost\n"))) == []
+        (hint,) = lines(rules=said(rules), files=said(files_of("127.0.0.1 localhost\n")))
+        assert hint.startswith("ns1: hint: its own name ns1 is not in /etc/hosts: a person's sudo ")
+        elsewhere = files_of("127.0.0.1 localhost\n", "nameserver 198.51.100.1\n")
+        assert lines(rules=said(rules), files=said(elsewhere)) == []
 
     def test_only_the_sudo_of_debian_looks_it_up_by_itself(self) -> None:
         elsewhere = files_of("127.0.0.1 localhost\n").partition(f"==> {DEBIAN}")[0]

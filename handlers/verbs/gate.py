@@ -96,24 +96,27 @@ def command(
     """Install on endpoints what confines both accounts, the handler's and that of the checks.
 
     The accounts can then do what they must for the VIPs that are named, and no more; without VIP,
-    for all VIPs. Run it again after a change of the fleet file and after an upgrade. Without
+    for those of the endpoint, where HOST is its name or address in the fleet file, and else for
+    all. Run it again after a change of the fleet file and after an upgrade. Without
     --install the parts are printed.
     """
     fleet = read_fleet(invocation.file)
-    found = tuple(fleet.vip(name) for name in vips) or fleet.vips
+    found = tuple(fleet.vip(name) for name in vips)
     key = "" if check_key == NO_KEY else check_key
     wanted = Wanted(check_user, key, tuple(map(_words, also)), nrpe)
-    made = _parts(fleet, found, wanted)
+    if targets and not only:
+        packed = {
+            target: archive(_texts(fleet, found or _vips_of(fleet, target), wanted)[1])
+            for target in targets
+        }
+        # Each is tried, so that one endpoint that is down does not keep the others waiting.
+        return max([_install(*one, dry_run=dry_run) for one in packed.items()])
+    found = found or fleet.vips
     if only:
+        made = _parts(fleet, found, wanted)
         click.echo(next(part for part in made if part.name == only).text(), nl=False)
         return DONE
-    made = chosen(made, wanted)
-    texts = {part.name: part.text() for part in made}
-    texts["plan"] = plan(made, fleet.ssh.user, found)
-    if targets:
-        packed = archive(texts)
-        # Each is tried, so that one endpoint that is down does not keep the others waiting.
-        return max([_install(target, packed, dry_run=dry_run) for target in targets])
+    made, texts = _texts(fleet, found, wanted)
     if directory:
         _write(directory, texts)
         return DONE
@@ -139,6 +142,22 @@ def _parts(fleet: Fleet, vips: tuple[Vip, ...], wanted: Wanted) -> tuple[Part, .
         return [closed_list(vip, as_root=as_root) for vip in vips]
 
     return parts(fleet, vips, listed, wanted)
+
+
+def _texts(
+    fleet: Fleet, vips: tuple[Vip, ...], wanted: Wanted
+) -> tuple[tuple[Part, ...], dict[str, str]]:
+    """Write the parts that are wanted, and the text of each and of the plan, by its name."""
+    made = chosen(_parts(fleet, vips, wanted), wanted)
+    texts = {part.name: part.text() for part in made}
+    return made, {**texts, "plan": plan(made, fleet.ssh.user, vips)}
+
+
+def _vips_of(fleet: Fleet, target: str) -> tuple[Vip, ...]:
+    """List the VIPs of the endpoint that is installed, or all where the file has no such host."""
+    host = target.rpartition("@")[2]
+    own = [vip for vip in fleet.vips if any(host in (e.name, e.address) for e in vip.endpoints)]
+    return tuple(own) or fleet.vips
 
 
 def _install(target: str, packed: bytes, *, dry_run: bool) -> int:

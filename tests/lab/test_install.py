@@ -53,6 +53,24 @@ def test_a_dry_run_says_what_would_be_changed(lab: Lab, ns1: Host) -> None:
     assert install(lab, "--dry-run") == (0, [f"{TARGET}: nothing would be changed"])
 
 
+def test_without_a_vip_the_accounts_can_act_on_those_of_the_endpoint(lab: Lab, ns1: Host) -> None:
+    web = (
+        '[vip.web]\naddress = "10.99.0.80"\ninterface = "lo:1"\n'
+        'check = ["/usr/lib/nagios/plugins/check_anycast", "http", "-H", "{address}"]\n'
+        '[vip.web.endpoints]\nns2 = "10.0.2.2"\n'
+    )
+    before, fleet = state(ns1), lab.mon.read(monitoring.FLEET_FILE)
+    lab.mon.write(monitoring.FLEET_FILE, f"{fleet}\n{web}")
+    try:
+        assert install(lab) == (0, [f"{TARGET}: nothing was changed"])
+        assert install(lab, "web")[0] == 0
+        assert "10.99.0.80" in ns1.read(files.ALLOW)
+    finally:
+        lab.mon.write(monitoring.FLEET_FILE, fleet)
+        install(lab)
+    assert state(ns1) == before
+
+
 def test_what_visudo_refuses_is_not_put_in_place_nor_anything_else(lab: Lab, ns1: Host) -> None:
     """A file in sudoers.d that makes no sense would take sudo from everybody."""
     ns1.run(["sed", "-i", "s/anycast-act/anycast-act2/", files.SUDOERS, files.ALLOW], check=True)

@@ -55,7 +55,7 @@ def decide(
             why = "the endpoint has not been looked at"
             return Decision(Action.LOOK, "look", why, State.UNKNOWN)
         return _decide_nothing(state, state_type, policy, seen, counted)
-    if seen.elsewhere and not seen.present:
+    if seen.misplaced:
         return refuse_elsewhere(seen, State.CRITICAL if failed else State.WARNING)
     if failed:
         return settle(_decide_failed(policy, seen, counted, confirmed), seen)
@@ -92,7 +92,7 @@ def _decide_nothing(
 
 
 def _stopped(seen: Seen | None, *, failed: bool) -> Decision:
-    attracts = seen is None or seen.present or seen.elsewhere
+    attracts = seen is None or seen.present
     if failed and attracts:
         return Decision(Action.REFUSE, "stopped", "refused: the stop file exists", State.CRITICAL)
     return Decision(Action.NOTHING, "stopped", "the stop file exists", State.WARNING)

@@ -52,7 +52,7 @@ def find_guards(
 
 def refuse_elsewhere(seen: Seen, severity: State) -> Decision:
     """Refuse to act on an endpoint where the VIP is on other interfaces than its own."""
-    own = "as well as on its own interface" if seen.present else "and not on its own interface"
+    own = "and not on its own interface" if seen.misplaced else "as well as on its own interface"
     where = f"refused: it is on {seen.elsewhere}, {own}"
     what = "take it off there by hand, or correct the fleet file"
     return Decision(Action.REFUSE, "elsewhere", f"{where}: {what}", severity)

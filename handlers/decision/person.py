@@ -13,7 +13,7 @@ def decide_withdraw(
     policy: Policy, seen: Seen, counted: Counted | None, *, force: bool
 ) -> Decision:
     """Decide for a person who wants the endpoint out of the routing, healthy or not."""
-    if not seen.present and seen.elsewhere:
+    if seen.misplaced:
         return refuse_elsewhere(seen, State.CRITICAL)
     if not seen.present:
         return Decision(Action.NOTHING, "already-withdrawn", "nothing left to do", State.WARNING)
@@ -90,7 +90,7 @@ def _decide_for_the_restore(seen: Seen, confirmed: State | None, obstacle: str |
 
 def decide_restore(seen: Seen, confirmed: State | None, *, force: bool) -> Decision:
     """Decide for a person who wants the endpoint back in the routing."""
-    if seen.present:
+    if seen.present and not seen.misplaced:
         there = Decision(Action.NOTHING, "announced", "nothing left to do", State.OK)
         return settle(there, seen)
     if confirmed is None:

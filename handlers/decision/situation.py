@@ -29,11 +29,12 @@ class Held(NamedTuple):
 class Seen(NamedTuple):
     """What a look at the endpoint showed; counts are of the last day, ages in seconds.
 
-    ``latch_age`` is None where no latch is on that was written since the endpoint booted, ``held``
-    where there is no hold. ``elsewhere`` names other interfaces that carry the VIP.
-    ``hold_unknown`` is set where the look could not find out whether there is a hold,
-    ``stale_latch`` where a latch is on that was written before the endpoint booted. ``take_backs``
-    is how many withdrawals were taken back within ten minutes.
+    ``present`` is whether any interface carries the VIP, ``elsewhere`` names those that are not its
+    own, and ``misplaced`` is set where its own does not. ``latch_age`` is None where no latch is on
+    that was written since the endpoint booted, ``held`` where there is no hold. ``hold_unknown`` is
+    set where the look could not find out whether there is a hold, ``stale_latch`` where a latch is
+    on that was written before the endpoint booted. ``take_backs`` is how many withdrawals were
+    taken back within ten minutes.
     """
 
     present: bool
@@ -45,11 +46,13 @@ class Seen(NamedTuple):
     hold_unknown: bool = False
     stale_latch: bool = False
     take_backs: int = 0
+    misplaced: bool = False
 
     @property
     def is_left_over(self) -> bool:
-        """Whether a latch is on although the VIP is present, so that its withdrawal is over."""
-        return self.present and (self.stale_latch or self.latch_age is not None)
+        """Whether a latch is on although the VIP is back in its place: its withdrawal is over."""
+        back = self.present and not self.misplaced
+        return back and (self.stale_latch or self.latch_age is not None)
 
     @property
     def may_be_held(self) -> bool:

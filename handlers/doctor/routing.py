@@ -66,9 +66,9 @@ def announcement(subject: Subject) -> Iterator[Finding]:
     protocol, advice = state.protocols, state.daemon.advise(vip.address)
     prefix, interface = vip.placement.prefix(vip.address), vip.placement.interface
     if look.present and not state.announced:
-        text = f"{prefix} is on {interface}, but not announced in {protocol}"
+        text = f"{prefix} is on {', '.join(look.interfaces)}, but not announced in {protocol}"
         yield subject.found(text, advice.announce)
-    elif state.announced and not look.interfaces:
+    elif state.announced and not look.present:
         text = f"{prefix} is not on {interface}, but announced in {protocol}"
         yield subject.found(text, advice.retract)
 

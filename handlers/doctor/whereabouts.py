@@ -11,7 +11,7 @@ from .finding import Examination, Finding, Subject
 def whereabouts(subject: Subject) -> Iterator[Finding]:
     """Hint at a VIP that is withdrawn, since its announcement cannot be examined then."""
     look, vip = subject.look, subject.vip
-    if look and not look.present and not look.elsewhere:
+    if look and not look.present:
         yield subject.hint(
             f"{vip.address} is withdrawn, so how it is announced could not be examined",
             "examine it again once it is restored",
@@ -37,8 +37,8 @@ def interfaces(subject: Subject) -> Iterator[Finding]:
     look, vip = subject.look, subject.vip
     if not look:
         return
-    also = "also " if look.present else ""
-    first = "" if look.present else f"bring it up on {vip.interface} there, and then "
+    also = "also " if look.in_place else ""
+    first = "" if look.in_place else f"bring it up on {vip.interface} there, and then "
     for one in sorted(look.addresses):
         if one.address == vip.address and one.interface in look.elsewhere:
             yield subject.found(

@@ -46,7 +46,12 @@ class Look:
 
     @property
     def present(self) -> bool:
-        """Whether the VIP is on its interface, from where the routing daemon announces it."""
+        """Whether the VIP is on any interface, from where a routing daemon may announce it."""
+        return bool(self.interfaces)
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the VIP is on its own interface, from where a withdrawal takes it."""
         return self.has(self.vip)
 
     @property
@@ -121,6 +126,7 @@ class Look:
             hold_unknown=self.hold_unknown,
             stale_latch=self.latch.since is not None and self.latch_age is None,
             take_backs=self.latch.lately_taken_back(clock),
+            misplaced=self.present and not self.in_place,
         )
 
 
@@ -166,8 +172,8 @@ def read_boot(booted: Result) -> tuple[str, float]:
 
 
 def is_present(vip: Vip, shown: Result) -> bool:
-    """Read from the addresses alone whether the VIP is on its interface; raises as read does."""
-    return read_addresses(shown).is_on(vip.placement.interface, vip.address)
+    """Read from the addresses alone whether the VIP is on any interface; raises as read does."""
+    return bool(read_addresses(shown).interfaces_with(vip.address))
 
 
 def read_addresses(shown: Result) -> Addresses:

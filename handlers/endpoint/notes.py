@@ -87,9 +87,7 @@ def held(look: Look, clock: int, seconds: int | None, by: str, reason: str) -> N
     """Order the automation to leave the endpoint as it is, for some seconds or for ever."""
     boot = (look.boot_id, look.uptime) if seconds else ("", None)
     until = clock + seconds if seconds else None
-    return _hold(
-        Hold(clock, until, by, clean(reason, LONGEST_REASON), bool(look.interfaces), *boot)
-    )
+    return _hold(Hold(clock, until, by, clean(reason, LONGEST_REASON), look.present, *boot))
 
 
 def held_withdrawn(clock: int, by: str, reason: str) -> Note:

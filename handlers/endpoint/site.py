@@ -108,7 +108,7 @@ class Site:
         return replace(read(self.vip, _heard(shown), _heard(booted), noted), heard=heard)
 
     def is_present(self) -> bool:
-        """See only whether the VIP is on its interface; raises as look does."""
+        """See only whether the VIP is on any interface; raises as look does."""
         return is_present(self.vip, self.shell.run(ADDRESSES))
 
     def clock(self, heard: Reply | None = None) -> int:

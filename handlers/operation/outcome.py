@@ -47,7 +47,7 @@ class Outcome:
     @property
     def present(self) -> bool | None:
         """Whether any interface had the VIP at the last look; None where there was no look."""
-        return bool(self.look.interfaces) if self.look else None
+        return self.look.present if self.look else None
 
     @property
     def announced(self) -> bool | None:
@@ -223,14 +223,12 @@ def _condition(look: Look | None, counted: Counted | None) -> str:
     if look.present:
         # Only the routing daemon knows whether it is announced.
         return "announced" if counted and counted.announced else "present"
-    if look.elsewhere:
-        return "present"
     return "withdrawn" if look.latch_age is None else f"withdrawn {age(look.latch_age)} ago"
 
 
 def _origin(look: Look | None) -> str:
     # The user and the reason come last, because the end of a long line is cut off.
-    if look is None or look.interfaces or look.latch_age is None:
+    if look is None or look.present or look.latch_age is None:
         return ""
     why = f": {clean(look.latch.reason, 80)}" if look.latch.reason else ""
     return f" (by {clean(look.latch.by, 40)}{why})"

@@ -22,8 +22,8 @@ def restore(parts: Parts, look: Look, decision: Decision) -> None:
     if parts.request.dry_run:
         outcome.would_run()
         return
-    outcome.acted(after, address=after.present)
-    if not after.present:
+    outcome.acted(after, address=after.in_place)
+    if not after.in_place:
         if record and not parts.tried:
             outcome.refuse("withdrawn: not restored without a record")
         else:

@@ -38,16 +38,16 @@ def withdraw(parts: Parts, look: Look) -> None:
     if parts.request.dry_run:
         outcome.would_run()
         return
-    if after.present or parts.request.verb.by_hand:
+    if after.in_place or parts.request.verb.by_hand:
         parts.lock.note_end(name)
     else:
         outcome.note(parts.lock.note_withdrawal(name))
     lost = before.neighbors - after.neighbors
-    outcome.acted(after, address=not after.present and not after.elsewhere)
+    outcome.acted(after, address=not after.present)
     outcome.verify("other_addresses", not lost)
     if lost:
         outcome.note(f"{parts.interface} also lost {', '.join(sorted(lost))}")
-    if after.present:
+    if after.in_place:
         _fail(parts, look, written)
         return
     _follow(parts, _Withdrawn(activator, written, before, after, withdrawn_at))
@@ -70,7 +70,7 @@ def _fail(parts: Parts, before: Look, written: tuple[Note, ...]) -> None:
     try:
         now = parts.site.look()
         back = notes.as_before(before, now, written)
-        if back and now.present:
+        if back and now.in_place:
             parts.outcome.note(parts.site.note(now, *back))
     except HandlerError as error:
         parts.outcome.note(f"its notes stay as they are: {error}")
@@ -138,8 +138,8 @@ def _take_back(parts: Parts, done: _Withdrawn, look: Look, others: int) -> None:
     except ChangedMeanwhileError as error:
         outcome.acted_in_vain(f"withdrawn, and not restored: {few}: {error}")
         return
-    outcome.acted(after, address=after.present)
-    if not after.present:
+    outcome.acted(after, address=after.in_place)
+    if not after.in_place:
         words = parts.last_words()
         outcome.acted_in_vain(f"withdrawn, and could not be restored: {few}: {words}")
         return

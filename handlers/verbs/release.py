@@ -49,7 +49,7 @@ def command(invocation: Invocation, /, vip: str, endpoint: str | None, reason: s
         trouble = site.note(look, notes.NO_HOLD)
         if trouble:
             raise HandlerError(f"{'still held' if hold else 'perhaps held'}: {trouble}")
-        follows = "" if look.interfaces else _what_follows(look)
+        follows = "" if look.present else _what_follows(look)
         by = f"it was held by {hold.by}" if hold else "if it was held"
         if look.trouble and hold in (None, UNREADABLE_HOLD):
             by = f"if it was held: {look.trouble}"

@@ -83,7 +83,7 @@ def _document(sight: Sight) -> dict[str, Any]:
         "endpoint": sight.endpoint.name,
         "site": None,
         "address": sight.endpoint.address,
-        "present": bool(look.interfaces) if look else None,
+        "present": look.present if look else None,
         "on": next(iter(look.interfaces), None) if look else None,
         "announced": sight.announced,
         "routing": sight.routing.daemon.protocol.lower() if sight.routing else None,
@@ -149,7 +149,7 @@ def _remarks(sight: Sight) -> list[str]:
     if look is None:
         return [sight.error]
     lines = []
-    if look.latch_age is not None and not look.interfaces:
+    if look.latch_age is not None and not look.present:
         lines.append(f"withdrawn by {look.latch.by}: {look.latch.reason}")
     if look.hold:
         lines.append(f"held by {look.hold.by}: {look.hold.reason}")

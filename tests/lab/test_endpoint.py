@@ -8,7 +8,7 @@ from anycast_handlers.endpoint.change import LATCH, How, Note, failed_notes
 from anycast_handlers.endpoint.confirmation import confirm
 from anycast_handlers.endpoint.latch import Latch
 from anycast_handlers.endpoint.site import Site
-from anycast_handlers.errors import OutcomeUnknownError
+from anycast_handlers.errors import ChangedMeanwhileError, OutcomeUnknownError
 from anycast_handlers.fleet.values import Vip
 
 from tests.support.act import restore, withdraw
@@ -57,8 +57,22 @@ def test_the_address_on_a_real_other_interface(host: Namespace, site: Site) -> N
     host.run("ip", "link", "add", "va", "type", "veth", "peer", "name", "vb")
     host.run("ip", "address", "add", f"{VIP}/32", "dev", "va")
     after, _ = withdraw(site)
-    assert not after.present
+    assert after.present
+    assert not after.in_place
     assert after.elsewhere == ("va",)
+
+
+def test_an_address_that_has_come_to_any_interface_stops_a_change(
+    host: Namespace, site: Site
+) -> None:
+    """A person may have brought it up somewhere else since it was decided to restore it."""
+    withdraw(site)
+    change = site.restoration(site.activator(), site.look(), (), ())
+    host.run("ip", "link", "add", "va", "type", "veth", "peer", "name", "vb")
+    host.run("ip", "address", "add", f"{VIP}/32", "dev", "va")
+    with pytest.raises(ChangedMeanwhileError):
+        site.change(change)
+    assert host.addresses() == {"127.0.0.1/8"}
 
 
 def test_a_latch_is_written_read_and_removed(host: Namespace, site: Site) -> None:

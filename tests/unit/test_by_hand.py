@@ -143,18 +143,18 @@ def test_a_drill_is_not_for_an_endpoint_that_is_present_and_not_announced() -> N
     assert decide_drill(NONE, ANNOUNCED, unknown, None, None).action is Action.CONFIRM
 
 
-@pytest.mark.parametrize("present", [True, False])
-def test_what_is_on_another_interface_is_not_said_to_be_withdrawn(*, present: bool) -> None:
+@pytest.mark.parametrize("misplaced", [True, False])
+def test_what_is_on_another_interface_is_not_said_to_be_withdrawn(*, misplaced: bool) -> None:
     """Nothing withdraws it from there, so a person has to take it off, or correct the file."""
-    seen = Seen(present=present, elsewhere="eth0", latch_age=5.0)
+    seen = Seen(present=True, elsewhere="eth0", latch_age=5.0, misplaced=misplaced)
     refused = [decide_drill(NONE, seen, ENOUGH, OK, "")]
-    if not present:
+    if misplaced:
         refused += [decide_withdraw(NONE, seen, ENOUGH, force=force) for force in (True, False)]
     for decision in refused:
         assert (decision.action, decision.rule) == (Action.REFUSE, "elsewhere")
-        own = "as well as" if present else "and not"
+        own = "and not" if misplaced else "as well as"
         assert f"it is on eth0, {own} on its own interface: take it off" in decision.reason
-    if not present:
+    if misplaced:
         assert decide_restore(seen, OK, force=False).reason.endswith("; it is on eth0 too")
 
 

@@ -250,11 +250,14 @@ class TestAnswers:
 class Fleet:
     """Connections to endpoints that exist only in a test: each answers by a function of its own.
 
-    Where the VIP is present vtysh there says what ``routing`` is.
+    Where the VIP is present, which is on ``interface``, vtysh there says what ``routing`` is.
     """
 
-    def __init__(self, routing: Result = ROUTED, **endpoints: Callable[[], bool]) -> None:
+    def __init__(
+        self, routing: Result = ROUTED, interface: str = "lo", **endpoints: Callable[[], bool]
+    ) -> None:
         self._routing = routing
+        self._interface = interface
         self._endpoints = endpoints
 
     @contextmanager
@@ -264,7 +267,8 @@ class Fleet:
         """Open the shell of an endpoint."""
         is_present = self._endpoints[endpoint.name]()
         vip = {"local": RESOLVER.address, "prefixlen": 32, "label": "lo:0"}
-        shown = json.dumps([{"ifname": "lo", "addr_info": [vip] * is_present}])
+        there = {"ifname": self._interface, "addr_info": [vip] * is_present}
+        shown = json.dumps([{"ifname": "lo"}, there])
         yield FakeShell(
             lambda asked: Result(0, shown, "") if asked.argv == ADDRESSES else self._routing
         )
@@ -291,6 +295,10 @@ class TestPeers:
             0,
             ("ns2", "ns3"),
         )
+
+    def test_one_that_announces_from_another_interface_counts(self) -> None:
+        fleet = Fleet(interface="anycast0", ns2=lambda: True, ns3=lambda: False)
+        assert self.wait(self.BY_PEERS, fleet) == (1, ())
 
     def test_one_that_is_present_and_that_no_neighbor_hears_does_not_count(self) -> None:
         alone = (CAPTURED / "frr-8.4.4-network-alone-all.json").read_text()

@@ -36,11 +36,17 @@ SEEN = (
         for hold, unknown in ORDERS
     ),
     *(
-        Seen(announced, age, 1, 2, held=hold)._replace(**more)
+        Seen(announced, age, 1, 2, held=hold, take_backs=take_backs)
         for announced in (True, False)
         for age in (None, 0.0, 60.0)
         for hold in HOLDS[::2]
-        for more in ({"elsewhere": "eth0"}, {"take_backs": 1}, {"take_backs": 2})
+        for take_backs in (1, 2)
+    ),
+    *(
+        Seen(True, age, 1, 2, held=hold, elsewhere="eth0", misplaced=misplaced)  # noqa: FBT003
+        for misplaced in (True, False)
+        for age in (None, 0.0, 60.0)
+        for hold in HOLDS[::2]
     ),
     *(Seen(announced, stale_latch=True) for announced in (True, False)),
 )
@@ -110,6 +116,7 @@ def acts(case: Case) -> None:
         assert case.confirmed is CRITICAL
         assert case.failed
         assert case.seen.present
+        assert not case.seen.misplaced
         assert not case.policy.never_withdraw
         assert not case.protected
         assert case.counted is not None
@@ -129,7 +136,6 @@ def restores(case: Case) -> None:
     assert seen.latch_age is not None
     assert seen.held is None
     assert not seen.hold_unknown
-    assert not seen.elsewhere
     assert not policy.downtime
     if case.decision.rule == "too-few":
         assert case.races
@@ -158,6 +164,7 @@ def must_withdraw(case: Case) -> None:
         case.failed
         and case.seen is not None
         and case.seen.present
+        and not case.seen.misplaced
         and case.confirmed is CRITICAL
         and case.counted in (ENOUGH, AT_FLOOR)
         and not case.protected
@@ -177,7 +184,6 @@ def must_restore(case: Case) -> None:
         or seen.held
         or seen.hold_unknown
         or seen.latch_age is None
-        or seen.elsewhere
         or policy.stopped
         or policy.downtime
     ):
@@ -201,7 +207,7 @@ def severities(case: Case) -> None:
     elif case.decision.severity is CRITICAL:
         assert rule == "too-few"
     idle = action in (Action.NOTHING, Action.UNLATCH)
-    if case.failed and case.seen and (case.seen.present or case.seen.elsewhere) and idle:
+    if case.failed and case.seen and case.seen.present and idle:
         raise AssertionError("broken, announced, left alone, and nobody is told")
     if case.seen and not case.seen.present and action is Action.NOTHING:
         assert case.decision.severity is WARNING
@@ -238,10 +244,11 @@ def asks(case: Case) -> None:
 
 
 def unlatches(case: Case) -> None:
-    """A latch is taken off where the VIP is present, in every state, unless it is withdrawn now."""
+    """A latch is taken off where the VIP is in place, in every state, unless withdrawn now."""
     seen, action = case.seen, case.decision.action
     latched = seen and (seen.latch_age is not None or seen.stale_latch)
-    if latched and seen and seen.present and not case.policy.stopped:
+    in_place = seen and seen.present and not seen.misplaced
+    if latched and in_place and not case.policy.stopped:
         assert action is not Action.NOTHING
         assert case.decision.unlatch == (action in (Action.UNLATCH, Action.REFUSE))
     else:
@@ -293,7 +300,7 @@ def held(*, announced: bool = True, expired: bool = False) -> Held:
 
 NONE, MANUAL, BLIND = Policy(), Policy(restore="manual"), Policy(unwatched="never checked")
 FRESH, RACED = WITHDRAWN._replace(latch_age=12.0), WITHDRAWN._replace(latch_age=30.0)
-MISPLACED = FRESH._replace(elsewhere="eth0")
+MISPLACED = FRESH._replace(present=True, elsewhere="eth0", misplaced=True)
 IN, OUT = held(), held(announced=False)
 # The rows of the documented table in their order: the inputs, the rule, and `enforce`'s state. The
 # inputs of a row fit later rows too, as far as they can, so that the order of the rules is tested.

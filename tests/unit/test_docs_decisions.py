@@ -82,10 +82,11 @@ Rules = dict[tuple[str, str], Told]
 def looks() -> Iterator[Seen]:
     """List what may be seen of an endpoint."""
     latches = (None, 1.0, 2 * HOLD_DOWN)
-    for present, latch, restores, held, elsewhere, unknown in product(
-        (True, False), latches, (0, MAX_RESTORES), HOLDS, ("", "eth0"), (True, False)
-    ):
-        yield Seen(present, latch, 1, restores, held, elsewhere, hold_unknown=unknown)
+    for latch, restores, held, unknown in product(latches, (0, MAX_RESTORES), HOLDS, (True, False)):
+        withdrawn = Seen(False, latch, 1, restores, held, hold_unknown=unknown)  # noqa: FBT003
+        there = withdrawn._replace(present=True)
+        too = there._replace(elsewhere="eth0")
+        yield from (withdrawn, there, too, too._replace(misplaced=True))
     for present in (True, False):
         yield Seen(present, take_backs=1)
         yield Seen(present, take_backs=2)

@@ -91,11 +91,15 @@ def test_a_look_sees_addresses_boot_and_uptime() -> None:
     assert (look.elsewhere, look.latch, look.trouble) == ((), Latch(), "")
 
 
-def test_an_address_on_another_interface_is_not_announced_but_seen() -> None:
+def test_an_address_on_another_interface_is_present_and_not_in_place() -> None:
     shown = json.dumps([{"ifname": "lo"}, {"ifname": "eth0", "addr_info": LO[1:2]}])
-    look = Site(endpoint(shown), RESOLVER).look()
-    assert not look.present
+    site = Site(endpoint(shown), RESOLVER)
+    look = site.look()
+    assert look.present
+    assert not look.in_place
     assert look.elsewhere == ("eth0",)
+    assert look.seen(1).misplaced
+    assert site.is_present()
 
 
 @pytest.mark.parametrize("text", ["10.99.0.5", "10.99.0.531", "110.99.0.53"])

@@ -13,15 +13,28 @@ LONGEST_PREFIX = 128
 # A host that has more could not say so in the bytes that are read of an answer.
 MOST_ADDRESSES, LONGEST_NAME = 2000, 64
 ARGV = ("/sbin/ip", "-json", "address", "show")
+# The flags of an address of IPv6 that the host does not answer on: it is not known yet whether
+# another host on the link has it, or another host has it. On a deprecated address it answers;
+# many set `preferred_lft 0` on a VIP, so that the host does not use it as a source of its own.
+DAD_FAILED, TENTATIVE = "dadfailed", "tentative"
 
 
 class Assigned(NamedTuple):
-    """An address on an interface of a host; ``label`` is empty where it has none."""
+    """An address on an interface of a host.
+
+    Attributes:
+        interface: the name of the interface, which may be down: the host answers all the same.
+        address: the address.
+        prefix_length: its prefix length.
+        label: its label; empty where it has none.
+        unready: DAD_FAILED or TENTATIVE where the host does not answer on it, else empty.
+    """
 
     interface: str
     address: str
     prefix_length: int
     label: str = ""
+    unready: str = ""
 
     def __str__(self) -> str:
         """Return the address with its prefix length, as `ip` writes it."""
@@ -32,12 +45,17 @@ class Addresses(frozenset[Assigned]):
     """All addresses of a host."""
 
     def interfaces_with(self, address: str) -> tuple[str, ...]:
-        """Return the names of the interfaces that carry an address, sorted."""
-        return tuple(sorted(one.interface for one in self if one.address == address))
+        """Return the names of the interfaces on which a host answers for an address, sorted."""
+        there = (one for one in self if one.address == address and not one.unready)
+        return tuple(sorted({one.interface for one in there}))
 
     def is_on(self, interface: str, address: str) -> bool:
-        """Tell whether an interface carries an address."""
-        return any((one.interface, one.address) == (interface, address) for one in self)
+        """Tell whether an interface is among these."""
+        return interface in self.interfaces_with(address)
+
+    def unready(self, address: str) -> tuple[Assigned, ...]:
+        """Return where a host has an address, and does not answer on it."""
+        return tuple(sorted(one for one in self if one.address == address and one.unready))
 
     def others_on(self, interface: str, address: str) -> frozenset[str]:
         """Return the other addresses of an interface, as address/length."""
@@ -83,6 +101,7 @@ def _assigned(interfaces: Any) -> Iterable[Assigned]:
                     _text(entry["local"]),
                     _length(entry["prefixlen"]),
                     _text(entry.get("label", "")),
+                    next((flag for flag in (DAD_FAILED, TENTATIVE) if entry.get(flag)), ""),
                 )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from anycast_checks.addresses import DAD_FAILED
+
 from ..endpoint.latch import DIRECTORY, UNREADABLE_HOLD, hold_path
 from .finding import Examination, Finding, Subject
 
@@ -48,7 +50,20 @@ def interfaces(subject: Subject) -> Iterator[Finding]:
             )
 
 
-PLACE_EXAMINATIONS: tuple[Examination, ...] = (whereabouts, prefix_length, interfaces)
+def readiness(subject: Subject) -> Iterator[Finding]:
+    """Find a VIP of IPv6 that is on an interface, and on which the host does not answer."""
+    address = subject.vip.address
+    for one in subject.look.addresses.unready(address) if subject.look else ():
+        again = f"`ip address del {one} dev {one.interface}` there, and add it again with `nodad`"
+        if one.unready == DAD_FAILED:
+            text = f"another host on the link of {one.interface} has {address}"
+            yield subject.found(f"{text}, so this host does not answer on it", again)
+        else:
+            text = f"{address} is tentative on {one.interface}, where this host does not answer yet"
+            yield subject.found(text, f"where it stays so, {again}")
+
+
+PLACE_EXAMINATIONS: tuple[Examination, ...] = (whereabouts, prefix_length, interfaces, readiness)
 
 
 def notes(subject: Subject) -> Iterator[Finding]:

@@ -156,6 +156,8 @@ def _remarks(sight: Sight) -> list[str]:
     if look.elsewhere:
         there = ", ".join(look.elsewhere)
         lines.append(f"on {there}, from where nothing withdraws it: take it off there by hand")
+    for one in look.addresses.unready(sight.vip.address):
+        lines.append(f"{one.unready} on {one.interface}, where it does not answer: run doctor")
     if sight.routing_unknown:
         lines.append(f"routing unknown: {sight.routing_unknown}")
     return [*lines, sight.trouble] if sight.trouble else lines

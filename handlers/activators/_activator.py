@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from anycast_checks.address import is_ipv6
+
 from ..fleet.values import Vip
 from ..transport.shell import Argv
 
@@ -40,7 +42,9 @@ class Activator(NamedTuple):
         restore: likewise.
         programs: names of the programs behind ifup for which `auto` chooses this activator.
         suits_any: whether the activator is used whatever program ifup is, if the fleet file names
-            it.
+            it, or if the VIP is no alias.
+        needs_alias: whether it acts by the name of an alias. Where the VIP has none it would take
+            down the whole interface, so it is not used there.
         objection: given the other addresses of the interface, says why the activator must not be
             used, empty where it may be; None where no address matters.
     """
@@ -50,6 +54,7 @@ class Activator(NamedTuple):
     restore: Commands
     programs: tuple[str, ...] = ()
     suits_any: bool = False
+    needs_alias: bool = False
     objection: Callable[[Vip, frozenset[str]], str] | None = None
 
     def commands(self, vip: Vip) -> tuple[Argv, ...]:
@@ -61,8 +66,11 @@ class Activator(NamedTuple):
 def add_address(vip: Vip) -> Argv:
     """Put the VIP on its interface without any configuration program."""
     place = vip.placement
-    label = ("label", place.label) if place.label else ()
-    return (IP, "address", "add", place.prefix(vip.address), "dev", place.interface, *label)
+    how: tuple[str, ...] = ("label", place.label) if place.label else ()
+    if is_ipv6(vip.address):
+        # The same address on other hosts is what anycast is, so none of them may object to it.
+        how = ("nodad",)
+    return (IP, "address", "add", place.prefix(vip.address), "dev", place.interface, *how)
 
 
 def delete_address(vip: Vip) -> Argv:

@@ -1,4 +1,4 @@
-"""Choose the activator of an endpoint, by the program behind its ifup."""
+"""Choose the activator of an endpoint: for an alias by the program behind its ifup, else `ip`."""
 
 from __future__ import annotations
 
@@ -35,19 +35,20 @@ def activators() -> tuple[Activator, ...]:
 
 def candidates(vip: Vip) -> tuple[Activator, ...]:
     """List the activators that may be chosen on an endpoint of a VIP."""
-    return tuple(one for one in activators() if vip.activator in (AUTO, one.name))
+    suited = (one for one in activators() if vip.placement.label or not one.needs_alias)
+    return tuple(one for one in suited if vip.activator in (AUTO, one.name))
 
 
 def first_questions(vip: Vip) -> tuple[Argv, ...]:
     """List what `choose` asks in any case."""
-    return () if _named(vip) else (VERSION,)
+    return () if _certain(vip) else (VERSION,)
 
 
 def choose(vip: Vip, ask: Ask, neighbors: Callable[[], frozenset[str]]) -> Activator:
-    """Choose the activator of an endpoint, by the program behind its ifup.
+    """Choose the activator of an endpoint.
 
-    The endpoint is asked even where the fleet file names an activator, because `ifdown lo:0` of
-    ifupdown-ng empties the whole loopback. Nothing is changed by asking.
+    Where the VIP is an alias, the endpoint is asked even if the fleet file names an activator,
+    because `ifdown lo:0` of ifupdown-ng empties the whole loopback. Nothing is changed by asking.
 
     Args:
         vip: with the activator that the fleet file names.
@@ -58,8 +59,10 @@ def choose(vip: Vip, ask: Ask, neighbors: Callable[[], frozenset[str]]) -> Activ
         UnsupportedActivatorError: the program there must not be used, or is not the one that the
             fleet file names.
     """
-    if named := _named(vip):
-        return named
+    if certain := _certain(vip):
+        return certain
+    if not candidates(vip):
+        raise _unsupported(vip, f"{vip.activator} acts on an alias, and {vip.interface} is none")
     program, said = _find(ask)
     activator = next((one for one in candidates(vip) if program in one.programs), None)
     if activator is None:
@@ -74,9 +77,14 @@ def choose(vip: Vip, ask: Ask, neighbors: Callable[[], frozenset[str]]) -> Activ
     return activator
 
 
-def _named(vip: Vip) -> Activator | None:
-    """Give the activator that the fleet file names, where it may be used without a question."""
-    return next((one for one in activators() if one.name == vip.activator and one.suits_any), None)
+def _certain(vip: Vip) -> Activator | None:
+    """Give the activator that may be used without a question; None where there is none.
+
+    Nothing that `ip` does to a VIP that is no alias is in the way of any other program.
+    """
+    is_left_open = vip.activator == AUTO and bool(vip.placement.label)
+    suited = (one for one in candidates(vip) if one.suits_any and not is_left_open)
+    return next(suited, None)
 
 
 def _find(ask: Ask) -> tuple[str, str]:

@@ -20,4 +20,4 @@ def _restore(vip: Vip, around: Surroundings) -> tuple[Argv, ...]:
     )
 
 
-ACTIVATOR = Activator("ifupdown", ifdown, _restore, programs=("ifupdown",))
+ACTIVATOR = Activator("ifupdown", ifdown, _restore, programs=("ifupdown",), needs_alias=True)

@@ -26,5 +26,10 @@ def _is_global_ipv6(address: str) -> bool:
 
 
 ACTIVATOR = Activator(
-    "network-scripts", ifdown, _restore, programs=("network-scripts",), objection=_objection
+    "network-scripts",
+    ifdown,
+    _restore,
+    programs=("network-scripts",),
+    needs_alias=True,
+    objection=_objection,
 )

@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 from anycast_handlers.activators._activator import Activator
-from anycast_handlers.activators._choice import INSTALLED, VERSION, activators, choose
+from anycast_handlers.activators._choice import (
+    INSTALLED,
+    VERSION,
+    activators,
+    candidates,
+    choose,
+    first_questions,
+)
 from anycast_handlers.activators.ip import ACTIVATOR as PLAIN_IP
 from anycast_handlers.errors import UnsupportedActivatorError
 from anycast_handlers.fleet.values import Vip
@@ -16,6 +23,11 @@ from tests.support.namespace import VIP
 
 RESOLVER = Vip("resolver", VIP, "lo:0", ("/bin/check", "dns"), (), activator="auto")
 WEB = Vip("web", "10.99.0.80", "lo:1", ("/bin/check", "http"), (), activator="auto")
+NO_ALIAS = (
+    RESOLVER._replace(name="on lo", address="10.99.0.54", interface="lo"),
+    RESOLVER._replace(name="on its own", address="10.99.0.55", interface="anycast0"),
+    RESOLVER._replace(name="IPv6", address="2001:db8:99::53", interface="anycast0"),
+)
 DEBIAN = Result(0, "ifup version 0.8.41\nCopyright (c) 1999-2009 Anthony Towns\n", "")
 NG = Result(0, "ifupdown-ng 0.11.3\n\nCopyright (c) 2020 Ariadne Conill\n", "")
 # ifupdown2 prints this for a user, and the next for root where it was installed by dpkg.
@@ -80,10 +92,11 @@ def test_an_activator_by_name_is_used_where_it_is_there(
     assert chosen(answer, name, installed) == name
 
 
-def test_plain_ip_asks_nobody() -> None:
-    def nobody(argv: tuple[str, ...] = ()) -> Any:
-        raise AssertionError(argv)
+def nobody(argv: tuple[str, ...] = ()) -> Any:
+    raise AssertionError(argv)
 
+
+def test_plain_ip_asks_nobody() -> None:
     assert choose(RESOLVER._replace(activator="ip"), nobody, nobody) is PLAIN_IP
 
 
@@ -139,9 +152,39 @@ def test_ipv6_on_lo_is_no_matter_elsewhere() -> None:
     assert chosen(DEBIAN, lo=LO | {"2001:db8::53/128"}) == "ifupdown"
 
 
-@pytest.mark.parametrize("activator", activators(), ids=lambda f: f.name)
-def test_what_must_never_run_never_runs(activator: Activator) -> None:
-    for argv in activator.commands(RESOLVER):
+@pytest.mark.parametrize("vip", [RESOLVER, *NO_ALIAS], ids=lambda vip: f"{vip.name}")
+def test_what_must_never_run_never_runs(vip: Vip) -> None:
+    assert candidates(vip)
+    for argv in (argv for one in candidates(vip) for argv in one.commands(vip)):
         assert argv[0].startswith("/sbin/")
-        assert argv != ("/sbin/ifdown", "lo")
+        assert argv != ("/sbin/ifdown", vip.placement.interface)
         assert not {"link", "flush"} & set(argv)
+
+
+@pytest.mark.parametrize("vip", NO_ALIAS, ids=lambda vip: f"{vip.name}")
+def test_a_vip_that_is_no_alias_is_ips_whatever_program_is_there(vip: Vip) -> None:
+    """ifdown would take down the whole interface, and what `ip` does is in the way of nothing."""
+    assert choose(vip, nobody, nobody) is PLAIN_IP
+    assert first_questions(vip) == ()
+    assert [one.name for one in candidates(vip)] == ["ip"]
+
+
+@pytest.mark.parametrize("activator", [one for one in activators() if one.needs_alias])
+def test_an_activator_of_aliases_is_refused_for_a_vip_that_is_none(activator: Activator) -> None:
+    what = rf'{activator.name} acts on an alias, and lo is none.* activator = "ip"'
+    with pytest.raises(UnsupportedActivatorError, match=what):
+        choose(NO_ALIAS[0]._replace(activator=activator.name), nobody, nobody)
+
+
+def test_one_address_of_either_family_is_added_and_deleted() -> None:
+    on_lo, own, ipv6 = NO_ALIAS
+    said = {vip.name: [" ".join(argv) for argv in PLAIN_IP.commands(vip)] for vip in NO_ALIAS}
+    assert said[on_lo.name] == [
+        "/sbin/ip address del 10.99.0.54/32 dev lo",
+        "/sbin/ip address add 10.99.0.54/32 dev lo",
+    ]
+    assert said[own.name][1] == "/sbin/ip address add 10.99.0.55/32 dev anycast0"
+    assert said[ipv6.name] == [
+        "/sbin/ip address del 2001:db8:99::53/128 dev anycast0",
+        "/sbin/ip address add 2001:db8:99::53/128 dev anycast0 nodad",
+    ]

@@ -7,10 +7,8 @@ import string
 import sys
 from collections.abc import Sequence
 
-from anycast_checks.placement import LOOPBACK
-
 from ..errors import ConfigurationError, unreadable
-from . import engines
+from . import engines, placed
 from .table import Table
 from .values import Endpoint, Fleet, Paths, Ssh, StreamSettings, Vip, Watch
 
@@ -21,7 +19,7 @@ else:
 
 LOWER, DIGITS = frozenset(string.ascii_lowercase), frozenset(string.digits)
 LETTERS = frozenset(string.ascii_letters)
-LONGEST_NAME, LONGEST_ALIAS, LONGEST_LOGIN = 63, 12, 32
+LONGEST_NAME, LONGEST_LOGIN = 63, 32
 
 
 def load(file: str, activators: Sequence[str]) -> Fleet:
@@ -66,12 +64,6 @@ def _is_name(text: str) -> bool:
     return first and len(text) <= LONGEST_NAME and LETTERS | DIGITS | {"_", ".", "-"} >= {*text}
 
 
-def _is_alias(text: str) -> bool:
-    interface, _, alias = text.partition(":")
-    sound = LETTERS | DIGITS | {"_"} >= {*alias}
-    return interface == LOOPBACK and 1 <= len(alias) <= LONGEST_ALIAS and sound
-
-
 def _is_login(text: str) -> bool:
     first = text[:1] in LOWER | {"_"}
     return first and len(text) <= LONGEST_LOGIN and LOWER | DIGITS | {"_", ".", "-"} >= {*text}
@@ -101,16 +93,18 @@ def _paths(table: Table) -> Paths:
 def _vip(name: str, table: Table, activators: Sequence[str], watch: Watch) -> Vip:
     if not _is_name(name):
         raise table.wrong("", f"{name!r} is not a name: letters, digits, _ . - only")
+    address = placed.address(table)
+    interface = placed.interface(table, address)
     vip = Vip(
         name=name,
-        address=_vip_address(table),
-        interface=table.matching("interface", _is_alias, "an alias of lo, such as lo:0"),
+        address=address,
+        interface=interface,
         check=_check(table),
         endpoints=(),
         restore=table.choice("restore", ("auto", "manual"), "auto"),
         hold_down=_at_least(table, "hold_down", table.take("hold_down", float, 60.0), 0),
         max_restores=int(_at_least(table, "max_restores", table.take("max_restores", int, 3), 0)),
-        activator=table.choice("activator", ("auto", *activators), "auto"),
+        activator=placed.activator(table, tuple(activators), interface),
         min_announcing=_min_announcing(table),
         routing=table.choice("routing", ("auto", "ospf", "bgp", "none"), "auto"),
         count_by=table.choice("count_by", ("auto", "ospf", "peers"), "auto"),
@@ -149,25 +143,12 @@ def _refuse_clashes(top: Table, vips: tuple[Vip, ...]) -> None:
                     key, f"{member.address} is a VIP; SSH must go to an address of the host's own"
                 )
             alias = (member.address, vip.interface)
-            if aliases.setdefault(alias, vip.name) != vip.name:
+            if vip.placement.label and aliases.setdefault(alias, vip.name) != vip.name:
                 other = aliases[alias]
                 raise top.wrong(f"vip.{vip.name}.interface", f"is that of vip.{other} on {key}")
             twin = seen.setdefault((member.address, member.port), member.name)
             if twin != member.name:
                 raise top.wrong(key, f"has the address of {twin}")
-
-
-def _vip_address(table: Table) -> str:
-    text = table.take("address", str)
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError as error:
-        raise table.wrong("address", f"{text!r} is not an IP address") from error
-    if address.version != 4:
-        raise table.wrong("address", f"{text} is IPv6; the handler acts on IPv4 only for now")
-    if address.is_loopback or address.is_unspecified or address.is_multicast:
-        raise table.wrong("address", f"{text} cannot be an anycast address")
-    return str(address)
 
 
 def _check(table: Table) -> tuple[str, ...]:

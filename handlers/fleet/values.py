@@ -157,7 +157,7 @@ class Fleet(NamedTuple):
         raise ConfigurationError(f"{self.file}: there is no VIP {name!r} (there is: {known})")
 
     def siblings(self, vip: Vip, endpoint: Endpoint) -> tuple[Vip, ...]:
-        """List the other VIPs that the same host carries as aliases of lo."""
+        """List the other VIPs that the same host carries."""
         return tuple(
             other
             for other in self.vips

@@ -7,7 +7,9 @@ import re
 from pathlib import Path
 
 import pytest
+from anycast_handlers.activators._choice import activators
 from anycast_handlers.errors import ConfigurationError
+from anycast_handlers.fleet.placed import OF_ALIASES
 from anycast_handlers.fleet.values import Endpoint, Nagios, Paths
 from anycast_handlers.verbs._options import read_fleet
 
@@ -18,7 +20,7 @@ identity = "/etc/anycast/id_ed25519"
 known_hosts = "/etc/anycast/known_hosts"
 
 [vip.resolver]
-address = "10.99.0.53"                 # IPv4 for now; IPv6 is refused with a clear line
+address = "10.99.0.53"                 # or IPv6
 interface = "lo:0"
 check = ["/usr/lib/nagios/plugins/check_anycast", "dns", "--query", "www.example.org", \
 "--expect", "192.0.2.80"]
@@ -250,20 +252,27 @@ BAD = [
     ("vip.resolver.address", '"ns.example.org"', "is not an IP address"),
     ("vip.resolver.address", '"10.99.0.53/32"', "is not an IP address"),
     ("vip.resolver.address", '"10.99.0.053"', "is not an IP address"),
-    ("vip.resolver.address", '"2001:db8::53"', "IPv6"),
+    ("vip.resolver.address", '"fe80::53"', "cannot be an anycast address"),
+    ("vip.resolver.address", '"2001:db8::53%eth0"', "cannot be an anycast address"),
+    ("vip.resolver.address", '"::1"', "cannot be an anycast address"),
+    ("vip.resolver.address", '"ff02::5"', "cannot be an anycast address"),
+    ("vip.resolver.address", '"::ffff:10.99.0.53"', "cannot be an anycast address"),
+    ("vip.resolver.address", '"::10.99.0.53"', "cannot be an anycast address"),
     ("vip.resolver.address", '"127.0.0.1"', "cannot be an anycast address"),
     ("vip.resolver.address", '"0.0.0.0"', "cannot be an anycast address"),
     ("vip.resolver.address", '"224.0.0.5"', "cannot be an anycast address"),
     ("vip.resolver.address", "167772160", "must be text"),
-    ("vip.resolver.interface", '"lo"', "is not an alias of lo"),
-    ("vip.resolver.interface", '"lo:"', "is not an alias of lo"),
-    ("vip.resolver.interface", '"eth0"', "is not an alias of lo"),
-    ("vip.resolver.interface", '"eth0:0"', "is not an alias of lo"),
-    ("vip.resolver.interface", '"lo:0;id"', "is not an alias of lo"),
-    ("vip.resolver.interface", '"lo:0\\n"', "is not an alias of lo"),
-    ("vip.resolver.interface", '"lo:0 lo"', "is not an alias of lo"),
-    ("vip.resolver.interface", '"-a"', "is not an alias of lo"),
-    ("vip.resolver.interface", '"lo:thirteen_long"', "is not an alias of lo"),
+    ("vip.resolver.interface", '"lo:"', "is not lo, an alias of lo such as lo:0, or"),
+    ("vip.resolver.interface", '"eth0:0"', "is not lo, an alias of lo"),
+    ("vip.resolver.interface", '"lo:0;id"', "is not lo, an alias of lo"),
+    ("vip.resolver.interface", '"lo:0\\n"', "is not lo, an alias of lo"),
+    ("vip.resolver.interface", '"lo\\n"', "is not lo, an alias of lo"),
+    ("vip.resolver.interface", '"lo:0 lo"', "is not lo, an alias of lo"),
+    ("vip.resolver.interface", '"-a"', "is not lo, an alias of lo"),
+    ("vip.resolver.interface", '".."', "is not lo, an alias of lo"),
+    ("vip.resolver.interface", '"any/cast0"', "is not lo, an alias of lo"),
+    ("vip.resolver.interface", '"sixteen_letters_"', "is not lo, an alias of lo"),
+    ("vip.resolver.interface", '"lo:thirteen_long"', "is not lo, an alias of lo"),
     ("vip.resolver.interface", "0", "must be text"),
     ("vip.resolver.check", '"/usr/bin/check_anycast dns"', "must be a list"),
     ("vip.resolver.check", "[]", "must be a list of words"),
@@ -364,6 +373,41 @@ interface = "lo:1"
 check = ["/usr/bin/check_anycast", "dns"]
 endpoints = {{ ns1 = "{member}" }}
 """
+
+
+@pytest.mark.parametrize(
+    ("address", "written"),
+    [("10.99.0.53", "10.99.0.53"), ("2001:0DB8:99::0053", "2001:db8:99::53")],
+)
+@pytest.mark.parametrize("interface", ["lo", "anycast0", "any-cast_0.12"])
+def test_a_vip_of_either_family_on_lo_or_an_interface_of_its_own(
+    file: Path, address: str, written: str, interface: str
+) -> None:
+    text = MINIMAL.replace("10.99.0.53", address).replace("lo:0", interface)
+    text += SECOND.format(name="web", address="2001:db8:99::80", member="192.0.2.11").replace(
+        "lo:1", interface
+    )
+    file.write_text(text)
+    vip, web = read_fleet(str(file)).vips
+    assert (vip.address, vip.interface) == (written, interface)
+    length = 128 if ":" in address else 32
+    assert vip.placement == (interface, "", length)
+    assert web.placement == (interface, "", 128)
+
+
+def test_no_alias_is_of_ipv6(file: Path) -> None:
+    text = MINIMAL.replace("10.99.0.53", "2001:db8:99::53")
+    said = "vip.resolver.interface: is an alias, and IPv6 has none: use lo"
+    assert refusal(file, text) == said
+
+
+def test_an_activator_of_aliases_needs_one(file: Path) -> None:
+    """It would take the whole interface down."""
+    for name in (one.name for one in activators() if one.needs_alias):
+        text = MINIMAL.replace('"lo:0"', f'"lo"\nactivator = "{name}"')
+        said = f'vip.resolver.activator: {name} acts on aliases, and lo is none: use "ip"'
+        assert refusal(file, text) == said
+    assert set(OF_ALIASES) == {one.name for one in activators() if one.needs_alias}
 
 
 def test_two_vips_with_one_address_are_refused(file: Path) -> None:

@@ -146,7 +146,7 @@ def test_a_name_that_is_not_in_the_fleet_file_is_3(monitor: Monitor, verb: str) 
 @pytest.mark.parametrize("verb", ["event", "enforce"])
 def test_a_fleet_file_that_is_no_good_is_3(monitor: Monitor, verb: str) -> None:
     file = monitor.directory / "fleet.toml"
-    for text in ("[ssh", file.read_text().replace("lo:0", "lo")):
+    for text in ("[ssh", file.read_text().replace("lo:0", "lo:")):
         file.write_text(text)
         assert str(file) in said(monitor, verb, *place("CRITICAL", "HARD"))
     file.unlink()

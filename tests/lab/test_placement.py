@@ -12,7 +12,8 @@ from anycast_handlers.operation.overview import Sight
 from anycast_handlers.verbs import status
 
 from lab.waiting import wait_until
-from tests.support.namespace import REMOTE, Namespace
+from tests.support.act import restore, withdraw
+from tests.support.namespace import REMOTE, VIP, Namespace
 
 OWN = "anycast0"
 VIP6 = "2001:db8:99::53"
@@ -24,19 +25,38 @@ def vip(name: str, address: str, interface: str, activator: str = "ip") -> Vip:
 
 
 RESOLVER6 = vip("resolver6", VIP6, OWN)
+# Several VIPs on each interface, of both families, beside the VIP on lo:0 that every host here has.
+VIPS = (
+    vip("alias", VIP, "lo:0", "ip"),
+    vip("on-lo", "10.99.0.54", "lo", "auto"),
+    vip("on-lo6", "2001:db8:99::54", "lo", "auto"),
+    vip("own", "10.99.1.53", OWN, "auto"),
+    RESOLVER6,
+    vip("another", "10.99.1.54", OWN, "auto"),
+    vip("another6", "2001:db8:99:1::54", OWN, "auto"),
+)
 
 
 @pytest.fixture
 def host(host: Namespace) -> Namespace:
     """A host with an interface for VIPs only; this may be a kernel without dummy."""
     host.run("ip", "link", "add", OWN, "type", "bridge")
+    # Without an address of the link, which would be tentative at first, only VIPs are there.
+    host.run("ip", "link", "set", OWN, "addrgenmode", "none")
     host.run("ip", "link", "set", OWN, "up")
-    host.allow(RESOLVER6)
+    host.allow(*VIPS)
     return host
 
 
 def add(host: Namespace, prefix: str, interface: str, *more: str) -> None:
     host.run("ip", "address", "add", prefix, "dev", interface, *more)
+
+
+def answers(host: Namespace) -> None:
+    """Wait until the kernel has made the VIP local, a little later than `ip` ends, and ask it."""
+    table = ("ip", "-6", "route", "show", "table", "local")
+    wait_until(lambda: f"local {VIP6} " in host.run(*table), "the VIP is local")
+    host.run("ping", "-6", "-c", "1", "-W", "2", VIP6)
 
 
 def agrees(site: Site, *, present: bool) -> bool:
@@ -70,7 +90,7 @@ class TestWhatTheHostAnswersOn:
         """Many set it so on purpose: the host does not use it as a source of its own."""
         add(host, f"{VIP6}/128", "lo", "preferred_lft", "0")
         assert " deprecated " in host.run("ip", "-6", "-o", "address", "show", "dev", "lo")
-        host.run("ping", "-6", "-c", "1", "-W", "2", VIP6)
+        answers(host)
         assert agrees(site, present=True)
 
     def test_an_address_of_a_link_that_is_down_is_present(
@@ -78,7 +98,7 @@ class TestWhatTheHostAnswersOn:
     ) -> None:
         host.run("ip", "link", "set", OWN, "down")
         add(host, f"{VIP6}/128", OWN, "nodad")
-        host.run("ping", "-6", "-c", "1", "-W", "2", VIP6)
+        answers(host)
         assert agrees(site, present=True)
 
     def test_a_tentative_address_is_not(self, host: Namespace, site: Site) -> None:
@@ -102,3 +122,63 @@ class TestWhatTheHostAnswersOn:
         remark, finding = self._said(site).splitlines()
         assert remark == "dadfailed on va, where it does not answer: run doctor"
         assert finding.startswith(f"another host on the link of va has {VIP6}, so this host")
+
+
+class TestActs:
+    """A withdrawal takes one address away, wherever it is, and a restore brings it back there."""
+
+    @pytest.fixture
+    def host(self, host: Namespace) -> Namespace:
+        for one in VIPS[1:]:
+            nodad = ("nodad",) if ":" in one.address else ()
+            add(host, one.placement.prefix(one.address), one.interface, *nodad)
+        return host
+
+    @pytest.mark.parametrize("vip", VIPS[1:5], ids=lambda one: one.name)
+    def test_one_address_goes_and_comes_back(self, host: Namespace, vip: Vip) -> None:
+        site = Site(host.shell(), vip, tuple(one for one in VIPS if one is not vip))
+        before = site.look()
+        assert before.in_place
+        gone, by = withdraw(site)
+        prefix, place = vip.placement.prefix(vip.address), vip.placement
+        assert by == f"ip address del {prefix} dev {place.interface}"
+        assert not gone.present
+        (taken,) = before.addresses - gone.addresses
+        assert (str(taken), taken.interface) == (prefix, place.interface)
+        assert gone.addresses < before.addresses
+        assert not Site(host.shell(), vip).is_present()
+        back, by = restore(site)
+        assert by.startswith(f"ip address add {prefix} dev {place.interface}")
+        assert back.addresses == before.addresses
+        assert [step.status for step in site.steps] == [0, 0]
+
+    def test_one_of_each_family_together(self, host: Namespace) -> None:
+        sites = [Site(host.shell(), one) for one in VIPS[3:5]]
+        before = sites[0].look().addresses
+        gone = [withdraw(site)[0] for site in sites]
+        assert not gone[-1].addresses.interfaces_with(VIPS[3].address)
+        assert not gone[-1].addresses.interfaces_with(VIP6)
+        assert len(before - gone[-1].addresses) == 2
+        back = [restore(site)[0] for site in sites]
+        assert back[-1].addresses == before
+
+    def test_what_nobody_answers_on_does_not_keep_a_vip_away(self, host: Namespace) -> None:
+        """The address is on the interface already, and so cannot be added."""
+        site = Site(host.shell(), RESOLVER6)
+        withdraw(site)
+        host.run("sh", "-c", f"echo 600 >/proc/sys/net/ipv6/conf/{OWN}/dad_transmits")
+        add(host, f"{VIP6}/128", OWN)
+        assert not site.look().present
+        back, by = restore(site)
+        assert back.in_place
+        assert by == f"ip address add {VIP6}/128 dev {OWN} nodad"
+        assert [step.status for step in site.steps[1:]] == [2, 0, 0]
+        answers(host)
+
+    def test_an_interface_that_is_missing_is_said(self, host: Namespace) -> None:
+        site = Site(host.shell(), RESOLVER6)
+        withdraw(site)
+        host.run("ip", "link", "del", OWN)
+        back, _ = restore(site)
+        assert not back.present
+        assert f'Cannot find device "{OWN}"' in site.steps[-1].said

@@ -10,14 +10,13 @@ from .command import check_command
 from .errors import CheckError
 from .observation import Metric
 from .options import Options
-from .placement import LOOPBACK
 from .routing.daemon import Adjacency, RoutingState
 from .run import CheckRun
 from .this_router import ThisRouter
 from .verdict import CRITICAL, OK, WARNING, Verdict, performance
 
 _LABELS = ("time", "present", "announced", "neighbors", "silent")
-_SETTLED = 2.0  # seconds within which ospfd notices a change of lo
+_SETTLED = 2.0  # seconds within which a routing daemon notices a change of an interface
 _AGAIN = 0.25
 _EXAMPLES = """\
 check_anycast route -H 192.0.2.53
@@ -37,7 +36,7 @@ Problem = tuple[Any, str]  # a state of `verdict`, and what is wrong
     help="CRITICAL where fewer OSPF neighbors are Full.",
 )
 def command(options: Options, run: CheckRun, *, min_neighbors: int) -> Verdict:
-    """See that this endpoint announces the address in OSPF exactly when it is on its loopback.
+    """See that this endpoint announces the address in OSPF exactly when it carries the address.
 
     The check also sees that the OSPF neighbors are Full, and that the router-id is configured and
     is not the anycast address. It asks the routing daemon by vtysh. A user that may not ask vtysh
@@ -54,15 +53,15 @@ def command(options: Options, run: CheckRun, *, min_neighbors: int) -> Verdict:
         *_of_the_neighbors(seen, up, min_neighbors),
     ]
     state = max((one for one, _ in problems), key=int, default=OK)
-    place = f"withdrawn: neither on lo nor in {protocol}"
+    place = f"withdrawn: neither on an interface nor in {protocol}"
     if seen.announced:
-        place = f"announced: on lo and in {protocol}"
+        place = f"announced: on {' and '.join(places)} and in {protocol}"
     settled = f"{up} neighbor{'s' * (up != 1)} {seen.daemon.settled}"
     well = f"{vip} {place}, router-id {seen.router_id}, {settled}"
     worst = next((text for one, text in problems if one == state), well)
     figures = (
         Metric("time", here.seconds, "s", minimum=0),
-        Metric("present", int(LOOPBACK in places)),
+        Metric("present", int(bool(places))),
         Metric("announced", int(seen.announced)),
         Metric("neighbors", up, "", None, f"{min_neighbors}:", 0),
         Metric("silent", sum(one.is_silent for one in _neighbors(seen)), minimum=0),
@@ -83,13 +82,13 @@ def _settled(vip: str, here: ThisRouter) -> tuple[tuple[str, ...], RoutingState]
     end = time.monotonic() + _SETTLED
     while True:
         places, seen = _interfaces(vip, here), here.see()
-        if seen.announced == (LOOPBACK in places) or time.monotonic() > end:
+        if seen.announced == bool(places) or time.monotonic() > end:
             return places, seen
         time.sleep(_AGAIN)
 
 
 def _interfaces(vip: str, here: ThisRouter) -> tuple[str, ...]:
-    """List the interfaces that carry the address."""
+    """List the interfaces that carry the address, so that the host answers on it."""
     status, said, why = here.run(addresses.ARGV)
     try:
         return addresses.read(said if status == 0 else "").interfaces_with(vip)
@@ -99,12 +98,13 @@ def _interfaces(vip: str, here: ThisRouter) -> tuple[str, ...]:
 
 def _of_the_address(vip: str, places: tuple[str, ...], seen: RoutingState) -> list[Problem]:
     protocol = seen.protocols
-    if elsewhere := [place for place in places if place != LOOPBACK]:
-        return [(CRITICAL, f"{vip} is on {' and '.join(elsewhere)}, where nothing withdraws it")]
+    where = " and ".join(places)
     if places and not seen.announced:
-        return [(CRITICAL, f"{vip} on lo, but not announced in {protocol}")]
+        return [(CRITICAL, f"{vip} on {where}, but not announced in {protocol}")]
     if seen.announced and not places:
-        return [(CRITICAL, f"{vip} withdrawn from lo, but still in {protocol}")]
+        return [(CRITICAL, f"{vip} withdrawn, but still in {protocol}")]
+    if len(places) > 1:
+        return [(WARNING, f"{vip} is on {where}, and a withdrawal takes it off one of them alone")]
     return []
 
 

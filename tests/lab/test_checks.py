@@ -231,7 +231,7 @@ def test_route_and_pool_by_the_user_of_the_checks(bench: Bench) -> None:
     bench.withdraw()
     code, said = ask("route")
     assert code == 0, said
-    assert "withdrawn: neither on lo nor in OSPF" in said
+    assert "withdrawn: neither on an interface nor in OSPF" in said
     code, said = ask("pool", "-w", "3:")
     assert code == 1, said
     assert "is announced by 2 routers, not in 3:" in said

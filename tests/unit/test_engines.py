@@ -36,6 +36,7 @@ from lab.waiting import wait_until
 from tests.support.peer import Talk, certificate, hanging, saying, saying_for_ever, stream_server
 
 PASSWORD = "the-password-of-the-watcher"
+INFINITE = float("inf")
 TAKEN = {"results": [{"code": 200.0, "status": "Successfully processed check result"}]}
 
 
@@ -288,7 +289,17 @@ class TestIcinga:
         with pytest.raises(RefusedReportError, match="has no service ns1!anycast-health-resolver"):
             way.send(well())
 
-    @pytest.mark.parametrize("answer", [{}, [], {"results": []}, {"results": [{"code": "x"}]}, 1])
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            {},
+            [],
+            {"results": []},
+            {"results": [{"code": "x"}]},
+            1,
+            {"results": [{"code": INFINITE}]},
+        ],
+    )
     def test_an_answer_that_does_not_say_so_is_not_taken_for_success(
         self, way: IcingaApi, peer: Peer, answer: object
     ) -> None:
@@ -317,12 +328,47 @@ class TestIcinga:
             with pytest.raises(NotToldError, match=r"Icinga at 127\.0\.0\.1 port"):
                 way.send(well())
 
-    def test_an_answer_without_end_is_not_read(self, desk: Desk) -> None:
-        talk = saying_for_ever(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n", b"x" * 99)
+    @pytest.mark.parametrize(
+        ("head", "more"),
+        [
+            (b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n", b"x" * 99),
+            (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+            (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n", b"x" * 9999),
+            (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"X: y\r\n"),
+        ],
+        ids=["body", "answers before the answer", "chunk of negative length", "trailers"],
+    )
+    def test_an_answer_without_end_is_not_read(self, desk: Desk, head: bytes, more: bytes) -> None:
+        sent = 0
+
+        def talk(connection: socket.socket) -> None:
+            nonlocal sent
+            connection.sendall(head)
+            while sent < 50_000_000:
+                connection.sendall(more * 100)
+                sent += 100 * len(more)
+
         for way in desk.way(talk):
             with pytest.raises(NotToldError):
                 way.send(well())
             assert way._connection is None
+        # What the kernel's buffers take is sent too.
+        assert sent < 20_000_000
+
+    def test_an_answer_in_drips_has_to_be_there_in_time(self, desk: Desk) -> None:
+        """Each byte is there in time, and the answer is not."""
+        taken: list[bytes] = []
+
+        def talk(connection: socket.socket) -> None:
+            for byte in b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100:
+                taken.append(bytes([byte]))
+                connection.sendall(taken[-1])
+                time.sleep(0.1)
+
+        for way in desk.way(talk):
+            with pytest.raises(NotToldError, match="does not answer"):
+                way.send(well())
+            assert len(taken) < 50
 
     def test_nobody_else_gets_the_password(
         self, desk: Desk, peer: Peer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -19,11 +19,14 @@ from anycast_checks.line import clean
 
 from ...errors import ConfigurationError, unreadable
 from ...fleet.values import Icinga
+from .answering import AnsweringSocket
 from .report import TTL, NotToldError, RefusedReportError, Report
 
-# Time limit of each step of a request, in seconds.
+# Time limit of a login, and that of a request with its answer, in seconds.
 PATIENCE = 5.0
 LONGEST_ANSWER, LONGEST_PASSWORD, LONGEST_TEXT = 65536, 1024, 900
+# Bytes of an answer with its headers.
+MOST = 2 * LONGEST_ANSWER
 PATH = "/v1/actions/process-check-result"
 OTHERS = stat.S_IWGRP | stat.S_IRWXO
 OK, UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 200, 401, 403, 404
@@ -95,6 +98,8 @@ class IcingaApi:
 
     def _post(self, body: bytes) -> tuple[int, bytes]:
         connection = self._connected()
+        if isinstance(connection.sock, AnsweringSocket):
+            connection.sock.ask(MOST, PATIENCE)
         connection.request("POST", PATH, body, self._headers)
         response = connection.getresponse()
         answer = response.read(LONGEST_ANSWER)
@@ -168,13 +173,14 @@ def _code(answer: bytes) -> int | None:
     try:
         (result,) = json.loads(answer)["results"]
         return int(result["code"])
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
 
 
 def _trusting(ca: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.sslsocket_class = AnsweringSocket
     try:
         context.load_verify_locations(cafile=ca)
     except ssl.SSLError as error:

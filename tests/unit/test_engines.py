@@ -36,6 +36,7 @@ from lab.waiting import wait_until
 from tests.support.peer import Talk, certificate, hanging, saying, saying_for_ever, stream_server
 
 PASSWORD = "the-password-of-the-watcher"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 INFINITE = float("inf")
 TAKEN = {"results": [{"code": 200.0, "status": "Successfully processed check result"}]}
 
@@ -320,8 +321,18 @@ class TestIcinga:
             saying(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"),
             hanging(),
             saying_for_ever(b"HTTP/1.1 200 OK\r\n", b"X: " + b"y" * 1000 + b"\r\n"),
+            saying(CHUNKED + b"-5\r\nhello\r\n0\r\n\r\n"),
+            saying(CHUNKED + b"5\r\nhello\r\n-" + b"9" * 40 + b"\r\n"),
         ],
-        ids=["no HTTP", "nothing", "half", "silence", "headers without end"],
+        ids=[
+            "no HTTP",
+            "nothing",
+            "half",
+            "silence",
+            "headers without end",
+            "a chunk of -5 bytes",
+            "a chunk of -1e40 bytes",
+        ],
     )
     def test_whatever_answers_instead_is_one_error(self, desk: Desk, talk: Talk) -> None:
         for way in desk.way(talk):
@@ -333,8 +344,8 @@ class TestIcinga:
         [
             (b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n", b"x" * 99),
             (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
-            (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n", b"x" * 9999),
-            (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"X: y\r\n"),
+            (CHUNKED + b"-1\r\n", b"x" * 9999),
+            (CHUNKED + b"0\r\n", b"X: y\r\n"),
         ],
         ids=["body", "answers before the answer", "chunk of negative length", "trailers"],
     )

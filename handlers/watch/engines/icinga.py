@@ -102,7 +102,11 @@ class IcingaApi:
             connection.sock.ask(MOST, PATIENCE)
         connection.request("POST", PATH, body, self._headers)
         response = connection.getresponse()
-        answer = response.read(LONGEST_ANSWER)
+        try:
+            answer = response.read(LONGEST_ANSWER)
+        except (ValueError, OverflowError) as error:
+            # http.client believes the length of a chunk, whatever it is.
+            raise http.client.HTTPException("it makes no sense") from error
         if response.will_close or not response.isclosed():
             self.close()
         return response.status, answer

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
 from .lean_paramiko import BufferedPipe, paramiko
 
+# While a key is computed no other thread runs. Some let sshd exchange keys anew each hour, or after
+# each gigabyte. One more is that of the login, and one may be ours.
+MOST_EXCHANGES = 4
+EXCHANGES_SECONDS = 60.0
+# The group of this exchange is of the server's choice. To compute with the largest takes a second.
+DEAR_EXCHANGES = ("diffie-hellman-group-exchange-sha256", "diffie-hellman-group-exchange-sha1")
 # sshd sends up to four.
 MOST_EXTENSIONS = 100
 # The largest window of SSH (RFC 4254, section 5.2): at 1 kB a second it lasts for 50 days.
@@ -18,6 +25,16 @@ Take = Callable[[bytes], None]
 
 class BoundedTransport(paramiko.Transport):
     """Ends with one of the errors of SSH, whatever it is that the peer has sent."""
+
+    _exchanged: tuple[float, ...] = ()
+
+    def _negotiate_keys(self, m: paramiko.Message) -> None:
+        now = time.monotonic()
+        late = [at for at in self._exchanged if now - at < EXCHANGES_SECONDS]
+        self._exchanged = (*late, now)
+        if len(self._exchanged) > MOST_EXCHANGES:
+            raise paramiko.SSHException("it exchanges keys again and again")
+        super()._negotiate_keys(m)  # type: ignore[misc]
 
     def get_exception(self) -> Exception | None:
         """Give what ended the connection, once.

@@ -17,7 +17,7 @@ from anycast_checks.line import clean
 
 from ..errors import OutcomeUnknownError, RejectedError, UnreachableError
 from ..fleet.values import Endpoint, Ssh
-from .bounded import BoundedTransport, close_channel, open_channel, open_ear
+from .bounded import DEAR_EXCHANGES, BoundedTransport, close_channel, open_channel, open_ear
 from .channel import receive, send
 from .clock import SYSTEM_CLOCK, Deadline
 from .each import at_once
@@ -278,7 +278,10 @@ class SshConnection:
                     channel_timeout=seconds,
                     allow_agent=False,
                     look_for_keys=False,
-                    disabled_algorithms={"keys": self._pinned.other_kinds},
+                    disabled_algorithms={
+                        "kex": DEAR_EXCHANGES,
+                        "keys": self._pinned.other_kinds,
+                    },
                     # The stubs are about the paramiko that had GSS options here.
                     transport_factory=BoundedTransport,  # type: ignore[arg-type]
                 )

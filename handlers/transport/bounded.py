@@ -116,6 +116,21 @@ def open_ear(transport: paramiko.Transport, timeout: float, take: Take) -> param
     return channel
 
 
+def end_input(channel: paramiko.Channel) -> None:
+    """End the standard input of a command, which may have ended by itself.
+
+    paramiko lets go of a channel before it sends. So its thread may close the channel in between,
+    because the command has ended, and sshd ends the connection where it then hears of the end of an
+    input: with all other commands, and all streams. Here the channel is kept until that is sent.
+    Where keys are exchanged at that moment, this may take paramiko's own time limit.
+    """
+    with channel.lock:
+        end = None if channel.closed else channel._send_eof()  # type: ignore[attr-defined]  # noqa: SLF001
+        if end:
+            transport = channel.get_transport()
+            transport._send_user_message(end)  # type: ignore[attr-defined]  # noqa: SLF001
+
+
 def close_channel(channel: paramiko.Channel) -> None:
     """Close a channel, and drop what has come on it and what may still come.
 

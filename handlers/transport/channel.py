@@ -9,7 +9,9 @@ from threading import Event
 from typing import Protocol
 
 from ..errors import OutcomeUnknownError
+from .bounded import end_input
 from .clock import SYSTEM_CLOCK, Deadline
+from .lean_paramiko import paramiko
 from .shell import LARGEST_OUTPUT, Result
 
 # A process that the command left behind may keep the streams open after the command has ended.
@@ -25,20 +27,10 @@ LONGEST_GRACE = 2.0
 class Channel(Protocol):
     """The methods of paramiko's channel that are used here."""
 
-    event: Event
     status_event: Event
 
     def settimeout(self, timeout: float | None) -> None:
         """Bound each of the operations below, in seconds."""
-
-    def exec_command(self, command: str) -> None:
-        """Ask the server to run a command."""
-
-    def sendall(self, s: bytes) -> object:
-        """Send bytes to the command's standard input."""
-
-    def shutdown_write(self) -> None:
-        """End the command's standard input."""
 
     def recv(self, nbytes: int) -> bytes:
         """Read from the command's standard output."""
@@ -50,7 +42,7 @@ class Channel(Protocol):
         """Give the command's exit status, negative where there is none."""
 
 
-def send(channel: Channel, argv: Sequence[str], stdin: str, until: Deadline) -> None:
+def send(channel: paramiko.Channel, argv: Sequence[str], stdin: str, until: Deadline) -> None:
     """Send a command and the whole of its standard input.
 
     The input takes a round trip of its own, because sshd allows no input before the command.
@@ -61,7 +53,7 @@ def send(channel: Channel, argv: Sequence[str], stdin: str, until: Deadline) -> 
     channel.exec_command(shlex.join(argv))
     if stdin:
         channel.sendall(stdin.encode())
-    channel.shutdown_write()
+    end_input(channel)
 
 
 def receive(channel: Channel, argv: Sequence[str], until: Deadline) -> Result:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,11 +18,14 @@ from anycast_handlers.transport.prompt_socket import PromptSocket
 from anycast_handlers.transport.session import Session
 from anycast_handlers.transport.shell import LARGEST_OUTPUT, Result, Shell
 from anycast_handlers.transport.ssh import SshConnection
+from paramiko.common import MSG_CHANNEL_EOF
 
 from lab.waiting import wait_until
 from tests.ssh.server import HANG_UP, Sshd
 
 PATIENCE = 30.0
+# How long a test waits for the channel of a command that has ended.
+WHILE_IT_CLOSES = 0.7
 ODD = [
     "two words",
     "it's",
@@ -252,3 +256,22 @@ def test_what_was_read_ahead_comes_in_its_turn_and_before_the_end() -> None:
         theirs.sendall(b"next")
         theirs.close()
         assert [prompt.recv(64) for _ in range(3)] == [b"ead", b"next", b""]
+
+
+def test_a_command_that_ends_before_its_input_does_not_take_the_connection_with_it(
+    over_ssh: SshConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end of its input is sent at the moment at which sshd closes its channel."""
+    send = paramiko.Transport._send_user_message  # type: ignore[attr-defined]
+
+    def send_late(self: paramiko.Transport, message: paramiko.Message) -> None:
+        if message.asbytes()[0] == MSG_CHANNEL_EOF:
+            channels = self._channels.values()  # type: ignore[attr-defined]
+            end = time.monotonic() + WHILE_IT_CLOSES
+            while time.monotonic() < end and not any(one.closed for one in channels):
+                time.sleep(0.01)
+        send(self, message)
+
+    monkeypatch.setattr(paramiko.Transport, "_send_user_message", send_late)
+    assert over_ssh.run(("/bin/echo", "first"), "", PATIENCE) == Result(0, "first\n", "")
+    assert over_ssh.run(("/bin/echo", "next"), "", PATIENCE) == Result(0, "next\n", "")

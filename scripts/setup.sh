@@ -5,6 +5,7 @@
 #   need_packages NAME...    installs the Debian packages that are missing, without their services
 #   want_packages NAME...    does so with those that can be had
 #   unpack_package NAME DIR  unpacks a Debian package that conflicts with one that is installed
+#   clone_sources URL TAG COMMIT DIR  gets the sources of a tag, which have to be that commit
 #   make_venv DIR EXTRAS     makes a virtual environment with a copy of this checkout, as it is now
 #   make_develop DIR EXTRAS  makes one that runs this checkout's files, so that edits count at once
 #   make_peers DIR FILE      makes one with the packages of a file of requirements
@@ -37,7 +38,17 @@ LAB_PACKAGES=(
 # What not every release of Debian has, or what conflicts with the packages above and is unpacked
 # beside them. The tests that need one of them are skipped where it cannot be had.
 # shellcheck disable=SC2034
-OPTIONAL_PACKAGES=(knot-resolver) UNPACKED_PACKAGES=(ntpsec)
+OPTIONAL_PACKAGES=(knot-resolver)
+# shellcheck disable=SC2034
+UNPACKED_PACKAGES=(ntpsec ipcalc-ng)
+# network-scripts of RHEL 7 and 8, which Debian has not: tag and commit. The tests that need them are
+# skipped where they cannot be had.
+# shellcheck disable=SC2034
+NETWORK_SCRIPTS=https://github.com/fedora-sysv/initscripts
+# shellcheck disable=SC2034
+NETWORK_SCRIPTS_7=(9.49.54 34310f3442b69d38799e4cb76220b984458438b8)
+# shellcheck disable=SC2034
+NETWORK_SCRIPTS_8=(10.00.19 cae5fc885035e26cd08b7bb26a1109cfdb1374ca)
 # The programs that the benchmark measures beside ours, and `time`, which measures.
 # shellcheck disable=SC2034
 BENCH_PACKAGES=(bird2 keepalived time)
@@ -85,6 +96,18 @@ unpack_package() (
     dpkg -x ./*.deb unpacked
     chmod 755 unpacked
     mv unpacked "$2"
+)
+
+clone_sources() (
+    [ ! -e "$4" ] || return 0
+    echo "Getting $1, $2"
+    mkdir -p "$(dirname "$4")"
+    directory=$(mktemp -d "$4.XXXXXX")
+    trap 'rm -rf "$directory"' EXIT
+    GIT_TERMINAL_PROMPT=0 git -c advice.detachedHead=false clone -q --depth 1 --branch "$2" \
+        "$1" "$directory/sources" 2>/dev/null || exit 1
+    [ "$(git -C "$directory/sources" rev-parse HEAD)" = "$3" ] || exit 1
+    mv "$directory/sources" "$4"
 )
 
 # The function runs in a subshell, so that its traps are its own.

@@ -1,4 +1,8 @@
-"""network-scripts of older RHEL, whose `ifup lo` brings back every alias of lo."""
+"""network-scripts of RHEL 7 and 8; their `ifup lo` is never run.
+
+It would bring back every alias of lo that a person has taken down, and take away every labelled
+address that has no file.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,8 @@ from ..transport.shell import Argv
 from ._activator import IFDOWN, IFUP, Activator, Surroundings, add_address, ifdown
 
 
-def _restore(vip: Vip, around: Surroundings) -> tuple[Argv, ...]:
-    # `ifup lo` would also bring back another VIP of this endpoint that is withdrawn.
-    everything = ((IFUP, vip.placement.interface),) if around.siblings_present else ()
-    return (*everything, (IFUP, vip.interface), add_address(vip))
+def _restore(vip: Vip, _around: Surroundings) -> tuple[Argv, ...]:
+    return (IFUP, vip.interface), add_address(vip)
 
 
 def _objection(vip: Vip, neighbors: frozenset[str]) -> str:

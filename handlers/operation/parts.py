@@ -114,6 +114,16 @@ class Parts:
         self.outcome.note(failed_notes(self.vip, report))
         return replace(look, addresses=report.before), replace(look, addresses=report.after)
 
+    def others_stayed(self, before: Look, after: Look) -> bool:
+        """Record which other addresses of the interface have come or gone; whether none has."""
+        gone, come = before.neighbors - after.neighbors, after.neighbors - before.neighbors
+        self.outcome.verify("other_addresses", not gone and not come)
+        if gone:
+            self.outcome.note(f"{self.interface} also lost {', '.join(sorted(gone))}")
+        if come:
+            self.outcome.note(f"{self.interface} also got {', '.join(sorted(come))}")
+        return not gone and not come
+
     def clock_there(self) -> int:
         """Give the endpoint's time, which may have been asked ahead; raises as Site.clock does."""
         return self.site.clock(self.ahead.clock)

@@ -18,7 +18,7 @@ def restore(parts: Parts, look: Look, decision: Decision) -> None:
     record, settled = _notes(parts, look, decision.rule)
     change = site.restoration(activator, look, record, settled)
     with outcome.timed(f"bring the address back to {parts.interface}"):
-        _, after = parts.make(change)
+        before, after = parts.make(change)
     if parts.request.dry_run:
         outcome.would_run()
         return
@@ -29,10 +29,13 @@ def restore(parts: Parts, look: Look, decision: Decision) -> None:
         else:
             outcome.acted_in_vain(f"could not be restored: {parts.last_words()}")
         return
+    others_stayed = parts.others_stayed(before, after)
     announced = parts.see_in_routing(announced=True)
     outcome.verify("own_announcement", announced)
     if announced is False:
         outcome.acted_in_vain(f"on {parts.interface} again, but not announced in the routing")
+    elif not others_stayed:
+        outcome.acted_in_vain("restored, and more than that")
     else:
         outcome.done(f"restored by {parts.did}", decision.severity)
 

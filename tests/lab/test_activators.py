@@ -265,13 +265,27 @@ class TestNetworkScripts:
         configure(scene, activator)
         with network_scripts(scene.ns1.host):
             scene.ns1.host.run(["ifup", OTHER_ALIAS], check=True)
-            assert withdraw_and_restore(scene) == (["ifdown lo:0"], ["ifup lo"])
+            assert withdraw_and_restore(scene) == (["ifdown lo:0"], ["ifup lo:0"])
 
     def test_another_vip_that_is_withdrawn_stays_withdrawn(self, scene: Scene) -> None:
         """`ifup lo` would bring the other VIP back."""
         configure(scene, "auto", OTHER)
         with network_scripts(scene.ns1.host):
             assert withdraw_and_restore(scene) == (["ifdown lo:0"], ["ifup lo:0"])
+
+    def test_a_restore_that_brings_more_says_so(self, scene: Scene) -> None:
+        """As a hook may, or an ifup that brings every alias back."""
+        configure(scene, "network-scripts")
+        host = scene.ns1.host
+        with network_scripts(host):
+            ran(scene, "CRITICAL")
+            host.write(f"{SBIN}/ifup", IFUP.replace("case $1 in", "case lo in"), mode=0o755)
+            scene.ns1.resolver.repair()
+            code, said = scene.event("OK")
+            assert code == 2, said
+            assert f"{VIP} restored, and more than that" in said
+            assert f"lo also got {OTHER_VIP}/32" in said
+            assert scene.log()[-1]["verified"]["other_addresses"] is False
 
     def test_an_address_without_the_label_is_taken_away_by_ip(self, scene: Scene) -> None:
         """ifdown does not touch such an address, and still reports success."""

@@ -28,7 +28,7 @@ VENV=$CACHE/venv
 DEVELOP=$CACHE/develop
 # shellcheck disable=SC2034
 LAB_PACKAGES=(
-    frr ifupdown unbound openssh-server openssh-client sudo
+    frr bird2 ifupdown unbound openssh-server openssh-client sudo
     icinga2-bin icinga2-common monitoring-plugins-basic monitoring-plugins-standard
     nginx-light chrony nagios-nrpe-server nagios-nrpe-plugin
     bind9 nsd dnsmasq-base nftables haproxy postfix liburiparser1
@@ -51,7 +51,7 @@ NETWORK_SCRIPTS_7=(9.49.54 34310f3442b69d38799e4cb76220b984458438b8)
 NETWORK_SCRIPTS_8=(10.00.19 cae5fc885035e26cd08b7bb26a1109cfdb1374ca)
 # The programs that the benchmark measures beside ours, and `time`, which measures.
 # shellcheck disable=SC2034
-BENCH_PACKAGES=(bird2 keepalived time)
+BENCH_PACKAGES=(keepalived time)
 # What the tests of the watcher's page look at it with.
 # shellcheck disable=SC2034
 BROWSER_PACKAGES=(chromium)

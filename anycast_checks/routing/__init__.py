@@ -6,12 +6,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from ..errors import NoDaemonError, NotStartedError, OtherDaemonError, RoutingUnreadableError
-from . import frr_bgp, frr_ospf
+from . import bird_bgp, bird_ospf, frr_bgp, frr_ospf
 from .daemon import Answer, Ask, Question, RoutingDaemon, RoutingState, Unknown
 
 # All of them are asked at once, and of several that announce a VIP the first one is named first. A
 # new daemon gets a line here.
-DAEMONS: tuple[RoutingDaemon, ...] = (frr_ospf.DAEMON, frr_bgp.DAEMON)
+DAEMONS: tuple[RoutingDaemon, ...] = (
+    frr_ospf.DAEMON,
+    frr_bgp.DAEMON,
+    bird_ospf.DAEMON,
+    bird_bgp.DAEMON,
+)
 
 
 def see(
@@ -103,8 +108,11 @@ def _ask(
 def _ask_in_turn(
     vip: str, ask: Ask, daemons: Sequence[RoutingDaemon]
 ) -> Iterator[RoutingState | Exception]:
+    sharing: dict[Question, list[RoutingDaemon]] = {}
     for daemon in daemons:
-        for told in _ask(vip, ask, [daemon]):
+        sharing.setdefault(daemon.question(vip), []).append(daemon)
+    for those in sharing.values():
+        for told in _ask(vip, ask, those):
             yield told
             if isinstance(told, RoutingState) and told.announced:
                 return

@@ -122,6 +122,7 @@ class RoutingState:
         adjacencies: the neighbors of that router.
         domain: name of the part of the network, such as an OSPF area, in which all routers see the
             same announcements.
+        faults: faults of the daemon's configuration that its answer has shown already.
         beside: what the other routing daemons of that router know. Where only one of them announces
             the VIP it is that one which stands before the others.
     """
@@ -132,6 +133,7 @@ class RoutingState:
     announcers: frozenset[str] | Unknown = frozenset()
     adjacencies: tuple[Adjacency, ...] = ()
     domain: str = ""
+    faults: tuple[Weakness, ...] = ()
     beside: tuple[RoutingState, ...] = ()
 
     @property

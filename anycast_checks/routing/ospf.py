@@ -8,6 +8,8 @@ host stay for up to an hour, so only those routers count that can be reached.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..errors import CountUnknownError
 from .daemon import Adjacency, RoutingDaemon, RoutingState, Unknown
 from .ospf_lsa import Area, Kind, LinkKind, Lsa, Neighbor, View
@@ -34,23 +36,12 @@ def judge(daemon: RoutingDaemon, view: View, vip: str) -> RoutingState:
             found = Unknown(f"{view.router_id} reaches no other router in {daemon.protocol}")
     except CountUnknownError as error:
         found = Unknown(str(error))
-    missing = unsettled(view)
     return RoutingState(
         daemon,
         view.router_id,
         announces(view, vip),
         found,
-        tuple(
-            Adjacency(
-                one.name,
-                one.interface,
-                one.state,
-                is_up=one.state == FULL,
-                is_settled=one not in missing,
-                is_silent=one.state in SILENT,
-            )
-            for one in view.neighbors
-        ),
+        adjacencies(view.neighbors),
         f"area {' and '.join(sorted(area.id for area in areas(view))) or 'none'}",
     )
 
@@ -103,12 +94,28 @@ def areas(view: View) -> tuple[Area, ...]:
     return tuple(area for area in view.areas if area.interfaces)
 
 
-def unsettled(view: View) -> tuple[Neighbor, ...]:
+def adjacencies(neighbors: Sequence[Neighbor]) -> tuple[Adjacency, ...]:
+    """Judge the neighbors of a router."""
+    missing = unsettled(neighbors)
+    return tuple(
+        Adjacency(
+            one.name,
+            one.interface,
+            one.state,
+            is_up=one.state == FULL,
+            is_settled=one not in missing,
+            is_silent=one.state in SILENT,
+        )
+        for one in neighbors
+    )
+
+
+def unsettled(neighbors: Sequence[Neighbor]) -> tuple[Neighbor, ...]:
     """List the neighbors with which the router should exchange routes but does not."""
-    full = {neighbor.interface for neighbor in view.neighbors if neighbor.state == FULL}
+    full = {neighbor.interface for neighbor in neighbors if neighbor.state == FULL}
     return tuple(
         neighbor
-        for neighbor in view.neighbors
+        for neighbor in neighbors
         if neighbor.state != FULL
         # Two routers stay 2-Way where neither of them is the designated router of their network.
         and not (neighbor.state == TWO_WAY and neighbor.interface in full)

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 
+from anycast_checks.routing import bird
 from anycast_checks.routing import vtysh as asked_by_vtysh
 
 from ..endpoint.check import ROUTING, check_of, is_ours
@@ -19,6 +20,7 @@ GATE = "/usr/local/sbin/anycast-gate"
 ALLOW = "/etc/anycast/gate.allow"
 SUDOERS = "/etc/sudoers.d/anycast"
 VTYSH = asked_by_vtysh.HELPER
+BIRDC = bird.HELPER
 CHECK_GATE = "/usr/local/sbin/anycast-check-gate"
 CHECK_ALLOW = "/etc/anycast/check.allow"
 CHECK_SUDOERS = "/etc/sudoers.d/anycast-check"
@@ -62,6 +64,11 @@ def blocks_of(allowed: Allowed) -> Iterator[str]:
 def vtysh() -> str:
     """Give the text of the program that asks vtysh, for VTYSH."""
     return files(__package__).joinpath("anycast-vtysh").read_text()
+
+
+def birdc() -> str:
+    """Give the text of the program that asks BIRD, for BIRDC."""
+    return files(__package__).joinpath("anycast-birdc").read_text()
 
 
 def check_gate() -> str:

@@ -146,5 +146,6 @@ staged=''
 for account in $accounts; do
     leave_group "$account" frrvty
     leave_group "$account" quaggavty
+    leave_group "$account" bird
 done
 [ -n "$changed" ] || echo "nothing ${be:-was }changed"

@@ -75,6 +75,7 @@ def parts(
         Part("act", HELPER, 0o755, "root", files.helper),
         Part("check-gate", files.CHECK_GATE, 0o755, "root", files.check_gate),
         Part("vtysh", files.VTYSH, 0o755, "root", files.vtysh),
+        Part("birdc", files.BIRDC, 0o755, "root", files.birdc),
         # A check may have a password in it, so nobody else may read the lists.
         Part("allow", files.ALLOW, 0o640, handler, lambda: files.allow(listed())),
         Part(

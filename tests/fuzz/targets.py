@@ -259,7 +259,7 @@ def of_ospf(data: bytes) -> None:
         view = ospf_vtysh.read(data.decode("utf-8", "replace"))
         routers = ospf.announcers(view, VIP)
         ospf.announces(view, VIP)
-        ospf.unsettled(view)
+        ospf.unsettled(view.neighbors)
     except CheckError as error:
         judge_all(Observation(Grade.UNCLEAR, str(error)))
         return

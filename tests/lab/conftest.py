@@ -19,6 +19,7 @@ PROGRAMS = {
     "unshare": "util-linux",
     "ip": "iproute2",
     "/usr/lib/frr/ospfd": "frr",
+    "/usr/sbin/bird": "bird2",
     "/sbin/ifup": "ifupdown",
     "unbound": "unbound",
     "/usr/sbin/sshd": "openssh-server",

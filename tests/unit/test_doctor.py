@@ -37,13 +37,12 @@ from anycast_handlers.transport.refusal import GatedShell
 from anycast_handlers.transport.shell import Result
 
 from anycast_checks.addresses import ARGV as ADDRESSES
-from anycast_checks.routing import DAEMONS, frr_bgp
+from anycast_checks.routing import DAEMONS, bird, frr_bgp, vtysh
 from anycast_checks.routing.daemon import RoutingState
 from anycast_checks.routing.ospf import judge
 from anycast_checks.routing.ospf_lsa import Area, Neighbor, View
 from anycast_checks.routing.ospf_vtysh import ROUTER_ID_ARGV, read
 from anycast_checks.routing.ospf_vtysh import argv as argv_of_vtysh
-from anycast_checks.routing.vtysh import HELPER
 from tests.support.handler import unopened
 from tests.support.shell import Asked, FakeShell, Said
 
@@ -51,6 +50,7 @@ VIP = "10.99.0.53"
 NS1, NS2, NS3 = (Endpoint(f"ns{n}", f"192.0.2.1{n}") for n in (1, 2, 3))
 RESOLVER = Vip("resolver", VIP, "lo:0", ("/bin/check", "dns"), (NS1, NS2, NS3))
 CAPTURED = Path(__file__).with_name("captured")
+HELPERS = ((vtysh.HELPER,), (bird.HELPER,))
 VTYSH = (CAPTURED / "frr-8.4.4-network-3-announce-all.json").read_text()
 HELLO = '{"stream":1,"version":"0.1.0"}'
 ON_LO = {"local": VIP, "prefixlen": 32, "label": "lo:0"}
@@ -79,6 +79,7 @@ def kind(argv: tuple[str, ...]) -> str:
     known[notes_argv(RESOLVER)] = "notes"
     known |= {ROUTER_ID_ARGV.by_sudo: "router_id", argv_of_vtysh(VIP).by_sudo: "vtysh"}
     known[frr_bgp.DAEMON.question(VIP).by_sudo] = "bgp"
+    known[bird.question(VIP).by_sudo] = "bird"
     known |= {LISTS_READABLE: "modes", GROUPS: "groups"}
     name = argv[0].rsplit("/", 1)[-1]
     return known.get(argv, {"test": "writable"}.get(name, name))
@@ -95,6 +96,7 @@ def usual(argv: tuple[str, ...]) -> Result:
         "name": "ns1\n",
         "bind": "1\n",
         "bgp": "Exiting: failed to connect to any daemons.\n",
+        "bird": "anycast-birdc: there is no birdc\n",
         "check": "DNS OK - so",
         "router_id": ROUTER_ID,
         "rules": NOPASSWD,
@@ -172,7 +174,7 @@ def test_it_only_asks() -> None:
     shell = healthy()
     examined_by(shell)
     for argv, _, _ in shell.asked:
-        assert argv[:3] == SUDO_RULES or argv[2:3] == (HELPER,) or argv[0] != "/usr/bin/sudo"
+        assert argv[:3] == SUDO_RULES or argv[2:3] in HELPERS or argv[0] != "/usr/bin/sudo"
         assert argv[0] not in ("/sbin/ifdown", "/bin/mv", "/bin/rm", "/usr/bin/install")
         assert argv[0] != "/sbin/ifup" or argv == VERSION
 

@@ -333,7 +333,8 @@ class TestFiles:
         assert readers == {files.ALLOW: "anycast", files.CHECK_ALLOW: "check", files.NRPE: "nagios"}
         others = {part.name for part in made if part.mode & 0o004}
         assert others == {
-            *("gate", "act", "check-gate", "vtysh", "authorized-keys", "check-authorized-keys")
+            *("gate", "act", "check-gate", "vtysh", "birdc"),
+            *("authorized-keys", "check-authorized-keys"),
         }
 
     def test_what_an_endpoint_does_not_have_is_left_out(self) -> None:
@@ -341,12 +342,13 @@ class TestFiles:
         wanted = Wanted("check", check_key="")
         made = chosen(parts(fleet, (RESOLVER,), tuple, wanted), wanted)
         names = [part.name for part in made]
-        assert names == ["gate", "act", "vtysh", "allow", "sudoers", "authorized-keys"]
+        assert names == ["gate", "act", "vtysh", "birdc", "allow", "sudoers", "authorized-keys"]
         steps = [line.split()[0] for line in plan(made, "anycast", (RESOLVER,)).splitlines()]
         assert steps == [
             "needs",
             "account",
             "directory",
+            "file",
             "file",
             "file",
             "file",

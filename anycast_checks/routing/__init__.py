@@ -6,13 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from ..errors import NoDaemonError, NotStartedError, OtherDaemonError, RoutingUnreadableError
-from . import bird_bgp, bird_ospf, frr_bgp, frr_ospf
+from . import bird_bgp, bird_ospf, frr_bgp, frr_ospf, frr_ospf6
 from .daemon import Answer, Ask, Question, RoutingDaemon, RoutingState, Unknown
 
 # All of them are asked at once, and of several that announce a VIP the first one is named first. A
 # new daemon gets a line here.
 DAEMONS: tuple[RoutingDaemon, ...] = (
     frr_ospf.DAEMON,
+    frr_ospf6.DAEMON,
     frr_bgp.DAEMON,
     bird_ospf.DAEMON,
     bird_bgp.DAEMON,

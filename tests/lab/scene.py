@@ -10,7 +10,7 @@ from typing import Any
 
 from anycast_checks.routing.daemon import Ask, Question
 from lab import Host, Lab, monitoring
-from lab.topology import VIP, VIP_NAME
+from lab.topology import VIP, VIP_NAME, Place
 from lab.waiting import wait_until
 
 LATCH = f"/var/lib/anycast/{VIP}.latch.json"
@@ -51,6 +51,12 @@ def asking(host: Host) -> Ask:
     return ask
 
 
+def _bring_up(place: Place) -> list[str]:
+    if place.is_ipv6:
+        return ["ip", "address", "add", place.prefix, "dev", "lo"]
+    return ["ifup", "--force", "lo:0"]
+
+
 class Scene:
     """The lab, in order: all resolvers right, all endpoints announced, no latch, no log."""
 
@@ -61,12 +67,14 @@ class Scene:
         self.set_fleet(self.fleet)
         for endpoint in lab.endpoints:
             endpoint.resolver.repair()
-            endpoint.host.run(["rm", "-f", LATCH, HOLD])
+            vip = endpoint.place.vip
+            notes = [f"/var/lib/anycast/{vip}.{note}.json" for note in ("latch", "hold")]
+            endpoint.host.run(["rm", "-f", *notes])
             # Only where it is needed: OSPF delays the second of two changes within a second.
             if not endpoint.announced:
-                endpoint.host.run(["ifup", "--force", "lo:0"], check=True)
+                endpoint.host.run(_bring_up(endpoint.place), check=True)
         lab.mon.run(["sh", "-c", f"rm -f {LOG} /etc/anycast/stop /var/lib/anycast-handler/*"])
-        wait_until(lambda: len(lab.routed()) == 3, "the router sends to every endpoint")
+        wait_until(lambda: len(lab.routed()) == 3, "the router sends to all", 20)
 
     def set_fleet(self, text: str) -> None:
         self.lab.mon.write(monitoring.FLEET_FILE, text)

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -16,7 +17,7 @@ from lab.errors import LabError
 from lab.lab import Lab
 
 from . import checks, failover, growth, handler, night, picture, probes, streams
-from .systems import DEFAULTS, SYSTEMS, find
+from .systems import SMOKE, SYSTEMS, find
 
 ENOUGH = 10
 PICTURE = Path(__file__).parents[2] / "docs/failover.svg"
@@ -77,8 +78,7 @@ def _parse() -> tuple[Options, list[str], Path]:
     unknown = set(given.questions) - set(QUESTIONS)
     if unknown or given.runs < 1:
         parser.error(f"a QUESTION is one of {', '.join(QUESTIONS)}, and --runs 1 or more")
-    # A smoke run leaves out the slowest system, which is another one at a slower pace.
-    chosen = [system.name for system in SYSTEMS if not (given.smoke and system is DEFAULTS)]
+    chosen = [system.name for system in (SMOKE if given.smoke else SYSTEMS)]
     systems = tuple(given.system or chosen)
     runs = 1 if given.smoke else given.runs
     is_whole = runs >= ENOUGH and not given.system
@@ -107,7 +107,7 @@ def _failover(options: Options) -> Any:
             print(f"  {turn + 1}  {system.name:<28}{run.seconds:6.2f} s", flush=True)
             runs.append(run)
     print(failover.table(runs), failover.stages_table(runs), sep="\n")
-    if options.picture:
+    if options.picture and any(run.fault == signal.SIGKILL.name for run in runs):
         options.picture.write_text(picture.draw(runs))
     return runs
 

@@ -43,8 +43,8 @@ class Exabgp(System):
     configuration = f"""\
 process healthcheck {{
     run {{program}} -m exabgp healthcheck --no-syslog --no-ip-setup --ip {VIP}/32 \
---interval {INTERVAL} --fast-interval {{retry}} --timeout 1 --fall {SAMPLES} --rise {SAMPLES} \
---withdraw-on-down --cmd "{DIG}";
+--interval {{interval}} --fast-interval {{retry}} --timeout 1 --fall {{samples}} \
+--rise {{samples}} --withdraw-on-down --cmd "{DIG}";
     encoder text;
 }}
 neighbor {{router}} {{
@@ -70,7 +70,7 @@ neighbor {{router}} {{
                 "{number}": str(65000 + place.link),
                 "{retry}": f"{self.retry:g}",
             }
-            text = self.configuration
+            text = self.fill(self.configuration)
             for old, new in values.items():
                 text = text.replace(old, new)
             endpoint.host.write("/etc/exabgp.conf", text)

@@ -153,7 +153,8 @@ def table(runs: list[Failover]) -> str:
     # Systems of the same pace stand beside each other, in the order in which they ran.
     apart = {run.system: run.retry for run in runs}
     for retry in dict.fromkeys(apart.values()):
-        lines.append(f"{retry:g} s between the samples")
+        pace = f"{retry:g} s between the samples" if retry else "a single failing sample"
+        lines.append(pace)
         for name in (one for one in names if apart[one] == retry):
             own = [run for run in runs if run.system == name]
             lost = [len(run.lost) for run in own]

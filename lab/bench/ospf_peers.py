@@ -7,7 +7,7 @@ from pathlib import Path
 from lab.lab import Endpoint, Lab
 from lab.topology import VIP
 
-from .system import DIG, DIG_INSTANCE, INTERVAL, SAMPLES, System, start_quietly
+from .system import DIG, DIG_INSTANCE, System, start_quietly
 
 
 class Keepalived(System):
@@ -20,10 +20,10 @@ global_defs {{
 }}
 vrrp_script dns {{
     script "{DIG_INSTANCE}"
-    interval {INTERVAL}
+    interval {{interval}}
     timeout 1
-    fall {SAMPLES}
-    rise {SAMPLES}
+    fall {{samples}}
+    rise {{samples}}
 }}
 vrrp_instance anycast {{
     state MASTER
@@ -45,7 +45,7 @@ vrrp_instance anycast {{
         for endpoint in lab.endpoints:
             host = endpoint.host
             host.run(["ifdown", "lo:0"], check=True)
-            host.write("/etc/keepalived/keepalived.conf", self.configuration)
+            host.write("/etc/keepalived/keepalived.conf", self.fill(self.configuration))
             start_quietly(host, ["keepalived", "-n", "-l"])
 
 
@@ -74,10 +74,10 @@ stderr_log_server = false
 
 [resolver]
 check_cmd = {DIG}
-check_interval = {INTERVAL}
+check_interval = {{interval}}
 check_timeout = 1
-check_fail = {SAMPLES}
-check_rise = {SAMPLES}
+check_fail = {{samples}}
+check_rise = {{samples}}
 check_disabled = false
 on_disabled = withdraw
 ip_prefix = {VIP}/32
@@ -112,7 +112,7 @@ protocol ospf v2 {{
         host.write("/etc/bird/anycast-prefixes.conf", first)
         host.write("/etc/bird/bird.conf", self.bird.format(address=endpoint.place.address))
         host.run(["bird", "-P", "/run/bird/bird.pid"], check=True)
-        host.write("/etc/anycast-healthchecker.conf", self.configuration)
+        host.write("/etc/anycast-healthchecker.conf", self.fill(self.configuration))
         host.make_directory("/etc/anycast-healthchecker.d")
         program = str(peers / "bin/anycast-healthchecker")
         start_quietly(host, [program, "-f", "/etc/anycast-healthchecker.conf"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 import statistics
 from collections.abc import Iterable
 from html import escape
@@ -19,8 +20,10 @@ COLOURS = ("#1b6ca8", "#a23b3b")
 def draw(runs: list[Failover]) -> str:
     """Write an SVG: for each system the queries lost in each quarter of a second, mean of runs.
 
-    The axis ends soon after the slowest peer's last loss; a later median is in figures only.
+    Runs in which the resolver hangs are not drawn. The axis ends soon after the slowest peer's last
+    loss; a later median is in figures only.
     """
+    runs = [run for run in runs if run.fault == signal.SIGKILL.name]
     names = list(dict.fromkeys(run.system for run in runs))
     peers = [run.seconds for run in runs if not run.system.startswith("ours")]
     end = math.ceil((max(peers or [run.seconds for run in runs]) + 1.0) / STEP) * STEP

@@ -30,19 +30,26 @@ class System(ABC):
 
     Attributes:
         name: its name in the tables; those of our systems begin with "ours".
-        retry: seconds from the first failing sample to the next one.
+        retry: seconds from the first failing sample to the next one; 0 where one is enough.
         interval: seconds between two probes.
+        samples: how many samples have to fail.
         fault: what happens to the service, the signal that it gets.
     """
 
     name: str
     retry: float = INTERVAL
     interval: float = INTERVAL
+    samples: int = SAMPLES
     fault: signal.Signals = signal.SIGKILL
 
     @abstractmethod
     def start(self, lab: Lab, peers: Path) -> None:
         """Start it in a lab whose endpoints all announce; `peers` is the peers' environment."""
+
+    def fill(self, text: str) -> str:
+        """Put interval and number of samples into a configuration."""
+        text = text.replace("{interval}", f"{self.interval:g}")
+        return text.replace("{samples}", f"{self.samples}")
 
     def wait_until_ready(self, lab: Lab) -> None:
         """Wait until all endpoints are announced as this system does it."""

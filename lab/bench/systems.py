@@ -1,11 +1,13 @@
 """The systems that are compared: ours, by an engine and by the watcher, and its peers.
 
 Each asks once a second and wants two failing samples, whatever its own defaults are; the one peer
-whose second sample can come sooner is also measured at the pace of our fastest setting. Each is set
-up as its own documentation recommends, with these deviations: all peers ask by the same `dig`
-(keepalived asks the resolver itself, since it takes the address away with the service), and ExaBGP
-withdraws rather than worsens the route. What anycastd asks is not Cabourotte but a small HTTP
-server, which also counts the samples for it; it is polled once a second, as Cabourotte would be.
+whose second sample can come sooner is also measured at the pace of our fastest setting, and some as
+fast as they can be, where a single failing sample is enough. The watcher keeps its own pace. Each
+is set up as its own documentation recommends, with these deviations: all peers ask by the same
+`dig` (keepalived asks the resolver itself, since it takes the address away with the service), and
+ExaBGP withdraws rather than worsens the route. What anycastd asks is not Cabourotte but a small
+HTTP server, which also counts the samples for it; it is polled once a second, as Cabourotte would
+be.
 OSPF and BGP say hello every second, for all.
 """
 
@@ -23,6 +25,7 @@ from lab.topology import ENDPOINTS
 from .bgp_peers import Anycastd, Exabgp
 from .ospf_peers import Healthchecker, Keepalived
 from .system import INTERVAL, SAMPLES, System
+from .watched import INTERVAL as WATCHED
 from .watched import QUICK_TIMEOUT, Watched
 
 # Seconds: the pace of the templates, and from a failing sample to the confirmation.
@@ -54,23 +57,29 @@ class Ours(System):
             icinga.wait_for(place.name, HEALTH, "OK")
 
 
-DEFAULTS = Ours("ours, defaults", TEMPLATES_RETRY, TEMPLATES_INTERVAL, pace="")
+HANGING = Watched("ours, watch, hang -t 0.3", settings=QUICK, options=QUICK_TIMEOUT, fault=HANG)
 SYSTEMS = (
     Watched("ours, watch, patience 0", settings=QUICK),
     Watched("ours, watch, defaults"),
-    Watched("ours, watch, hang -t 0.3", settings=QUICK, options=QUICK_TIMEOUT, fault=HANG),
+    HANGING,
     Watched("ours, watch, hang, defaults", fault=HANG),
     Ours("ours, by SSH"),
     Ours("ours, SSH kept open", pace=f"{TWO_SAMPLES}, {KEPT_OPEN}"),
     # Here the handler's confirmation is the second sample.
     Ours("ours, fastest", CONFIRMED_AFTER, pace=f"{PACE}, attempts = 1, {KEPT_OPEN}"),
-    DEFAULTS,
+    Ours("ours, defaults", TEMPLATES_RETRY, TEMPLATES_INTERVAL, pace=""),
     Keepalived("keepalived"),
     Healthchecker("anycast-healthchecker, BIRD"),
     Exabgp("ExaBGP healthcheck"),
     Exabgp("ExaBGP, 2nd after 0.3 s", CONFIRMED_AFTER),
     Anycastd("anycastd, FRR"),
+    # As fast as these can be; keepalived asks once a second at most.
+    Keepalived("keepalived, 1 sample", retry=0, samples=1),
+    Healthchecker("anycast-healthchecker, 1", retry=0, interval=WATCHED, samples=1),
+    Exabgp("ExaBGP, 1 sample", retry=0, interval=WATCHED, samples=1),
 )
+# One of each kind; the watcher's with all that sets its rows apart.
+SMOKE = tuple(({type(one): one for one in reversed(SYSTEMS)} | {Watched: HANGING}).values())
 
 
 def find(name: str) -> System:

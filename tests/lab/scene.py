@@ -107,7 +107,8 @@ class Scene:
         return self.ns1.host.run([*argv, *more], user="check")
 
     def log(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.lab.mon.read(LOG).splitlines()]
+        # There is no log before the first decision.
+        return [json.loads(line) for line in self.lab.mon.run(["cat", LOG]).stdout.splitlines()]
 
     def latch(self) -> dict[str, Any]:
         document = json.loads(self.ns1.host.read(LATCH))

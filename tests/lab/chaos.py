@@ -13,8 +13,8 @@ from pathlib import Path
 
 from lab import Host, Lab
 from lab.lab import Endpoint
+from lab.slow_link import SlowLink
 from lab.topology import VIP_NAME
-from tests.lab.slow_link import SlowLink
 
 VERBS = ("enforce",) * 12 + ("event",) * 12 + ("hold", "withdraw", "release", "restore")
 # What a person does some time after an order.

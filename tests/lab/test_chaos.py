@@ -13,13 +13,13 @@ from contextlib import ExitStack, closing
 import pytest
 
 from lab import Lab, monitoring
+from lab.slow_link import SlowLink, slow_link
 from lab.topology import CLIENT, MON, VIP_NAME
 from lab.waiting import wait_until
 from tests.lab.chaos import LATE_SUDO, Chaos, Run
 from tests.lab.delays import CRITICAL, HELPER, OK, SUDO, exists, instead_of
 from tests.lab.observed import Change, Observer
 from tests.lab.scene import HOLD, Scene
-from tests.lab.slow_link import SlowLink, slow_link
 
 POLICY = "hold_down = 0\nmax_restores = 1000\nspacing = 0\nmin_announcing = {floor}"
 # From a check of the service to the change that it leads to: a stop that is not noticed, a change

@@ -1,18 +1,29 @@
-"""A link of the lab whose delay and loss a test changes while packets are under way."""
+"""A link of the lab whose delay and loss can be changed while packets are under way.
+
+Not every kernel has netem, so a process carries each packet from one TUN device to another.
+"""
 
 from __future__ import annotations
 
 import ctypes
+import fcntl
+import heapq
 import os
+import random
+import select
+import struct
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from lab import Lab, frr
 from lab.topology import Place
 from lab.waiting import wait_until
-from tests.support.distance import CLONE_NEWNET, Way, open_tun
+
+CLONE_NEWNET = 0x40000000
+TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
 
 
 class SlowLink:
@@ -51,6 +62,61 @@ def slow_link(lab: Lab, place: Place) -> Iterator[SlowLink]:
             yield SlowLink(process)
         finally:
             process.kill()
+
+
+def open_tun(name: str, *addresses: str) -> int:
+    """Make a TUN device in the present network namespace.
+
+    Args:
+        name: the name of the device.
+        addresses: the words after `ip address add`.
+    """
+    device = os.open("/dev/net/tun", os.O_RDWR)
+    fcntl.ioctl(device, TUNSETIFF, struct.pack("16sH", name.encode(), IFF_TUN | IFF_NO_PI))
+    for argv in (
+        ("link", "set", "lo", "up"),
+        ("address", "add", *addresses, "dev", name),
+        ("link", "set", name, "up"),
+    ):
+        subprocess.run(("ip", *argv), check=True)
+    return device
+
+
+class Way:
+    """Carries packets between two TUN devices; round trip and loss may be changed at any time."""
+
+    def __init__(self, ends: tuple[int, int], round_trip: float, loss: float) -> None:
+        self._ends = ends
+        self.round_trip = round_trip
+        self.loss = loss
+        self._under_way: list[tuple[float, int, int, bytes]] = []
+        self._number = 0
+
+    def carry(self, listen: int | None = None) -> None:
+        """Carry packets until there is something to be read from a file descriptor."""
+        while True:
+            self._arrive()
+            wait = max(0.0, self._under_way[0][0] - time.monotonic()) if self._under_way else None
+            files = [*self._ends, *([] if listen is None else [listen])]
+            readable = select.select(files, [], [], wait)[0]
+            for device in self._ends:
+                if device in readable:
+                    self._send_on(device)
+            if listen in readable:
+                return
+
+    def _send_on(self, device: int) -> None:
+        packet = os.read(device, 65536)
+        if random.random() >= self.loss:  # noqa: S311
+            self._number += 1
+            to = self._ends[1] if device == self._ends[0] else self._ends[0]
+            arrives = time.monotonic() + self.round_trip / 2
+            heapq.heappush(self._under_way, (arrives, self._number, to, packet))
+
+    def _arrive(self) -> None:
+        while self._under_way and self._under_way[0][0] <= time.monotonic():
+            _, _, to, packet = heapq.heappop(self._under_way)
+            os.write(to, packet)
 
 
 def main(*words: str) -> None:

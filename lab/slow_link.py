@@ -45,7 +45,15 @@ def slow_link(lab: Lab, place: Place) -> Iterator[SlowLink]:
     host = lab.host(place.name)
     lab.router.run(["ip", "link", "del", place.name], check=True)
     router = (str(lab.router.pid), place.name, f"{place.gateway}/30")
-    argv = [sys.executable, __file__, *router, str(host.pid), "eth0", f"{place.address}/30"]
+    argv = [
+        sys.executable,
+        "-m",
+        "lab.slow_link",
+        *router,
+        str(host.pid),
+        "eth0",
+        f"{place.address}/30",
+    ]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(
         argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment

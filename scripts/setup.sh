@@ -49,9 +49,10 @@ NETWORK_SCRIPTS=https://github.com/fedora-sysv/initscripts
 NETWORK_SCRIPTS_7=(9.49.54 34310f3442b69d38799e4cb76220b984458438b8)
 # shellcheck disable=SC2034
 NETWORK_SCRIPTS_8=(10.00.19 cae5fc885035e26cd08b7bb26a1109cfdb1374ca)
-# The programs that the benchmark measures beside ours, and `time`, which measures.
+# The programs that the benchmark measures beside ours, `time`, which measures, and what lets a
+# resolver hold as much memory as is wanted.
 # shellcheck disable=SC2034
-BENCH_PACKAGES=(keepalived time)
+BENCH_PACKAGES=(keepalived python3-unbound time)
 # What the tests of the watcher's page look at it with.
 # shellcheck disable=SC2034
 BROWSER_PACKAGES=(chromium)

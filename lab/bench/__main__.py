@@ -16,7 +16,20 @@ from typing import Any, NamedTuple
 from lab.errors import LabError
 from lab.lab import Lab
 
-from . import checks, failover, growth, handler, night, picture, probes, streams
+from . import (
+    checks,
+    day,
+    distance,
+    failover,
+    failover_table,
+    growth,
+    handler,
+    night,
+    picture,
+    probes,
+    restarts,
+    streams,
+)
 from .systems import SMOKE, SYSTEMS, find
 
 ENOUGH = 10
@@ -31,6 +44,7 @@ class Options(NamedTuple):
     runs: int
     smoke: bool
     systems: tuple[str, ...]
+    minutes: float
     picture: Path | None
 
 
@@ -73,6 +87,7 @@ def _parse() -> tuple[Options, list[str], Path]:
         help="draw the failovers there, as SVG (docs/failover.svg, for ten runs of all systems)",
     )
     parser.add_argument("--system", action="append", help="of failover, by its first letters")
+    parser.add_argument("--minutes", type=float, default=day.MINUTES, help="of day (30)")
     parser.add_argument("questions", nargs="*", metavar="QUESTION", help=", ".join(QUESTIONS))
     given = parser.parse_args()
     unknown = set(given.questions) - set(QUESTIONS)
@@ -83,7 +98,7 @@ def _parse() -> tuple[Options, list[str], Path]:
     runs = 1 if given.smoke else given.runs
     is_whole = runs >= ENOUGH and not given.system
     drawn = given.picture or (PICTURE if is_whole else None)
-    options = Options(given.venv, given.peers, runs, given.smoke, systems, drawn)
+    options = Options(given.venv, given.peers, runs, given.smoke, systems, given.minutes, drawn)
     return options, given.questions or list(QUESTIONS), given.output
 
 
@@ -106,10 +121,18 @@ def _failover(options: Options) -> Any:
             )
             print(f"  {turn + 1}  {system.name:<28}{run.seconds:6.2f} s", flush=True)
             runs.append(run)
-    print(failover.table(runs), failover.stages_table(runs), sep="\n")
+    print(failover_table.table(runs), failover_table.stages_table(runs), sep="\n")
     if options.picture and any(run.fault == signal.SIGKILL.name for run in runs):
         options.picture.write_text(picture.draw(runs))
     return runs
+
+
+def _distance(options: Options) -> Any:
+    """Kill a resolver under 200 queries a second, far away from the watcher."""
+    trips, settle = ((0.0, 0.1), 0.0) if options.smoke else (distance.ROUND_TRIPS, 7.0)
+    found = distance.measure(options.venv, options.runs, trips, settle)
+    print(distance.table(found))
+    return [far._asdict() for far in found]
 
 
 def _checks(options: Options) -> Any:
@@ -169,14 +192,39 @@ def _streams(options: Options) -> Any:
     return crowds
 
 
+def _restarts(options: Options) -> Any:
+    """Restart a large resolver, which the watcher is to leave alone."""
+    names = 1000 if options.smoke else restarts.NAMES
+    with Lab(venv=options.venv) as lab:
+        found = restarts.measure(lab, options.runs, names)
+    print(restarts.table(found))
+    return {way: one._asdict() for way, one in found.items()}
+
+
+def _day(options: Options) -> Any:
+    """Let an endpoint fail every 20 s for half an hour, and see what grows."""
+    minutes, each = (0.0, 5.0) if options.smoke else (options.minutes, day.EACH_SECONDS)
+    with Lab(venv=options.venv) as lab:
+        found = day.measure(lab, minutes, each)
+    print(day.table(found))
+    return [
+        moment._asdict()
+        | {"watcher": moment.watcher._asdict(), "streams": moment.streams._asdict()}
+        for moment in found
+    ]
+
+
 QUESTIONS: dict[str, Callable[[Options], Any]] = {
     "failover": _failover,
+    "distance": _distance,
     "checks": _checks,
     "probes": _probes,
     "handler": _handler,
     "night": _night,
     "growth": _growth,
     "streams": _streams,
+    "restarts": _restarts,
+    "day": _day,
 }
 
 

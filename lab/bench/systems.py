@@ -33,7 +33,7 @@ TEMPLATES_INTERVAL, TEMPLATES_RETRY = 10.0, 3.0
 CONFIRMED_AFTER = 0.3
 PACE = f"interval = {INTERVAL}, retry = {INTERVAL}, tries = 1"
 TWO_SAMPLES = f"{PACE}, attempts = {SAMPLES}"
-QUICK, HANG = "patience = 0", signal.SIGSTOP
+QUICK, HANG, LARGE = "patience = 0", signal.SIGSTOP, 4
 KEPT_OPEN = "ssh_keep_open = true"
 
 
@@ -61,8 +61,11 @@ HANGING = Watched("ours, watch, hang -t 0.3", settings=QUICK, options=QUICK_TIME
 SYSTEMS = (
     Watched("ours, watch, patience 0", settings=QUICK),
     Watched("ours, watch, defaults"),
+    Watched("ours, watch, no wake-ups", settings=QUICK, wakeups=False),
     HANGING,
     Watched("ours, watch, hang, defaults", fault=HANG),
+    Watched("ours, watch, 4 GiB", settings=QUICK, gib=LARGE),
+    Watched("ours, watch, 4 GiB, -t 0.3", settings=QUICK, options=QUICK_TIMEOUT, gib=LARGE),
     Ours("ours, by SSH"),
     Ours("ours, SSH kept open", pace=f"{TWO_SAMPLES}, {KEPT_OPEN}"),
     # Here the handler's confirmation is the second sample.

@@ -16,6 +16,7 @@ from lab.lab import Lab
 from lab.topology import VIP_NAME
 from lab.waiting import wait_until
 
+from . import hardships
 from .system import CERTAIN, FIRST, System
 
 INTERVAL, RETRY = 0.2, 0.02  # the fleet file's defaults
@@ -55,6 +56,11 @@ class Watch:
         assert found is not None
         return found
 
+    def says(self, beginning: str, words: str, since: float) -> bool:
+        """Whether a line since then begins so, and has these words in it."""
+        found = (text for at, text in list(self.said) if at >= since)
+        return any(text.startswith(beginning) and words in text for text in found)
+
     def end(self) -> None:
         """Kill it."""
         self._process.kill()
@@ -74,12 +80,16 @@ class Watched(System):
     Attributes:
         settings: lines of the fleet file's table ``[watch]``.
         options: further options of the check.
+        wakeups: whether the kernel tells the streams of sockets that are closed.
+        gib: the memory that the resolver which dies holds, in GiB.
     """
 
     retry: float = RETRY
     interval: float = INTERVAL
     settings: str = ""
     options: tuple[str, ...] = ()
+    wakeups: bool = True
+    gib: int = 0
     _watches: list[Watch] = field(default_factory=list, compare=False, repr=False)
 
     def start(self, lab: Lab, peers: Path) -> None:
@@ -90,14 +100,31 @@ class Watched(System):
         lab.mon.write(monitoring.FLEET_FILE, f"{text}\n[watch]\n{self.settings}\n")
         # The closed list on the endpoints has each command with its options.
         lab.install_gate()
+        if not self.wakeups:
+            for endpoint in lab.endpoints:
+                hardships.hear_no_sockets(endpoint.host)
+        if self.gib:
+            hardships.grow(lab.endpoints[0], self.gib)
+        self.watch(lab)
+
+    def watch(self, lab: Lab) -> None:
+        """Let a watcher begin, in the place of the one before if there was one."""
+        for before in self._watches:
+            before.end()
         watch = Watch(lab)
         for endpoint in lab.endpoints:
             watch.wait_for(f"{VIP_NAME} {endpoint.place.name} OK HARD", HEARD_SECONDS)
         self._watches[:] = [watch]
 
+    @property
+    def said(self) -> Watch:
+        """The watcher that runs, and what it has said."""
+        (watch,) = self._watches
+        return watch
+
     def stages(self, endpoint: str, since: float) -> dict[str, float]:
         """See System."""
-        (watch,) = self._watches
+        watch = self.said
         whose = f"{VIP_NAME} {endpoint}"
         heard = watch.first([f"{whose} OK SOFT", f"{whose} CRITICAL"], since)
         certain = watch.first([f"{whose} CRITICAL HARD"], since)

@@ -105,7 +105,7 @@ clone_sources() (
     mkdir -p "$(dirname "$4")"
     directory=$(mktemp -d "$4.XXXXXX")
     trap 'rm -rf "$directory"' EXIT
-    GIT_TERMINAL_PROMPT=0 git -c advice.detachedHead=false clone -q --depth 1 --branch "$2" \
+    GIT_TERMINAL_PROMPT=0 timeout 60 git -c advice.detachedHead=false clone -q --depth 1 --branch "$2" \
         "$1" "$directory/sources" 2>/dev/null || exit 1
     [ "$(git -C "$directory/sources" rev-parse HEAD)" = "$3" ] || exit 1
     mv "$directory/sources" "$4"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import ssl
 import tempfile
 from pathlib import Path
@@ -12,8 +13,9 @@ import dns.rrset
 import h2.connection
 from h2.config import H2Configuration
 
-from tests.fuzz.targets import QUERY
+from tests.fuzz.targets import QUERY, VIP6
 from tests.support.peer import certificate, chain
+from tests.unit import test_bird, test_frr_bgp, test_frr_ospf6
 
 CAPTURED = Path(__file__).parents[1] / "unit/captured"
 
@@ -38,6 +40,30 @@ def _ospf() -> list[bytes]:
         files = [CAPTURED / f"{style}-{part}.{form}" for part in parts]
         found.append(b"".join(file.read_bytes() for file in files if file.exists()))
     return found + [file.read_bytes() for file in sorted(CAPTURED.glob("*-all.*"))[:4]]
+
+
+def _routing() -> list[bytes]:
+    """Whole answers of daemons of both families, after the byte that names the family."""
+    said = [(b"0", test_bird.bgp("all")), (b"0", test_bird.ospf("all"))]
+    said += [(b"1", test_bird.bgp("all", VIP6)), (b"1", test_bird.ospf("all", VIP6))]
+    said += [(b"0", test_frr_bgp.answer("bgp-all")), (b"1", test_frr_bgp.answer("bgp-all", VIP6))]
+    said += [(b"1", test_frr_ospf6.answer(f"{style}-all")) for style in test_frr_ospf6.STYLES]
+    return [family + answer.stdout.encode() for family, answer in said]
+
+
+def _stream() -> list[bytes]:
+    """A service that is well, and then fails."""
+    hello = {"stream": 1, "version": "1", "boot": "b", "interval": 0.2, "wakeups": ["tcp"]}
+    sample = {"present": True, "kind": "ok", "text": "fine", "samples": 0}
+    bad = {"state": "CRITICAL", "failing": True, "kind": "refused", "samples": 3}
+    lines = [hello | {"check": "dns", "address": "10.99.0.53"}]
+    lines += [sample | {"state": "OK", "failing": False}, {"beat": 1, "samples": 5, "lag": 0.0}]
+    lines += [{"suspect": True, "kind": "silent"}, *[sample | bad] * 12, {"end": "over"}]
+    timed = [
+        one | {"seq": number, "uptime": 100 + number / 10, "began": 100 + number / 10}
+        for number, one in enumerate(lines)
+    ]
+    return ["\n".join(map(json.dumps, timed)).encode()]
 
 
 def _endpoint() -> list[bytes]:
@@ -132,5 +158,7 @@ SEEDS: dict[str, list[bytes]] = {
     "ntp": [bytes([0x24, 2, 6, 0xEC]) + bytes(range(44)), bytes([0xE4, 0]) + b"INIT" * 12],
     "plugin": [b"\x01OK - fine | time=0.5s;1;2;0 'a b'=5%;@1:2;~:9;0;100\nmore", b"\x03"],
     "ospf": _ospf(),
+    "routing": _routing(),
+    "stream": _stream(),
     "endpoint": _endpoint(),
 }

@@ -11,7 +11,7 @@ import json
 import re
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import dns.flags
 import dns.name
@@ -24,6 +24,8 @@ from anycast_handlers.errors import HandlerError
 from anycast_handlers.fleet.values import Endpoint, Vip
 from anycast_handlers.operation.outcome import age
 from anycast_handlers.transport.shell import Result
+from anycast_handlers.watch import line as stream_line
+from anycast_handlers.watch.evidence import Evidence, Rules
 
 from anycast_checks import (
     check_all,
@@ -33,6 +35,7 @@ from anycast_checks import (
     check_tcp,
     dns_https,
     http_client,
+    routing,
     starttls,
     together,
     verdict,
@@ -58,7 +61,7 @@ from anycast_checks.tls import Judgement
 from anycast_checks.tls_connection import TlsConnection
 from tests.support.shell import FakeShell
 
-VIP = "10.99.0.53"
+VIP, VIP6 = "10.99.0.53", "2001:db8:99::53"
 OPTIONS = HealthOptions(
     address=VIP, deadline=10, verbose=3, instance="loopback", timeout=2, tries=3, retry_delay=0,
     warning="0.5", critical=None, timeout_state="critical", client=False, port=1,
@@ -283,6 +286,49 @@ def of_endpoint(data: bytes) -> None:
         assert left is None or len(age(left)) < 20
 
 
+def of_routing(data: bytes) -> None:
+    """Read what each routing daemon says of a VIP, of IPv4 where the first byte is even."""
+    vip = VIP6 if data[:1] and data[0] % 2 else VIP
+    said = data[1:].decode("utf-8", "replace")
+
+    def ask(questions: Sequence[tuple[str, ...]]) -> list[tuple[int, str, str]]:
+        return [(0, said, "") for _ in questions]
+
+    for daemon in routing.DAEMONS:
+        if not daemon.carries(vip):
+            continue
+        try:
+            state = routing.see(vip, ask, [daemon])
+            weaknesses = list(daemon.weaknesses(vip, state, ask, ""))
+        except CheckError as error:
+            judge_all(Observation(Grade.UNCLEAR, str(error)))
+            continue
+        assert state.announced in (True, False)
+        for text in (*map(str, state.adjacencies), *(one.text for one in weaknesses)):
+            assert clean(text) or not text
+
+
+def of_stream(data: bytes) -> None:
+    """Read the lines of a stream, one each tenth of a second, and judge the service by them."""
+    evidence = Evidence(Rules(samples=2))
+    failing = 0
+    for number, text in enumerate(data.decode("utf-8", "replace").split("\n")):
+        now = number / 10
+        try:
+            line = stream_line.read(text)
+        except stream_line.NotALineError as error:
+            why = str(error)
+            evidence.lose(why)
+            line = None
+            assert len(why) < 300
+        if isinstance(line, stream_line.Sample):
+            failing = failing + 1 if line.failing else 0
+        evidence.hear(line, now)
+        judgement = evidence.judge(now)
+        assert clean(judgement.text) == judgement.text
+        assert not judgement.is_certain_failure or failing >= 2, judgement
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "dns": of_dns,
     "several": of_several,
@@ -294,5 +340,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "ntp": of_ntp,
     "plugin": of_plugin,
     "ospf": of_ospf,
+    "routing": of_routing,
+    "stream": of_stream,
     "endpoint": of_endpoint,
 }

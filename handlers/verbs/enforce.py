@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import time
 from typing import Any
 
@@ -94,17 +95,26 @@ def command(
 def _refuse_mix_up(fleet: Fleet, request: Request, address: str, management: str) -> None:
     """Refuse the state of a health service that asks another address or another endpoint."""
     vip, endpoint = request.vip, request.endpoint
-    if address and address != vip.address:
+    if address and not _is_same(address, vip.address):
         raise ConfigurationError(
             f"{fleet.file}: vip.{vip.name}.address is {vip.address}, but the health service asks"
             f" {address}: correct one of them"
         )
-    other = next((one for one in vip.endpoints if one.address == management), endpoint)
-    if management != endpoint.address and other is not endpoint:
+    others = (one for one in vip.endpoints if one is not endpoint)
+    other = next((one for one in others if _is_same(management, one.address)), endpoint)
+    if not _is_same(management, endpoint.address) and other is not endpoint:
         raise ConfigurationError(
             f"{fleet.file}: {endpoint.name} is {endpoint.address}, but the engine gets to"
             f" {management}, which is {other.name}: correct one of them"
         )
+
+
+def _is_same(text: str, address: str) -> bool:
+    """Whether a text is an address; many spellings are of one address of IPv6."""
+    try:
+        return ipaddress.ip_address(text) == ipaddress.ip_address(address)
+    except ValueError:
+        return False
 
 
 def _unwatched(checked: float | None) -> str:

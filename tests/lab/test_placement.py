@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from anycast_handlers.doctor.finding import Subject
 from anycast_handlers.doctor.whereabouts import readiness
@@ -13,6 +15,7 @@ from anycast_handlers.verbs import status
 
 from lab.waiting import wait_until
 from tests.support.act import restore, withdraw
+from tests.support.handler import Monitor
 from tests.support.namespace import REMOTE, VIP, Namespace
 
 OWN = "anycast0"
@@ -182,3 +185,25 @@ class TestActs:
         back, _ = restore(site)
         assert not back.present
         assert f'Cannot find device "{OWN}"' in site.steps[-1].said
+
+
+def test_the_handler_acts_on_ipv6(host: Namespace, tmp_path: Path) -> None:
+    """From the fleet file to the latch, which is named after the address as any file may be."""
+    add(host, f"{VIP6}/128", OWN, "nodad")
+    monitor = Monitor(tmp_path, host)
+    # No routing daemon here has IPv6, so nobody is counted, and a person has to insist.
+    monitor.configure('count_by = "peers"', vip=VIP6, interface=OWN)
+    latch = f"/var/lib/anycast/{VIP6}.latch.json"
+    code, said = monitor.run("withdraw", "resolver", "ns1", "--force")
+    assert code == 0, said
+    assert f"{VIP6} withdrawn by ip address del {VIP6}/128 dev {OWN}" in said
+    assert f"/var/lib/anycast/{VIP6}.hold.json" in host.run("sh", "-c", "ls /var/lib/anycast/*")
+    monitor.check_says("OK", 0)
+    code, said = monitor.run("restore", "resolver", "ns1")
+    assert code == 0, said
+    assert f"{VIP6} restored by ip address add {VIP6}/128 dev {OWN} nodad" in said
+    assert latch in host.run("sh", "-c", "ls /var/lib/anycast/*")
+    # An engine may write the address in another way.
+    for spelt, refused in (("2001:0DB8:99:0::0053", False), ("2001:db8:99::54", True)):
+        code, said = monitor.enforce("OK", "HARD", "--address", spelt)
+        assert (code == 3) is refused, said

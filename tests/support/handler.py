@@ -18,7 +18,7 @@ identity = "{directory}/identity"
 known_hosts = "{directory}/known_hosts"
 [vip.resolver]
 address = "{vip}"
-interface = "lo:0"
+interface = "{interface}"
 check = ["{directory}/check", "dns"]
 activator = "ip"
 {policy}
@@ -46,11 +46,22 @@ class Monitor:
         self.check_says("CRITICAL", 2)
 
     def configure(
-        self, policy: str = "", *, endpoint: str = '"127.0.0.1"', user: str = "root"
+        self,
+        policy: str = "",
+        *,
+        endpoint: str = '"127.0.0.1"',
+        user: str = "root",
+        vip: str = VIP,
+        interface: str = "lo:0",
     ) -> None:
         """Write the fleet file; by default the endpoint is this very host."""
         text = FLEET.format(
-            directory=self.directory, vip=VIP, policy=policy, endpoint=endpoint, user=user
+            directory=self.directory,
+            vip=vip,
+            interface=interface,
+            policy=policy,
+            endpoint=endpoint,
+            user=user,
         )
         (self.directory / "fleet.toml").write_text(text)
 

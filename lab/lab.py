@@ -38,9 +38,9 @@ class Endpoint:
 
     @property
     def announced(self) -> bool:
-        """Whether the VIP is on the endpoint's loopback."""
-        shown = self.host.run(["ip", "-json", "address", "show", "dev", "lo"], check=True)
-        addresses = json.loads(shown.stdout)[0]["addr_info"]
+        """Whether the VIP is on any interface of the endpoint."""
+        shown = self.host.run(["ip", "-json", "address", "show"], check=True)
+        addresses = [one for link in json.loads(shown.stdout) for one in link["addr_info"]]
         return any(address["local"] == self.place.vip for address in addresses)
 
     def change_boot_id(self) -> None:

@@ -67,16 +67,26 @@ def add_ipv6(router: Host, hosts: dict[str, Host], places: Sequence[Place]) -> N
 
 
 def configure_loopback(endpoint: Host, place: Place) -> None:
-    """Boot the endpoint's network as Debian does: `ifup -a`, lo and the VIP."""
+    """Boot the endpoint's network as Debian does: `ifup -a`, lo and the VIP.
+
+    Debian's ifupdown knows of the VIP where that is an alias of lo.
+    """
     for hook in HOOKS:
         endpoint.run(["rm", "-rf", f"/etc/network/{hook}"], check=True)
         endpoint.make_directory(f"/etc/network/{hook}")
     endpoint.make_directory("/run/network")
-    text = LOOPBACK if place.is_ipv6 else LOOPBACK + ALIAS.format(vip=place.vip)
+    is_alias = place.interface == INTERFACE
+    text = LOOPBACK + ALIAS.format(vip=place.vip) if is_alias else LOOPBACK
     endpoint.write("/etc/network/interfaces", text)
     endpoint.run(["ifup", "-a"], check=True)
-    if place.is_ipv6:
-        _ip(endpoint, [f"address add {place.prefix} dev lo"])
+    if is_alias:
+        return
+    commands = [f"address add {place.prefix} dev {place.interface}"]
+    if place.interface != "lo":
+        # A bridge without ports has a carrier, as a dummy has, which the kernel may lack.
+        made = [f"link add {place.interface} type bridge", f"link set {place.interface} up"]
+        commands = [*made, f"{commands[0]}{' nodad' if place.is_ipv6 else ''}"]
+    _ip(endpoint, commands)
 
 
 def _make_links(router: Host, hosts: dict[str, Host], places: Sequence[Place]) -> None:

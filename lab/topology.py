@@ -20,12 +20,13 @@ STYLES = ("redistribute", "network")
 
 @dataclass(frozen=True)
 class Place:
-    """A host's place in the network; an endpoint carries the VIP."""
+    """A host's place in the network; an endpoint carries the VIP, and ``on`` may say where."""
 
     name: str
     link: int
     vip: str = VIP
     vip_name: str = VIP_NAME
+    on: str = ""
 
     @property
     def address(self) -> str:
@@ -40,7 +41,7 @@ class Place:
     @property
     def interface(self) -> str:
         """The interface of the VIP, as the fleet file names it."""
-        return "lo" if self.is_ipv6 else INTERFACE
+        return self.on or ("lo" if self.is_ipv6 else INTERFACE)
 
     @property
     def prefix(self) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 
+from anycast_checks.address import is_ipv6
 from anycast_checks.line import clean
 from anycast_checks.options import START_UP
 
@@ -25,7 +26,9 @@ from ..fleet.values import Vip
 from ..transport.shell import NOT_FOUND, Argv
 from .finding import Examination, Finding, HostExamination, Subject
 
-NONLOCAL_BIND: Argv = ("/bin/cat", "/proc/sys/net/ipv4/ip_nonlocal_bind")
+NONLOCAL_BIND: dict[str, Argv] = {
+    family: ("/bin/cat", f"/proc/sys/net/{family}/ip_nonlocal_bind") for family in ("ipv4", "ipv6")
+}
 FIRST_LINE_SECONDS = 5.0
 # What the first line of a stream has in it, by docs/checks.rst.
 FORMAT = '"stream":1,'
@@ -99,12 +102,18 @@ def _first_line(subject: Subject, argv: Argv) -> str:
 
 def nonlocal_bind(subjects: Sequence[Subject]) -> Iterator[Finding]:
     """Hint at services that cannot be started while the VIP is withdrawn."""
-    if subjects[0].site.shell.run(NONLOCAL_BIND).stdout.strip() == "0":
-        yield subjects[0].hint(
-            "net.ipv4.ip_nonlocal_bind is 0: a service that binds the VIP itself could not be "
-            "started while it is withdrawn",
-            "if yours does: `sysctl -w net.ipv4.ip_nonlocal_bind=1` there, and in /etc/sysctl.d",
-        )
+    for family in sorted({_family(one.vip) for one in subjects}):
+        name = f"net.{family}.ip_nonlocal_bind"
+        if subjects[0].site.shell.run(NONLOCAL_BIND[family]).stdout.strip() == "0":
+            yield subjects[0].hint(
+                f"{name} is 0: a service that binds the VIP itself could not be started while it "
+                "is withdrawn",
+                f"if yours does: `sysctl -w {name}=1` there, and in /etc/sysctl.d",
+            )
+
+
+def _family(vip: Vip) -> str:
+    return "ipv6" if is_ipv6(vip.address) else "ipv4"
 
 
 SERVICE_EXAMINATIONS: tuple[Examination, ...] = (own_check, instance, stream)

@@ -73,7 +73,7 @@ def kind(argv: tuple[str, ...]) -> str:
     """Name what is asked, as the keyword of a test."""
     if argv[:3] == SUDO_RULES:
         return "sudo" if argv[3:] else "rules"
-    known = {ADDRESSES: "addresses", BOOT: "boot", VERSION: "ifup", NONLOCAL_BIND: "bind"}
+    known = {ADDRESSES: "addresses", BOOT: "boot", VERSION: "ifup", NONLOCAL_BIND["ipv4"]: "bind"}
     known |= {ROUTER_ID_ARGV: "router_id", ("/bin/cat", files.ALLOW): "gate"}
     known |= {FILES: "files", USE_DNS: "use_dns", HOST_NAME: "name", IS_EXECUTABLE: "helper"}
     known[notes_argv(RESOLVER)] = "notes"

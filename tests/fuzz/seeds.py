@@ -39,7 +39,7 @@ def _ospf() -> list[bytes]:
         style = "frr-8.4.4-redistribute-3-announce"
         files = [CAPTURED / f"{style}-{part}.{form}" for part in parts]
         found.append(b"".join(file.read_bytes() for file in files if file.exists()))
-    return found + [file.read_bytes() for file in sorted(CAPTURED.glob("*-all.*"))[:4]]
+    return found + [file.read_bytes() for file in sorted(CAPTURED.glob("frr-8.4.4-*-all.*"))[:4]]
 
 
 def _routing() -> list[bytes]:

@@ -1,4 +1,4 @@
-"""Count the routers that announce the anycast address in OSPF."""
+"""Count the routers that announce the anycast address, as the routing of this host knows them."""
 
 import ipaddress
 
@@ -54,11 +54,13 @@ def command(
     critical: str,
     expected: tuple[str, ...],
 ) -> Verdict:
-    """Count the routers that announce the anycast address in OSPF, and that can be reached.
+    """Count the routers that announce the anycast address, and that can be reached.
 
-    The check asks the routing daemon of this host by vtysh. A user that may not ask vtysh needs the
-    line in sudoers that `anycast-handler gate` prints. The host can be any router or endpoint of
-    the area. The event handler counts in the same way for its floor.
+    The check asks the routing daemon of this host: OSPF of FRR, Quagga or BIRD, which knows every
+    router of its area. The host can be any router or endpoint of the area. The event handler counts
+    in the same way for its floor. BGP tells an endpoint of one other announcer at most, so there it
+    is UNKNOWN: watch `route` on each endpoint. A user that may not ask the daemon needs the lines
+    in sudoers that `anycast-handler gate` prints.
     """  # fmt: skip
     here = ThisRouter(options, run)
     seen = here.see()

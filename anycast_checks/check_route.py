@@ -1,4 +1,4 @@
-"""Compare the addresses of this endpoint with what it announces in OSPF."""
+"""Compare the addresses of this endpoint with what its routing daemons announce."""
 
 import time
 from typing import Any
@@ -33,14 +33,15 @@ Problem = tuple[Any, str]  # a state of `verdict`, and what is wrong
     default=1,
     metavar="N",
     show_default=True,
-    help="CRITICAL where fewer OSPF neighbors are Full.",
+    help="CRITICAL where fewer neighbors exchange routes with this endpoint.",
 )
 def command(options: Options, run: CheckRun, *, min_neighbors: int) -> Verdict:
-    """See that this endpoint announces the address in OSPF exactly when it carries the address.
+    """See that this endpoint announces the address exactly when it carries the address.
 
-    The check also sees that the OSPF neighbors are Full, and that the router-id is configured and
-    is not the anycast address. It asks the routing daemon by vtysh. A user that may not ask vtysh
-    needs the line in sudoers that `anycast-handler gate` prints.
+    The check asks the routing daemons of this host about OSPF and BGP: FRR, Quagga and BIRD. It
+    also sees that the neighbors are Full (OSPF) or Established (BGP), and that no fault of the
+    configuration keeps a withdrawn address announced. A user that may not ask the daemons needs the
+    lines in sudoers that `anycast-handler gate` prints.
     """  # fmt: skip
     vip = options.address
     here = ThisRouter(options, run)

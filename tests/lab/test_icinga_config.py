@@ -11,6 +11,8 @@ from tests.lab.icinga_alone import VIP, Icinga, host, needs_icinga, pool
 
 pytestmark = needs_icinga
 
+OF_AN_ENDPOINT = ("control", "health", "route")
+
 
 def example() -> str:
     text = (TEMPLATES / "anycast-example.conf").read_text(encoding="utf-8")
@@ -47,13 +49,13 @@ def test_the_files_may_be_included_in_any_order(icinga: Icinga) -> None:
     assert "ns1!anycast-health-resolver" in icinga.services()
 
 
-def test_example_gives_a_health_and_a_control_service_for_each_endpoint(icinga: Icinga) -> None:
+def test_example_gives_each_endpoint_its_services(icinga: Icinga) -> None:
     """The example is valid once it is uncommented, and makes these services."""
     result = icinga.validate(example())
 
     assert result.returncode == 0, result.stdout
     assert sorted(icinga.services()) == [
-        *(f"ns{n}!anycast-{kind}-resolver" for n in (1, 2, 3) for kind in ("control", "health")),
+        *(f"ns{n}!anycast-{kind}-resolver" for n in (1, 2, 3) for kind in OF_AN_ENDPOINT),
         *(f"resolver!anycast-{kind}-resolver" for kind in ("client", "pool")),
     ]
 
@@ -73,6 +75,28 @@ def test_health_service_runs_the_event_handler_and_has_no_command_endpoint(icing
         assert service["command_endpoint"] == '""'
         assert service["volatile"] == "false"
         assert service["enable_flapping"] == "false"
+
+
+@pytest.mark.parametrize("transport", ["by_ssh", "nrpe", "agent"])
+def test_the_route_service_goes_the_way_of_the_health_service(
+    icinga: Icinga, transport: str
+) -> None:
+    """An endpoint that carries the VIP and is heard by nobody is green everywhere else."""
+    objects = host(f'{{ {VIP}, transport = "{transport}", route_min_neighbors = 2 }}')
+    result = icinga.validate(MASTER + AGENT + objects)
+    assert result.returncode == 0, result.stdout
+    route = icinga.services()["ns1!anycast-route-resolver"]
+    command = "anycast_route" if transport == "agent" else f"anycast_{transport}"
+    assert route["check_command"] == f'"{command}"'
+    assert (route["anycast_check"], route["anycast_route_min_neighbors"]) == ('"route"', "2")
+    assert route["anycast_nrpe_command"] == '"route_anycast_resolver"'
+    assert route["event_command"] == '""'
+
+
+def test_the_route_service_can_be_left_out(icinga: Icinga) -> None:
+    """Where no routing daemon announces the VIP there is none to ask."""
+    assert icinga.validate(host(f"{{ {VIP}, route = false }}")).returncode == 0
+    assert "ns1!anycast-route-resolver" not in icinga.services()
 
 
 def test_the_address_itself_is_watched_without_a_handler(icinga: Icinga) -> None:

@@ -27,6 +27,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.support.boards import board, endpoint, rich
 
 ROOT = Path(__file__).parents[2]
+MOST_MEMORY = 100 * 1024  # KiB
 Headers = dict[str, str]
 
 
@@ -245,9 +246,21 @@ class TestServer:
             socket.create_connection(("127.0.0.1", port), 5)
 
 
+def run(code: str) -> subprocess.CompletedProcess[str]:
+    """Run a program that has the page in it, and see what it prints."""
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)])},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
 class TestBadClients:
     def test_many_clients_write_nothing_to_the_log(self) -> None:
-        code = (
+        ended = run(
             "import http.client, threading\n"
             "from anycast_handlers.watch.page import open_page\n"
             "from tests.support.boards import rich\n"
@@ -263,16 +276,40 @@ class TestBadClients:
             "[one.join() for one in many]\n"
             "page.close()\n"
         )
-        path = os.pathsep.join([str(ROOT), *filter(None, sys.path)])
-        ended = subprocess.run(
-            [sys.executable, "-c", code],
-            env={**os.environ, "PYTHONPATH": path},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
         assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+
+    def test_clients_that_read_nothing_cost_neither_memory_nor_the_log(self) -> None:
+        """All answers that wait are one, however many clients have asked for it."""
+        ended = run(
+            "import socket, time\n"
+            "from anycast_handlers.watch.page import open_page, serve\n"
+            "from tests.support.boards import board, endpoint, rich\n"
+            "decisions = rich().vips[1].endpoints[0].decisions * 5\n"
+            "one = endpoint('ns1')._replace(text='x' * 200, why='y' * 200, decisions=decisions)\n"
+            "many = board(1, *[one] * 1000)\n"
+            "serve.UNREAD = 500\n"
+            "page = open_page('127.0.0.1:0', lambda: many)\n"
+            "asked = b'GET /status.json HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n' * 5\n"
+            "stuck = []\n"
+            "for _ in range(60):\n"
+            "    client = socket.socket()\n"
+            "    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)\n"
+            "    client.connect(('127.0.0.1', page.port))\n"
+            "    client.sendall(asked)\n"
+            "    stuck.append(client)\n"
+            "until = time.monotonic() + 30\n"
+            "while len(page._map) < 60 and time.monotonic() < until:\n"
+            "    time.sleep(0.01)\n"
+            "while len(page._map) > 5 and time.monotonic() < until:\n"
+            "    time.sleep(0.1)\n"
+            "with open('/proc/self/status') as status:\n"
+            "    print(next(line.split()[1] for line in status if line.startswith('VmHWM')))\n"
+            "print(len(page._map) <= 5)\n"
+            "page.close()\n"
+        )
+        memory, left = ended.stdout.split()
+        assert (ended.returncode, ended.stderr, left) == (0, "", "True")
+        assert int(memory) < MOST_MEMORY
 
     def test_clients_that_read_nothing_keep_nobody_else_waiting(self) -> None:
         """There are more of them than threads, and each answer is larger than a socket takes."""

@@ -8,6 +8,7 @@ no other package.
 from __future__ import annotations
 
 import hashlib
+import io
 import ipaddress
 import json
 import logging
@@ -43,6 +44,8 @@ LIMITS: dict[str, Any] = {
     "outbuf_overflow": 2**30,
     "outbuf_high_watermark": 2**30,
     "recv_bytes": 256,
+    # It would write a traceback for each client that has gone.
+    "log_socket_errors": False,
 }
 # The kernel ends the connection of a client that reads nothing for so many milliseconds.
 UNREAD = 20_000
@@ -76,7 +79,7 @@ class Page:
         self._map: dict[int, Any] = {}
         app = _App(look, is_local=is_local)
         # It warns of each request that has to wait, so that a client could fill the log.
-        logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+        logging.getLogger("waitress").setLevel(logging.ERROR)
         self._server = waitress.create_server(
             app, sockets=[self._socket], map=self._map, ident="", **LIMITS
         )
@@ -118,7 +121,11 @@ class _App:
         status, headers, body = self._answer(environ)
         length = [("Content-Length", str(len(body)))] if status != "304 Not Modified" else []
         respond(status, [*headers, *length, *ALWAYS])
-        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+        if environ["REQUEST_METHOD"] == "HEAD" or not body:
+            return []
+        # As a file, the answer is not copied for each client that has not read it yet.
+        answer: Iterable[bytes] = environ["wsgi.file_wrapper"](io.BytesIO(body))
+        return answer
 
     def _answer(self, environ: Environ) -> tuple[str, list[tuple[str, str]], bytes]:
         if self._is_local and not _is_this_host(environ.get("HTTP_HOST", "")):

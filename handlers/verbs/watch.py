@@ -20,7 +20,7 @@ from ..fleet.values import Fleet
 from ..transport.clock import SYSTEM_CLOCK
 from ..watch.engines import engines
 from ..watch.notify import Notify
-from ..watch.page import open_page
+from ..watch.page import Showing
 from ..watch.show import Show
 from ..watch.target import Target
 from ..watch.watcher import Wake, Watcher
@@ -72,7 +72,7 @@ class _Service:
 
     def run(self, listen: str | None) -> None:
         """Watch, and show it at an address, until it is told to end."""
-        page = open_page(listen, self._show.board) if listen else None
+        page = Showing(listen, self._show.board, self._voice.say) if listen else None
         signal.signal(signal.SIGTERM, self._end)
         signal.signal(signal.SIGINT, self._end)
         signal.signal(signal.SIGHUP, self._reload)

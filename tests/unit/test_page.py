@@ -14,13 +14,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 import pytest
 from anycast_handlers.decision.facts import State
 from anycast_handlers.errors import ConfigurationError
 from anycast_handlers.watch.board import Board, Decided, EndpointState, Failover, Held, Stage
-from anycast_handlers.watch.page import open_page
+from anycast_handlers.watch.page import Showing, open_page
 from anycast_handlers.watch.page.fresh import LATEST, SOONEST, Fresh
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -226,6 +227,20 @@ class TestServer:
         with pytest.raises(ConfigurationError, match="Address already in use: choose another"):
             open_page(f"127.0.0.1:{port}", rich)
 
+    def test_a_port_that_is_taken_keeps_the_watcher_from_nothing(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Any user of the host could have taken it."""
+        monkeypatch.setattr("anycast_handlers.watch.page.AGAIN", 0.05)
+        said: SimpleQueue[str] = SimpleQueue()
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            number = other.getsockname()[1]
+            showing = Showing(f"127.0.0.1:{number}", rich, said.put)
+            assert "watches without its page" in said.get(timeout=30)
+        assert said.get(timeout=30) == f"serves its page at 127.0.0.1:{number}"
+        assert ask(number, "/status.json").status == 200
+        showing.close()
+
     def test_it_listens_on_ipv6_too(self) -> None:
         page = open_page("[::1]:0", rich)
         with socket.create_connection(("::1", page.port), 5) as client:
@@ -282,12 +297,12 @@ class TestBadClients:
         """All answers that wait are one, however many clients have asked for it."""
         ended = run(
             "import socket, time\n"
-            "from anycast_handlers.watch.page import open_page, serve\n"
+            "from anycast_handlers.watch.page import address, open_page\n"
             "from tests.support.boards import board, endpoint, rich\n"
             "decisions = rich().vips[1].endpoints[0].decisions * 5\n"
             "one = endpoint('ns1')._replace(text='x' * 200, why='y' * 200, decisions=decisions)\n"
             "many = board(1, *[one] * 1000)\n"
-            "serve.UNREAD = 500\n"
+            "address.UNREAD = 500\n"
             "page = open_page('127.0.0.1:0', lambda: many)\n"
             "asked = b'GET /status.json HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n' * 5\n"
             "stuck = []\n"

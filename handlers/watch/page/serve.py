@@ -12,7 +12,6 @@ import io
 import ipaddress
 import json
 import logging
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -22,8 +21,8 @@ from typing import Any
 import waitress
 from waitress import wasyncore
 
-from ...errors import ConfigurationError
 from ..board import Board
+from .address import bound
 from .fresh import Fresh
 from .metrics import CONTENT_TYPE, Metrics
 
@@ -47,8 +46,6 @@ LIMITS: dict[str, Any] = {
     # It would write a traceback for each client that has gone.
     "log_socket_errors": False,
 }
-# The kernel ends the connection of a client that reads nothing for so many milliseconds.
-UNREAD = 20_000
 CLOSING = 1.0
 # Nothing from elsewhere, nothing in the markup itself, and no text that could become markup.
 POLICY = (
@@ -75,7 +72,7 @@ class Page:
     """The server, from its making until `close`. See `open_page`."""
 
     def __init__(self, listen: str, look: Callable[[], Board]) -> None:
-        self._socket, is_local = _bound(listen)
+        self._socket, is_local = bound(listen)
         self._map: dict[int, Any] = {}
         app = _App(look, is_local=is_local)
         # It warns of each request that has to wait, so that a client could fill the log.
@@ -169,26 +166,3 @@ def _is_this_host(host: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _bound(listen: str) -> tuple[socket.socket, bool]:
-    """Bind the address; returns the socket, and whether only this host can reach it."""
-    text, _, port = listen.rpartition(":")
-    try:
-        address = ipaddress.ip_address(text.removeprefix("[").removesuffix("]"))
-        number = int(port)
-    except ValueError as error:
-        what = f"--listen {listen}: is not an address and a port"
-        raise ConfigurationError(what, "such as 127.0.0.1:9853") from error
-    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
-    made = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # The connections inherit it.
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD)
-        made.bind((str(address), number))
-    except (OSError, OverflowError) as error:
-        made.close()
-        why = getattr(error, "strerror", None) or str(error)
-        raise ConfigurationError(f"--listen {listen}: {why}", "choose another one") from error
-    return made, address.is_loopback

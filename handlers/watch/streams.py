@@ -17,8 +17,9 @@ from ..transport.shell import Stream
 from .line import LONGEST
 from .target import Target
 
-# How many log in at the same time.
-MOST_CONNECTING = 24
+# How many log in at the same time. Who takes longer than so many seconds waits for an endpoint, and
+# keeps nobody else waiting.
+MOST_CONNECTING, QUICK_SECONDS = 24, 1.0
 CONNECTING_SECONDS = 20.0
 # Pauses between two tries in seconds: the first, and the longest. Each differs by chance, so that a
 # thousand endpoints do not come back at the same moment.
@@ -109,7 +110,8 @@ class Streams:
         self._due: deque[tuple[float, Target]] = deque()
         self._pauses: dict[Target, float] = {}
         self._ears: dict[Target, Ear] = {}
-        self._connecting = 0
+        # Those that are being opened, and since when.
+        self._begun: dict[Ear, float] = {}
 
     def want(self, target: Target, now: float, *, is_silent: bool = False) -> None:
         """Have the stream of a target opened, with a pause where it was tried just before.
@@ -142,21 +144,23 @@ class Streams:
 
     def open_due(self, now: float) -> None:
         """Begin to open the streams that are due."""
+        room = MOST_CONNECTING - sum(now - at < QUICK_SECONDS for at in self._begun.values())
         for _ in range(len(self._due)):
-            if self._connecting >= MOST_CONNECTING:
+            if room <= 0:
                 return
             at, target = self._due.popleft()
             if at > now:
                 self._due.append((at, target))
                 continue
-            self._connecting += 1
+            room -= 1
             ear = Ear(target, self._events, self._clock)
             self._ears[target] = ear
+            self._begun[ear] = now
             _beside(partial(self._open, ear))
 
     def was_tried(self, ear: Ear) -> None:
         """Take note that the opening of a stream has ended, in whatever way."""
-        self._connecting -= 1
+        del self._begun[ear]
         if ear.stream and not self.is_current(ear):
             # Its target was given up while it was opened.
             _beside(ear.stream.close)
@@ -169,6 +173,7 @@ class Streams:
 
     def _open(self, ear: Ear) -> None:
         target = ear.target
+        tried: Opened | NotOpened = NotOpened(ear, "a fault of this program")
         try:
             ear.stream = self._connections.stream(
                 target.endpoint,
@@ -177,10 +182,12 @@ class Streams:
                 Deadline(self._clock, CONNECTING_SECONDS),
                 target.number,
             )
+            tried = Opened(ear)
         except HandlerError as error:
-            self._events.put(NotOpened(ear, str(error)))
-        else:
-            self._events.put(Opened(ear))
+            tried = NotOpened(ear, str(error))
+        finally:
+            # Where this is a fault of the program, the thread's end says which.
+            self._events.put(tried)
 
 
 def _beside(do: Callable[[], None]) -> None:

@@ -1,0 +1,70 @@
+"""The streams of the watcher are opened, whatever other endpoints do meanwhile."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from queue import SimpleQueue
+
+import pytest
+from anycast_handlers.fleet.values import Endpoint, Fleet, Paths, Vip
+from anycast_handlers.transport.clock import SYSTEM_CLOCK
+from anycast_handlers.transport.kept import KeptConnections
+from anycast_handlers.watch.streams import MOST_CONNECTING, NotOpened, Opened, Streams
+from anycast_handlers.watch.target import Target
+
+from lab.waiting import wait_until
+from tests.ssh.server import Sshd
+from tests.ssh.tarpit import Port, serve, silence
+
+PATIENCE = 30.0
+
+
+def target(sshd: Sshd, *endpoints: Endpoint) -> Target:
+    """Make the last endpoint a target, whose stream says nothing."""
+    check = ("/usr/lib/nagios/plugins/check_anycast", "dns")
+    vip = Vip("resolver", "10.99.0.53", "lo:0", check, endpoints)
+    made = Target(Fleet("fleet.toml", sshd.ssh(), (vip,), Paths()), vip, endpoints[-1])
+    made.argv = ("/bin/sleep", "600")
+    return made
+
+
+def open_due(streams: Streams, events: SimpleQueue[object]) -> bool:
+    """Do as the main loop does; tell whether an opening has ended."""
+    streams.open_due(SYSTEM_CLOCK.monotonic())
+    return not events.empty()
+
+
+def test_a_fault_of_the_program_leaves_a_stream_to_be_opened_again(
+    sshd: Sshd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as a thread that cannot be started."""
+    events: SimpleQueue[object] = SimpleQueue()
+    connections = KeptConnections(sshd.ssh(), is_local=lambda _: False)
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    monkeypatch.setattr(connections, "_of", lambda *_: 1 / 0)
+    streams = Streams(connections, events, SYSTEM_CLOCK)
+    streams.want(target(sshd, sshd.endpoint()), SYSTEM_CLOCK.monotonic())
+    streams.open_due(SYSTEM_CLOCK.monotonic())
+    event = events.get(timeout=PATIENCE)
+    assert isinstance(event, NotOpened)
+    streams.was_tried(event.ear)
+
+
+def test_endpoints_that_never_speak_keep_no_other_waiting(sshd: Sshd, tmp_path: Path) -> None:
+    events: SimpleQueue[object] = SimpleQueue()
+    connections = KeptConnections(sshd.ssh(), is_local=lambda _: False)
+    streams = Streams(connections, events, SYSTEM_CLOCK)
+    with serve(Port(tmp_path), silence) as port:
+        silent = Endpoint("ns9", port.address, port.number)
+        places = [Endpoint(f"ns{n}", "127.0.0.1", port.number) for n in range(MOST_CONNECTING)]
+        now = SYSTEM_CLOCK.monotonic()
+        for place in places:
+            streams.want(target(sshd, place, silent), now)
+        honest = target(sshd, sshd.endpoint())
+        streams.want(honest, now)
+        wait_until(lambda: open_due(streams, events), "one was tried", PATIENCE)
+        event = events.get()
+        connections.close()
+    assert isinstance(event, Opened | NotOpened)
+    assert event.ear.target is honest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 
 from anycast_checks.line import clean
@@ -21,6 +22,9 @@ from .target import Target
 
 TELL_SECONDS = 4.0
 KEPT_NOTES = 5
+# How many lines about one thing are said within so many seconds. An endpoint that says another
+# state each time must not fill the log, where others have to be found. The board has all of it.
+MOST_LINES, LINES_SECONDS = 20, 60.0
 # What a run does when clients are well again already.
 AFTER = frozenset({"count again"})
 
@@ -43,11 +47,13 @@ class Show:
         self._pools: list[Pool] = []
         self._notes: tuple[str, ...] = ()
         self._told_at = 0.0
+        self._said: dict[str, deque[float]] = {}
         self._lived_at = self._started
 
     def take(self, fleet: Fleet, pools: list[Pool]) -> None:
         """Show other pools from now on."""
         self._pools = pools
+        self._said = {}
         self._version += 1
         number = sum(len(pool.targets) for pool in pools)
         self._say(f"watches {number} endpoints of {len(pools)} VIPs by {fleet.file}")
@@ -63,7 +69,7 @@ class Show:
         text = f"common-cause: {cause.say(len(pool.vip.endpoints))}"
         pool.shown = pool.shown._replace(common_cause=text)
         self._version += 1
-        self._say(f"{pool.vip.name} CRITICAL {text}")
+        self._say_of(pool.vip.name, f"{pool.vip.name} CRITICAL {text}")
 
     def judged(self, target: Target, before: Judgement) -> None:
         """Take note of a judgement, and pass on what has changed."""
@@ -78,7 +84,8 @@ class Show:
         if now.state is not before.state:
             target.since = self._clock.time()
         self._version += 1
-        self._say(f"{target.name} {now.state.name} {now.state_type.name} {now.text}")
+        said = f"{target.name} {now.state.name} {now.state_type.name} {now.text}"
+        self._say_of(target.name, said)
         self._tell(target)
 
     def acted(self, acted: Acted, outcome: Outcome) -> None:
@@ -133,6 +140,17 @@ class Show:
         )
         engines = tuple(engine.state() for engine in self._engines)
         return Board(self._version, self._started, self._lived_at, vips, engines, self._notes)
+
+    def _say_of(self, what: str, text: str) -> None:
+        """Say a line about something, where not too many were said just before."""
+        now = self._clock.monotonic()
+        said = self._said.setdefault(what, deque(maxlen=MOST_LINES))
+        if len(said) == MOST_LINES and now - said[0] < LINES_SECONDS:
+            return
+        said.append(now)
+        if len(said) == MOST_LINES and now - said[0] < LINES_SECONDS:
+            text = f"{what} changes all the time, so no more is said of it for now: {text}"
+        self._say(text)
 
     def _tell(self, target: Target) -> None:
         judged, at = target.judgement, self._clock.time()

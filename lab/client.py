@@ -39,6 +39,7 @@ class Questioner:
     def __init__(self, server: str, name: str, expect: str, timeout: float) -> None:
         self.stopped = False
         self._server = (server, 53)
+        self._family = socket.AF_INET6 if ":" in server else socket.AF_INET
         self._name = name
         self._expect = socket.inet_aton(expect) if expect else b""
         self._timeout = timeout
@@ -57,7 +58,7 @@ class Questioner:
     def _ask(self) -> None:
         number, now = random.getrandbits(16), time.monotonic()
         pending = Pending(number, time.time(), now + self._timeout)
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock = socket.socket(self._family, socket.SOCK_DGRAM)
         self._pending[sock] = pending
         self._selector.register(sock, selectors.EVENT_READ)
         try:
@@ -135,7 +136,7 @@ def _after_name(message: bytes, place: int) -> int:
 def main() -> None:
     """Ask as the command line says."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("server", help="IPv4 address")
+    parser.add_argument("server", help="its address")
     parser.add_argument("name", help="the name to ask for")
     parser.add_argument("--expect", default="", help="the address that is right (default: any)")
     parser.add_argument("--rate", type=float, default=50.0, help="queries a second")

@@ -22,7 +22,8 @@ from .errors import LabError
 from .icinga import HEALTH, Icinga, endpoints
 from .lab import Lab
 from .load import Load, Query
-from .topology import ENDPOINTS, QUERY, VIP, VIP_NAME
+from .routing import DEFAULT
+from .topology import ENDPOINTS, ENDPOINTS6, QUERY, VIP_NAME
 from .waiting import wait_until
 from .watch import Event, Timeline, Watcher
 
@@ -67,6 +68,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
     parser.add_argument("--venv", type=Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--engine-only", action="store_true", help="show Icinga's way alone")
+    parser.add_argument("--ipv6", action="store_true", help="with a VIP of IPv6, and OSPFv3")
     parser.add_argument("--keep", action="store_true", help="leave the lab up afterwards")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, _end)
@@ -74,7 +76,7 @@ def main() -> int:
         print("the demo needs root: it makes network namespaces and starts daemons in them")
         return 1
     try:
-        return _run(options.venv, engine_only=options.engine_only, keep=options.keep)
+        return _run(options)
     except LabError as error:
         print(f"\nthe demo failed: {error}", flush=True)
         return 1
@@ -83,12 +85,16 @@ def main() -> int:
         return 130
 
 
-def _run(venv: Path, *, engine_only: bool, keep: bool) -> int:
+def _run(options: argparse.Namespace) -> int:
     _say("Building the lab: a router, ns1, ns2, ns3 (FRR, unbound, sshd), mon (Icinga 2), client")
     from .state import note, occupied
 
-    with occupied(), Lab(venv=venv, hold_down=HOLD_DOWN) as lab:
-        icinga = Icinga(lab.mon, endpoints(PACE))
+    places, speaks = (ENDPOINTS6, "frr-ospf6") if options.ipv6 else (ENDPOINTS, DEFAULT)
+    with (
+        occupied(),
+        Lab(venv=options.venv, hold_down=HOLD_DOWN, places=places, speaks=speaks) as lab,
+    ):
+        icinga = Icinga(lab.mon, endpoints(PACE, places[0].vip))
         icinga.start()
         for place in ENDPOINTS:
             icinga.check_now(place.name, HEALTH)
@@ -99,16 +105,16 @@ def _run(venv: Path, *, engine_only: bool, keep: bool) -> int:
         watcher.watch_service(icinga, HEALTH)
         try:
             figures = [_tell(lab, icinga, story, "Icinga asks every 2 s")]
-            if not engine_only:
+            if not options.engine_only:
                 with _watching(lab):
                     figures.append(_tell(lab, icinga, story, "the watcher listens"))
         finally:
             watcher.stop()
             story.timeline.stop()
         _compare(figures)
-        if keep:
+        if options.keep:
             note(lab.hosts)
-            _keep()
+            _keep(places[0].vip)
     return 0
 
 
@@ -134,9 +140,10 @@ def _watching(lab: Lab) -> Iterator[None]:
 
 
 def _tell(lab: Lab, icinga: Icinga, story: Story, how: str) -> Figures:
-    load = Load(lab.client, rate=RATE)
+    vip = lab.places[0].vip
+    load = Load(lab.client, server=vip, rate=RATE)
     wait_until(lambda: _instances(load.queries()) == len(ENDPOINTS), "each instance answers")
-    _say(f"\nThe client asks {VIP} for {QUERY} {RATE:.0f} times a second; all three answer.")
+    _say(f"\nThe client asks {vip} for {QUERY} {RATE:.0f} times a second; all three answer.")
     resolver, timeline = lab.endpoint(BROKEN).resolver, story.timeline
     story.heading(f"The resolver of {BROKEN} dies, and {how}")
     broken = timeline.add(BROKEN, "killed", "unbound killed (SIGKILL)").at
@@ -209,12 +216,13 @@ def _compare(figures: list[Figures]) -> None:
         print(f"{one.how:<24}{one.seconds:<18.2f}{one.lost}", flush=True)
 
 
-def _keep() -> None:
+def _keep(vip: str) -> None:
     print(
         "\nThe lab stays up until Ctrl-C. Three things to try, each in another terminal, here:\n"
         "  python3 -m lab exec mon -- runuser -u nagios -- anycast-handler status\n"
         "  python3 -m lab exec ns2 -- pkill unbound\n"
-        "  python3 -m lab exec router -- watch -n 1 ip route show 10.99.0.53",
+        "  python3 -m lab exec router -- watch -n 1 "
+        f"ip {'-6 ' if ':' in vip else ''}route show {vip}",
         flush=True,
     )
     with suppress(KeyboardInterrupt):

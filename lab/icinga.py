@@ -50,7 +50,7 @@ include "lab.conf"
 HEALTH, CONTROL = f"anycast-health-{VIP_NAME}", f"anycast-control-{VIP_NAME}"
 
 
-def endpoints(pace: str) -> str:
+def endpoints(pace: str, vip: str = VIP) -> str:
     """Write hosts as a user of the templates would; ``pace`` has further keys of the VIP."""
     return "".join(
         f"""
@@ -58,7 +58,7 @@ object Host "{place.name}" {{
   import "anycast-endpoint"
   address = "{place.address}"
   vars.anycast["{VIP_NAME}"] = {{
-    address = "{VIP}", check = "dns"
+    address = "{vip}", check = "dns"
     dns_query = "{QUERY}", dns_expect = [ "{RIGHT_ANSWER}" ]
     {pace}
   }}

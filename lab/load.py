@@ -31,13 +31,16 @@ class Load:
 
     Args:
         client: the host that asks.
+        server: the VIP.
         rate: queries a second.
         count: how many; 0 means until `stop`.
     """
 
-    def __init__(self, client: Host, *, rate: float = 50.0, count: int = 0) -> None:
+    def __init__(
+        self, client: Host, *, server: str = VIP, rate: float = 50.0, count: int = 0
+    ) -> None:
         client.write(INSTALLED, SCRIPT.read_text())
-        argv = ["/usr/bin/python3", "-I", INSTALLED, VIP, QUERY, "--expect", RIGHT_ANSWER]
+        argv = ["/usr/bin/python3", "-I", INSTALLED, server, QUERY, "--expect", RIGHT_ANSWER]
         argv += ["--rate", f"{rate:g}", "--count", f"{count}"]
         pipe = subprocess.PIPE
         self._process = client.popen(argv, user="nobody", stdin=pipe, stdout=pipe)

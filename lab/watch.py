@@ -13,7 +13,6 @@ from .errors import LabError
 from .host import Host
 from .icinga import Icinga
 from .lab import Lab
-from .topology import VIP
 from .waiting import wait_until
 
 POLL_SECONDS = 0.1
@@ -137,17 +136,20 @@ class Watcher:
         threading.Thread(target=loop, daemon=True).start()
 
     def _address(self, line: str) -> None:
-        if f" {VIP}/32 " not in line:
+        place = self._endpoint.place
+        if f" {place.prefix} " not in line:
             return
+        interface = place.interface.partition(":")[0]
         if line.startswith("Deleted"):
-            self._timeline.add(self._name, "address-gone", f"{VIP} has left lo")
+            self._timeline.add(self._name, "address-gone", f"{place.vip} has left {interface}")
         else:
-            self._timeline.add(self._name, "address-back", f"{VIP} is on lo again")
+            self._timeline.add(self._name, "address-back", f"{place.vip} is on {interface} again")
 
     def _route(self, line: str) -> None:
-        if VIP not in line or line.startswith("Deleted"):
+        if self._endpoint.place.vip not in line or line.startswith("Deleted"):
             return
-        if f"via {self._endpoint.place.address} " in line:
+        # The router's interfaces are named after the hosts that they lead to.
+        if f"dev {self._name} " in line:
             text = f"kernel sends to {self._name} again"
             self._timeline.add("router", "route-back", text)
         else:
@@ -184,7 +186,9 @@ class Watcher:
                 continue  # Icinga is busy, or has ended with the lab
             seen = f"{service.state} {service.state_type}"
             if seen != before:
-                said = service.output.split(" - ", 1)[-1].removeprefix(f"{VIP} ")
+                said = service.output.split(" - ", 1)[-1].removeprefix(
+                    f"{self._endpoint.place.vip} "
+                )
                 text = f"Icinga: {seen}: {said}"
                 self._timeline.add("mon", seen, text, service.checked)
             before = seen

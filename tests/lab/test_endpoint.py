@@ -60,6 +60,10 @@ def test_the_address_on_a_real_other_interface(host: Namespace, site: Site) -> N
     assert after.present
     assert not after.in_place
     assert after.elsewhere == ("va",)
+    # Whether a command has worked is judged on the VIP's own interface.
+    after, _ = restore(site, after=(Note(LATCH, How.WRITE, "{}"),))
+    assert after.in_place
+    assert f"{VIP}.latch.json\n" in host.run("ls", "/var/lib/anycast")
 
 
 def test_an_address_that_has_come_to_any_interface_stops_a_change(

@@ -110,3 +110,15 @@ def test_another_ifup_on_a_real_host_is_refused_before_anything_runs(
         site.activator()
     assert site.steps == []
     assert site.look().present
+
+
+def test_nothing_more_is_tried_where_it_is_on_another_interface_too(
+    host: Namespace, site: Site
+) -> None:
+    """Whether a command has worked is judged on the VIP's own interface."""
+    host.run("ip", "link", "add", "va", "type", "veth", "peer", "name", "vb")
+    host.run("ip", "address", "add", f"{VIP}/32", "dev", "va")
+    after, _ = withdraw(site)
+    assert after.present
+    assert not after.in_place
+    assert commands(site) == ["ifdown lo:0"]

@@ -40,7 +40,10 @@ LAB_PACKAGES=(
 # shellcheck disable=SC2034
 OPTIONAL_PACKAGES=(knot-resolver)
 # shellcheck disable=SC2034
-UNPACKED_PACKAGES=(ntpsec ipcalc-ng)
+UNPACKED_PACKAGES=(
+    ntpsec ipcalc-ng ifupdown2
+    network-manager libbluetooth3 libmm-glib0 libndp0 libnewt0.52 libnm0 libteamdctl0
+)
 # network-scripts of RHEL 7 and 8, which Debian has not: tag and commit. The tests that need them are
 # skipped where they cannot be had.
 # shellcheck disable=SC2034

@@ -42,11 +42,15 @@ class Activator(NamedTuple):
         restore: likewise.
         programs: names of the programs behind ifup for which `auto` chooses this activator.
         suits_any: whether the activator is used whatever program ifup is, if the fleet file names
-            it, or if the VIP is no alias.
+            it.
         needs_alias: whether it acts by the name of an alias. Where the VIP has none it would take
             down the whole interface, so it is not used there.
         objection: given the other addresses of the interface, says why the activator must not be
             used, empty where it may be; None where no address matters.
+        masks: whether the helper on the endpoint can keep the program from bringing a withdrawn
+            VIP back, under the activator's name.
+        masks_by_daemon: whether a daemon has to be asked for that. It may hang, so the VIP is taken
+            away first.
     """
 
     name: str
@@ -56,6 +60,8 @@ class Activator(NamedTuple):
     suits_any: bool = False
     needs_alias: bool = False
     objection: Callable[[Vip, frozenset[str]], str] | None = None
+    masks: bool = False
+    masks_by_daemon: bool = False
 
     def commands(self, vip: Vip) -> tuple[Argv, ...]:
         """List every command that the activator may run for a VIP."""
@@ -71,6 +77,24 @@ def add_address(vip: Vip) -> Argv:
         # The same address on other hosts is what anycast is, so none of them may object to it.
         how = ("nodad",)
     return (IP, "address", "add", place.prefix(vip.address), "dev", place.interface, *how)
+
+
+def withdraw_by_ip(vip: Vip, _around: Surroundings) -> tuple[Argv, ...]:
+    """Take the VIP away without any configuration program."""
+    return (delete_address(vip),)
+
+
+def restore_by_ip(vip: Vip, _around: Surroundings) -> tuple[Argv, ...]:
+    """Bring the VIP back without any configuration program."""
+    if not is_ipv6(vip.address):
+        return (add_address(vip),)
+    # A VIP that is tentative, or that another host on the link has, is in the way of itself.
+    return (add_address(vip), delete_address(vip), add_address(vip))
+
+
+def restore_without_label(vip: Vip, around: Surroundings) -> tuple[Argv, ...]:
+    """Bring the VIP back by `ip`, without the label of an alias."""
+    return restore_by_ip(vip._replace(interface=vip.placement.interface), around)
 
 
 def delete_address(vip: Vip) -> Argv:

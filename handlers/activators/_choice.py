@@ -1,15 +1,17 @@
-"""Choose the activator of an endpoint: for an alias by the program behind its ifup, else `ip`."""
+"""Choose the activator of an endpoint: that of the program that configures the VIP's interface."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
+from typing import NamedTuple
 
 from ..errors import UnsupportedActivatorError
 from ..fleet.values import Vip
 from ..transport.shell import NOT_FOUND, Argv, Result
 from . import names
 from ._activator import IFUP, Activator
+from ._evidence import NETWORKD, Evidence, evidence_argv, read_evidence
 
 Ask = Callable[[Argv], Result]
 
@@ -39,12 +41,28 @@ def candidates(vip: Vip) -> tuple[Activator, ...]:
     return tuple(one for one in suited if vip.activator in (AUTO, one.name))
 
 
+class Choice(NamedTuple):
+    """The activator of a VIP on an endpoint, and why it is that one."""
+
+    activator: Activator
+    why: str
+
+
 def first_questions(vip: Vip) -> tuple[Argv, ...]:
     """List what `choose` asks in any case."""
-    return () if _certain(vip) else (VERSION,)
+    if _certain(vip):
+        return ()
+    return (VERSION, evidence_argv(vip)) if vip.activator == AUTO else (VERSION,)
 
 
-def choose(vip: Vip, ask: Ask, neighbors: Callable[[], frozenset[str]]) -> Activator:
+def all_questions(vip: Vip) -> tuple[Argv, ...]:
+    """List everything that `choose` may ask."""
+    first = first_questions(vip)
+    more = (_state_argv(vip),) if vip.activator == AUTO else ()
+    return (*first, *more, INSTALLED) if first else ()
+
+
+def choose(vip: Vip, ask: Ask, neighbors: Callable[[], frozenset[str]]) -> Choice:
     """Choose the activator of an endpoint.
 
     Where the VIP is an alias, the endpoint is asked even if the fleet file names an activator,
@@ -60,10 +78,26 @@ def choose(vip: Vip, ask: Ask, neighbors: Callable[[], frozenset[str]]) -> Activ
             fleet file names.
     """
     if certain := _certain(vip):
-        return certain
+        return Choice(certain, "the fleet file names it")
     if not candidates(vip):
         raise _unsupported(vip, f"{vip.activator} acts on an alias, and {vip.interface} is none")
     program, said = _find(ask)
+    if vip.activator == AUTO:
+        evidence = read_evidence(vip, ask(evidence_argv(vip)).stdout)
+        knows_aliases = any(program in one.programs for one in activators() if one.needs_alias)
+        is_its_own = bool(vip.placement.label) and knows_aliases
+        if not (is_its_own and not evidence.files_in(NETWORKD)):
+            if found := _manager(vip, evidence, ask):
+                return found
+            if not vip.placement.label and program != "ifupdown2":
+                return Choice(_by_name("ip"), f"no program has {vip.interface}")
+    return _by_program(vip, program, said, neighbors)
+
+
+def _by_program(
+    vip: Vip, program: str, said: str, neighbors: Callable[[], frozenset[str]]
+) -> Choice:
+    """Choose by the program behind ifup; raises as `choose` does."""
     activator = next((one for one in candidates(vip) if program in one.programs), None)
     if activator is None:
         what = f"{IFUP} there is {program} ({said})"
@@ -74,17 +108,42 @@ def choose(vip: Vip, ask: Ask, neighbors: Callable[[], frozenset[str]]) -> Activ
         raise _unsupported(vip, what)
     if activator.objection and (why := activator.objection(vip, neighbors())):
         raise _unsupported(vip, why)
-    return activator
+    return Choice(activator, f"{IFUP} there is {program} ({said})")
+
+
+def _manager(vip: Vip, evidence: Evidence, ask: Ask) -> Choice | None:
+    """Choose the manager that has the VIP's interface; None where there is none."""
+    interface, files = vip.placement.interface, evidence.files_in(NETWORKD)
+    if evidence.networkmanager and not files and _has_profile(vip, ask):
+        why = f"NetworkManager has a profile for {interface}"
+        return Choice(_by_name("networkmanager"), why)
+    if evidence.networkd:
+        return Choice(_by_name("networkd"), f"networkd has {interface} by {evidence.networkd}")
+    # networkd may be starting again at this moment.
+    return Choice(_by_name("networkd"), f"{files[0]} has {vip.address}") if files else None
+
+
+def _has_profile(vip: Vip, ask: Ask) -> bool:
+    """Whether NetworkManager configures the interface, and not only tells what others did.
+
+    Where its daemon hangs, it counts as configured.
+    """
+    return "externally" not in ask(_state_argv(vip)).stdout
+
+
+def _state_argv(vip: Vip) -> Argv:
+    nmcli = ("/usr/bin/nmcli", "-g", "GENERAL.STATE", "device", "show", vip.placement.interface)
+    return ("/usr/bin/env", "LC_ALL=C", "/usr/bin/timeout", "2", *nmcli)
+
+
+def _by_name(name: str) -> Activator:
+    return next(one for one in activators() if one.name == name)
 
 
 def _certain(vip: Vip) -> Activator | None:
-    """Give the activator that may be used without a question; None where there is none.
-
-    Nothing that `ip` does to a VIP that is no alias is in the way of any other program.
-    """
-    is_left_open = vip.activator == AUTO and bool(vip.placement.label)
-    suited = (one for one in candidates(vip) if one.suits_any and not is_left_open)
-    return next(suited, None)
+    """Give the activator that may be used without a question; None where there is none."""
+    named = (one for one in candidates(vip) if one.name == vip.activator)
+    return next((one for one in named if one.suits_any), None)
 
 
 def _find(ask: Ask) -> tuple[str, str]:

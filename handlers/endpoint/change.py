@@ -24,6 +24,7 @@ from ..transport.refusal import is_refused
 from ..transport.shell import Argv, Result
 from .latch import hold_path, latch_path
 from .look import Look, read_addresses
+from .mask import MASK_SECONDS, Done, Mask
 
 HELPER = "/usr/local/sbin/anycast-act"
 # Seconds for which the helper may be late: sudo, a lock, the time between two changes.
@@ -79,6 +80,8 @@ class Change(NamedTuple):
         after: notes that are written once a command has worked.
         late: for how many seconds it may be begun.
         budget: the seconds for all commands together.
+        mask: the mask that is put on.
+        unmask: whose mask is taken off before anything else is done; empty for none.
         decided: from when on, in seconds of this host's monotonic clock; None for when it is sent.
     """
 
@@ -89,11 +92,19 @@ class Change(NamedTuple):
     late: float = LATE_SECONDS
     budget: float = TRIES_SECONDS
     decided: float | None = None
+    mask: Mask | None = None
+    unmask: str = ""
+
+    @property
+    def needs_root(self) -> bool:
+        """Whether it changes more than notes, which belong to the account."""
+        return bool(self.tries or self.mask or self.unmask)
 
     @property
     def notes_seconds(self) -> float:
-        """Give the seconds that the notes take at most."""
-        return NOTE_SECONDS * (len(self.before) + len(self.after))
+        """Give the seconds that notes and masks take at most."""
+        masks = bool(self.mask) + bool(self.unmask)
+        return NOTE_SECONDS * (len(self.before) + len(self.after)) + MASK_SECONDS * masks
 
     @property
     def seconds(self) -> float:
@@ -116,6 +127,8 @@ class Change(NamedTuple):
         # expires early rather than late.
         since = now if self.decided is None else self.decided
         expires = int((look.uptime + since - look.heard + self.late) * 100)
+        mask = [f"mask {self.mask.by}"] if self.mask else []
+        first, last = ([], mask) if self.mask and self.mask.last else (mask, [])
         lines = [
             f"address {look.vip.address} {look.vip.placement.interface}",
             f"expires {expires}",
@@ -125,23 +138,14 @@ class Change(NamedTuple):
             f"hold {look.hold_mark}",
             f"latch {look.latch_mark}",
             *(note.line for note in self.before),
+            *([f"unmask {self.unmask}"] if self.unmask else []),
+            *first,
             *(f"try {shlex.join(argv)}" for argv in self.tries),
+            *last,
             *(note.line for note in self.after),
             "end",
         ]
         return "\n".join(lines) + "\n"
-
-
-class Done(NamedTuple):
-    """One thing that the helper did: a command, or ("write", "latch") for a note.
-
-    ``after`` tells how many seconds after its own beginning the helper has begun it.
-    """
-
-    words: Argv
-    status: int
-    said: str
-    after: float
 
 
 class Report(NamedTuple):

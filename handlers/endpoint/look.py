@@ -28,7 +28,7 @@ class Look:
     ``hold_unknown`` is true where it cannot be told whether there is a hold. The VIP may then be
     withdrawn, since a failing disk must not keep a dead endpoint in the routing, but it is not
     restored. ``trouble`` says what could not be read, where the look is of use nevertheless.
-    The marks are those of `Noted`.
+    The marks are those of `Noted`, and ``masked`` too.
     ``heard`` is when the look was heard of, in seconds of this host's monotonic clock.
     """
 
@@ -43,6 +43,7 @@ class Look:
     latch_mark: str = ANY
     hold_mark: str = ANY
     heard: float = 0.0
+    masked: str = ""
 
     @property
     def present(self) -> bool:
@@ -156,6 +157,7 @@ def read(vip: Vip, shown: Result, booted: Result, noted: Reply) -> Look:
         "; ".join(found.troubles),
         found.latch_mark,
         found.hold_mark,
+        masked=found.masked,
     )
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import NamedTuple
 
+from ..activators import names
 from ..errors import CommandFailedError, GateRefusedError, OutcomeUnknownError
 from ..fleet.values import Vip
 from ..transport.refusal import is_refused
 from ..transport.shell import Argv, Reply
 from . import latch as notes
+from . import mask
 from .latch import Hold, Latch
 
 # Marks of a file that is missing, and of a file whose text is unknown or makes no sense.
@@ -32,7 +34,8 @@ class Noted(NamedTuple):
     """The two notes on a VIP.
 
     ``hold_unknown`` is true where it cannot be told whether there is a hold. The marks tell the
-    helper on the endpoint which text each file had: a digest, NONE, or ANY.
+    helper on the endpoint which text each file had: a digest, NONE, or ANY. ``masked`` names the
+    activator whose program is kept from bringing the VIP back; empty for none.
     """
 
     latch: Latch = Latch()
@@ -41,12 +44,13 @@ class Noted(NamedTuple):
     troubles: tuple[str, ...] = ()
     latch_mark: str = ANY
     hold_mark: str = ANY
+    masked: str = ""
 
 
 def notes_argv(vip: Vip) -> Argv:
     """Build the command that shows the notes, and says in English which of them is missing."""
-    latch, hold = notes.latch_path(vip.address), notes.hold_path(vip.address)
-    return ("/usr/bin/env", "LC_ALL=C", "/usr/bin/head", "-v", "-c", "65536", latch, hold)
+    files = (mask.NOTE + vip.address, notes.latch_path(vip.address), notes.hold_path(vip.address))
+    return ("/usr/bin/env", "LC_ALL=C", "/usr/bin/head", "-v", "-c", "65536", *files)
 
 
 def tells_of_notes(noted: Reply) -> bool:
@@ -67,8 +71,9 @@ def read_notes(vip: Vip, noted: Reply) -> Noted:
         failed = CommandFailedError(argv, noted.status, noted.stderr)
         return Noted(hold_unknown=True, troubles=(str(failed),))
     files = split_files(noted.stdout)
-    latch_path, hold_path = argv[-2:]
-    read = Noted()
+    masked_path, latch_path, hold_path = argv[-3:]
+    by = files.get(masked_path, "").partition(" ")[0].strip()
+    read = Noted(masked=by if by in names() else "")
     text, why = _note(latch_path, files, noted.stderr)
     if not why:
         read = read._replace(latch_mark=mark_of(text))

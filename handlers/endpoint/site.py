@@ -10,7 +10,7 @@ from typing import NamedTuple
 from anycast_checks.addresses import ARGV as ADDRESSES
 
 from ..activators._activator import Activator, Surroundings
-from ..activators._choice import choose, first_questions
+from ..activators._choice import Choice, choose, first_questions
 from ..errors import CommandFailedError, HandlerError, OutcomeUnknownError, UnreachableError
 from ..fleet.values import Vip
 from ..transport.clock import SYSTEM_CLOCK, Clock
@@ -27,6 +27,7 @@ from .change import (
 )
 from .check import check_seconds, confirmation
 from .look import BOOT, Look, is_present, read
+from .mask import mask_by
 from .noted import notes_argv, tells_of_notes
 from .numbers import clock as read_clock
 
@@ -53,11 +54,11 @@ class Ahead(NamedTuple):
 
     Attributes:
         clock: the reply about the endpoint's time.
-        program: the reply to the first question of the choice of the activator.
+        choice: the replies to the first questions of the choice of the activator.
     """
 
     clock: Reply | None = None
-    program: Reply | None = None
+    choice: tuple[Reply, ...] = ()
 
 
 class Site:
@@ -143,19 +144,26 @@ class Site:
         Returns:
             How the check ended, and the replies to an act's first questions, asked meanwhile.
         """
-        confirmed, clock, *program = self.shell.ask_all((self.check, *self.first_questions))
-        return _heard(confirmed), Ahead(clock, program[0] if program else None)
+        confirmed, clock, *choice = self.shell.ask_all((self.check, *self.first_questions))
+        return _heard(confirmed), Ahead(clock, tuple(choice))
 
-    def activator(self, heard: Reply | None = None) -> Activator:
-        """Choose the activator; call this before anything is changed.
+    def activator(self, heard: Sequence[Reply] = ()) -> Activator:
+        """Choose the activator; see `choice`."""
+        return self.choice(heard).activator
+
+    def choice(self, heard: Sequence[Reply] = ()) -> Choice:
+        """Choose the activator, and say why; call this before anything is changed.
 
         Args:
-            heard: the reply to the first question of the choice, where it was asked ahead.
+            heard: the replies to the first questions of the choice, where they were asked ahead.
 
         Raises:
             UnsupportedActivatorError: no activator may be used there.
         """
-        replies = {} if heard is None else dict.fromkeys(first_questions(self.vip), heard)
+        questions = first_questions(self.vip)
+        if questions and not heard:
+            heard = self.shell.ask_all(tuple(map(Query, questions)))
+        replies = dict(zip(questions, heard, strict=True))
 
         def ask(argv: Argv) -> Result:
             return _heard(replies.pop(argv)) if argv in replies else self.shell.run(argv)
@@ -164,14 +172,15 @@ class Site:
 
     def withdrawal(self, activator: Activator, look: Look, *notes: Note) -> Change:
         """Plan to write notes, and to take the VIP off its interface."""
-        return Change(look, notes, activator.withdraw(self.vip, self._around(look)))
+        tries = activator.withdraw(self.vip, self._around(look))
+        return Change(look, notes, tries, mask=mask_by(activator))
 
     def restoration(
         self, activator: Activator, look: Look, before: Sequence[Note], after: Sequence[Note]
     ) -> Change:
         """Plan to write notes, to bring the VIP back to its interface, and to note that too."""
         tries = activator.restore(self.vip, self._around(look))
-        return Change(look, tuple(before), tries, tuple(after))
+        return Change(look, tuple(before), tries, tuple(after), unmask=look.masked)
 
     def note(self, look: Look, *notes: Note) -> str:
         """Write or remove notes; returns which of them failed, empty where none did.
@@ -200,7 +209,7 @@ class Site:
             self.steps += [Step(argv, None, "dry run", sent) for argv in change.tries]
             return Report(look.addresses, look.addresses)
         # Only what acts on the interface needs root.
-        argv = (HELPER,) if self.shell.is_root or not change.tries else (*SUDO, HELPER)
+        argv = (HELPER,) if self.shell.is_root or not change.needs_root else (*SUDO, HELPER)
         # The step is recorded before the command is sent, so that it is in the log even of a run
         # that is ended meanwhile.
         self.steps.append(Step(argv, None, "sent, and not heard of", sent))

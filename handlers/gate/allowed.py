@@ -17,7 +17,7 @@ from anycast_checks.placement import LOOPBACK
 from anycast_checks.routing import questions
 from anycast_checks.routing.daemon import RoutingDaemon
 
-from ..activators._choice import candidates
+from ..activators._choice import all_questions, candidates
 from ..endpoint.check import confirmation, confirmation_at, instance_of, stream_of
 from ..endpoint.confirmation import confirm_instance
 from ..endpoint.look import BOOT, BOOT_ID, UPTIME
@@ -27,7 +27,6 @@ from ..errors import (
     CommandFailedError,
     ConfigurationError,
     UncountableError,
-    UnsupportedActivatorError,
 )
 from ..fleet.values import Vip
 from ..routing.ask import asking
@@ -82,11 +81,13 @@ class Allowed(NamedTuple):
         vip: the VIP.
         commands: what it may run.
         acts: what the helper may run for it to add or delete the address.
+        masks: the activators by whose names the helper may mask it.
     """
 
     vip: Vip
     commands: tuple[Command, ...]
     acts: tuple[Argv, ...]
+    masks: tuple[str, ...] = ()
 
 
 # Asks everything else that may be asked on an endpoint, through a shell that runs nothing.
@@ -126,7 +127,8 @@ def allowed(vip: Vip, daemons: Sequence[RoutingDaemon], more: More, *, as_root: 
     if stream := stream_of(vip):
         checks.add(stream)
     commands = (Command(argv, is_fed, argv in checks) for argv, is_fed in listed.items())
-    return Allowed(vip, tuple(commands), tuple(acts))
+    masks = tuple(one.name for one in candidates(vip) if one.masks)
+    return Allowed(vip, tuple(commands), tuple(acts), masks)
 
 
 def _act(site: Site, daemons: Sequence[RoutingDaemon]) -> None:
@@ -138,10 +140,9 @@ def _act(site: Site, daemons: Sequence[RoutingDaemon]) -> None:
         confirm_instance(site, instance)
     if stream := stream_of(site.vip):
         site.shell.stream(stream, lambda _: None).close()
-    # The rehearsal gives no sensible answer, so the choice asks all its questions before it gives
-    # up, and a change has a report that cannot be read.
-    with suppress(UnsupportedActivatorError):
-        site.activator()
+    for argv in all_questions(site.vip):
+        site.shell.run(argv)
+    # The rehearsal gives no sensible answer, so a change has a report that cannot be read.
     for question in questions(site.vip.address, daemons):
         asking(site.shell)([question])
     site.note(look, NO_HOLD)

@@ -19,6 +19,7 @@ from .allowed import Allowed
 GATE = "/usr/local/sbin/anycast-gate"
 ALLOW = "/etc/anycast/gate.allow"
 SUDOERS = "/etc/sudoers.d/anycast"
+MASK = "/usr/local/sbin/anycast-mask"
 VTYSH = asked_by_vtysh.HELPER
 BIRDC = bird.HELPER
 CHECK_GATE = "/usr/local/sbin/anycast-check-gate"
@@ -57,6 +58,8 @@ def blocks_of(allowed: Allowed) -> Iterator[str]:
     yield f"vip {address} {allowed.vip.placement.interface}\n"
     for argv in allowed.acts:
         yield _block(f"act {address}", argv)
+    for by in allowed.masks:
+        yield f"mask {address} {by}\n"
     for command in allowed.commands:
         yield _block("feed" if command.is_fed else "run", command.argv)
 
@@ -69,6 +72,11 @@ def vtysh() -> str:
 def birdc() -> str:
     """Give the text of the program that asks BIRD, for BIRDC."""
     return files(__package__).joinpath("anycast-birdc").read_text()
+
+
+def mask() -> str:
+    """Give the text of the program that masks an address in the manager's files, for MASK."""
+    return files(__package__).joinpath("anycast-mask").read_text()
 
 
 def check_gate() -> str:

@@ -73,6 +73,7 @@ def parts(
     return (
         Part("gate", files.GATE, 0o755, "root", files.gate),
         Part("act", HELPER, 0o755, "root", files.helper),
+        Part("mask", files.MASK, 0o755, "root", files.mask),
         Part("check-gate", files.CHECK_GATE, 0o755, "root", files.check_gate),
         Part("vtysh", files.VTYSH, 0o755, "root", files.vtysh),
         Part("birdc", files.BIRDC, 0o755, "root", files.birdc),

@@ -6,10 +6,14 @@ from typing import NamedTuple
 
 from ..decision.facts import Action, Decision
 from ..endpoint import notes
-from ..endpoint.change import Note
+from ..endpoint.change import Change, Note
 from ..endpoint.look import Look
+from ..endpoint.mask import failed_masks
 from ..errors import ChangedMeanwhileError, HandlerError
 from .parts import Parts
+
+# Between a mask and the withdrawal that it belongs to there is less time.
+MASK_SECONDS = 60.0
 
 
 class Order(NamedTuple):
@@ -44,6 +48,8 @@ def leave(parts: Parts, look: Look, decision: Decision) -> None:
     outcome, is_dry, left = parts.outcome, parts.request.dry_run, []
     if decision.unlatch:
         left.append(notes.latch_off(look))
+    if _mask_is_left(look) and not is_dry:
+        outcome.note(_unmask(parts, look))
     order = _order_left(parts, look, decision)
     if order:
         # It is recorded before it is tried, so that the log has it where it fails.
@@ -68,6 +74,26 @@ def _write(parts: Parts, look: Look, left: list[Note], *, is_ordered: bool) -> s
             raise
         # Another run has changed the latch or the address, and the next `enforce` looks again.
         return ""
+
+
+def _mask_is_left(look: Look) -> bool:
+    """Whether a VIP is masked that somebody else has brought back, or that nobody has taken away.
+
+    Another run may have put the mask on, and be about to take the VIP away.
+    """
+    is_ours = look.latch_age is not None and look.latch_age < MASK_SECONDS
+    return bool(look.masked) and look.in_place and not is_ours
+
+
+def _unmask(parts: Parts, look: Look) -> str:
+    """Take a mask off that was left behind; returns what went wrong, empty where nothing did."""
+    try:
+        report = parts.site.change(Change(look, unmask=look.masked))
+    except ChangedMeanwhileError:
+        return ""
+    except HandlerError as error:
+        return f"the mask by {look.masked} is left: {error}"
+    return failed_masks(report.done)
 
 
 def _order_left(parts: Parts, look: Look, decision: Decision) -> Order | None:

@@ -8,6 +8,7 @@ from ..decision.facts import Policy
 from ..endpoint import notes
 from ..endpoint.change import Change, Note, failed_notes
 from ..endpoint.look import Look
+from ..endpoint.mask import failed_masks
 from ..endpoint.site import Ahead, Site, Step
 from ..errors import CommandFailedError, OutcomeUnknownError, TooLateError
 from ..fleet.values import Vip
@@ -112,6 +113,7 @@ class Parts:
             return replace(look, addresses=after.addresses), after
         self.outcome.note(report.trouble)
         self.outcome.note(failed_notes(self.vip, report))
+        self.outcome.note(failed_masks(report.done))
         return replace(look, addresses=report.before), replace(look, addresses=report.after)
 
     def others_stayed(self, before: Look, after: Look) -> bool:

@@ -38,7 +38,7 @@ def _silence_of_instance(site: Site) -> str:
 def _refusal_of_helper(parts: Parts, look: Look) -> str:
     """Ask the helper for the restore, of a boot that there is not, so that it only compares."""
     site = parts.site
-    activator = site.activator(parts.ahead.program)
+    activator = site.activator(parts.ahead.choice)
     steps = len(site.steps)
     try:
         site.change(site.restoration(activator, replace(look, boot_id=NO_BOOT), (), ()))

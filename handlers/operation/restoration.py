@@ -14,7 +14,7 @@ from .parts import Parts
 def restore(parts: Parts, look: Look, decision: Decision) -> None:
     """Bring the VIP back, and verify it."""
     outcome, site = parts.outcome, parts.site
-    activator = site.activator(parts.ahead.program)
+    activator = site.activator(parts.ahead.choice)
     record, settled = _notes(parts, look, decision.rule)
     change = site.restoration(activator, look, record, settled)
     with outcome.timed(f"bring the address back to {parts.interface}"):

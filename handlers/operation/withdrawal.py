@@ -26,7 +26,7 @@ class _Withdrawn(NamedTuple):
 def withdraw(parts: Parts, look: Look) -> None:
     """Take the VIP away, and verify it."""
     outcome, site = parts.outcome, parts.site
-    activator = site.activator(parts.ahead.program)
+    activator = site.activator(parts.ahead.choice)
     written = _note(parts, look)
     change = site.withdrawal(activator, look, *written)
     name = parts.request.endpoint.name

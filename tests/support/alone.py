@@ -32,6 +32,7 @@ def install_helper(host: Host, *vips: Vip) -> None:
     """Install what the handler needs there for some VIPs."""
     listed = [closed_list(vip, as_root=True) for vip in vips]
     host.write(HELPER, files.helper(), mode=0o755)
+    host.write(files.MASK, files.mask(), mode=0o755)
     host.write(files.ALLOW, files.allow(listed))
     host.make_directory("/var/lib/anycast")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,11 +10,14 @@ from anycast_handlers.activators._activator import Activator
 from anycast_handlers.activators._choice import (
     INSTALLED,
     VERSION,
+    Choice,
     activators,
+    all_questions,
     candidates,
     choose,
     first_questions,
 )
+from anycast_handlers.activators._evidence import evidence_argv, read_evidence
 from anycast_handlers.activators.ip import ACTIVATOR as PLAIN_IP
 from anycast_handlers.errors import UnsupportedActivatorError
 from anycast_handlers.fleet.values import Vip
@@ -45,18 +49,43 @@ BUSYBOX = Result(1, "", "ifup: unrecognized option: version\nBusyBox v1.36.1 mul
 MISSING = Result(127, "", "/sbin/ifup: No such file or directory")
 LO = frozenset({"127.0.0.1/8", "::1/128", "fe80::1/64", "10.99.0.80/32"})
 SCRIPTS, TWO = INSTALLED[2:]
+CAPTURED = Path(__file__).parent / "captured"
+
+
+def evidence(name: str) -> str:
+    """Give what the endpoint says; the file has a tab for each NUL."""
+    text = (CAPTURED / f"evidence-{name}.txt").read_text() if name else ""
+    return text.replace("\t", "\0")
+
+
+def choice(
+    vip: Vip,
+    answer: Result,
+    installed: str = "",
+    said: str = "",
+    *,
+    lo: frozenset[str] = LO,
+    state: str = "100 (connected)",
+) -> Choice:
+    answers = {
+        VERSION: answer,
+        INSTALLED: Result(2, f"{installed}\n", "ls: cannot access ..."),
+        evidence_argv(vip): Result(0, said, ""),
+    }
+
+    def ask(argv: tuple[str, ...]) -> Result:
+        if "GENERAL.STATE" in argv:
+            return Result(0, f"{state}\n", "")
+        return answers[argv]
+
+    return choose(vip, ask, lambda: lo)
 
 
 def chosen(
     answer: Result, activator: str = "auto", installed: str = "", lo: frozenset[str] = LO
 ) -> str:
-    def ask(argv: tuple[str, ...]) -> Result:
-        if argv == VERSION:
-            return answer
-        assert argv == INSTALLED
-        return Result(2, f"{installed}\n", "ls: cannot access ...")
-
-    return choose(RESOLVER._replace(activator=activator), ask, lambda: lo).name
+    vip = RESOLVER._replace(activator=activator)
+    return choice(vip, answer, installed, lo=lo).activator.name
 
 
 def test_each_program_has_one_activator() -> None:
@@ -71,8 +100,8 @@ def test_each_program_has_one_activator() -> None:
         (DEBIAN, SCRIPTS, "ifupdown"),
         (RHEL, SCRIPTS, "network-scripts"),
         (Result(1, "", "Aufruf: ifup <Konfiguration>"), SCRIPTS, "network-scripts"),
-        (IFUPDOWN2, TWO, "ip"),
-        (IFUPDOWN2_ROOT, TWO, "ip"),
+        (IFUPDOWN2, TWO, "ifupdown2"),
+        (IFUPDOWN2_ROOT, TWO, "ifupdown2"),
         (NETWORK_MANAGER, "", "ip"),
         (NETWORK_MANAGER, SCRIPTS, "ip"),
         (MISSING, "", "ip"),
@@ -97,7 +126,7 @@ def nobody(argv: tuple[str, ...] = ()) -> Any:
 
 
 def test_plain_ip_asks_nobody() -> None:
-    assert choose(RESOLVER._replace(activator="ip"), nobody, nobody) is PLAIN_IP
+    assert choose(RESOLVER._replace(activator="ip"), nobody, nobody).activator is PLAIN_IP
 
 
 @pytest.mark.parametrize(
@@ -162,11 +191,105 @@ def test_what_must_never_run_never_runs(vip: Vip) -> None:
 
 
 @pytest.mark.parametrize("vip", NO_ALIAS, ids=lambda vip: f"{vip.name}")
-def test_a_vip_that_is_no_alias_is_ips_whatever_program_is_there(vip: Vip) -> None:
+@pytest.mark.parametrize("answer", [DEBIAN, NG, RHEL, NETWORK_MANAGER, BUSYBOX, MISSING])
+def test_a_vip_that_is_no_alias_is_never_ifdowns(vip: Vip, answer: Result) -> None:
     """ifdown would take down the whole interface, and what `ip` does is in the way of nothing."""
-    assert choose(vip, nobody, nobody) is PLAIN_IP
-    assert first_questions(vip) == ()
-    assert [one.name for one in candidates(vip)] == ["ip"]
+    found = choice(vip, answer, SCRIPTS)
+    assert found == (PLAIN_IP, f"no program has {vip.interface}")
+    names = [one.name for one in candidates(vip)]
+    assert names == ["ifupdown2", "ip", "networkd", "networkmanager"]
+
+
+ON_LO, ON_OWN = NO_ALIAS[0]._replace(address=VIP), NO_ALIAS[2]._replace(address="2001:db8:99:1::53")
+
+
+@pytest.mark.parametrize("answer", [DEBIAN, NETWORK_MANAGER, MISSING])
+@pytest.mark.parametrize(
+    ("captured", "vip", "name", "why"),
+    [
+        ("networkd-lo", ON_LO, "networkd", "networkd has lo by /etc/systemd/network/10-lo.network"),
+        (
+            "networkd-anycast0",
+            ON_OWN,
+            "networkd",
+            "networkd has anycast0 by /etc/systemd/network/10-anycast0.network",
+        ),
+        (
+            "networkd-stopped",
+            ON_LO,
+            "networkd",
+            "/usr/local/lib/systemd/network/10-lo.network.d/anycast-10.99.0.53.conf has 10.99.0.53",
+        ),
+        ("networkmanager-lo", ON_LO, "networkmanager", "NetworkManager has a profile for lo"),
+        (
+            "networkmanager-anycast0",
+            ON_OWN,
+            "networkmanager",
+            "NetworkManager has a profile for anycast0",
+        ),
+    ],
+)
+def test_the_manager_of_the_interface_is_found(
+    answer: Result, captured: str, vip: Vip, name: str, why: str
+) -> None:
+    found = choice(vip, answer, "", evidence(captured))
+    assert (found.activator.name, found.why) == (name, why)
+
+
+def test_networkmanager_that_only_looks_on_is_no_manager() -> None:
+    """Since 1.42 it has a profile for every lo, which tells what somebody else has configured."""
+    state = "100 (connected (externally))"
+    said = evidence("networkmanager-external")
+    assert choice(ON_LO, MISSING, "", said, state=state).activator is PLAIN_IP
+    hangs = choice(ON_LO, MISSING, "", said, state="")
+    assert hangs.activator.name == "networkmanager"
+
+
+def test_an_alias_is_ifupdowns_unless_networkd_has_the_vip() -> None:
+    """networkd may have lo without the VIP, by a file for all interfaces."""
+    said = evidence("networkd-lo")
+    without = "".join(line for line in said.splitlines(keepends=True) if "anycast-" not in line)
+    assert choice(RESOLVER, DEBIAN, "", without).activator.name == "ifupdown"
+    assert choice(RESOLVER, DEBIAN, "", said).activator.name == "networkd"
+    assert choice(RESOLVER, MISSING, "", without).activator.name == "networkd"
+
+
+@pytest.mark.parametrize("captured", ["ifupdown2-lo", "ifupdown2-anycast0"])
+def test_ifupdown2_is_found_wherever_the_vip_is(captured: str) -> None:
+    for vip in (RESOLVER, ON_LO, ON_OWN):
+        found = choice(vip, IFUPDOWN2, TWO, evidence(captured))
+        assert found.activator.name == "ifupdown2"
+        assert not any("label" in argv for argv in found.activator.commands(vip))
+
+
+@pytest.mark.parametrize(
+    ("text", "has_it"),
+    [
+        ("Address=10.99.0.53/32", True),
+        ("address 10.99.0.53", True),
+        ("#Address=10.99.0.53/32", False),
+        ("; Address=10.99.0.53/32", False),
+    ],
+)
+def test_a_file_with_the_vip_is_evidence_and_a_comment_is_none(text: str, *, has_it: bool) -> None:
+    said = f"/sys/class/net/lo/ifindex\0001\n/etc/systemd/network/a:b\0{text}\n"
+    assert read_evidence(ON_LO, said).files == (("/etc/systemd/network/a:b",) if has_it else ())
+
+
+def test_what_may_be_asked_is_known_beforehand() -> None:
+    """It has to be in the closed list of the gate."""
+    asked: list[tuple[str, ...]] = []
+
+    def ask(argv: tuple[str, ...]) -> Result:
+        asked.append(argv)
+        said = evidence("networkmanager-external") if argv == evidence_argv(ON_LO) else ""
+        return Result(1, f"{said}externally", "")
+
+    choose(ON_LO, ask, lambda: LO)
+    assert set(asked) == set(all_questions(ON_LO))
+    assert first_questions(ON_LO) == (VERSION, evidence_argv(ON_LO))
+    for name in ("ip", "networkd", "networkmanager", "ifupdown2"):
+        assert all_questions(ON_LO._replace(activator=name)) == ()
 
 
 @pytest.mark.parametrize("activator", [one for one in activators() if one.needs_alias])

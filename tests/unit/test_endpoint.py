@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import repeat
 
 import pytest
+from anycast_handlers.activators._evidence import evidence_argv
 from anycast_handlers.endpoint.check import confirmation
 from anycast_handlers.endpoint.latch import UNREADABLE_HOLD, Hold, Latch
 from anycast_handlers.endpoint.noted import notes_argv
@@ -344,6 +345,7 @@ def test_a_confirmation_is_bounded_by_the_deadline_of_the_check(
 
 
 WITH_IFUPDOWN = {
+    evidence_argv(RESOLVER): Result(0, "", ""),
     confirmation(RESOLVER): Result(0, "CRITICAL", ""),
     ("/sbin/ifup", "--version"): Result(0, "ifup version 0.8.41", ""),
     ("/bin/date", "+%s"): Result(0, "1700000000", ""),
@@ -360,9 +362,10 @@ def test_what_an_act_needs_next_is_asked_while_the_check_runs(activator: str) ->
     shell = FakeShell(WITH_IFUPDOWN)
     site = Site(shell, RESOLVER._replace(activator=activator))
     _, replies = site.confirm()
-    ahead = ["/bin/date +%s", *(["/sbin/ifup --version"] if activator == "auto" else [])]
+    choice = ["/sbin/ifup --version", " ".join(evidence_argv(RESOLVER))]
+    ahead = ["/bin/date +%s", *(choice if activator == "auto" else [])]
     assert lines(shell)[1:] == ahead
-    assert (site.activator(replies.program).name, site.clock(replies.clock)) == (
+    assert (site.activator(replies.choice).name, site.clock(replies.clock)) == (
         "ifupdown" if activator == "auto" else "ip",
         1_700_000_000,
     )

@@ -301,7 +301,11 @@ BAD = [
     ("vip.resolver.max_restores", "-1", "must be 0 or more"),
     ("vip.resolver.max_restores", "1.0", "must be a whole number"),
     ("vip.resolver.max_restores", "true", "must be a whole number"),
-    ("vip.resolver.activator", '"networkd"', "must be one of: auto, ifupdown, ip, network-scripts"),
+    (
+        "vip.resolver.activator",
+        '"netplan"',
+        "must be one of: auto, ifupdown, ifupdown2, ip, network-scripts, networkd, networkmanager",
+    ),
     ("vip.resolver.endpoints.ns1", "5", "must be an address, or a table"),
     ("vip.resolver.endpoints.ns1", '"ns1.example.org"', "is not an IP address"),
     ("vip.resolver.endpoints.ns1", '"0.0.0.0"', "cannot be a host's own address"),

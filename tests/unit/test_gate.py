@@ -333,7 +333,7 @@ class TestFiles:
         assert readers == {files.ALLOW: "anycast", files.CHECK_ALLOW: "check", files.NRPE: "nagios"}
         others = {part.name for part in made if part.mode & 0o004}
         assert others == {
-            *("gate", "act", "check-gate", "vtysh", "birdc"),
+            *("gate", "act", "mask", "check-gate", "vtysh", "birdc"),
             *("authorized-keys", "check-authorized-keys"),
         }
 
@@ -342,12 +342,22 @@ class TestFiles:
         wanted = Wanted("check", check_key="")
         made = chosen(parts(fleet, (RESOLVER,), tuple, wanted), wanted)
         names = [part.name for part in made]
-        assert names == ["gate", "act", "vtysh", "birdc", "allow", "sudoers", "authorized-keys"]
+        assert names == [
+            "gate",
+            "act",
+            "mask",
+            "vtysh",
+            "birdc",
+            "allow",
+            "sudoers",
+            "authorized-keys",
+        ]
         steps = [line.split()[0] for line in plan(made, "anycast", (RESOLVER,)).splitlines()]
         assert steps == [
             "needs",
             "account",
             "directory",
+            "file",
             "file",
             "file",
             "file",

@@ -1,0 +1,291 @@
+"""Each manager of interfaces, for real: withdrawn, brought back by the manager or not, restored.
+
+Each runs on a host of its own, which has two VIPs of each family on lo, and two on an interface of
+their own; the handler acts on the first one of each.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import ClassVar
+
+import pytest
+from anycast_handlers.activators._choice import AUTO
+from anycast_handlers.endpoint.site import Site
+from anycast_handlers.fleet.values import Endpoint, Vip
+
+from lab import ifupdown2, networkd, networkmanager
+from lab.alone import host_alone, unpacked
+from lab.host import Host
+from lab.waiting import wait_until
+from tests.support.act import restore, withdraw
+from tests.support.alone import addresses_of, install_helper, site_on
+
+OWN = "anycast0"
+VIPS: dict[str, tuple[str, ...]] = {
+    "lo": ("10.99.0.53", "2001:db8:99::53"),
+    OWN: ("10.99.1.53", "2001:db8:99:1::53"),
+}
+OTHERS: dict[str, tuple[str, ...]] = {
+    "lo": ("10.99.0.54", "2001:db8:99::54"),
+    OWN: ("10.99.1.54", "2001:db8:99:1::54"),
+}
+CASES = [(interface, address) for interface, of in VIPS.items() for address in of]
+# What the plain run tries, the rest is behind --all.
+SAMPLE = [CASES[0], CASES[3]]
+
+
+def prefix(address: str) -> str:
+    return f"{address}/{128 if ':' in address else 32}"
+
+
+def vip_on(interface: str, address: str, activator: str = AUTO) -> Vip:
+    endpoints = (Endpoint("ns1", "192.0.2.11"),)
+    return Vip(address, address, interface, ("/bin/check",), endpoints, activator=activator)
+
+
+class Managed(ABC):
+    """A host whose interfaces one manager configures."""
+
+    name: ClassVar[str]
+    # What brings an address back that is configured; {} is the interface.
+    brings_back: ClassVar[Sequence[Sequence[str]]]
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+
+    @abstractmethod
+    def begin(self) -> None:
+        """Have everything configured."""
+
+    @abstractmethod
+    def restart(self) -> None:
+        """Start the manager again."""
+
+    @abstractmethod
+    @contextmanager
+    def unmaskable(self, interface: str, address: str) -> Iterator[str]:
+        """Have something that no mask can be put on; gives what the handler says of it."""
+
+    def wait_for(self, *addresses: str) -> None:
+        def there() -> bool:
+            said = self.host.run(["ip", "-o", "address", "show"], check=True).stdout
+            lines = [line for line in said.splitlines() if " tentative " not in line]
+            return all(any(f" {prefix(one)} " in line for line in lines) for one in addresses)
+
+        wait_until(there, f"{self.name} has configured {', '.join(addresses)}", 20)
+
+    def start_again(self) -> None:
+        """Restart it, and wait until it has configured everything."""
+        self.restart()
+        self.settle()
+
+    def bring_back(self, interface: str) -> Iterator[str]:
+        """Do each thing that brings a configured address back, and name it."""
+        for command in self.brings_back:
+            argv = [word.replace("{}", interface) for word in command]
+            self.host.run(argv, check=True)
+            self.settle()
+            yield " ".join(argv)
+        self.start_again()
+        yield "a restart"
+
+    def settle(self) -> None:
+        """Wait until the manager has configured everything."""
+        self.wait_for(*(one for of in OTHERS.values() for one in of))
+
+
+class Networkd(Managed):
+    name = "networkd"
+    brings_back = (("networkctl", "reload"), ("networkctl", "reconfigure", "{}"))
+
+    def begin(self) -> None:
+        for interface, addresses in VIPS.items():
+            networkd.write_network(self.host, interface, *map(prefix, OTHERS[interface]))
+            networkd.write_own(self.host, interface, {one: prefix(one) for one in addresses})
+        self.daemon = networkd.networkd(self.host)
+        self.daemon.start()
+        self.wait_for(*(one for of in (*VIPS.values(), *OTHERS.values()) for one in of))
+
+    def restart(self) -> None:
+        self.daemon.stop()
+        # Another address that it has to bring back tells when it has configured all.
+        for interface, addresses in OTHERS.items():
+            for one in addresses:
+                self.host.run(["ip", "address", "del", prefix(one), "dev", interface], check=True)
+        self.daemon.start()
+
+    def settle(self) -> None:
+        super().settle()
+        wait_until(lambda: networkd.is_configured(self.host, *VIPS), "networkd has settled", 20)
+
+    @contextmanager
+    def unmaskable(self, interface: str, address: str) -> Iterator[str]:
+        own = f"{networkd.OWN}/10-{interface}.network.d/anycast-{address}.conf"
+        self.host.run(["rm", own], check=True)
+        addresses = OTHERS[interface]
+        networkd.write_network(self.host, interface, *map(prefix, (*addresses, address)))
+        yield f"/etc/systemd/network/10-{interface}.network has {address} too"
+        networkd.write_network(self.host, interface, *map(prefix, addresses))
+        networkd.write_own(self.host, interface, {address: prefix(address)})
+        self.host.run(["networkctl", "reload"], check=True)
+        self.settle()
+
+
+class NetworkManager(Managed):
+    name = "networkmanager"
+    brings_back = (
+        ("nmcli", "connection", "reload"),
+        ("nmcli", "device", "reapply", "{}"),
+        ("nmcli", "connection", "up", "{}"),
+    )
+
+    def begin(self) -> None:
+        for interface, own in (("lo", ("127.0.0.1/8", "::1/128")), (OWN, ())):
+            addresses = (*OTHERS[interface], *VIPS[interface])
+            prefixes = (*own, *map(prefix, addresses))
+            networkmanager.write_profile(self.host, interface, prefixes)
+        self.daemon = networkmanager.networkmanager(self.host)
+        self.daemon.start()
+        self._wait()
+        self.wait_for(*(one for of in (*VIPS.values(), *OTHERS.values()) for one in of))
+
+    def restart(self) -> None:
+        self.daemon.stop()
+        self.daemon.start()
+        self._wait()
+
+    @contextmanager
+    def unmaskable(self, interface: str, address: str) -> Iterator[str]:
+        self.daemon.hang()
+        try:
+            yield "NetworkManager does not answer"
+        finally:
+            self.daemon.resume()
+
+    def _wait(self) -> None:
+        ask = ["nmcli", "-g", "GENERAL.STATE", "device", "show"]
+
+        def active() -> bool:
+            said = [self.host.run([*ask, one]).stdout.strip() for one in VIPS]
+            return said == ["100 (connected)"] * 2
+
+        wait_until(active, "NetworkManager has activated the profiles", 20)
+
+
+class Ifupdown2(Managed):
+    name = "ifupdown2"
+    brings_back = (("ifup", "{}"), ("ifreload", "-a"))
+
+    def begin(self) -> None:
+        ifupdown2.install(self.host)
+        self._write(OTHERS)
+        for interface, addresses in VIPS.items():
+            ifupdown2.write_own(self.host, interface, {one: prefix(one) for one in addresses})
+        self.host.run(["ifup", "-a"], check=True)
+        self.wait_for(*(one for of in (*VIPS.values(), *OTHERS.values()) for one in of))
+
+    def restart(self) -> None:
+        self.host.run(["ifup", "-a"], check=True)
+
+    @contextmanager
+    def unmaskable(self, interface: str, address: str) -> Iterator[str]:
+        self.host.run(["rm", f"{ifupdown2.INTERFACES}.d/anycast-{address}"], check=True)
+        self._write({**OTHERS, interface: (*OTHERS[interface], address)})
+        yield f"/etc/network/interfaces has {address} too"
+        self._write(OTHERS)
+        ifupdown2.write_own(self.host, interface, {address: prefix(address)})
+
+    def _write(self, addresses: Mapping[str, tuple[str, ...]]) -> None:
+        wanted = {interface: tuple(map(prefix, of)) for interface, of in addresses.items()}
+        ifupdown2.write_interfaces(self.host, wanted)
+
+
+MANAGERS = (Networkd, NetworkManager, Ifupdown2)
+THERE: dict[str, Callable[[], bool]] = {
+    "networkd": lambda: True,
+    "networkmanager": networkmanager.is_there,
+    "ifupdown2": lambda: bool(unpacked("ifupdown2")),
+}
+
+
+@pytest.fixture(scope="module", params=MANAGERS, ids=lambda one: one.name)
+def managed(lab_is_possible: None, request: pytest.FixtureRequest) -> Iterator[Managed]:
+    if not THERE[request.param.name]():
+        pytest.skip(f"there is no {request.param.name}")
+    with host_alone(request.param.name) as host:
+        install_helper(host, *(vip_on(*case) for case in CASES))
+        managed = request.param(host)
+        managed.begin()
+        yield managed
+
+
+@pytest.fixture
+def site(managed: Managed, request: pytest.FixtureRequest) -> Site:
+    case = request.param
+    if case not in SAMPLE and not request.config.getoption("--all"):
+        pytest.skip("a long form, which --all runs")
+    return site_on(managed.host, vip_on(*case))
+
+
+def around(site: Site, host: Host) -> dict[str, set[tuple[str, str]]]:
+    """List the addresses of both interfaces without the VIP."""
+    mine = prefix(site.vip.address)
+    return {
+        interface: {one for one in addresses_of(host, interface) if one[0] != mine}
+        for interface in VIPS
+    }
+
+
+each_case = pytest.mark.parametrize("site", CASES, indirect=True, ids=" ".join)
+
+
+@each_case
+def test_it_is_found_and_nothing_brings_the_vip_back(managed: Managed, site: Site) -> None:
+    choice, before = site.choice(), around(site, managed.host)
+    assert choice.activator.name == managed.name, choice.why
+    look, _ = withdraw(site)
+    assert not look.present
+    assert around(site, managed.host) == before
+    assert [step.status for step in site.steps] == [0, 0], site.steps
+    assert site.look().masked == managed.name
+    for what in managed.bring_back(site.vip.placement.interface):
+        assert not site.look().present, what
+        assert around(site, managed.host) == before, what
+    look, _ = restore(site)
+    assert look.in_place
+    assert around(site, managed.host) == before
+    assert site.look().masked == ""
+    assert all(step.status == 0 for step in site.steps), site.steps
+    # What brings others back does not take this one away again.
+    for what in managed.bring_back(site.vip.placement.interface):
+        managed.wait_for(site.vip.address)
+        assert site.look().in_place, what
+        assert around(site, managed.host) == before, what
+
+
+@each_case
+def test_what_cannot_be_masked_is_said_and_comes_back(managed: Managed, site: Site) -> None:
+    """The withdrawal works all the same; a restart undoes it, which the next look finds."""
+    vip, before = site.vip, around(site, managed.host)
+    with managed.unmaskable(vip.placement.interface, vip.address) as what:
+        look, _ = withdraw(site)
+        assert not look.present
+        (mask,) = [step for step in site.steps if step.argv[0] == "mask"]
+        assert mask.status == 1
+        assert what in mask.said
+        # NetworkManager has to go on before it can be started again.
+        if managed.name != "networkmanager":
+            managed.start_again()
+    if managed.name == "networkmanager":
+        managed.start_again()
+    managed.wait_for(vip.address)
+    assert site.look().in_place
+    look, _ = withdraw(site)
+    assert not look.present
+    look, _ = restore(site)
+    assert look.in_place
+    assert site.look().masked == ""
+    assert around(site, managed.host) == before

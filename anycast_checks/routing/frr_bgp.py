@@ -32,7 +32,7 @@ ESTABLISHED = "Established"
 NOT_CONFIGURED = "BGP is not configured"
 # What of the configuration no other question tells. A router-id of zebra is bgpd's default.
 CONFIGURATION = vtysh.question(
-    ["show running-config | include router-id|import-check|graceful-restart"],
+    ["show running-config | include router-id|import-check|graceful-restart", vtysh.DAEMONS],
     ["bgp-configuration"],
     socket="bgpd",
 )
@@ -108,6 +108,8 @@ class FrrBgp:
         answer = ask_one(ask, CONFIGURATION)
         if answer.status != 0 or vtysh.is_unknown(answer.stdout):
             return
+        if vtysh.stands_alone("bgpd", answer.stdout):
+            yield vtysh.alone("bgpd")
         if _NO_IMPORT_CHECK.search(answer.stdout):
             yield Weakness(
                 "`no bgp network import-check` announces a `network` whose address is gone",

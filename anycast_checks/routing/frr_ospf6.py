@@ -94,6 +94,8 @@ class FrrOspf6:
         answer = ask_one(ask, ROUTER_ID_ARGV)
         if answer.status != 0 or vtysh.is_unknown(answer.stdout):
             return
+        if vtysh.stands_alone("ospf6d", answer.stdout):
+            yield vtysh.alone("ospf6d")
         if not _CONFIGURED.search(answer.stdout):
             yield Weakness(
                 f"the OSPFv3 router-id {state.router_id} is not configured, "

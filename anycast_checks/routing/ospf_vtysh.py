@@ -14,7 +14,9 @@ from .daemon import Advice, Answer, Ask, Question, RoutingDaemon, RoutingState, 
 from .ospf import FOR_ONE_ADDRESS, areas, judge
 from .ospf_lsa import Kind, View
 
-ROUTER_ID_ARGV = vtysh.question(["show running-config | include router-id"], ["router-id"])
+ROUTER_ID_ARGV = vtysh.question(
+    ["show running-config | include router-id", vtysh.DAEMONS], ["router-id"]
+)
 # `show ip ospf` comes last, because the end of its text can be recognised. If it is there, nothing
 # was cut off.
 _NEIGHBORS, _PROCESS = "show ip ospf neighbor", "show ip ospf"
@@ -68,11 +70,14 @@ class VtyshOspf:
 
     def weaknesses(self, vip: str, state: RoutingState, ask: Ask, own: str) -> Iterator[Weakness]:
         """Find a router-id that is, or may one day be, the VIP; see RoutingDaemon."""
+        answer = ask_one(ask, ROUTER_ID_ARGV)
         remedy = self.advise(vip).router_id + (f", such as {own}" if own else "")
+        if vtysh.stands_alone("ospfd", answer.stdout):
+            yield vtysh.alone("ospfd")
         if state.router_id == vip:
             text = f"the OSPF router-id is the VIP {vip}"
             yield Weakness(text, remedy, hurts=True)
-        elif router_id_is_explicit(ask) is False:
+        elif router_id_is_explicit(answer) is False:
             text = (
                 f"the OSPF router-id {state.router_id} is not configured, "
                 "and may become the VIP when ospfd starts"
@@ -123,9 +128,8 @@ def read(stdout: str, stderr: str = "") -> View:
     return view
 
 
-def router_id_is_explicit(ask: Ask) -> bool | None:
-    """Ask whether a router-id is configured; return None if vtysh cannot tell, as with Quagga."""
-    answer = ask_one(ask, ROUTER_ID_ARGV)
+def router_id_is_explicit(answer: Answer) -> bool | None:
+    """Read whether a router-id is configured; None where vtysh cannot tell, as with Quagga."""
     if answer.status != 0 or vtysh.is_unknown(answer.stdout):
         return None
     return bool(_CONFIGURED.search(answer.stdout))

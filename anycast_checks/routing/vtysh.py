@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..errors import NoDaemonError, OtherDaemonError, RoutingUnreadableError
-from .daemon import Question
+from .daemon import Question, Weakness
 
 VTYSH = "/usr/bin/vtysh"
 # Whoever may write to a socket of vtysh may also configure the daemon, and by the daemon's log file
@@ -34,6 +34,8 @@ _ABSENT = {
     "vtysh: not found": _NO_VTYSH,
     "vtysh: command not found": _NO_VTYSH,
 }
+# Which daemons run. All of them learn from zebra which addresses there are.
+DAEMONS = "show daemons"
 _UNKNOWN = ("% Unknown command", "% Ambiguous command", "% Command incomplete")
 
 
@@ -52,6 +54,22 @@ def question(
     words = (word for question in questions for word in ("-c", question))
     sockets = tuple(f"{directory}/{socket}.vty" for directory in _DIRECTORIES)
     return Question((VTYSH, *only, *words), (*BY_SUDO, *by_helper), sockets)
+
+
+def stands_alone(daemon: str, told: str) -> bool:
+    """Tell from the answer to DAEMONS that a daemon runs, and zebra does not."""
+    listed = next((line.split() for line in told.splitlines() if daemon in line.split()), [])
+    return bool(listed) and "zebra" not in listed
+
+
+def alone(daemon: str) -> Weakness:
+    """Build the weakness of a daemon that no zebra tells of addresses."""
+    return Weakness(
+        f"zebra does not run: {daemon} goes on announcing what it does, whatever becomes of the "
+        "address",
+        "start zebra, and see why it has ended: `systemctl restart frr` there",
+        hurts=True,
+    )
 
 
 def without_noise(text: str) -> str:

@@ -74,6 +74,7 @@ class TestRoute:
             ({"router_id": VIP, "own": True}, (), 2, f"OSPF router-id is the VIP {VIP}: configure"),
             ({"configured": "!"}, (), 1, "192.0.2.1 is not configured, and may become the VIP"),
             ({"configured": " ospf router-id 192.0.2.1"}, (), 0, "announced: on lo and in OSPF"),
+            ({"daemons": " ospfd"}, (), 2, "zebra does not run: ospfd goes on announcing"),
             ({"neighbor": "Init/-"}, (), 2, "0 OSPF neighbors are Full, 1 have to be"),
             ({"neighbor": "ExStart/-"}, ("--min-neighbors", "0"), 1,
              "the adjacency with 192.0.2.254 on eth0 is ExStart, not Full"),

@@ -8,6 +8,7 @@ import pytest
 
 from anycast_checks.errors import RoutingUnreadableError
 from anycast_checks.routing import ospf, ospf_vtysh
+from anycast_checks.routing.daemon import ask_one
 from anycast_checks.routing.ospf_lsa import View
 from lab import Lab
 from lab.host import Host
@@ -65,7 +66,9 @@ def test_only_root_and_the_group_may_ask_vtysh_itself(routed: Lab) -> None:
 
 
 def test_an_explicit_router_id_is_told(routed: Lab) -> None:
-    assert ospf_vtysh.router_id_is_explicit(asking(routed.host("ns1"))) is True
+    told = ask_one(asking(routed.host("ns1")), ospf_vtysh.ROUTER_ID_ARGV)
+    assert ospf_vtysh.router_id_is_explicit(told) is True
+    assert told.stdout.endswith(" zebra ospfd\n")
 
 
 def test_one_that_withdraws_is_soon_seen_nowhere(routed: Lab) -> None:

@@ -9,6 +9,7 @@ that by the file SITUATION, a JSON object with these keys (and their defaults):
     bystanders: how many more routers the area has, which announce nothing (0);
     own: whether this router announces, whatever is on lo;
     router_id: the id of this router (192.0.2.1);
+    daemons: what `show daemons` prints (zebra and ospfd);
     configured: what `show running-config` prints about router-ids (an unknown command);
     neighbor: the state of the adjacency with the centre (Full/-);
     silent: how many more neighbors are configured by hand and have never answered (0);
@@ -108,6 +109,8 @@ def main(arguments: list[str]) -> str | None:
     for question in arguments[1::2]:
         if question.startswith("show running-config"):
             print(situation.get("configured", "% Unknown command"))
+        elif question == "show daemons":
+            print(situation.get("daemons", " zebra ospfd"))
         else:
             text = json.dumps(answer(question, lsas, situation))
             print(text.replace(SELF, situation.get("router_id", SELF)))

@@ -138,6 +138,12 @@ class TestWeaknesses:
         (found,) = self.found(f" bgp router-id 10.0.1.2\n{line}\n")
         assert says in found
 
+    def test_zebra_that_does_not_run(self) -> None:
+        """FRR 8.4.4 said so after zebra had ended: bgpd kept its sessions and the VIP."""
+        assert self.found(" bgp router-id 10.0.1.2\n zebra bgpd\n") == []
+        (found,) = self.found(" bgp router-id 10.0.1.2\n bgpd\n")
+        assert found.startswith("zebra does not run: bgpd goes on announcing")
+
     def test_a_router_id_that_may_become_the_vip_or_is_it(self) -> None:
         assert "may become the VIP" in self.found(" no bgp network import-check\n")[1]
         assert self.found("", VIP) == [f"the BGP router-id is the VIP {VIP}"]

@@ -21,7 +21,7 @@ from anycast_checks.errors import (
 )
 from anycast_checks.routing import DAEMONS as ROUTING_DAEMONS
 from anycast_checks.routing import ospf, ospf_vtysh, see
-from anycast_checks.routing.daemon import Question, Unknown
+from anycast_checks.routing.daemon import Answer, Question, Unknown
 from anycast_checks.routing.ospf_lsa import Area, Kind, Link, LinkKind, Lsa, Neighbor, View
 
 # The reasons that mean that ospfd is not there, or has nothing to do.
@@ -609,7 +609,7 @@ class TestQuestions:
         ],
     )
     def test_an_explicit_router_id_is_told(self, status: int, said: str, explicit: str) -> None:
-        found = ospf_vtysh.router_id_is_explicit(lambda _asked: [(status, said, "")])
+        found = ospf_vtysh.router_id_is_explicit(Answer(status, said, ""))
         assert found is {"yes": True, "no": False, "unknown": None}[explicit]
 
 

@@ -14,14 +14,16 @@ from ..fleet.values import Endpoint, Ssh
 from .clock import Deadline
 from .local import LocalShell
 from .session import Session
+from .sessions import Sessions
 from .shell import COMMAND_SECONDS, Connection, Hear, Query, Reply, Result, Stream
+from .spare import FAR
 from .ssh import SshConnection
 from .turns import Turns
 
 # sshd allows ten sessions on a connection, unless it was told otherwise (MaxSessions). One is left
 # for a command whose end was not heard.
 MOST_SESSIONS = 9
-# The others are for commands, of which an act needs four at a time.
+# The others are for commands, of which an act needs four at a time, and asking ahead seven.
 MOST_STREAMS = 4
 
 
@@ -86,6 +88,7 @@ class KeptConnections:
             HandlerError: as Connections.open and Shell.stream.
         """
         kept = self._of(endpoint, number // MOST_STREAMS)
+        kept.leave_room(number % MOST_STREAMS + 1)
         return kept.borrow(connecting).stream(argv, hear)
 
     def drop(self, endpoint: Endpoint, number: int) -> None:
@@ -125,7 +128,8 @@ class _Kept:
         self._turns = turns
         self._connecting = threading.Lock()
         self._connection: SshConnection | LocalShell | None = None
-        self._sessions = _Sessions()
+        self._streams = 0
+        self._sessions = Sessions(MOST_SESSIONS - MOST_STREAMS)
 
     def borrow(self, deadline: Deadline) -> Connection:
         """Give the connection for a while; open it where it is not open.
@@ -142,10 +146,25 @@ class _Kept:
             if connection is None or not connection.is_open:
                 self.drop()
                 connection = self._connection = self.connect(deadline, kept=True)
-                self._sessions = _Sessions()
+                self._sessions = Sessions(self._room(connection))
             return _Borrowed(connection, self._sessions)
         finally:
             self._connecting.release()
+
+    def leave_room(self, streams: int) -> None:
+        """Leave room for so many streams."""
+        if streams <= self._streams:
+            return
+        self._streams, connection = streams, self._connection
+        if connection is not None:
+            self._sessions.set_room(self._room(connection))
+            if isinstance(connection, SshConnection):
+                connection.drop_spares()
+
+    def _room(self, connection: SshConnection | LocalShell) -> int:
+        """Give how many commands may run at a time; near by, more would only delay each other."""
+        streams = self._streams if connection.distance > FAR else 0
+        return MOST_SESSIONS - (streams or MOST_STREAMS)
 
     def drop(self) -> None:
         """Close the connection."""
@@ -185,32 +204,10 @@ class _Way:
         return self._kept.borrow(deadline)
 
 
-class _Sessions:
-    """Counts the sessions of runs on one connection, and makes the next ones wait."""
-
-    def __init__(self) -> None:
-        self._free = MOST_SESSIONS - MOST_STREAMS
-        self._changed = threading.Condition()
-
-    @contextmanager
-    def taken(self, number: int, seconds: float) -> Iterator[None]:
-        """Take so many at once. Raises: UnreachableError, where they are not free in time."""
-        with self._changed:
-            if not self._changed.wait_for(lambda: self._free >= number, seconds):
-                raise UnreachableError("the commands that run there leave no room for another")
-            self._free -= number
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._free += number
-                self._changed.notify_all()
-
-
 class _Borrowed:
     """A kept connection in the hands of one run, which does not close it."""
 
-    def __init__(self, connection: SshConnection | LocalShell, sessions: _Sessions) -> None:
+    def __init__(self, connection: SshConnection | LocalShell, sessions: Sessions) -> None:
         self.is_root = connection.is_root
         self.distance = connection.distance
         self._connection = connection
@@ -222,7 +219,7 @@ class _Borrowed:
 
     def ask_all(self, queries: Sequence[Query]) -> list[Reply]:
         replies: list[Reply] = []
-        most = MOST_SESSIONS - MOST_STREAMS
+        most = self._sessions.room
         for first in range(0, len(queries), most):
             some = queries[first : first + most]
             with self._sessions.taken(len(some), min(query.timeout for query in some)):
@@ -233,4 +230,6 @@ class _Borrowed:
         return self._connection.stream(argv, hear)
 
     def close(self) -> None:
-        pass
+        """Prepare for the next run; the connection stays open."""
+        if isinstance(self._connection, SshConnection) and self.distance > FAR:
+            self._sessions.prepare(self._connection.spares)

@@ -35,6 +35,7 @@ from .shell import (
     Stream,
     with_distance,
 )
+from .spare import Spares
 from .stream import Lines
 from .turns import Turns
 
@@ -80,6 +81,7 @@ class SshConnection:
         self._connecting = connecting
         self._where = f"{endpoint.address} port {endpoint.port}"
         self._client = paramiko.SSHClient()
+        self.spares = Spares(self._open_spare)
         self._turns: Turns | None = None
         self._closing = threading.Lock()
         # The identity is read before any socket is opened, so that a missing file is not reported
@@ -123,7 +125,8 @@ class SshConnection:
     def ask_all(self, queries: Sequence[Query]) -> list[Reply]:
         """Run queries at the same time, each on a channel of its own; see Shell.ask_all.
 
-        Over a distance this takes two round trips, however many queries there are.
+        Over a distance this takes two round trips, however many queries there are, and one where
+        there are spare channels for them.
         """
         ends = [Deadline(SYSTEM_CLOCK, query.timeout) for query in queries]
         with self._abort_after(max(query.timeout for query in queries)):
@@ -183,6 +186,11 @@ class SshConnection:
                 raise
         return _SshStream(channel, lines)
 
+    def drop_spares(self) -> None:
+        """Close the channels that no command has taken."""
+        for channel in self.spares.take_all():
+            close_channel(channel)
+
     def close(self) -> None:
         """Close the connection; commands that still run there are left to themselves."""
         # The end of a run and its timer may both close the connection at the same time.
@@ -197,11 +205,17 @@ class SshConnection:
                 self._give_turn_back()
 
     def _open_channel(self, argv: Sequence[str], seconds: float) -> paramiko.Channel:
+        if spare := self.spares.take():
+            return spare
         # The wait for a channel is short even for a command that may take long, so that there is
         # still time for a new connection.
         longest = with_distance(COMMAND_SECONDS, self.distance)
         with self._opening(argv):
             return open_channel(self._transport(), WINDOW, min(seconds, longest))
+
+    def _open_spare(self) -> paramiko.Channel:
+        seconds = with_distance(COMMAND_SECONDS, self.distance)
+        return open_channel(self._transport(), WINDOW, seconds)
 
     def _transport(self) -> paramiko.Transport:
         transport = self._client.get_transport()

@@ -18,6 +18,7 @@ from ..transport.clock import Clock, Deadline
 from ..transport.connections import Connections
 from ..transport.each import at_once
 from ..transport.shell import COMMAND_SECONDS, Argv, Hear, Query, Reply, Result, Shell, Stream
+from ..transport.spare import FAR
 
 # Seconds after which a reply is not used any more: an act compares directly what it changes, but
 # who else announces is not compared again.
@@ -135,8 +136,14 @@ def ask_ahead(fleet: Fleet, vip: Vip, endpoint: Endpoint, asking: Asking) -> Ans
         return shell.ask_all((site(shell).check,))
 
     def look(shell: Shell) -> object:
-        there = site(shell)
-        return there.look(), shell.ask_all(there.first_questions)
+        looked = site(shell).look()
+        return looked if shell.distance > FAR else (looked, first(shell))
+
+    def first(shell: Shell) -> object:
+        return shell.ask_all(site(shell).first_questions)
+
+    def first_from_afar(shell: Shell) -> object:
+        return first(shell) if shell.distance > FAR else None
 
     def count(shell: Shell) -> object:
         counter = Counter(vip, endpoint, keeping, asking.daemons, asking.router_ids, deadline)
@@ -147,8 +154,8 @@ def ask_ahead(fleet: Fleet, vip: Vip, endpoint: Endpoint, asking: Asking) -> Ans
             question(shell)
 
     # The check takes longest. What the act asks while it waits for the check comes after the look,
-    # since a connection has no room for all at once, and would let the check wait.
-    at_once(ask, (check, count, look))
+    # since all at once would let the check wait. From afar each round trip would cost more.
+    at_once(ask, (check, count, look, first_from_afar))
     return answers
 
 

@@ -6,15 +6,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Any
 
 import pytest
 from anycast_handlers.errors import OutcomeUnknownError
+from anycast_handlers.transport.bounded import open_channel
 from anycast_handlers.transport.clock import SYSTEM_CLOCK, Deadline
 from anycast_handlers.transport.each import at_once
-from anycast_handlers.transport.kept import MOST_STREAMS, KeptConnections
+from anycast_handlers.transport.kept import MOST_SESSIONS, MOST_STREAMS, KeptConnections
 from anycast_handlers.transport.session import Session
 from anycast_handlers.transport.shell import Query, Result
 
+from lab.waiting import wait_until
 from tests.ssh.server import HANG_UP, Sshd
 
 PATIENCE = 30.0
@@ -23,8 +26,12 @@ BEATS = ("/bin/sh", "-c", "while echo beat; do sleep 0.1; done")
 WHICH = ("/bin/sh", "-c", "echo $SSH_CONNECTION")
 
 
-@pytest.fixture
-def kept(sshd: Sshd) -> Iterator[KeptConnections]:
+@pytest.fixture(params=["near", "far"])
+def kept(
+    sshd: Sshd, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[KeptConnections]:
+    if request.param == "far":
+        seem_far(monkeypatch)
     connections = kept_to(sshd)
     yield connections
     connections.close()
@@ -32,6 +39,11 @@ def kept(sshd: Sshd) -> Iterator[KeptConnections]:
 
 def kept_to(sshd: Sshd) -> KeptConnections:
     return KeptConnections(sshd.ssh(), is_local=lambda _: False)
+
+
+def seem_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take every endpoint for one that is far away."""
+    monkeypatch.setattr("anycast_handlers.transport.kept.FAR", -1.0)
 
 
 @contextmanager
@@ -112,6 +124,55 @@ def test_a_connection_that_is_lost_ends_its_streams_and_is_opened_again(
         pass
     assert which(kept, sshd) != first
     assert set(drain(Heard(kept, sshd))) == {"beat"}
+
+
+def test_far_away_a_command_finds_its_channel_open(
+    sshd: Sshd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seem_far(monkeypatch)
+    opened: list[object] = []
+
+    def counted(*words: Any) -> Any:
+        opened.append(words)
+        return open_channel(*words)
+
+    monkeypatch.setattr("anycast_handlers.transport.ssh.open_channel", counted)
+    kept = kept_to(sshd)
+    try:
+        heard = Heard(kept, sshd)
+        which(kept, sshd)
+        ready = 1 + MOST_SESSIONS - 1  # the first command, and all but the stream
+        wait_until(lambda: len(opened) == ready, "the spare channels are open")
+        with session(kept, sshd) as shell:
+            replies = shell.ask_all([Query(("/bin/echo", "well"), PATIENCE)] * 7)
+            assert replies == [Result(0, "well\n", "")] * 7
+            assert shell.run(("/bin/cat",), "well\n").stdout == "well\n"
+            assert len(opened) == ready
+        wait_until(lambda: len(opened) == ready + 8, "they are replaced")
+        # A further stream finds room, and takes it from the spare channels.
+        another = Heard(kept, sshd, 1)
+        assert set(drain(heard)) == set(drain(another)) == {"beat"}
+    finally:
+        kept.close()
+
+
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_far_away_all_goes_on_where_sshd_allows_few_sessions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    seem_far(monkeypatch)
+    with Sshd(tmp_path, more=f"MaxSessions {most}").running() as sshd:
+        kept = kept_to(sshd)
+        try:
+            heard = Heard(kept, sshd)
+            for _ in range(3):
+                assert which(kept, sshd)
+            with session(kept, sshd) as shell:
+                replies = shell.ask_all([Query(("/bin/echo", "well"), PATIENCE)] * 7)
+                assert replies == [Result(0, "well\n", "")] * 7
+            assert set(drain(heard)) == {"beat"}
+        finally:
+            kept.close()
 
 
 def test_where_sshd_allows_a_single_session_commands_get_connections_of_their_own(

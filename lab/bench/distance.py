@@ -20,7 +20,6 @@ from .watched import Watched
 
 ROUND_TRIPS = (0.0, 0.02, 0.1, 0.3)
 SETTLE_SECONDS = 7.0
-# What was asked ahead has come by then, however far away the endpoints are.
 SYSTEMS = (
     Watched("patience 0", settings="patience = 0"),
     Watched("defaults"),
@@ -47,12 +46,13 @@ class Far(NamedTuple):
 def measure(
     venv: Path,
     runs: int,
+    systems: Sequence[Watched] = SYSTEMS,
     round_trips: Sequence[float] = ROUND_TRIPS,
     settle: float = SETTLE_SECONDS,
 ) -> list[Far]:
     """Kill a resolver again and again, at each distance."""
     found = []
-    for system in SYSTEMS:
+    for system in systems:
         with Lab(venv=venv, hold_down=300) as lab, slow_link(lab, MON) as link:
             system.start(lab, Path())
             timeline = Timeline(lambda _event: None)

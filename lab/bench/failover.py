@@ -27,6 +27,7 @@ RATE = 200.0
 SETTLE_SECONDS = 7.0
 CALM_SECONDS = 3.0
 LONGEST_SECONDS = 90.0
+LOGGED_SECONDS = 20.0
 MINUTE = 60.0
 SENT, GONE, LAST = "latch written, ifdown sent", "address off lo", "last lost query"
 # What is known of a run of the handler, in this order.
@@ -124,13 +125,20 @@ def fail(system: System, lab: Lab, timeline: Timeline, share: float, *, minute: 
 
 
 def _stages(system: System, lab: Lab, timeline: Timeline, killed: float) -> dict[str, float]:
-    """Give the time of each step of the handler, from its log; empty where no handler acted."""
-    shown = lab.mon.run(["cat", DECISIONS]).stdout
-    entries = [json.loads(line) for line in shown.splitlines()]
-    acts = [one for one in entries if one["action"] == "withdraw" and _ended(one) > killed]
-    if not acts:
+    """Give the time of each step of the handler, from its log; empty where there is no log."""
+    if not system.logs:
         return {}
-    act, commands = acts[0], acts[0]["commands"]
+
+    def find() -> dict[str, Any] | None:
+        shown = lab.mon.run(["cat", DECISIONS]).stdout
+        entries = [json.loads(line) for line in shown.splitlines()]
+        acts = (one for one in entries if one["action"] == "withdraw" and _ended(one) > killed)
+        return next(acts, None)
+
+    # A run is in the log when it has counted again.
+    act = wait_until(find, "the withdrawal is in the log", LOGGED_SECONDS)
+    assert act is not None
+    commands = act["commands"]
     gone = timeline.expect("address-gone", killed, 1).at
     route = timeline.expect("route-gone", killed, 1).at
     own = (_ended(act) - act["duration"], commands[0]["at"], commands[-1]["at"], gone, route)

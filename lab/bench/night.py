@@ -60,16 +60,16 @@ def places(vips: int, each: int) -> list[Place]:
 
 def measure(lab: Lab) -> dict[str, Any]:
     """Kill all resolvers, call the handlers as an engine would, then let `enforce` do the rest."""
-    watched = _Fewest(lab)
+    watched = Fewest(lab)
     try:
         began = time.monotonic()
         for endpoint in lab.endpoints:
-            _kill(endpoint.host.pid)
+            kill(endpoint.host.pid)
         failed = time.monotonic()
         events = _call(lab, "event", failed)
         first = _decided(lab)
         rounds: list[list[Run]] = []
-        while len(rounds) < ROUNDS and _withdrawn(lab) < _due(lab):
+        while len(rounds) < ROUNDS and withdrawn(lab) < _due(lab):
             rounds.append(_call(lab, "enforce", failed))
     finally:
         fewest = watched.stop()
@@ -79,10 +79,10 @@ def measure(lab: Lab) -> dict[str, Any]:
         "events": [asdict(run) for run in events],
         "rules": dict(Counter(entry["rule"] for entry in first)),
         "rounds": [max(run.ended for run in runs) for runs in rounds],
-        "withdrawn": _withdrawn(lab),
+        "withdrawn": withdrawn(lab),
         "due": _due(lab),
         "fewest": fewest,
-        "floor kept": all(fewest[vip] >= floor for vip, floor in _floors(lab).items()),
+        "floor kept": all(fewest[vip] >= floor for vip, floor in floors(lab).items()),
     }
 
 
@@ -108,7 +108,7 @@ def table(result: dict[str, Any]) -> str:
     return "\n".join(f"{what:<42} {value}" for what, value in rows.items())
 
 
-class _Fewest:
+class Fewest:
     """Watches the router's kernel for the fewest endpoints that each VIP has had."""
 
     def __init__(self, lab: Lab) -> None:
@@ -119,6 +119,7 @@ class _Fewest:
         self._thread.start()
 
     def stop(self) -> dict[str, int]:
+        """Watch no more, and tell."""
         self._stopped.set()
         self._thread.join()
         return self._fewest
@@ -132,7 +133,7 @@ class _Fewest:
                 self._fewest[vip] = min(fewest, hops)
 
 
-def _kill(pid: int) -> None:
+def kill(pid: int) -> None:
     """End the resolver of a host, as fast as a hundred of them can be ended."""
     enter = ["nsenter", f"--target={pid}", "--mount", "--pid", "--"]
     kill = ["sh", "-c", "kill -KILL $(cat /run/unbound.pid)"]
@@ -155,20 +156,21 @@ def _decided(lab: Lab) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lab.mon.read(DECISIONS).splitlines()]
 
 
-def _withdrawn(lab: Lab) -> int:
+def withdrawn(lab: Lab) -> int:
+    """Count the endpoints to which the router sends nobody."""
     announced = sum(
         len(frr.next_hops(lab.router, vip)) for vip in {place.vip for place in lab.places}
     )
     return len(lab.places) - announced
 
 
-def _floors(lab: Lab) -> dict[str, int]:
+def floors(lab: Lab) -> dict[str, int]:
     """Compute the default floor of each VIP, half of its endpoints."""
     return {vip: max(1, each // 2) for vip, each in Counter(p.vip for p in lab.places).items()}
 
 
 def _due(lab: Lab) -> int:
-    return len(lab.places) - sum(_floors(lab).values())
+    return len(lab.places) - sum(floors(lab).values())
 
 
 def _most(runs: list[Run]) -> float:

@@ -34,6 +34,7 @@ class System(ABC):
         interval: seconds between two probes.
         samples: how many samples have to fail.
         fault: what happens to the service, the signal that it gets.
+        logs: whether it writes a log of decisions, as ours do.
     """
 
     name: str
@@ -41,6 +42,7 @@ class System(ABC):
     interval: float = INTERVAL
     samples: int = SAMPLES
     fault: signal.Signals = signal.SIGKILL
+    logs: bool = False
 
     @abstractmethod
     def start(self, lab: Lab, peers: Path) -> None:

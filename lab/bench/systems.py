@@ -46,6 +46,7 @@ class Ours(System):
     """
 
     pace: str = TWO_SAMPLES
+    logs: bool = True
 
     def start(self, lab: Lab, peers: Path) -> None:
         """See System."""

@@ -86,6 +86,7 @@ class Watched(System):
 
     retry: float = RETRY
     interval: float = INTERVAL
+    logs: bool = True
     settings: str = ""
     options: tuple[str, ...] = ()
     wakeups: bool = True

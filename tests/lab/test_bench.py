@@ -7,6 +7,8 @@ import subprocess
 from pathlib import Path
 from xml.etree import ElementTree
 
+from lab.bench.failover import OF_HANDLER
+
 BENCH = Path(__file__).parents[2] / "scripts" / "bench"
 PEERS = ("keepalived", "anycast-healthchecker, BIRD", "ExaBGP healthcheck", "anycastd, FRR")
 
@@ -25,17 +27,29 @@ def test_every_question_has_its_table_its_figures_and_its_picture(
     for run in runs.values():
         # Between the kill and the end of the loss, queries were lost.
         assert 0 < run["lost"][0] <= run["seconds"]
-    ours = next(run for name, run in runs.items() if name.startswith("ours"))
-    in_order = list(ours["stages"].values())[:-1]
+    ours = next(run["stages"] for name, run in runs.items() if name.startswith("ours"))
+    in_order = [ours[stage] for stage in OF_HANDLER]
     assert in_order == sorted(in_order)
+    far = figures["distance"]
+    assert {one["round_trip"] for one in far} == {0.0, 0.1}
+    assert all(len(one["runs"]) == 1 for one in far)
     assert {row["check"] for row in figures["checks"]} >= {"dns", "http", "tcp", "ntp", "pool"}
     assert all(row["ours"]["cpu"] > 0 and row["ours"]["memory"] > 1 for row in figures["checks"])
-    assert set(figures["probes"]) == {"SSH", "SSH kept open", "NRPE"}
-    assert all(number > 0 < wall for _, number, wall in figures["probes"].values())
+    assert set(figures["probes"]) == {"SSH kept open", "watcher, 2 VIPs"}
+    assert all(number > 0 for _, number, _, _ in figures["probes"].values())
     assert set(figures["handler"]) >= {"withdraw", "restore"}
     night = figures["night"]
     assert (night["floor kept"], night["withdrawn"]) == (True, night["due"])
+    mass = figures["mass"]
+    assert mass["all of each VIP"]["causes"] == 2
+    assert mass["all of each VIP"]["withdrawn"] == 0
+    assert mass["half of each"]["withdrawn"] == mass["half of each"]["failed"]
+    assert all(one["kept"] for one in mass.values())
     assert set(figures["growth"]) == {"pool", "fleet"}
+    assert [few for few, *_ in figures["streams"]] == [4, 22]
+    assert all(one["times"] == 1 for one in figures["restarts"].values())
+    assert [moment["fault"] for moment in figures["day"]][:1] == ["killed"]
+    assert all(moment["watcher"]["files"] > 3 for moment in figures["day"])
     named = "".join(ElementTree.fromstring(picture.read_text()).itertext())
-    assert all(name in named for name in runs)
+    assert all(name in named for name, run in runs.items() if run["fault"] == "SIGKILL")
     assert all(name in ended.stdout for name in runs)

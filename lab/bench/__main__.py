@@ -199,9 +199,9 @@ def _growth(options: Options) -> Any:
 
 def _streams(options: Options) -> Any:
     """Let one watcher hear a thousand streams, and one of these fail."""
-    few, many = (2, 20) if options.smoke else (streams.FEW, streams.MANY)
+    sizes = (2, 20, 2.0) if options.smoke else (streams.FEW, streams.MANY, streams.PEACE_SECONDS)
     with Lab(venv=options.venv, hold_down=300) as lab:
-        crowds = streams.measure(lab, options.runs, few, many)
+        crowds = streams.measure(lab, options.runs, *sizes)
     print(streams.table(crowds))
     return crowds
 

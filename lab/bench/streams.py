@@ -8,7 +8,6 @@ that host is without the gate, which would not tell a stand-in which endpoint it
 
 from __future__ import annotations
 
-import os
 import signal
 import statistics
 import time
@@ -25,14 +24,14 @@ from lab.watch import Timeline, Watcher
 from . import growth
 from .strike import strike
 from .system import CERTAIN
-from .watched import Watch
+from .usage import usage
+from .watched import WATCHER, Watch
 
 FEW, MANY = 10, 1000
 PEACE_SECONDS = 60.0
 # OSPF delays a change by seconds when it follows another one within a second.
 SETTLE_SECONDS = 6.0
 LONGEST_SECONDS = 300.0
-TICKS = os.sysconf("SC_CLK_TCK")
 CHECK = f"{PLUGINS}/check_anycast"
 KEYS = "/home/anycast/.ssh/authorized_keys"
 RUN = "/run/lab-streams"
@@ -109,8 +108,10 @@ class Crowd(NamedTuple):
     gone: tuple[float, float]
 
 
-def measure(lab: Lab, runs: int, few: int = FEW, many: int = MANY) -> list[Crowd]:
-    """Measure a few streams, then many."""
+def measure(
+    lab: Lab, runs: int, few: int = FEW, many: int = MANY, peace: float = PEACE_SECONDS
+) -> list[Crowd]:
+    """Measure a few streams, then many; the CPU is that of so many seconds of peace."""
     host = lab.endpoint("ns1").host
     _stand_in(host)
     others = [place.address for place in ENDPOINTS[1:]]
@@ -132,7 +133,7 @@ def measure(lab: Lab, runs: int, few: int = FEW, many: int = MANY) -> list[Crowd
             real = "".join(f'{place.name} = "{place.address}"\n' for place in ENDPOINTS[1:])
             lab.mon.write(FLEET_FILE, f"{text}{real}\n[watch]\npatience = 0\n")
             lab.mon.write(KNOWN_HOSTS, lab.mon.read(KNOWN_HOSTS) + pinned)
-            found.append(_measure(lab, timeline, runs, size))
+            found.append(_measure(lab, timeline, runs, size, peace))
     finally:
         watcher.stop()
         timeline.stop()
@@ -176,20 +177,20 @@ def _stand_in(host: Host) -> None:
     host.write(KEYS, key[key.index("ssh-ed25519") :], owner="anycast", mode=0o600)
 
 
-def _measure(lab: Lab, timeline: Timeline, runs: int, size: int) -> Crowd:
+def _measure(lab: Lab, timeline: Timeline, runs: int, size: int, peace: float) -> Crowd:
     began = time.time()
     watch = Watch(lab)
     try:
         connected = _all_heard(watch, size, began) - began
-        before, at = _cpu(lab.mon), time.monotonic()
-        time.sleep(PEACE_SECONDS if size > FEW else PEACE_SECONDS / 6)
-        cpu = (_cpu(lab.mon) - before) / (time.monotonic() - at)
-        in_peace, _ = _memory(lab.mon)
+        before, at = usage(lab.mon, WATCHER).cpu, time.monotonic()
+        time.sleep(peace)
+        now = usage(lab.mon, WATCHER)
+        cpu, in_peace = (now.cpu - before) / (time.monotonic() - at), now.memory
         failures = [_fail(lab, watch, timeline, run % size) for run in range(runs)]
         lost = time.time()
         lab.endpoint("ns1").host.run(["pkill", "-KILL", "-u", "anycast", "sshd"], check=True)
         again = _all_heard(watch, size, lost) - lost
-        _, most = _memory(lab.mon)
+        most = usage(lab.mon, WATCHER).most
     finally:
         watch.end()
     certain, gone = zip(*failures, strict=True)
@@ -238,21 +239,3 @@ def _fail(lab: Lab, watch: Watch, timeline: Timeline, number: int) -> tuple[floa
     time.sleep(SETTLE_SECONDS)
     assert certain is not None, CERTAIN
     return certain.at - failed, gone - failed
-
-
-def _watcher(mon: Host) -> str:
-    found = mon.run(["pgrep", "-f", "anycast-handler watch$"], check=True)
-    return found.stdout.split()[0]
-
-
-def _cpu(mon: Host) -> float:
-    stat = mon.read(f"/proc/{_watcher(mon)}/stat").rpartition(")")[2].split()
-    return (int(stat[11]) + int(stat[12])) / TICKS
-
-
-def _memory(mon: Host) -> tuple[float, float]:
-    """Give the resident memory in MiB, now and at most."""
-    status = dict(
-        line.split(":", 1) for line in mon.read(f"/proc/{_watcher(mon)}/status").splitlines()
-    )
-    return tuple(int(status[key].split()[0]) / 1024 for key in ("VmRSS", "VmHWM"))  # type: ignore[return-value]

@@ -21,6 +21,8 @@ from .system import CERTAIN, FIRST, System
 
 INTERVAL, RETRY = 0.2, 0.02  # the fleet file's defaults
 HEARD_SECONDS = 60.0
+# What finds its process.
+WATCHER = "anycast-handler watch$"
 QUICK_TIMEOUT = ("-t", "0.3")
 
 

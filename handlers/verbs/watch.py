@@ -64,7 +64,7 @@ class _Service:
         fleet = read_fleet(file)
         self._notify = Notify()
         self._engines = engines(fleet)
-        self._told = (fleet.icinga, fleet.nagios)
+        self._told = _told(fleet)
         self._voice = _Voice()
         self._show = Show(self._voice.say, self._engines, self._notify, SYSTEM_CLOCK)
         targets = _targets(fleet, self._voice.say, *self._wanted)
@@ -103,11 +103,16 @@ class _Service:
         try:
             fleet = read_fleet(self._file)
             self._watcher.reload(fleet, _targets(fleet, self._voice.say, *self._wanted))
-            if (fleet.icinga, fleet.nagios) != self._told:
+            if _told(fleet) != self._told:
                 self._show.note("reports to the engines as before: restart it to change that")
         except HandlerError as error:
             self._show.note(f"goes on with the fleet file as it was: {error}")
         self._notify.ready()
+
+
+def _told(fleet: Fleet) -> tuple[object, ...]:
+    """Give what the reports to engines rest on."""
+    return fleet.icinga, fleet.nagios, fleet.watch.rank
 
 
 def _targets(

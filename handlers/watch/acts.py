@@ -72,7 +72,12 @@ class Acts:
     ) -> None:
         """Begin to act or to look, on a state that is HARD."""
         request = Request(
-            LOOK if is_look else ACT, target.vip, target.endpoint, state, StateType.HARD
+            LOOK if is_look else ACT,
+            target.vip,
+            target.endpoint,
+            state,
+            StateType.HARD,
+            downtime=target.in_downtime,
         )
         since = (target.certain_since, target.judgement.failing_since)
         job = partial(self._act, fleet, target, request, ahead, since)

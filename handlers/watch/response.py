@@ -71,6 +71,7 @@ class Responses:
         """Judge a target, and do what follows from its state."""
         pool = self.pools[target.vip.name]
         self._judge(pool, target, now)
+        self._note_downtime(target, now)
         judged = target.judgement
         failing = judged.failing_since is not None and judged.present is not False
         recovered = judged.is_certain_health and judged.present is False
@@ -101,6 +102,12 @@ class Responses:
         if began_or_ended and (cause := pool.find_cause()):
             self._show.say_cause(pool, cause)
         self._show.judged(target, before)
+
+    def _note_downtime(self, target: Target, now: float) -> None:
+        before, target.in_downtime = target.in_downtime, self._show.in_downtime(target)
+        if before and not target.in_downtime:
+            # The restore has waited for the end of the downtime.
+            target.restoring.not_before = min(target.restoring.not_before, now)
 
     def _withdraw(self, pool: Pool, target: Target, now: float) -> None:
         if (held_back := pool.held_back_until(target)) and now < held_back:
@@ -162,6 +169,7 @@ class Responses:
         if judged.state is State.UNKNOWN:
             return
         self._looking += 1
+        self._note_downtime(target, self._clock.monotonic())
         target.is_looking = True
         target.next_look = float("inf")
         self._acts.begin(self._fleet, target, judged.state, ahead=None, is_look=True)

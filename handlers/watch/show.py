@@ -128,6 +128,11 @@ class Show:
             for target in pool.targets:
                 self._tell(target)
 
+    def in_downtime(self, target: Target) -> bool:
+        """Whether an engine says that the service is in a downtime."""
+        names = target.endpoint.name, target.vip.name
+        return any(engine.in_downtime(*names) for engine in self._engines)
+
     def board(self) -> Board:
         """Give all that is known now."""
         now = self._clock.monotonic()

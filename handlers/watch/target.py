@@ -60,6 +60,7 @@ class Target:
         ahead: what is asked ahead of an act.
         announced: whether the endpoint announces the VIP; None where that is not known.
         latched: whether the suite has withdrawn it; None where that is not known.
+        in_downtime: whether it is in a downtime of an engine, as far as is known.
         held: the hold on it; None where there is none, or it is not known.
         control: state and text of the last look or act, and its time in seconds since the epoch.
         decisions: the last decisions.
@@ -85,6 +86,7 @@ class Target:
         self.ahead: Ahead | None = None
         self.announced: bool | None = None
         self.latched: bool | None = None
+        self.in_downtime = False
         self.held: Held | None = None
         self.control: tuple[State, str, float] | None = None
         self.decisions: deque[Decided] = deque(maxlen=KEPT_DECISIONS)

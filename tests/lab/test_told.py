@@ -10,18 +10,22 @@ import ssl
 import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from anycast_handlers.decision.facts import State
+from anycast_handlers.fleet.values import Endpoint, Fleet, Paths, Ssh, Vip
 from anycast_handlers.fleet.values import Icinga as Settings
+from anycast_handlers.watch.engines.examine import examine_engines
 from anycast_handlers.watch.engines.icinga import IcingaApi
-from anycast_handlers.watch.engines.report import RefusedReportError, Report, control, health
+from anycast_handlers.watch.engines.report import RANK, RefusedReportError, Report, control, health
 from anycast_handlers.watch.engines.teller import Teller
 
 from lab.icinga import CONTROL, HEALTH
 from lab.waiting import wait_until
 from tests.lab.icinga_alone import SECONDS, VIP, Recorded, home, host, needs_icinga
+from tests.support.peer import certificate
 
 pytestmark = needs_icinga
 WATCHER, READER, PASSWORD = "anycast-watcher", "reader", "secret-of-the-watcher"
@@ -34,6 +38,7 @@ object Endpoint NodeName {{{{}}}}
 object Zone ZoneName {{{{ endpoints = [ NodeName ] }}}}
 object ApiUser "{READER}" {{{{ password = "{PASSWORD}", permissions = [ "objects/query/*" ] }}}}
 object ApiUser "{WATCHER}" {{{{ import "anycast-reports", password = "{PASSWORD}" }}}}
+object ApiUser "stranger" {{{{ password = "{PASSWORD}", permissions = [ "status/query" ] }}}}
 object Host "mon" {{{{ check_command = "dummy", vars.anycast_watcher = true }}}}
 object Service "other" {{{{
   host_name = "mon", check_command = "dummy", enable_active_checks = false
@@ -73,6 +78,15 @@ class Told:
         self._password.chmod(0o600)
         ca = str(self._certs / "ca.crt")
         return IcingaApi(Settings("localhost", self._port, WATCHER, str(self._password), ca), TTL)
+
+    def fleet(self, **more: Any) -> Fleet:
+        """Give a fleet file's values, with this Icinga."""
+        settings = self.way()._settings._replace(**{"watcher": "mon", **more})
+        endpoints = (Endpoint("ns1", "192.0.2.11"),)
+        vip = Vip("resolver", "10.99.0.53", "lo:0", ("check_anycast",), endpoints)
+        paths = Paths(str(self.recorded.home), str(self.recorded.home / "log"))
+        ssh = Ssh("anycast", str(self.recorded.home / "id"), "")
+        return Fleet("fleet.toml", ssh, (vip,), paths, icinga=settings)
 
     def ask(
         self, user: str, method: str, path: str, body: dict[str, Any] | None = None
@@ -201,7 +215,8 @@ FORBIDDEN: dict[str, tuple[str, str, dict[str, Any]]] = {
     "a check": ("POST", "actions/reschedule-check", {**EVERY, "force": True}),
     "a downtime": ("POST", "actions/schedule-downtime", EVERY),
     "the end": ("POST", "actions/shutdown-process", {}),
-    "a question": ("GET", "objects/services", {}),
+    "a question about a host": ("GET", "objects/hosts", {}),
+    "a question about users": ("GET", "objects/apiusers", {}),
     "the variables": ("GET", "variables", {}),
     "a change": ("POST", f"objects/services/ns1!{HEALTH}", {"attrs": {"check_interval": 1}}),
     "a new object": ("PUT", "objects/hosts/new", {"attrs": {"check_command": "dummy"}}),
@@ -227,3 +242,91 @@ def test_a_filter_of_the_request_cannot_widen_what_the_user_may_do(told: Told) -
     assert status == 200
     named = {one["status"].split("'")[1] for one in document["results"]}
     assert named == {f"ns1!{HEALTH}", f"ns1!{CONTROL}", f"mon!{WATCHER}"}
+
+
+def test_the_user_sees_these_services_and_no_other(told: Told) -> None:
+    status, document = told.ask(WATCHER, "GET", "objects/services")
+
+    assert status == 200
+    seen = {one["name"] for one in document["results"]}
+    assert seen == {f"ns1!{HEALTH}", f"mon!{WATCHER}"}
+
+
+@pytest.mark.parametrize("about", [f"SVC_DOWNTIME;ns1;{HEALTH}", "HOST_DOWNTIME;ns1"])
+def test_it_is_asked_for_the_downtimes_of_a_service_and_of_its_host(told: Told, about: str) -> None:
+    way, now = told.way(), int(time.time())
+    mine = frozenset({("ns1", HEALTH)})
+    assert way.ask(watchers=False).in_downtime == frozenset()
+    told.recorded.command(f"SCHEDULE_{about};{now - 1};{now + 600};1;0;600;nagios;kernel")
+    wait_until(lambda: way.ask(watchers=False).in_downtime == mine, "it is known", SECONDS)
+    told.recorded.command("DEL_DOWNTIME_BY_HOST_NAME;ns1")
+    wait_until(lambda: not way.ask(watchers=False).in_downtime, "it is over", SECONDS)
+    way.close()
+
+
+def test_it_shows_a_watcher_only_while_that_reports(told: Told) -> None:
+    way, now = told.way(), time.time()
+    way.send(Report("mon", WATCHER, State.OK, "watches", now, f"{RANK}=1"))
+    (seen,) = way.ask(watchers=True).watchers
+    assert (seen.host, seen.rank) == ("mon", 1)
+    assert seen.told_at == pytest.approx(now)
+    wait_until(lambda: not way.ask(watchers=True).watchers, "its word has run out", SECONDS)
+    way.close()
+
+
+class TestDoctor:
+    """What `doctor` finds about Icinga."""
+
+    def found(self, fleet: Fleet) -> tuple[str, str]:
+        (found,) = examine_engines(fleet)
+        assert found.about == "fleet.toml: icinga"
+        return found.text, found.remedy
+
+    def test_nothing_where_all_is_well(self, told: Told) -> None:
+        assert examine_engines(told.fleet()) == []
+
+    def test_a_wrong_password(self, told: Told, tmp_path: Path) -> None:
+        wrong = tmp_path / "password"
+        wrong.write_text("guessed\n")
+        wrong.chmod(0o600)
+        text, remedy = self.found(told.fleet(password_file=str(wrong)))
+        assert text.endswith("refuses the user anycast-watcher or the password")
+        assert remedy == "see user and password_file in [icinga]"
+
+    def test_a_password_that_others_may_read(self, told: Told, tmp_path: Path) -> None:
+        open_to_all = tmp_path / "password"
+        open_to_all.write_text(f"{PASSWORD}\n")
+        open_to_all.chmod(0o644)
+        text, remedy = self.found(told.fleet(password_file=str(open_to_all)))
+        assert (text, remedy) == (f"{open_to_all}: others may read or change it", "chmod 600")
+
+    def test_a_certificate_of_another_authority(self, told: Told, tmp_path: Path) -> None:
+        _, ca = certificate(tmp_path, name="localhost")
+        text, remedy = self.found(told.fleet(ca=ca))
+        assert "shows a certificate that is not trusted" in text
+        assert remedy == "see url and ca in [icinga]"
+
+    def test_a_host_where_no_icinga_listens(self, told: Told) -> None:
+        text, remedy = self.found(told.fleet(port=1))
+        assert text == "Icinga at localhost port 1 cannot be told: Connection refused"
+        assert remedy == "see url in [icinga]: does Icinga run there, with its API?"
+
+    def test_a_user_without_the_permissions(self, told: Told) -> None:
+        report, ask = examine_engines(told.fleet(user="stranger"))
+        assert "does not allow stranger actions/process-check-result, so Icinga" in report.text
+        assert "does not allow stranger objects/query/service, so the watcher" in ask.text
+        assert report.remedy == ask.remedy
+        assert report.remedy.startswith('`import "anycast-reports"` in its ApiUser')
+
+    def test_services_that_icinga_does_not_have(self, told: Told) -> None:
+        fleet = told.fleet()
+        vip = fleet.vips[0]._replace(name="resolver2")
+        found = examine_engines(fleet._replace(vips=(*fleet.vips, vip)))
+        assert [one.text for one in found] == [
+            "Icinga has no service ns1!anycast-health-resolver2, so it hears nothing about it"
+        ]
+
+    def test_a_watcher_that_has_no_service(self, told: Told) -> None:
+        text, remedy = self.found(told.fleet(watcher="mon9"))
+        assert text.startswith("Icinga has no service mon9!anycast-watcher, so nobody hears")
+        assert "`vars.anycast_watcher = true` on the Host mon9" in remedy

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import socket
 import threading
 import time
@@ -17,6 +18,7 @@ from anycast_handlers.decision.facts import State
 from anycast_handlers.errors import ConfigurationError
 from anycast_handlers.fleet.values import Fleet, Icinga, Nagios, Paths, Ssh
 from anycast_handlers.watch.engines import engines
+from anycast_handlers.watch.engines.examine import examine_engines
 from anycast_handlers.watch.engines.icinga import IcingaApi
 from anycast_handlers.watch.engines.nagios import CommandFile
 from anycast_handlers.watch.engines.outbox import PAUSE, Outbox
@@ -159,9 +161,15 @@ class TestOutbox:
 
 
 class Peer:
-    """An Icinga on loopback that takes each result, and notes it; ``answers`` may change that."""
+    """An Icinga on loopback that takes each result, and notes it.
+
+    ``services`` is what it says where it is asked for services, and ``asked`` the filters.
+    """
 
     def __init__(self) -> None:
+        self.services: list[dict[str, Any]] = []
+        self.asked: list[str] = []
+        self.asking_status = 200
         self.results: list[dict[str, Any]] = []
         self.logins: list[str] = []
         self.connections = 0
@@ -175,19 +183,37 @@ class Peer:
         self.connections += 1
         stream = connection.makefile("rb")
         while line := stream.readline():
-            assert line.startswith(b"POST /v1/actions/process-check-result HTTP/1.1")
+            path = line.decode().removeprefix("POST /v1/").removesuffix(" HTTP/1.1\r\n")
+            assert path in ("actions/process-check-result", "objects/services")
             headers = {}
             while (line := stream.readline().strip()) != b"":
                 name, _, value = line.decode().partition(": ")
                 headers[name.lower()] = value
             self.logins.append(headers["authorization"])
-            self.results.append(json.loads(stream.read(int(headers["content-length"]))))
-            self.may_answer.wait(30)
-            body = json.dumps(self.answer).encode()
-            head = f"HTTP/1.1 {self.status} X\r\nContent-Length: {len(body)}\r\n\r\n"
+            said = json.loads(stream.read(int(headers["content-length"])))
+            if path == "objects/services":
+                assert headers["x-http-method-override"] == "GET"
+                self.asked.append(said["filter"])
+                status, answer = self.asking_status, self.shown(said["filter"])
+            else:
+                self.results.append(said)
+                self.may_answer.wait(30)
+                status, answer = self.status, self.answer
+            body = json.dumps(answer).encode()
+            head = f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\n\r\n"
             connection.sendall(head.encode() + body)
             if not self.keeps_open:
                 return
+
+    def shown(self, which: str) -> object:
+        watchers = "anycast-watcher" in which
+        shown = [one for one in self.services if ("last_check_result" in one) is watchers]
+        return {"results": [{"attrs": one} for one in shown]}
+
+    def watcher(self, host: str, rank: int, at: float, *, active: bool = False) -> None:
+        """Show a watcher of which a report was heard."""
+        result = {"active": active, "performance_data": [f"rank={rank}"], "execution_end": at}
+        self.services = [{"host_name": host, "last_check_result": result}]
 
 
 class Desk:
@@ -512,6 +538,101 @@ class TestTeller:
         assert not teller._thread.is_alive()
         peer.may_answer.set()
 
+    def test_it_knows_what_is_in_a_downtime(self, teller: Teller, peer: Peer) -> None:
+        assert not teller.in_downtime("ns1", "resolver")
+        peer.services = [{"host_name": "ns1", "name": "anycast-health-resolver"}]
+        teller._ask_at = 0.0
+        teller.tell(ill())
+        wait_until(lambda: teller.in_downtime("ns1", "resolver"), "it is known")
+        assert not teller.in_downtime("ns2", "resolver")
+        peer.asking_status = 503
+        teller._ask_at = 0.0
+        teller.tell(well())
+        wait_until(lambda: "status 503" in teller.state().trouble, "Icinga is away")
+        assert teller.in_downtime("ns1", "resolver")
+
+    def test_who_may_not_ask_reports_all_the_same(self, teller: Teller, peer: Peer) -> None:
+        peer.asking_status = 403
+        teller._ask_at = 0.0
+        teller.tell(ill())
+        said = "does not let anycast-watcher ask for downtimes: its ApiUser needs all of"
+        wait_until(lambda: said in teller.state().trouble, "the trouble")
+        teller.tell(well())
+        wait_until(lambda: len(peer.results) == 6, "it is told")
+
+
+class TestSecondWatcher:
+    """A watcher of rank 1 reports on endpoints only while the first is silent."""
+
+    @pytest.fixture
+    def second(self, way: IcingaApi, monkeypatch: pytest.MonkeyPatch) -> Iterator[Teller]:
+        monkeypatch.setattr("anycast_handlers.watch.engines.teller.ASK_PAUSE", 0.05)
+        monkeypatch.setattr("anycast_handlers.watch.engines.known.SILENT", 1.0)
+        teller = Teller("icinga", way, 1, "mon2", rank=1)
+        yield teller
+        teller.close()
+
+    def told(self, peer: Peer) -> set[str]:
+        return {one["service"] for one in peer.results}
+
+    def test_it_is_quiet_before_it_has_asked_and_while_the_first_reports(
+        self, second: Teller, peer: Peer
+    ) -> None:
+        peer.watcher("mon1", 0, 1.0)
+        second.tell(ill())
+        second.start()
+        number = 1.0
+
+        def goes_on() -> bool:
+            nonlocal number
+            peer.watcher("mon1", 0, number := number + 1)
+            second.tell(ill())
+            second.alive("watches", number)
+            return len(peer.asked) > 60
+
+        wait_until(goes_on, "it has asked often")
+        assert self.told(peer) == {"mon2!anycast-watcher"}
+
+    def test_it_reports_once_the_first_is_silent(self, second: Teller, peer: Peer) -> None:
+        peer.watcher("mon1", 0, 1.0)
+        second.start()
+
+        def told() -> bool:
+            second.tell(ill())
+            return bool(peer.results)
+
+        wait_until(told, "it reports")
+        assert self.told(peer) == {"ns1!anycast-health-resolver"}
+
+    @pytest.mark.parametrize(
+        ("host", "rank", "active"), [("mon2", 0, False), ("mon3", 1, False), ("mon1", 0, True)]
+    )
+    def test_it_waits_neither_for_itself_nor_for_a_later_one_nor_for_a_dead_one(
+        self,
+        second: Teller,
+        peer: Peer,
+        monkeypatch: pytest.MonkeyPatch,
+        host: str,
+        rank: int,
+        active: bool,  # noqa: FBT001
+    ) -> None:
+        monkeypatch.setattr("anycast_handlers.watch.engines.known.SILENT", 1e6)
+        peer.watcher(host, rank, 1.0, active=active)
+        second.start()
+
+        def told() -> bool:
+            second.tell(ill())
+            return bool(peer.results)
+
+        wait_until(told, "it reports")
+        assert self.told(peer) == {"ns1!anycast-health-resolver"}
+
+    def test_it_says_its_rank(self, second: Teller, peer: Peer) -> None:
+        second.start()
+        second.alive("watches", 1.0)
+        wait_until(lambda: peer.results, "a result")
+        assert peer.results[0]["performance_data"] == ["rank=1"]
+
 
 @contextmanager
 def serving_at(port: int, desk: Desk, peer: Peer) -> Iterator[None]:
@@ -619,3 +740,49 @@ def test_the_fleet_file_says_which_engines_are_told(desk: Desk) -> None:
     assert engines(fleet) == ()
     both = fleet._replace(icinga=desk.settings(1), nagios=Nagios("/nagios.cmd"))
     assert [one.state().name for one in engines(both)] == ["icinga", "nagios"]
+
+
+class TestDoctor:
+    """What `doctor` finds about Nagios; tests/lab/test_told.py has Icinga."""
+
+    def found(self, directory: Path, file: Path) -> list[tuple[str, str, str]]:
+        ssh = Ssh("anycast", str(directory / "id"), "")
+        paths = Paths(str(directory), str(directory / "log"))
+        fleet = Fleet("fleet.toml", ssh, (), paths, nagios=Nagios(str(file)))
+        return [(one.about, one.text, one.remedy) for one in examine_engines(fleet)]
+
+    def test_nothing_where_somebody_reads(self, tmp_path: Path) -> None:
+        file = tmp_path / "nagios.cmd"
+        os.mkfifo(file)
+        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK)
+        assert self.found(tmp_path, file) == []
+        assert os.read(descriptor, 10) == b""
+        os.close(descriptor)
+
+    def test_what_would_not_be_read(self, tmp_path: Path) -> None:
+        about, file = "fleet.toml: nagios", tmp_path / "nagios.cmd"
+        text = f"{file} cannot be written: No such file or directory"
+        assert self.found(tmp_path, file) == [(about, text, "see nagios.command_file")]
+        file.touch()
+        text, remedy = f"{file} is no FIFO", "remove it, and restart Nagios"
+        assert self.found(tmp_path, file) == [(about, text, remedy)]
+        file.unlink()
+        os.mkfifo(file)
+        text = f"nobody reads {file}: Nagios does not run"
+        assert self.found(tmp_path, file) == [(about, text, "see nagios.command_file")]
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root can run as another user")
+    def test_what_the_monitoring_user_cannot_write(self, tmp_path: Path) -> None:
+        for above in tmp_path.parents[:2]:
+            above.chmod(0o755)
+        tmp_path.chmod(0o755)
+        state, file = tmp_path / "state", tmp_path / "nagios.cmd"
+        state.mkdir()
+        nobody = pwd.getpwnam("nobody")
+        os.chown(state, nobody.pw_uid, nobody.pw_gid)
+        os.mkfifo(file)
+        file.chmod(0o660)
+        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK)
+        ((_, text, _),) = self.found(state, file)
+        assert text.startswith(f"nobody cannot write {file}, so Nagios hears nothing")
+        os.close(descriptor)

@@ -13,6 +13,8 @@ from anycast_handlers.transport.clock import Clock
 from anycast_handlers.verbs._options import read_fleet
 from anycast_handlers.watch.acts import Acts
 from anycast_handlers.watch.ahead import Ahead
+from anycast_handlers.watch.board import EngineState
+from anycast_handlers.watch.engines.report import Report
 from anycast_handlers.watch.line import read
 from anycast_handlers.watch.notify import Notify
 from anycast_handlers.watch.pool import Pool
@@ -54,6 +56,7 @@ class Noted(Acts):
 
     def __init__(self) -> None:
         self.begun: list[tuple[str, State, bool]] = []
+        self.in_downtime: list[bool] = []
 
     def ask_ahead(self, fleet: Fleet, target: Target) -> Ahead:
         return Ahead(0.0)
@@ -62,6 +65,24 @@ class Noted(Acts):
         self, fleet: Fleet, target: Target, state: State, *, ahead: Ahead | None, is_look: bool
     ) -> None:
         self.begun.append((target.endpoint.name, state, is_look))
+        self.in_downtime.append(target.in_downtime)
+
+
+class Downtimes:
+    """An engine that knows downtimes, and is told nothing here."""
+
+    def __init__(self) -> None:
+        self.of: set[tuple[str, str]] = set()
+
+    def start(self) -> None: ...
+    def tell(self, report: Report) -> None: ...
+    def alive(self, text: str, at: float) -> None: ...
+    def close(self) -> None: ...
+    def in_downtime(self, endpoint: str, vip: str) -> bool:
+        return (endpoint, vip) in self.of
+
+    def state(self) -> EngineState:
+        return EngineState("downtimes")
 
 
 class Scene:
@@ -69,7 +90,8 @@ class Scene:
 
     def __init__(self, fleet: Fleet) -> None:
         self.clock, self.acts = Now(), Noted()
-        show = Show(lambda _text: None, (), Notify(), self.clock)
+        self.engine = Downtimes()
+        show = Show(lambda _text: None, (self.engine,), Notify(), self.clock)
         self.responses = Responses(self.acts, show, self.clock)
         vip = fleet.vips[0]
         targets = [Target(fleet, vip, endpoint) for endpoint in vip.endpoints]
@@ -85,10 +107,13 @@ class Scene:
         self.target.evidence.hear(read(text), at)
         self.consider(at)
 
-    def sample(self, at: float, state: str = "OK", failures: int = 0) -> None:
+    def sample(
+        self, at: float, state: str = "OK", failures: int = 0, *, present: bool = True
+    ) -> None:
         """Let the stream say a sample."""
         kind = "refused" if failures else "right"
-        said = {"state": state, "failing": failures > 0, "present": True, "kind": kind, "text": "t"}
+        said = {"state": state, "failing": failures > 0, "kind": kind, "text": "t"}
+        said["present"] = present
         self.say(at, **said, samples=failures, began=BOOTED + at - 0.01)
 
     def consider(self, at: float) -> None:
@@ -117,3 +142,24 @@ def test_a_failure_that_is_not_certain_is_not_looked_at(scene: Scene) -> None:
     assert scene.acts.begun == []
     scene.consider(1.1)
     assert scene.acts.begun == [("ns1", State.CRITICAL, False)]
+
+
+def test_in_a_downtime_it_says_so_to_each_act_and_to_each_look(scene: Scene) -> None:
+    """In a downtime nothing is restored; the rules of the automation say so."""
+    scene.engine.of.add(("ns1", "resolver"))
+    scene.responses.look(scene.target)
+    scene.target.is_looking = False
+    scene.sample(0.5, present=False)
+    assert scene.acts.begun == [("ns1", State.OK, True), ("ns1", State.OK, False)]
+    assert scene.acts.in_downtime == [True, True]
+
+
+def test_the_end_of_a_downtime_ends_the_wait_of_a_restore(scene: Scene) -> None:
+    scene.engine.of.add(("ns1", "resolver"))
+    scene.target.restoring.refused(0.4, 60.0)
+    scene.sample(0.5, present=False)
+    assert scene.acts.begun == []
+    scene.engine.of.clear()
+    scene.consider(0.6)
+    assert scene.acts.begun == [("ns1", State.OK, False)]
+    assert scene.acts.in_downtime == [False]

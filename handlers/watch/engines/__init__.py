@@ -17,12 +17,18 @@ def engines(fleet: Fleet) -> tuple[Engine, ...]:
     Raises:
         ConfigurationError: a file that the fleet file names cannot be used.
     """
-    here = socket.gethostname()
+    rank = fleet.watch.rank
+    here = watcher_host()
     found: list[Engine] = []
     if (icinga := fleet.icinga) is not None:
         host = icinga.watcher or here
-        found.append(Teller("icinga", IcingaApi(icinga), icinga.attempts, host))
+        found.append(Teller("icinga", IcingaApi(icinga), icinga.attempts, host, rank))
     if (nagios := fleet.nagios) is not None:
         host = nagios.watcher or here
-        found.append(Teller("nagios", CommandFile(nagios), nagios.attempts, host))
+        found.append(Teller("nagios", CommandFile(nagios), nagios.attempts, host, rank))
     return tuple(found)
+
+
+def watcher_host() -> str:
+    """Name the host that has the service of the watcher, where the fleet file names none."""
+    return socket.gethostname()

@@ -9,26 +9,30 @@ from __future__ import annotations
 import base64
 import http.client
 import json
-import os
 import socket
 import ssl
-import stat
 from typing import Any
 
 from anycast_checks.line import clean
 
-from ...errors import ConfigurationError, unreadable
 from ...fleet.values import Icinga
 from .answering import AnsweringSocket
-from .report import TTL, NotToldError, RefusedReportError, Report
+from .credentials import password, trusting
+from .known import Known, Seen
+from .report import HEALTH, RANK, TTL, WATCHER, NotToldError, RefusedReportError, Report
 
 # Time limit of a login, and that of a request with its answer, in seconds.
 PATIENCE = 5.0
-LONGEST_ANSWER, LONGEST_PASSWORD, LONGEST_TEXT = 65536, 1024, 900
+LONGEST_ANSWER, LONGEST_TEXT = 1_000_000, 900
 # Bytes of an answer with its headers.
 MOST = 2 * LONGEST_ANSWER
-PATH = "/v1/actions/process-check-result"
-OTHERS = stat.S_IWGRP | stat.S_IRWXO
+INFO, SERVICES = "/v1", "/v1/objects/services"
+REPORT = "/v1/actions/process-check-result"
+# Filters in the language of Icinga.
+IN_DOWNTIME = (
+    f'match("{HEALTH}*", service.name) && service.downtime_depth + host.downtime_depth > 0'
+)
+WATCHERS = f'service.name == "{WATCHER}"'
 OK, UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 200, 401, 403, 404
 
 
@@ -38,40 +42,57 @@ class IcingaApi:
     Args:
         settings: the table of the fleet file.
         ttl: how long a result is good for, in seconds; after that Icinga asks by itself.
+        owner: who may own the file of the password beside root; None for whoever runs this.
 
     Raises:
         ConfigurationError: the file of the password or of the authority cannot be used.
     """
 
-    def __init__(self, settings: Icinga, ttl: float = TTL) -> None:
+    def __init__(self, settings: Icinga, ttl: float = TTL, *, owner: int | None = None) -> None:
         self._settings = settings
         self._ttl = ttl
-        login = f"{settings.user}:{_password(settings.password_file)}".encode()
+        login = f"{settings.user}:{password(settings.password_file, owner)}".encode()
         self._headers = {
             "Accept": "application/json",
             "Content-Type": "application/json",
             "Authorization": f"Basic {base64.b64encode(login).decode()}",
         }
-        self._tls = _trusting(settings.ca)
+        self._tls = trusting(settings.ca)
         self._connection: http.client.HTTPSConnection | None = None
         self._socket: socket.socket | None = None
         self._is_closed = False
 
     def send(self, report: Report) -> None:
         """Pass on a report; see `Way`."""
-        body = json.dumps({**_result(report), "ttl": self._ttl}).encode()
-        was_kept = self._connection is not None
+        status, answer = self._exchange(REPORT, {**_result(report), "ttl": self._ttl})
+        self._judge(status, answer, report)
+
+    def ask(self, *, watchers: bool) -> Known:
+        """Ask what Icinga knows; see `Way`."""
+        downtimes = self._query(IN_DOWNTIME, ("host_name", "name"))
+        found = self._query(WATCHERS, ("host_name", "last_check_result")) if watchers else []
         try:
-            status, answer = self._post(body)
-        except (OSError, http.client.HTTPException) as error:
-            self.close()
-            # Icinga ends a connection that is idle for 10 s, and all of them when it is reloaded. A
-            # result may be sent twice without harm.
-            if not was_kept or isinstance(error, TimeoutError):
-                raise self._away(error) from error
-            self._send_anew(body, report)
-        else:
-            self._judge(status, answer, report)
+            return Known(
+                frozenset((str(one["host_name"]), str(one["name"])) for one in downtimes),
+                tuple(seen for one in found if (seen := _seen(one))),
+            )
+        except (TypeError, KeyError, ValueError, AttributeError, OverflowError) as error:
+            raise self._odd() from error
+
+    def permissions(self) -> list[str]:
+        """Ask what this user may do; raises NotToldError."""
+        status, answer = self._exchange(INFO, {})
+        self._expect_ok(status)
+        try:
+            (told,) = json.loads(answer)["results"]
+            return [str(one).removesuffix(" (filtered)") for one in told["permissions"]]
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise self._odd() from error
+
+    def services(self) -> set[tuple[str, str]]:
+        """Ask for the services that this user can see, by host and name; raises as `ask` does."""
+        found = self._query("true", ("host_name", "name"))
+        return {(str(one.get("host_name")), str(one.get("name"))) for one in found}
 
     def close(self) -> None:
         """Close the connection."""
@@ -88,19 +109,44 @@ class IcingaApi:
             except OSError:
                 return
 
-    def _send_anew(self, body: bytes, report: Report) -> None:
+    def _query(self, which: str, attributes: tuple[str, ...]) -> list[dict[str, Any]]:
+        """Ask for the attributes of services."""
+        status, answer = self._exchange(SERVICES, {"filter": which, "attrs": attributes})
+        if status in (FORBIDDEN, NOT_FOUND):
+            raise RefusedReportError(
+                f"{self._where} does not let {self._settings.user} ask for downtimes",
+                'its ApiUser needs all of the template "anycast-reports"',
+            )
+        self._expect_ok(status)
         try:
-            status, answer = self._post(body)
+            return [dict(one["attrs"]) for one in json.loads(answer)["results"]]
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise self._odd() from error
+
+    def _exchange(self, path: str, body: dict[str, Any]) -> tuple[int, bytes]:
+        """Send a request; gives the status and the answer."""
+        was_kept = self._connection is not None
+        try:
+            return self._post(path, body)
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            # Icinga ends a connection that is idle for 10 s, and all of them when it is reloaded. A
+            # request may be sent twice without harm.
+            if not was_kept or isinstance(error, TimeoutError):
+                raise self._away(error) from error
+        try:
+            return self._post(path, body)
         except (OSError, http.client.HTTPException) as error:
             self.close()
             raise self._away(error) from error
-        self._judge(status, answer, report)
 
-    def _post(self, body: bytes) -> tuple[int, bytes]:
+    def _post(self, path: str, body: dict[str, Any]) -> tuple[int, bytes]:
         connection = self._connected()
         if isinstance(connection.sock, AnsweringSocket):
             connection.sock.ask(MOST, PATIENCE)
-        connection.request("POST", PATH, body, self._headers)
+        # Icinga takes a question with a filter as a POST that stands for a GET.
+        asks = {} if path == REPORT else {"X-HTTP-Method-Override": "GET"}
+        connection.request("POST", path, json.dumps(body).encode(), {**self._headers, **asks})
         response = connection.getresponse()
         try:
             answer = response.read(LONGEST_ANSWER)
@@ -130,21 +176,27 @@ class IcingaApi:
     def _judge(self, status: int, answer: bytes, report: Report) -> None:
         service = f"{report.host}!{report.service}"
         user, where = self._settings.user, self._where
-        if status == UNAUTHORIZED:
-            why = f"{where} refuses the user {user} or the password"
-            raise NotToldError(why, "see user and password_file in [icinga]")
         if status == FORBIDDEN:
             raise NotToldError(f"{where} forbids {user} to report", "see its permissions")
         if status == NOT_FOUND:
             why = f"{where} has no service {service}, or {user} may not report on it"
             raise RefusedReportError(why)
-        if status != OK:
-            raise NotToldError(f"{where} answers with the status {status}")
+        self._expect_ok(status)
         code = _code(answer)
         if code is None:
-            raise NotToldError(f"{where} gives an answer that is not Icinga's")
+            raise self._odd()
         if code != OK:
             raise RefusedReportError(f"{where} refuses a result of {service}: code {code}")
+
+    def _expect_ok(self, status: int) -> None:
+        if status == UNAUTHORIZED:
+            why = f"{self._where} refuses the user {self._settings.user} or the password"
+            raise NotToldError(why, "see user and password_file in [icinga]")
+        if status != OK:
+            raise NotToldError(f"{self._where} answers with the status {status}")
+
+    def _odd(self) -> NotToldError:
+        return NotToldError(f"{self._where} gives an answer that is not Icinga's")
 
     def _away(self, error: OSError | http.client.HTTPException) -> NotToldError:
         if isinstance(error, ssl.SSLCertVerificationError):
@@ -181,41 +233,10 @@ def _code(answer: bytes) -> int | None:
         return None
 
 
-def _trusting(ca: str) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.sslsocket_class = AnsweringSocket
-    try:
-        context.load_verify_locations(cafile=ca)
-    except ssl.SSLError as error:
-        raise ConfigurationError(f"{ca}: has no certificate in it", "see icinga.ca") from error
-    except OSError as error:
-        raise unreadable(f"{ca}:", error, "icinga.ca") from error
-    return context
-
-
-def _open_at_once(file: str, flags: int) -> int:
-    # A FIFO would keep the start waiting for somebody who writes to it.
-    return os.open(file, flags | os.O_NONBLOCK)
-
-
-def _password(file: str) -> str:
-    try:
-        with open(file, "rb", opener=_open_at_once) as stream:
-            found = os.fstat(stream.fileno())
-            if not stat.S_ISREG(found.st_mode):
-                raise ConfigurationError(f"{file}: is no file", "see icinga.password_file")
-            if found.st_uid not in (0, os.geteuid()):
-                raise ConfigurationError(f"{file}: belongs to somebody else", "chown it")
-            if found.st_mode & OTHERS:
-                raise ConfigurationError(f"{file}: others may read or change it", "chmod 600")
-            text = stream.read(LONGEST_PASSWORD + 1)
-    except OSError as error:
-        raise unreadable(f"{file}:", error, "icinga.password_file") from error
-    try:
-        password = text.decode().removesuffix("\n").removesuffix("\r")
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{file}: is not text in UTF-8") from error
-    if not password or len(text) > LONGEST_PASSWORD or not password.isprintable():
-        raise ConfigurationError(f"{file}: must have one line, the password")
-    return password
+def _seen(service: dict[str, Any]) -> Seen | None:
+    """Read the last report of a watcher; None where Icinga has asked itself since."""
+    result = service["last_check_result"]
+    if result is None or result["active"]:
+        return None
+    told = dict(one.split("=", 1) for one in result["performance_data"] or () if "=" in one)
+    return Seen(str(service["host_name"]), int(told.get(RANK, 0)), float(result["execution_end"]))

@@ -5,10 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from anycast_checks.line import clean
 
 from ...fleet.values import Nagios
+from .known import Known
 from .report import NotToldError, Report
 
 # A FIFO takes so many bytes in one piece, so that no other writer comes between them.
@@ -29,6 +32,20 @@ class CommandFile:
     def send(self, report: Report) -> None:
         """Pass on a report; see `Way`."""
         line = _line(report)
+        with self._opened() as descriptor:
+            os.write(descriptor, line)
+
+    def look(self) -> None:
+        """Find out whether a report would be read; raises as `send` does."""
+        with self._opened():
+            pass
+
+    def ask(self, *, watchers: bool) -> Known:
+        """Know nothing: the FIFO gives no answers, and no other host writes to it."""
+        return Known()
+
+    @contextmanager
+    def _opened(self) -> Iterator[int]:
         try:
             descriptor = os.open(self._file, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
@@ -37,7 +54,7 @@ class CommandFile:
             # A plain file, which somebody made while Nagios was down, would grow for ever.
             if not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
                 raise NotToldError(f"{self._file} is no FIFO", "remove it, and restart Nagios")
-            os.write(descriptor, line)
+            yield descriptor
         except OSError as error:
             raise NotToldError(_reason(self._file, error)) from error
         finally:

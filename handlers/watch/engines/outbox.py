@@ -89,6 +89,10 @@ class Outbox:
         service.left = min(self._attempts, service.left + 1)
         self._turn(self._changes, max(now, service.changed), key)
 
+    def has_changes(self, now: float) -> bool:
+        """Whether a change has its turn, and not only what is repeated."""
+        return self._next_at(self._changes) <= now
+
     def next_at(self) -> float:
         """Give the time of the next turn, infinity where there is none."""
         return min(self._next_at(self._changes), self._next_at(self._repeats))

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ...decision.facts import State
 from ...errors import HandlerError
 from ..board import EngineState
 
+if TYPE_CHECKING:
+    from .known import Known
+
 # The names that the rules of icinga2-templates/ give to the services.
 HEALTH, CONTROL, WATCHER = "anycast-health-", "anycast-control-", "anycast-watcher"
+# The performance data of the watcher's own report: its rank among those that watch.
+RANK = "rank"
 # Seconds between two results of a service whose state stays the same.
 REPEAT = 10.0
 # A report that is older (seconds) is not repeated.
@@ -62,6 +67,14 @@ class Way(Protocol):
             RefusedReportError: the engine refuses the report.
         """
 
+    def ask(self, *, watchers: bool) -> Known:
+        """Ask what the engine knows, about watchers only where these are wanted; within seconds.
+
+        Raises:
+            NotToldError: the engine does not answer.
+            RefusedReportError: the engine does not let this user ask.
+        """
+
     def close(self) -> None:
         """Let go of the engine."""
 
@@ -86,6 +99,9 @@ class Engine(Protocol):
 
     def alive(self, text: str, at: float) -> None:
         """Say that the watcher is alive: at least every 5 s, from its main loop."""
+
+    def in_downtime(self, endpoint: str, vip: str) -> bool:
+        """Whether the engine said last that the health service, or its host, is in a downtime."""
 
     def state(self) -> EngineState:
         """Give its name, how much it was told, and what is wrong; a safe text."""

@@ -9,14 +9,17 @@ from anycast_checks.line import clean
 
 from ...decision.facts import State
 from ..board import EngineState
+from .known import ASK_PAUSE, Others
 from .outbox import Outbox
-from .report import WATCHER, NotToldError, RefusedReportError, Report, Way
+from .report import HEALTH, RANK, WATCHER, NotToldError, RefusedReportError, Report, Way
 
 # Pauses in seconds after the engine could not be told: the first, and the longest.
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
 # An engine that is silent for longer than this is in trouble, even if the request goes on.
 SLOW = 6.0
 CLOSING = 1.0
+# Seconds until it is asked again whether it answers this user.
+REFUSED_PAUSE = 60.0
 
 
 class Teller:
@@ -27,12 +30,21 @@ class Teller:
         way: the way to it.
         attempts: how often a change is passed on.
         watcher: the host in the engine that has the service of the watcher.
+        rank: the rank of this watcher. It reports on endpoints only while no watcher of a smaller
+            rank does, as far as the engine knows.
     """
 
-    def __init__(self, name: str, way: Way, attempts: int, watcher: str) -> None:
+    def __init__(self, name: str, way: Way, attempts: int, watcher: str, rank: int = 0) -> None:
         self._name = name
         self._way = way
         self._watcher = watcher
+        self._rank = rank
+        self._others = Others(watcher, rank)
+        # It is replaced and never changed, since another thread reads it.
+        self._in_downtime: frozenset[tuple[str, str]] = frozenset()
+        self._ask_at = 0.0
+        self._has_asked = False
+        self._may_not_ask = ""
         self._outbox = Outbox(attempts)
         # The lock is never kept while the engine is told.
         self._changed = threading.Condition()
@@ -50,13 +62,19 @@ class Teller:
 
     def tell(self, report: Report) -> None:
         """Say what a service is now; see `Engine`."""
+        if report.service != WATCHER and self._is_led():
+            return
         with self._changed:
             if self._outbox.put(report, time.monotonic()):
                 self._changed.notify()
 
     def alive(self, text: str, at: float) -> None:
         """Say that the watcher is alive."""
-        self.tell(Report(self._watcher, WATCHER, State.OK, text, at))
+        self.tell(Report(self._watcher, WATCHER, State.OK, text, at, f"{RANK}={self._rank}"))
+
+    def in_downtime(self, endpoint: str, vip: str) -> bool:
+        """Whether a health service is in a downtime, as far as is known; see `Engine`."""
+        return (endpoint, HEALTH + vip) in self._in_downtime
 
     def state(self) -> EngineState:
         """Give its name, how much it was told, and what is wrong."""
@@ -70,6 +88,7 @@ class Teller:
         if not trouble and refused:
             others = f" (and {len(refused) - 1} more)" if len(refused) > 1 else ""
             trouble = next(iter(refused.values())) + others
+        trouble = trouble or self._may_not_ask
         return EngineState(self._name, self._told, clean(trouble))
 
     def close(self) -> None:
@@ -89,13 +108,18 @@ class Teller:
 
     def _tell_all(self) -> None:
         pause = FIRST_PAUSE
-        while (report := self._next()) is not None:
+        while not self._is_closed:
+            report = self._next()
             try:
-                self._send(report)
+                if report is not None:
+                    self._send(report)
+                elif not self._is_closed:
+                    self._ask()
             except NotToldError as error:
                 self._away = str(error)
-                with self._changed:
-                    self._outbox.give_back(report, time.monotonic())
+                if report is not None:
+                    with self._changed:
+                        self._outbox.give_back(report, time.monotonic())
                 self._rest(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
             else:
@@ -103,16 +127,41 @@ class Teller:
                 pause = FIRST_PAUSE
 
     def _next(self) -> Report | None:
-        """Wait for the next report that is due; None at the end."""
+        """Wait for the next report that is due; None at the end, and where a question is due."""
         with self._changed:
             while not self._is_closed:
                 now = time.monotonic()
+                if now >= self._ask_at and not self._outbox.has_changes(now):
+                    return None
                 report = self._outbox.take(now)
                 if report is not None:
                     return report
-                wait = self._outbox.next_at() - now
-                self._changed.wait(None if wait == float("inf") else max(0.0, wait))
+                wait = min(self._outbox.next_at(), self._ask_at) - now
+                self._changed.wait(max(0.0, wait))
         return None
+
+    def _is_led(self) -> bool:
+        """Whether another watcher reports; it is taken to do so until the engine was asked."""
+        if self._rank == 0:
+            return False
+        return not self._has_asked or self._others.leader(time.monotonic()) != ""
+
+    def _ask(self) -> None:
+        """Ask what the engine knows; what it said last stays where it gives no answer."""
+        self._asked_at = time.monotonic()
+        self._ask_at = self._asked_at + ASK_PAUSE
+        try:
+            known = self._way.ask(watchers=self._rank > 0)
+        except RefusedReportError as error:
+            self._may_not_ask = str(error)
+            self._ask_at += REFUSED_PAUSE
+        else:
+            self._may_not_ask = ""
+            self._in_downtime = known.in_downtime
+            self._others.hear(known.watchers, time.monotonic())
+        finally:
+            self._asked_at = None
+        self._has_asked = True
 
     def _rest(self, seconds: float) -> None:
         until = time.monotonic() + seconds

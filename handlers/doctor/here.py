@@ -73,7 +73,7 @@ def own_files(fleet: Fleet) -> Iterator[Finding]:
         if not os.path.isdir(directory):
             text = f"there is no {directory}, so {so}"
             yield Finding(f"{fleet.file}: {key}", text, f"`install -d -o {name} {directory}`")
-        elif refused := [file for file in wanted if not _may(fleet, "-w", file)]:
+        elif refused := [file for file in wanted if not may(fleet, "-w", file)]:
             text = f"{name} cannot write {refused[0]}, so {so}"
             give = _give(name, key, files[0] if refused[0] == directory else refused[0])
             yield Finding(f"{fleet.file}: {key}", text, give)
@@ -81,7 +81,7 @@ def own_files(fleet: Fleet) -> Iterator[Finding]:
 
 def readable_files(fleet: Fleet) -> Iterator[Finding]:
     """Find files that root can read, and the monitoring user cannot; only root has to try."""
-    if _monitoring(fleet) is None:
+    if monitoring_user(fleet) is None:
         return
     name, ssh = _name(fleet), fleet.ssh
     told: set[str] = set()
@@ -90,16 +90,24 @@ def readable_files(fleet: Fleet) -> Iterator[Finding]:
         (": ssh.identity", ssh.identity, f"chown {name} {ssh.identity}"),
         (": ssh.known_hosts", ssh.known_hosts, f"chmod a+r {ssh.known_hosts}"),
         (": paths.stop", fleet.paths.stop, ""),
+        *_of_engines(fleet, name),
     ):
         above = [str(one) for one in Path(file).resolve().parents if one.is_dir()]
-        closed = [one for one in reversed(above) if not _may(fleet, "-x", one)]
-        if not closed and (not remedy or not os.path.exists(file) or _may(fleet, "-r", file)):
+        closed = [one for one in reversed(above) if not may(fleet, "-x", one)]
+        if not closed and (not remedy or not os.path.exists(file) or may(fleet, "-r", file)):
             continue
         how = f"chmod a+x {closed[0]}" if closed else remedy
         if how not in told:
             text = f"{name} cannot read {file}, so nothing is done"
             yield Finding(f"{fleet.file}{key}", text, f"`{how}`")
         told.add(how)
+
+
+def _of_engines(fleet: Fleet, name: str) -> Iterator[tuple[str, str, str]]:
+    if icinga := fleet.icinga:
+        file, ca = icinga.password_file, icinga.ca
+        yield ": icinga.password_file", file, f"chown {name} {file}"
+        yield ": icinga.ca", ca, f"chmod a+r {ca}"
 
 
 def _give(name: str, key: str, file: str) -> str:
@@ -151,9 +159,9 @@ EXAMINATIONS_HERE: tuple[Callable[[Fleet], Iterator[Finding]], ...] = (
 )
 
 
-def _may(fleet: Fleet, what: str, path: str) -> bool:
+def may(fleet: Fleet, what: str, path: str) -> bool:
     """Whether the monitoring user may do with a file what that option of `test` is about."""
-    monitoring = _monitoring(fleet)
+    monitoring = monitoring_user(fleet)
     if monitoring is None:
         return subprocess.run((TEST, what, path), check=False).returncode == 0
     # Root may read and write every file, so the monitoring user has to try.
@@ -168,7 +176,7 @@ def _may(fleet: Fleet, what: str, path: str) -> bool:
     return tried.returncode == 0
 
 
-def _monitoring(fleet: Fleet) -> pwd.struct_passwd | None:
+def monitoring_user(fleet: Fleet) -> pwd.struct_passwd | None:
     """Find the automation's user if root runs this: the owner of its directories, or of its key."""
     if os.geteuid() != 0:
         return None
@@ -183,5 +191,5 @@ def _monitoring(fleet: Fleet) -> pwd.struct_passwd | None:
 
 
 def _name(fleet: Fleet) -> str:
-    monitoring = _monitoring(fleet)
+    monitoring = monitoring_user(fleet)
     return monitoring.pw_name if monitoring else user()

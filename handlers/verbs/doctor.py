@@ -14,6 +14,7 @@ from ..doctor.report import lines, summary
 from ..doctor.survey import survey
 from ..errors import DONE, REFUSED, TRIED_AND_FAILED
 from ..transport.clock import SYSTEM_CLOCK
+from ..watch.engines.examine import examine_engines
 from . import Invocation
 from ._options import read_fleet
 
@@ -33,7 +34,8 @@ def command(invocation: Invocation, /, vip: str | None, endpoint: str | None) ->
     members = [(v, e) for v in vips for e in v.endpoints]
     if vip and endpoint:
         members = [fleet.find(vip, endpoint)]
-    here = examine_here(fleet._replace(vips=vips))
+    narrowed = fleet._replace(vips=vips)
+    here = [*examine_here(narrowed), *examine_engines(narrowed)]
     for finding in here:
         _say(finding)
     surveyed = survey(fleet, members, DAEMONS, SYSTEM_CLOCK)

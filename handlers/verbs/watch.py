@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -160,9 +161,13 @@ class _Voice:
             time.sleep(0.01)
 
     def _print(self) -> None:
+        # Not by print: what lies in Python's own buffer is waited for at the end of the program.
+        descriptor = sys.stdout.fileno()
         with suppress(OSError):
             while True:
-                print(self._lines.get(), flush=True)
+                left = f"{self._lines.get()}\n".encode()
+                while left:
+                    left = left[os.write(descriptor, left) :]
 
 
 def _say_fault(args: threading.ExceptHookArgs) -> None:

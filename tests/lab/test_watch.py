@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import pytest
 
@@ -15,8 +11,8 @@ from lab import Lab, monitoring
 from lab.topology import VIP, VIP_NAME
 from lab.waiting import wait_until
 from tests.lab.scene import Scene, replaced
+from tests.lab.watched import QUICK, watching, withdrawn
 
-QUICK = "hold_down = 0\nspacing = 0"
 # A check that streams failures of a healthy service, and says the truth where it is asked once.
 LIAR = """#!/bin/sh
 case "$*" in
@@ -41,71 +37,6 @@ def scene(lab: Lab) -> Scene:
     scene = Scene(lab)
     scene.set_fleet(scene.fleet.replace("hold_down = 0", QUICK))
     return scene
-
-
-class Watch:
-    """A watcher that runs on the monitoring host, and what it has said."""
-
-    def __init__(self, lab: Lab) -> None:
-        self.lines: list[str] = []
-        self._lab = lab
-        self.process = lab.mon.popen(
-            ["anycast-handler", "watch"],
-            user="nagios",
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stdout
-        with self.process.stdout as said:
-            for line in said:
-                self.lines.append(line.rstrip("\n"))
-
-    def says(self, what: str, seconds: float = 20.0, since: int = 0) -> int:
-        """Wait until a line has this in it; returns how many lines there were with it."""
-
-        def said() -> int:
-            numbered = enumerate(self.lines[since:], since + 1)
-            return next((number for number, one in numbered if what in one), 0)
-
-        return wait_until(said, f"the line {what!r} among {self.lines}", seconds)
-
-    def end(self) -> None:
-        """Kill it."""
-        self.process.kill()
-        self.process.wait()
-        self._reader.join()
-
-    def signal(self, number: int) -> None:
-        """Send a signal to the watcher itself, which has other processes above it."""
-        script = f"pkill -{number} -f 'anycast-handler watch$'"
-        self._lab.mon.run(["sh", "-c", script], check=True)
-
-
-@contextmanager
-def watching(lab: Lab) -> Iterator[Watch]:
-    """Run the watcher until all endpoints are heard."""
-    watch = Watch(lab)
-    try:
-        for endpoint in lab.endpoints:
-            watch.says(f"{VIP_NAME} {endpoint.place.name} OK HARD", 40)
-        yield watch
-    finally:
-        watch.end()
-        wait_until(lambda: not any(streams(lab, n) for n in ("ns1", "ns2", "ns3")), "all ended", 5)
-
-
-def streams(lab: Lab, name: str) -> list[str]:
-    """List the streams that run on an endpoint."""
-    said = lab.host(name).run(["pgrep", "-f", "check_anycast.*--stream"]).stdout
-    return said.split()
-
-
-def withdrawn(scene: Scene) -> Callable[[], bool]:
-    return lambda: not scene.is_announced()
 
 
 def test_a_dead_service_is_withdrawn_and_brought_back(scene: Scene) -> None:
@@ -168,7 +99,7 @@ def test_a_liar_withdraws_nobody(scene: Scene, pause: str) -> None:
     python = f"{real.rsplit('/', 1)[0]}/python"
     with (
         replaced(host, real, LIAR.format(python=python, vip=VIP, pause=pause)),
-        watching_some(scene.lab) as watch,
+        watching(scene.lab, "ns2", "ns3") as watch,
     ):
         if pause == "0":
             watch.says("it said more than a stream does")
@@ -177,18 +108,6 @@ def test_a_liar_withdraws_nobody(scene: Scene, pause: str) -> None:
             watch.says("not confirmed: the endpoint's own check says OK", since=since)
         assert scene.is_announced()
         assert not [one for one in scene.log() if one["action"] == "withdraw"]
-
-
-@contextmanager
-def watching_some(lab: Lab) -> Iterator[Watch]:
-    """Run the watcher until all endpoints but ns1 are heard."""
-    watch = Watch(lab)
-    try:
-        for name in ("ns2", "ns3"):
-            watch.says(f"{VIP_NAME} {name} OK HARD", 40)
-        yield watch
-    finally:
-        watch.end()
 
 
 def test_a_connection_that_is_lost_is_no_failure_and_comes_back(scene: Scene) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from anycast_handlers.decision.facts import State
+from anycast_handlers.decision.facts import Action, Decision, State, StateType
 from anycast_handlers.fleet.values import Fleet
+from anycast_handlers.operation.outcome import Outcome
+from anycast_handlers.operation.request import Request
 from anycast_handlers.transport.clock import Clock
 from anycast_handlers.verbs._options import read_fleet
-from anycast_handlers.watch.acts import Acts
+from anycast_handlers.watch.acts import ACT, Acted, Acts
 from anycast_handlers.watch.ahead import Ahead
 from anycast_handlers.watch.board import EngineState
 from anycast_handlers.watch.engines.report import Report
@@ -54,12 +57,15 @@ class Now(Clock):
 class Noted(Acts):
     """Notes what is begun instead of doing it; what an act does has its tests elsewhere."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.asked: list[str] = []
         self.begun: list[tuple[str, State, bool]] = []
         self.in_downtime: list[bool] = []
 
     def ask_ahead(self, fleet: Fleet, target: Target) -> Ahead:
-        return Ahead(0.0)
+        self.asked.append(target.endpoint.name)
+        return Ahead(self.clock.monotonic())
 
     def begin(
         self, fleet: Fleet, target: Target, state: State, *, ahead: Ahead | None, is_look: bool
@@ -86,45 +92,87 @@ class Downtimes:
 
 
 class Scene:
-    """The first of three endpoints, whose stream says what a test wants."""
+    """Three endpoints, whose streams say what a test wants; the first is healthy from 0.3 s on."""
 
     def __init__(self, fleet: Fleet) -> None:
-        self.clock, self.acts = Now(), Noted()
+        self.clock = Now()
+        self.acts = Noted(self.clock)
         self.engine = Downtimes()
-        show = Show(lambda _text: None, (self.engine,), Notify(), self.clock)
+        self.said: list[str] = []
+        show = Show(self.said.append, (self.engine,), Notify(), self.clock)
         self.responses = Responses(self.acts, show, self.clock)
         vip = fleet.vips[0]
-        targets = [Target(fleet, vip, endpoint) for endpoint in vip.endpoints]
-        self.target = targets[0]
-        self.responses.take(fleet, {vip.name: Pool(fleet, vip, targets)})
-        self.say(0.0, stream=1, version="1", boot="b", interval=0.2, wakeups=[])
-        self.sample(0.3)
+        self.targets = [Target(fleet, vip, endpoint) for endpoint in vip.endpoints]
+        self.target = self.targets[0]
+        self.pool = Pool(fleet, vip, self.targets)
+        show.take(fleet, [self.pool])
+        self.responses.take(fleet, {vip.name: self.pool})
+        for target in self.targets:
+            self.say(target, 0.0, stream=1, version="1", boot="b", interval=0.2, wakeups=[])
+            self.sample(0.3, of=target)
 
-    def say(self, at: float, **fields: Any) -> None:
-        """Let the stream say a line."""
-        self.clock.now = at
+    def say(self, target: Target, at: float, **fields: Any) -> None:
+        """Let the stream of a target say a line."""
         text = json.dumps({"seq": 1, "uptime": BOOTED + at, **fields})
-        self.target.evidence.hear(read(text), at)
-        self.consider(at)
+        target.evidence.hear(read(text), at)
+        self.consider(at, of=target)
 
     def sample(
-        self, at: float, state: str = "OK", failures: int = 0, *, present: bool = True
+        self,
+        at: float,
+        state: str = "OK",
+        failures: int = 0,
+        *,
+        present: bool = True,
+        of: Target | None = None,
     ) -> None:
-        """Let the stream say a sample."""
+        """Let a stream say a sample, that of the first endpoint unless it is said which."""
         kind = "refused" if failures else "right"
         said = {"state": state, "failing": failures > 0, "kind": kind, "text": "t"}
-        said["present"] = present
-        self.say(at, **said, samples=failures, began=BOOTED + at - 0.01)
+        said |= {"present": present, "samples": failures, "began": BOOTED + at - 0.01}
+        self.say(of or self.target, at, **said)
 
-    def consider(self, at: float) -> None:
+    def fail(self, since: float, until: float, of: Target | None = None) -> None:
+        """Let each sample fail, from a moment to another one, a tenth of a second apart."""
+        for number in range(round((until - since) * 10) + 1):
+            at = since + number / 10
+            self.sample(at, "CRITICAL" if number else "OK", number + 1, of=of)
+
+    def consider(self, at: float, of: Target | None = None) -> None:
         self.clock.now = at
-        self.responses.consider(self.target, at)
+        self.responses.consider(of or self.target, at)
+
+    def ended(
+        self,
+        at: float,
+        rule: str,
+        *,
+        again: float = 0.0,
+        is_look: bool = False,
+        is_fault: bool = False,
+    ) -> None:
+        """Let what was begun last end with a refusal by a rule, or by a fault."""
+        self.clock.now = at
+        name, state, _ = self.acts.begun[-1]
+        target = next(one for one in self.targets if one.endpoint.name == name)
+        request = Request(ACT, target.vip, target.endpoint, state, StateType.HARD)
+        outcome = Outcome(request, self.clock)
+        outcome.conclude(Decision(Action.REFUSE, rule, "so", State.WARNING, again=again))
+        since = (target.certain_since, target.judgement.failing_since)
+        made = Acted(target, None if is_fault else outcome, is_look, at, *since)
+        self.responses.acted(made)
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Scene:
+def more(request: pytest.FixtureRequest) -> str:
+    """Keys of [watch]; a test may give others."""
+    return str(getattr(request, "param", ""))
+
+
+@pytest.fixture
+def scene(tmp_path: Path, more: str) -> Scene:
     file = tmp_path / "fleet.toml"
-    file.write_text(FLEET)
+    file.write_text(f"{FLEET}\n[watch]\n{more}\n")
     return Scene(read_fleet(str(file)))
 
 
@@ -163,3 +211,150 @@ def test_the_end_of_a_downtime_ends_the_wait_of_a_restore(scene: Scene) -> None:
     scene.consider(0.6)
     assert scene.acts.begun == [("ns1", State.OK, False)]
     assert scene.acts.in_downtime == [False]
+
+
+class TestWithdrawal:
+    def test_it_comes_when_the_failure_is_certain_and_is_asked_ahead_before(
+        self, scene: Scene
+    ) -> None:
+        scene.fail(1.0, 1.4)
+        assert (scene.acts.asked, scene.acts.begun) == (["ns1"], [])
+        scene.consider(1.51)
+        assert scene.acts.begun == [("ns1", State.CRITICAL, False)]
+
+    def test_a_failure_that_ends_in_time_withdraws_nobody(self, scene: Scene) -> None:
+        scene.fail(1.0, 1.4)
+        scene.sample(1.45)
+        scene.consider(5.0)
+        assert scene.acts.begun == []
+        assert scene.target not in scene.responses.hot
+
+    @pytest.mark.parametrize("more", ["rank = 1"], indirect=True)
+    def test_a_second_watcher_waits_for_a_second(self, scene: Scene) -> None:
+        scene.fail(1.0, 2.4)
+        assert scene.acts.begun == []
+        assert scene.responses.due(scene.target) == pytest.approx(2.5)
+        scene.fail(2.5, 2.6)
+        assert scene.acts.begun == []
+        scene.fail(2.7, 4.4)
+        assert scene.acts.begun == [("ns1", State.CRITICAL, False)]
+
+    def test_one_endpoint_of_a_vip_at_a_time(self, scene: Scene) -> None:
+        _, second, _ = scene.targets
+        scene.fail(1.0, 1.6)
+        scene.fail(20.0, 20.6, of=second)
+        assert [name for name, *_ in scene.acts.begun] == ["ns1"]
+        scene.ended(20.7, "floor")
+        scene.consider(20.8, of=second)
+        assert [name for name, *_ in scene.acts.begun] == ["ns1", "ns2"]
+
+    def test_refusals_come_more_and_more_rarely(self, scene: Scene) -> None:
+        at, tried = 1.0, []
+        for tenth in range(1200):
+            at = 1.0 + tenth / 10
+            before = len(scene.acts.begun)
+            scene.sample(at, "CRITICAL" if tenth else "OK", tenth + 1)
+            if len(scene.acts.begun) > before:
+                tried.append(at)
+                scene.ended(at, "not-confirmed")
+        pauses = [round(b - a) for a, b in pairwise(tried)]
+        assert pauses == [1, 2, 4, 8, 16, 32]
+
+    def test_where_it_is_known_when_a_refusal_ends_it_is_tried_then(self, scene: Scene) -> None:
+        scene.fail(1.0, 1.5)
+        scene.ended(1.6, "spacing", again=3.0)
+        scene.fail(1.7, 4.5)
+        assert len(scene.acts.begun) == 1
+        scene.fail(4.6, 5.4)
+        assert len(scene.acts.begun) == 2
+
+    def test_after_a_fault_of_this_program_it_is_tried_again_later(self, scene: Scene) -> None:
+        scene.fail(1.0, 1.5)
+        scene.ended(1.6, "", is_fault=True)
+        scene.fail(1.7, 2.4)
+        assert len(scene.acts.begun) == 1
+        scene.fail(2.5, 3.4)
+        assert len(scene.acts.begun) == 2
+
+    def test_a_change_of_another_endpoint_ends_a_wait_soon_and_not_at_once(
+        self, scene: Scene
+    ) -> None:
+        scene.target.withdrawing.not_before = 100.0
+        scene.sample(5.0, present=False, of=scene.targets[1])
+        assert scene.target.withdrawing.not_before == pytest.approx(6.0)
+        assert scene.targets[1].withdrawing.not_before == 0.0
+
+
+class TestCommonCause:
+    def test_most_that_fail_alike_are_left_alone_until_the_patience_is_over(
+        self, scene: Scene
+    ) -> None:
+        _, second, _ = scene.targets
+        scene.sample(1.0, failures=1, of=second)
+        scene.fail(1.1, 2.0)
+        assert scene.acts.begun == []
+        said = [one for one in scene.said if "resolver CRITICAL common-cause: 2 of 3" in one]
+        assert len(said) == 1
+        scene.fail(2.1, 60.8)
+        assert scene.acts.begun == []
+        scene.fail(60.9, 61.2)
+        assert len(scene.acts.begun) == 1
+
+    def test_one_that_failed_long_before_is_withdrawn(self, scene: Scene) -> None:
+        scene.sample(1.0, failures=1, of=scene.targets[1])
+        scene.fail(20.0, 20.5)
+        assert scene.acts.begun == [("ns1", State.CRITICAL, False)]
+
+
+class TestAskingAhead:
+    def test_a_liar_keeps_nobody_busy(self, scene: Scene) -> None:
+        """However often it fails and recovers."""
+        for tenth in range(100):
+            at = 1.0 + tenth / 10
+            scene.sample(at, failures=tenth % 2)
+        assert len(scene.acts.asked) <= 5
+
+    def test_nothing_is_asked_about_an_act_that_has_to_wait(self, scene: Scene) -> None:
+        scene.target.withdrawing.not_before = 50.0
+        scene.fail(1.0, 3.0)
+        assert scene.acts.asked == []
+
+
+class TestLooks:
+    @pytest.mark.parametrize("state", ["OK", "WARNING"])
+    def test_of_what_is_certain(self, scene: Scene, state: str) -> None:
+        scene.sample(1.0, state)
+        scene.responses.look(scene.target)
+        assert scene.acts.begun == [("ns1", State[state], True)]
+
+    def test_none_where_nothing_is_known(self, scene: Scene) -> None:
+        scene.target.evidence.lose("its stream has ended")
+        scene.consider(1.0)
+        scene.responses.look(scene.target)
+        assert scene.acts.begun == []
+
+    def test_one_at_a_time_of_each_and_few_at_a_time_of_all(self, scene: Scene) -> None:
+        scene.responses.look(scene.target)
+        scene.responses.look(scene.target)
+        assert len(scene.acts.begun) == 1
+        scene.ended(1.0, "announced", is_look=True)
+        scene.responses.look(scene.target)
+        assert len(scene.acts.begun) == 2
+        assert scene.target.next_look == float("inf")
+
+
+class TestRestore:
+    def test_what_is_well_and_withdrawn_is_restored_when_it_is_due(self, scene: Scene) -> None:
+        scene.sample(1.0, present=False)
+        scene.ended(1.1, "hold-down", again=60.0)
+        scene.sample(30.0, present=False)
+        assert len(scene.acts.begun) == 1
+        scene.sample(61.2, present=False)
+        assert scene.acts.begun == [("ns1", State.OK, False)] * 2
+
+    def test_its_wait_stops_no_withdrawal(self, scene: Scene) -> None:
+        scene.sample(1.0, present=False)
+        scene.ended(1.1, "hold-down", again=600.0)
+        scene.sample(2.0)
+        scene.fail(3.0, 3.6)
+        assert scene.acts.begun[-1] == ("ns1", State.CRITICAL, False)

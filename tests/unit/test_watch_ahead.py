@@ -1,0 +1,140 @@
+"""What is asked ahead of an act: each answer is used once, and only while it is fresh."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from anycast_handlers.errors import OutcomeUnknownError
+from anycast_handlers.fleet.values import Endpoint, Ssh
+from anycast_handlers.transport.clock import Clock, Deadline
+from anycast_handlers.transport.kept import KeptConnections
+from anycast_handlers.transport.shell import Query, Result, Shell
+from anycast_handlers.watch.ahead import FRESH_SECONDS, Ahead, AnsweredAhead, Answers
+
+HERE = Endpoint("ns1", "127.0.0.1")
+PLACE = ("127.0.0.1", 22)
+PATIENCE = 30.0
+
+
+class Now(Clock):
+    """A clock that a test sets."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+class Asked:
+    """This host, asked by a command that notes how often it was run."""
+
+    def __init__(self, directory: Path) -> None:
+        self.clock = Now()
+        self.answers = Answers(self.clock)
+        self._notes = directory / "notes"
+        self._notes.touch()
+        self._connections = KeptConnections(Ssh("root", "", ""), is_local=lambda _: True)
+
+    def argv(self, word: str) -> tuple[str, ...]:
+        return ("/bin/sh", "-c", f"echo {word} >>{self._notes}; echo {word}")
+
+    def ask(self, *words: str, keeps: bool, stdin: str = "") -> list[str]:
+        """Ask, ahead or as an act does; returns what was answered."""
+        connections = AnsweredAhead(self._connections, self.answers, keeps=keeps)
+        with connections.open(HERE, Deadline(self.clock, PATIENCE)) as shell:
+            if stdin:
+                return [shell.run(self.argv(word), stdin).stdout.strip() for word in words]
+            return self._all(shell, words)
+
+    def _all(self, shell: Shell, words: tuple[str, ...]) -> list[str]:
+        replies = shell.ask_all([Query(self.argv(word), PATIENCE) for word in words])
+        return [reply.stdout.strip() for reply in replies if isinstance(reply, Result)]
+
+    @property
+    def runs(self) -> list[str]:
+        """The words with which the command was run, in order."""
+        return self._notes.read_text().split()
+
+
+@pytest.fixture
+def asked(tmp_path: Path) -> Asked:
+    return Asked(tmp_path)
+
+
+def test_what_was_asked_ahead_is_not_asked_again(asked: Asked) -> None:
+    asked.ask("a", "b", keeps=True)
+    assert asked.ask("b", "a", keeps=False) == ["b", "a"]
+    assert sorted(asked.runs) == ["a", "b"]
+
+
+def test_only_what_is_missing_is_asked_and_each_answer_comes_to_its_question(
+    asked: Asked,
+) -> None:
+    asked.ask("b", keeps=True)
+    assert asked.ask("a", "b", "c", keeps=False) == ["a", "b", "c"]
+    assert sorted(asked.runs) == ["a", "b", "c"]
+
+
+def test_an_answer_is_used_once(asked: Asked) -> None:
+    asked.ask("a", keeps=True)
+    asked.ask("a", keeps=False)
+    asked.ask("a", keeps=False)
+    assert asked.runs == ["a", "a"]
+
+
+def test_an_answer_that_is_not_fresh_any_more_is_asked_for_again(asked: Asked) -> None:
+    asked.ask("a", "b", keeps=True)
+    asked.clock.now = FRESH_SECONDS
+    asked.ask("a", keeps=False)
+    asked.clock.now = FRESH_SECONDS + 0.01
+    asked.ask("b", keeps=False)
+    assert sorted(asked.runs) == ["a", "b", "b"]
+
+
+def test_a_command_with_an_input_is_an_act_and_is_always_run(asked: Asked) -> None:
+    asked.ask("a", keeps=True)
+    asked.ask("a", keeps=False, stdin="change it")
+    assert asked.runs == ["a", "a"]
+
+
+def test_of_an_answer_that_was_not_heard_nothing_is_believed(asked: Asked) -> None:
+    asked.answers.put(PLACE, asked.argv("a"), OutcomeUnknownError(("a",), "lost"))
+    connections = AnsweredAhead(asked._connections, asked.answers)
+    with (
+        connections.open(HERE, Deadline(asked.clock, PATIENCE)) as shell,
+        pytest.raises(OutcomeUnknownError),
+    ):
+        shell.run(asked.argv("a"))
+
+
+def test_answers_of_one_endpoint_are_not_those_of_another(asked: Asked) -> None:
+    asked.answers.put(("192.0.2.11", 22), asked.argv("a"), Result(0, "of another", ""))
+    assert asked.ask("a", keeps=False) == ["a"]
+
+
+class TestAhead:
+    def test_who_needs_the_answers_waits_for_them(self, asked: Asked) -> None:
+        ahead, begin = Ahead(0.0), threading.Event()
+
+        def ask() -> Answers:
+            begin.wait(PATIENCE)
+            return asked.answers
+
+        asking = threading.Thread(target=ahead.run, args=(ask,))
+        asking.start()
+        assert ahead.wait(0.01) is None
+        begin.set()
+        assert ahead.wait(PATIENCE) is asked.answers
+        asking.join()
+
+    def test_where_asking_fails_nobody_waits(self) -> None:
+        ahead = Ahead(0.0)
+
+        def fail() -> Answers:
+            raise RuntimeError
+
+        with pytest.raises(RuntimeError):
+            ahead.run(fail)
+        assert ahead.wait(PATIENCE) is None

@@ -103,7 +103,7 @@ def _command(
         "object_type": "object",
         "timeout": timeout[1] if timeout else "60",
         "vars": {
-            variable: _word(text)
+            variable: text == "true" if text in ("true", "false") else _word(text)
             for variable, text in re.findall(r"^\tvars\.(\w+) = (.*)$", body, re.MULTILINE)
         },
         "zone": None,
@@ -145,6 +145,7 @@ def _repeated(shared: list[dict[str, Any]]) -> dict[str, Any]:
             lines += [
                 f"var on = service.vars.{variable}",
                 f"if (on == null) {{ on = host.vars.{variable} }}",
+                f"if (on == null) {{ on = command.vars.{variable} }}",
                 f"if (on) {{ all += {values} }}",
             ]
         elif own := MACRO.fullmatch(one["value"]):

@@ -21,8 +21,8 @@ from lab.topology import ENDPOINTS, VIP_NAME, Place
 from .watched import INTERVAL, Watch
 
 WAYS = {
-    "SSH": 'transport = "by_ssh"',
-    "SSH kept open": "ssh_keep_open = true",
+    "SSH": "ssh_keep_open = false",
+    "SSH kept open": 'transport = "by_ssh"',
     "NRPE": 'transport = "nrpe"',
 }
 PACE = "interval = 1, retry = 1, "

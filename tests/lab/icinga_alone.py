@@ -86,6 +86,11 @@ class Icinga:
             found[name] = dict(re.findall(r"^ +\* (\w+) = (.*)$", body, re.M))
         return found
 
+    def variables(self, service: str) -> dict[str, str]:
+        """Read the custom variables of a service of the last valid configuration, as text."""
+        listing = self._run(["object", "list", "--type", "Service", "--name", service]).stdout
+        return dict(re.findall(r"^ +\* (anycast_\w+) = (.*)$", listing, re.M))
+
     @contextmanager
     def running(self) -> Iterator[None]:
         """Run the daemon on the configuration that was written."""

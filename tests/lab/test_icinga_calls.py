@@ -86,7 +86,7 @@ def test_the_remote_command_line_survives_the_shell_of_the_endpoint(recorded: Re
     assert shlex.split(remote) == [
         *("/usr/lib/nagios/plugins/check_anycast", "dns", "--address", "10.99.0.53"),
         *("--expect", "192.0.2.80", "--expect", "it's; `id` $(id) | \\ *"),
-        *("--query", "www.example.org", "--tcp", "--warning=-1:5"),
+        *("--query", "www.example.org", "--tcp", "--tries", "1", "--warning=-1:5"),
     ]
     # Icinga sorts arguments by `order`, and those with the same `order` in no fixed way.
     assert (call[:2], call[-1]) == (["-o", "Compression=yes"], "-C")
@@ -96,6 +96,8 @@ def test_the_remote_command_line_survives_the_shell_of_the_endpoint(recorded: Re
             " -o BatchMode=yes -o ConnectTimeout=5 -o GlobalKnownHostsFile=/dev/null"
             " -o IdentitiesOnly=yes -o IdentityAgent=none -o LogLevel=ERROR"
             " -o StrictHostKeyChecking=yes -o UserKnownHostsFile=/etc/anycast/known_hosts"
+            " -o ControlMaster=auto -o ControlPath=/var/lib/anycast-handler/%C"
+            " -o ControlPersist=60 -o ServerAliveInterval=2 -o ServerAliveCountMax=2"
         )
     )
 
@@ -110,7 +112,8 @@ def test_each_word_of_a_plugin_reaches_the_endpoint_once(recorded: Recorded) -> 
 
     for objects in (FILES + host(settings, PASSIVE), of_director(director)):
         remote = shlex.split(recorded.first_check(objects)[-1])
-        assert remote[1:] == ["plugin", "--address", "10.99.0.53", "--", *expected]
+        asked = ["plugin", "--address", "10.99.0.53", "--tries", "1"]
+        assert remote[1:] == [*asked, "--", *expected]
 
 
 def test_each_question_of_all_reaches_the_endpoint_as_one_word(recorded: Recorded) -> None:
@@ -124,7 +127,16 @@ def test_each_question_of_all_reaches_the_endpoint_as_one_word(recorded: Recorde
     for objects in (FILES + host(settings, PASSIVE), of_director(director)):
         remote = shlex.split(recorded.first_check(objects)[-1])
         asked = [word for text in texts for word in ("--check", text)]
-        assert remote[1:] == ["all", "--address", "10.99.0.53", *asked, "--timeout", "5"]
+        assert remote[1:] == [
+            "all",
+            "--address",
+            "10.99.0.53",
+            *asked,
+            "--timeout",
+            "5",
+            "--tries",
+            "1",
+        ]
 
 
 @pytest.mark.parametrize(
@@ -236,14 +248,16 @@ def called(directory: Path, objects: str) -> dict[str, list[str]]:
     }
 
 
-def test_the_directors_basket_does_what_the_files_do() -> None:
+@pytest.mark.parametrize(("keep_open", "options"), [("", 14), ("false", 9)])
+def test_the_directors_basket_does_what_the_files_do(keep_open: str, options: int) -> None:
     """Both give the same command lines, to the word, including the options of ssh."""
-    own = 'ssh_options = [ "Port=2222" ], ssh_keep_open = true'
+    own = 'ssh_options = [ "Port=2222" ]' + (keep_open and f", ssh_keep_open = {keep_open}")
+    of_director_too = keep_open and f", vars.anycast_ssh_keep_open = {keep_open}"
     of_files = FILES + host(f"{{ {FAST}, {own} }}", PASSIVE)
     of_basket = (
-        of_director("""
+        of_director(f"""
   vars.anycast_check = "dns", vars.anycast_dns_query = "www.example.org"
-  vars.anycast_ssh_options = [ "Port=2222" ], vars.anycast_ssh_keep_open = true""")
+  vars.anycast_ssh_options = [ "Port=2222" ]{of_director_too}""")
         + """
 object Service "anycast-control-resolver" {
   import "anycast-control"
@@ -258,4 +272,4 @@ object Service "anycast-control-resolver" {
             found.append(called(directory, objects))
 
     assert found[0] == found[1]
-    assert found[0]["check"].count("-o") == 14
+    assert found[0]["check"].count("-o") == options

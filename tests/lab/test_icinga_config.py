@@ -173,9 +173,27 @@ def test_keys_of_one_vip_override_the_defaults(icinga: Icinga) -> None:
     control = services["ns3!anycast-control-resolver"]
 
     schedule = ("check_interval", "retry_interval", "max_check_attempts")
-    assert [usual[key] for key in schedule] == ["10", "3", "3"]
-    assert [own[key] for key in schedule] == ["5", "1", "3"]
+    assert [usual[key] for key in schedule] == ["4", "1", "2"]
+    assert [own[key] for key in schedule] == ["1", "1", "2"]
     assert control["check_interval"] == "15"
+
+
+@pytest.mark.parametrize(
+    ("head", "more", "tries"),
+    [("", "", 1), ("vars.anycast_tries = 3", "", 3), ("vars.anycast_tries = 3", ", tries = 2", 2)],
+)
+def test_a_check_tries_once_unless_a_host_or_a_vip_says_otherwise(
+    icinga: Icinga, head: str, more: str, tries: int
+) -> None:
+    """The engine's attempts are tries already; a client asks over the network, and has both."""
+    asked = host(f"{{ {VIP}{more} }}", head=f'address = "192.0.2.11"\n{head}')
+    icinga.validate(asked + pool(f'{VIP}, ssh_address = "192.0.2.11"').replace("ns1", "any"))
+    services = icinga.services()
+
+    health = icinga.variables("ns1!anycast-health-resolver")
+    assert float(health["anycast_tries"]) == tries
+    assert "anycast_tries" not in icinga.variables("any!anycast-client-resolver")
+    assert services["ns1!anycast-health-resolver"]["check_command"] == '"anycast_by_ssh"'
 
 
 def test_the_services_of_an_address_have_a_schedule_each(icinga: Icinga) -> None:

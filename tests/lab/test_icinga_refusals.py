@@ -9,7 +9,7 @@ import pytest
 from tests.lab.icinga_alone import VIP, Icinga, host, needs_icinga, pool
 
 pytestmark = needs_icinga
-KEPT = 'address = "192.0.2.11", vars.anycast_ssh_keep_open = true'
+KEPT = 'address = "192.0.2.11"'
 
 
 def refusal(icinga: Icinga, hosts: str) -> str:
@@ -74,7 +74,7 @@ def test_a_file_that_was_forgotten_is_named(icinga: Icinga, missing: str, of: st
             "the key 'ssh_identity' cannot go with ssh_keep_open",
         ),
         (
-            pool(f'{VIP}, ssh_address = "192.0.2.11", ssh_keep_open = true, ssh_identity = "/x"'),
+            pool(f'{VIP}, ssh_address = "192.0.2.11", ssh_identity = "/x"'),
             "the key 'ssh_identity' cannot go with ssh_keep_open",
         ),
         (host('"10.99.0.53"'), 'vars.anycast["resolver"]: must be a dictionary'),

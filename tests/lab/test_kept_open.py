@@ -9,12 +9,12 @@ import pytest
 
 from lab.icinga import HEALTH
 from lab.waiting import wait_until
-from tests.lab.monitored import PACE, Monitored, monitored_lab, packets_dropped
+from tests.lab.monitored import Monitored, monitored_lab, packets_dropped
 
 
 @pytest.fixture(scope="module")
 def made(venv: Path) -> Iterator[Monitored]:
-    with monitored_lab(venv, f"{PACE}, ssh_keep_open = true") as made:
+    with monitored_lab(venv) as made:
         yield made
 
 

@@ -7,6 +7,7 @@ import re
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -249,3 +250,36 @@ def test_the_director_has_a_fitting_field_for_each_variable() -> None:
     assert of_enforce["anycast_health"] == "y"
     assert "health service" in fields["anycast_health"]["description"]
     assert "such as dns" in fields["anycast_check"]["description"]
+
+
+# By docs/performance.rst: a probe over a connection that is kept open; and the handler, from its
+# start to the end of the command, with the confirmation of a service that answers at once.
+PROBE, HANDLER = 0.1, 0.3
+
+
+@pytest.mark.parametrize(("is_silent", "most"), [(False, 6.0), (True, 12.0)])
+def test_what_the_template_promises_is_what_its_settings_give(
+    is_silent: bool,  # noqa: FBT001
+    most: float,
+) -> None:
+    """The formula in the template, with its own settings and the defaults of the check."""
+    text = (TEMPLATES / "anycast-services.conf").read_text(encoding="utf-8")
+    template = text.split('template Service "anycast-health" {')[1].split("\n}")[0]
+    found = dict(re.findall(r"^\t([\w.]+) = (\d+)s?$", template, re.M))
+    interval, retry, attempts, tries = (
+        int(found[key])
+        for key in ("check_interval", "retry_interval", "max_check_attempts", "vars.anycast_tries")
+    )
+    own: dict[str, Any] = {
+        str(one.name): one.default for one in parameters(group("anycast_checks.command"), "dns")
+    }
+    silence = own["timeout"] if is_silent else 0.0
+    check = PROBE + tries * silence + (tries - 1) * own["retry_delay"]
+    handler = HANDLER + silence
+    seconds = interval + (attempts - 1) * retry + attempts * check + handler
+    retries = f"{retry}" if attempts == 2 else f"{attempts - 1} * {retry}"
+
+    assert seconds <= most
+    said = f"{interval} + {retries} + {attempts} * {check:g} + {handler:g} = {seconds:g} s"
+    assert f" *   {said}  " in text
+    assert "vars.anycast_ssh_keep_open = true" in OBJECTS['CheckCommand "anycast_by_ssh"']

@@ -15,8 +15,8 @@ from lab import Lab, monitoring
 from lab.topology import ENDPOINTS, QUERY, RIGHT_ANSWER, VIP, VIP6, VIP_NAME
 from lab.waiting import wait_until
 from tests.lab.scene import LOG, Scene
-from tests.lab.test_watch import Watch
 from tests.lab.ward import NONLOCAL_BIND
+from tests.lab.watched import Watch
 
 OWN = "anycast0"
 PREFIX, PREFIX6 = f"{VIP}/32", f"{VIP6}/128"
@@ -123,7 +123,7 @@ def test_ipv6_alone_leaves_its_interface(both: Both) -> None:
 
 
 def test_the_watcher_withdraws_and_restores_both_together(both: Both) -> None:
-    watch = Watch(both.lab)
+    watch = Watch(both.lab.mon)
     try:
         for name in ALL:
             watch.says(f"{VIP_NAME} {name} OK HARD", 40)

@@ -19,13 +19,13 @@ import pytest
 from lab import Host, Lab, monitoring
 from lab.icinga import CERTS
 from lab.icinga_watcher import prepare
+from lab.slow_link import SlowLink, slow_link
 from lab.sshd import PIDFILE, SSHD, restart
 from lab.topology import MON, VIP, VIP_NAME
 from lab.waiting import wait_until
 from tests.lab.delays import CRITICAL, OK, exists, let_pass, mend
 from tests.lab.observed import Observer, observing
 from tests.lab.scene import LOG, Scene
-from tests.lab.slow_link import SlowLink, slow_link
 from tests.lab.watched import (
     QUICK,
     Watch,

@@ -139,6 +139,21 @@ def test_each_question_of_all_reaches_the_endpoint_as_one_word(recorded: Recorde
         ]
 
 
+def test_an_address_of_ipv6_reaches_the_endpoint_as_it_was_written(recorded: Recorded) -> None:
+    """Both from files and from the basket; the management address may be of IPv6 as well."""
+    vip, instance, ssh = "2001:db8:99::53", "2001:db8:1::2", "2001:db8:1::1"
+    settings = f'{{ address = "{vip}", check = "ntp", instance = "{instance}" }}'
+    director = (
+        f'vars.anycast_check = "ntp", vars.anycast_address = "{vip}", '
+        f'vars.anycast_instance = "{instance}"'
+    )
+    passive = PASSIVE.replace("192.0.2.11", ssh)
+    for objects in (FILES + host(settings, passive), of_director(director, ssh)):
+        call = recorded.first_check(objects)
+        assert call[call.index("-H") + 1] == ssh
+        assert shlex.split(call[-1])[1:] == ["ntp", "--address", vip, "--instance", instance]
+
+
 @pytest.mark.parametrize(
     ("variables", "address", "complaint"),
     [

@@ -160,10 +160,13 @@ def test_the_templates_and_the_example_are_valid(watched: Watched) -> None:
     mon.write(f"{BASE}/try.cfg", configuration)
     for file in TEMPLATES.glob("*.cfg"):
         mon.write(f"{BASE}/try/{file.name}", file.read_text())
-    mon.write(f"{BASE}/try/own.cfg", objects + example)
-    ended = mon.run(valid)
-    assert ended.returncode == 0, ended.stdout
-    assert "Total Warnings: 0" in ended.stdout
+    for address in ("10.99.0.53", "2001:db8:99::53"):
+        own = objects + example.replace("10.99.0.53", address)
+        mon.write(f"{BASE}/try/own.cfg", own)
+        assert address in own
+        ended = mon.run(valid)
+        assert ended.returncode == 0, ended.stdout
+        assert "Total Warnings: 0" in ended.stdout
     mon.write(
         f"{BASE}/try/own.cfg", objects + example.replace("anycast_enforce!", "anycast_forse!")
     )

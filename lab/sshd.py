@@ -21,8 +21,13 @@ MaxStartups 200
 """
 HELPER = "/usr/local/sbin/anycast-act"
 SUDOERS_FILE = "/etc/sudoers.d/anycast"
+MASK = "/usr/local/sbin/anycast-mask"
 # The parts without which the handler can change nothing: their place and mode.
-NEEDED = {"act": (HELPER, 0o755), "allow": ("/etc/anycast/gate.allow", 0o644)}
+NEEDED = {
+    "act": (HELPER, 0o755),
+    "mask": (MASK, 0o755),
+    "allow": ("/etc/anycast/gate.allow", 0o644),
+}
 # The benchmark measures the bare commands too.
 HELPER_RULES = f"""\
 Defaults:anycast !fqdn

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from .access import ACCESS_EXAMINATIONS, gate_list
 from .finding import Examination, HostExamination
+from .managers import MANAGER_EXAMINATIONS
 from .names import NAME_EXAMINATIONS
 from .routing import ROUTING_EXAMINATIONS
 from .service import SERVICE_EXAMINATIONS, SYSTEM_EXAMINATIONS
@@ -15,6 +16,7 @@ from .whereabouts import PLACE_EXAMINATIONS, notes
 # These examine one VIP on the endpoint.
 EXAMINATIONS: tuple[Examination, ...] = (
     *PLACE_EXAMINATIONS,
+    *MANAGER_EXAMINATIONS,
     *ROUTING_EXAMINATIONS,
     notes,
     *SERVICE_EXAMINATIONS,

@@ -120,8 +120,9 @@ def _examine_vip(
     subject: Subject, daemons: Sequence[RoutingDaemon], found: list[Finding]
 ) -> Subject:
     look = _ask(subject, found, subject.site.look)
-    activator = _ask(subject, found, subject.site.activator)
-    subject = replace(subject, look=look, activator=activator)
+    subject = replace(subject, look=look)
+    if choice := _ask(subject, found, subject.site.choice):
+        subject = replace(subject, activator=choice.activator, why=choice.why)
     routing, trouble = _ask(subject, found, partial(see_routing, subject, daemons)) or (None, None)
     # Where sudo has refused the question, that is the finding.
     found += [trouble] if trouble and not subject.refused_by_sudo() else []

@@ -36,10 +36,10 @@ class Subject:
     """One VIP on one endpoint, and what the endpoint has answered; None where it has not.
 
     ``name`` is its name in findings, ``user`` the handler's account on the endpoint, ``vips`` are
-    all VIPs that are examined there. ``calls_itself`` is the endpoint's own host name, empty where
-    it is not known. The seconds are those that the login and one question took. ``needed`` lists
-    what the account must be able to do for each VIP, and the last two list what was refused until
-    now.
+    all VIPs that are examined there. ``why`` tells why it is that activator. ``calls_itself`` is
+    the endpoint's own host name, empty where it is not known. The seconds are those that the login
+    and one question took. ``needed`` lists what the account must be able to do for each VIP, and
+    the last two list what was refused until now.
     """
 
     name: str
@@ -50,6 +50,7 @@ class Subject:
     vips: tuple[Vip, ...]
     look: Look | None = None
     activator: Activator | None = None
+    why: str = ""
     routing: RoutingState | None = None
     calls_itself: str = ""
     login_seconds: float = 0.0

@@ -15,7 +15,7 @@ from ..transport.connections import Connections, FreshConnections
 from ..transport.each import at_once
 from ..transport.turns import Turns
 from .examine import Chosen, examine
-from .finding import Examined, Finding
+from .finding import Examined, Finding, Subject
 from .names import compare_names
 from .report import once
 from .routing import compare_routing, strangers
@@ -32,11 +32,15 @@ SEE_SSHD = (
 
 
 class Surveyed(NamedTuple):
-    """How many endpoints there are, what was found, and why some could not be asked."""
+    """How many endpoints there are, what was found, and why some could not be asked.
+
+    ``choices`` say by which activator each VIP is withdrawn on each endpoint, and why.
+    """
 
     endpoints: int
     findings: list[Finding]
     troubles: list[Finding]
+    choices: list[Finding]
 
 
 def survey(
@@ -63,7 +67,13 @@ def survey(
     findings = [finding for one in examined for finding in one.findings]
     findings += [*compare_routing(subjects), *compare_names(fleet, subjects)]
     findings += strangers(subjects, FileRouterIds(fleet.paths.state))
-    return Surveyed(len(hosts), once(findings), [one.trouble for one in examined if one.trouble])
+    troubles = [one.trouble for one in examined if one.trouble]
+    return Surveyed(len(hosts), once(findings), troubles, list(map(_choice, subjects)))
+
+
+def _choice(subject: Subject) -> Finding:
+    by = f"by {subject.activator.name}: {subject.why}" if subject.activator else "by nothing"
+    return Finding(subject.name, f"{subject.vip.address} is withdrawn {by}")
 
 
 def by_host(members: Sequence[tuple[Vip, Endpoint]]) -> list[Chosen]:

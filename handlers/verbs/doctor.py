@@ -26,8 +26,9 @@ from ._options import read_fleet
 def command(invocation: Invocation, /, vip: str | None, endpoint: str | None) -> int:
     """Find by day what would go wrong at night, and say what to do.
 
-    Nothing is changed. Exit code 1 means that something was found (a hint does not count), 2 that
-    an endpoint could not be asked.
+    Nothing is changed. With ENDPOINT it also says by which activator the VIP is withdrawn there,
+    and why. Exit code 1 means that something was found (a hint does not count), 2 that an endpoint
+    could not be asked.
     """
     fleet = read_fleet(invocation.file)
     vips = (fleet.vip(vip),) if vip else fleet.vips
@@ -43,6 +44,9 @@ def command(invocation: Invocation, /, vip: str | None, endpoint: str | None) ->
         _say(finding)
     for trouble in surveyed.troubles:
         _say(replace(trouble, text=f"could not be asked: {trouble.text}"))
+    if endpoint:
+        for choice in surveyed.choices:
+            click.echo(lines(choice)[0])
     found = [*here, *surveyed.findings]
     unasked = len(surveyed.troubles)
     told = found or unasked

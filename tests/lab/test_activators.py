@@ -55,6 +55,8 @@ check = ["/bin/false"]
 [vip.web.endpoints]
 ns1 = "10.0.1.2"
 """
+WITHOUT_LABEL = [f"ip address del {VIP}/32 dev lo"], [f"ip address add {VIP}/32 dev lo"]
+DROP_IN = f"10-lo.network.d/anycast-{VIP}.conf"
 BY_IP = ([f"ip address del {VIP}/32 dev lo"], [f"ip address add {VIP}/32 dev lo label lo:0"])
 IPV6 = "2001:db8::53/128"
 
@@ -149,6 +151,28 @@ def ipv6_on_lo(host: Host) -> Iterator[None]:
         host.run(["ip", "address", "del", IPV6, "dev", "lo"])
 
 
+@contextmanager
+def labelled_again(host: Host) -> Iterator[None]:
+    """Give the VIP its label again, as the other tests need it."""
+    try:
+        yield
+    finally:
+        host.run(["ip", "address", "del", f"{VIP}/32", "dev", "lo"])
+        host.run(["ip", "address", "add", f"{VIP}/32", "dev", "lo", "label", "lo:0"], check=True)
+
+
+@contextmanager
+def instead_of_ip(host: Host) -> Iterator[None]:
+    """Have an ip that deletes nothing."""
+    refuses = '#!/bin/sh\ncase $* in *" del "*) exit 2 ;; esac\nexec /usr/bin/ip.real "$@"\n'
+    host.run(["mv", "/usr/bin/ip", "/usr/bin/ip.real"], check=True)
+    host.write("/usr/bin/ip", refuses, mode=0o755)
+    try:
+        yield
+    finally:
+        host.run(["mv", "/usr/bin/ip.real", "/usr/bin/ip"], check=True)
+
+
 def configure(scene: Scene, activator: str, more: str = "") -> None:
     named = scene.fleet.replace("hold_down", f'activator = "{activator}"\nhold_down', 1)
     scene.set_fleet(named + more)
@@ -206,16 +230,63 @@ class TestIfupdown:
 
 @pytest.mark.usefixtures("packages")
 class TestIfupdown2:
-    def test_auto_works_by_ip(self, scene: Scene) -> None:
+    def test_auto_works_by_ip_without_the_label(self, scene: Scene) -> None:
         """ifupdown2's ifdown knows no alias, and only root may ask for its version."""
         configure(scene, "auto")
-        with installed(scene.ns1.host, "ifupdown2"):
-            assert withdraw_and_restore(scene) == BY_IP
+        host = scene.ns1.host
+        with installed(host, "ifupdown2"), labelled_again(host):
+            assert withdraw_and_restore(scene) == WITHOUT_LABEL
 
     def test_it_is_no_ifupdown(self, scene: Scene) -> None:
         configure(scene, "ifupdown")
         with installed(scene.ns1.host, "ifupdown2"):
             assert_refused(scene, "is ifupdown2 (must be root to run this command), not ifupdown")
+
+
+def is_masked(host: Host) -> bool:
+    """Whether the drop-in of the VIP is hidden, and everybody can see that."""
+    link = host.run(["readlink", f"/run/systemd/network/{DROP_IN}"]).stdout
+    note = host.run(["cat", f"/run/anycast-act/masked.{VIP}"], user="anycast").stdout
+    assert (link, note) in {("/dev/null\n", "networkd\n"), ("", "")}
+    return bool(link)
+
+
+class TestMask:
+    """networkd does not run here; test_managers.py has it, without a gate and without sudo."""
+
+    @pytest.fixture
+    def host(self, scene: Scene) -> Iterator[Host]:
+        host = scene.ns1.host
+        file = f"/usr/local/lib/systemd/network/{DROP_IN}"
+        host.write(file, f"[Network]\nAddress={VIP}/32\n")
+        configure(scene, "networkd")
+        with labelled_again(host):
+            yield host
+        host.run(["rm", file], check=True)
+
+    def test_a_withdrawal_masks_and_a_restore_unmasks(self, scene: Scene, host: Host) -> None:
+        assert ran(scene, "CRITICAL") == WITHOUT_LABEL[0]
+        assert is_masked(host)
+        assert ["mask", "networkd"] in [one["argv"] for one in scene.log()[-1]["commands"]]
+        assert ran(scene, "OK") == WITHOUT_LABEL[1]
+        assert not is_masked(host)
+
+    def test_a_mask_that_was_left_behind_is_taken_off(self, scene: Scene, host: Host) -> None:
+        """As by a helper that was killed, or where a person brings the VIP back."""
+        host.run(["anycast-mask", "mask", "networkd", VIP, "lo"], check=True)
+        assert is_masked(host)
+        code, said = scene.enforce("OK")
+        assert code == 0, said
+        assert not is_masked(host)
+
+    def test_a_withdrawal_in_vain_leaves_no_mask(self, scene: Scene, host: Host) -> None:
+        with instead_of_ip(host):
+            scene.ns1.resolver.kill()
+            code, said = scene.event("CRITICAL")
+        assert code == 2, said
+        assert "still announced" in said
+        assert not is_masked(host)
+        scene.ns1.resolver.repair()
 
 
 @pytest.mark.usefixtures("packages")

@@ -45,7 +45,9 @@ class Ward:
         narrow = COMMAND.sub("", ended.stdout).splitlines()
         assert all(len(line) <= 80 for line in narrow), ended.stdout
         whole = ended.stdout.replace("\n  -> ", REMEDY).replace("\n     ", " ")
-        return ended.returncode, whole.splitlines()
+        # The activator and the reason for it are told beside what was found.
+        found = [line for line in whole.splitlines() if " is withdrawn by " not in line]
+        return ended.returncode, found
 
     def of(self, endpoint: str) -> tuple[int, str]:
         """Examine one endpoint, in which one thing is wrong."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from anycast_handlers.activators._choice import VERSION
+from anycast_handlers.activators._evidence import LINKS
 from anycast_handlers.decision.facts import State
 from anycast_handlers.doctor.access import GROUPS, IS_EXECUTABLE, LISTS_READABLE, SUDO_RULES
 from anycast_handlers.doctor.closed_list import closed_list
@@ -398,6 +399,86 @@ class TestNames:
         web = RESOLVER._replace(name="web", endpoints=(NS1._replace(name="www1"),))
         one = replace(subject(web, web.endpoints[0]), calls_itself="ns1")
         assert list(compare_names(fleet_of(RESOLVER, web), [one])) == []
+
+
+def evidence_of(*files: str, networkd: str = "") -> Result:
+    """Write what grep prints about the files of the managers; ``files`` have the VIP."""
+    lines = ["/sys/class/net/lo/ifindex\0001"]
+    if networkd:
+        lines += [f"{LINKS}/1\0ADMIN_STATE=configured", f"{LINKS}/1\0NETWORK_FILE={networkd}"]
+    lines += [f"{file}\0Address={VIP}/32" for file in files]
+    return Result(0, "".join(f"{line}\n" for line in lines), "")
+
+
+def masked(by: str) -> Result:
+    """Write what head prints where there is a mask, and neither of the notes."""
+    mask, *others = notes_argv(RESOLVER)[-3:]
+    return Result(1, f"==> {mask} <==\n{by}\n", "".join(map(unopened, others)))
+
+
+OWN_DROP_IN = f"/usr/local/lib/systemd/network/10-lo.network.d/anycast-{VIP}.conf"
+MAIN_FILE = "/etc/systemd/network/10-lo.network"
+
+
+class TestManagers:
+    """What could bring a withdrawn VIP back."""
+
+    def about(self, vip: Vip, **answers: Said) -> list[str]:
+        found = examined(vip, **answers).findings
+        return [f"{one.text} -> {one.remedy}" for one in found]
+
+    def test_a_file_that_no_mask_hides_is_named(self) -> None:
+        said = evidence_of(OWN_DROP_IN, MAIN_FILE, networkd=MAIN_FILE)
+        (line,) = self.about(RESOLVER, grep=said)
+        assert line == (
+            f"a restart of networkd brings a withdrawn {VIP} back: {MAIN_FILE} has it, where no"
+            " mask hides it -> move the address to a file of its own there,"
+            f" /usr/local/lib/systemd/network/ANY.network.d/anycast-{VIP}.conf"
+        )
+
+    def test_a_file_of_its_own_is_as_it_should_be(self) -> None:
+        assert self.about(RESOLVER, grep=evidence_of(OWN_DROP_IN, networkd=MAIN_FILE)) == []
+        on_lo = RESOLVER._replace(interface="lo", activator="networkd")
+        assert self.about(on_lo, grep=evidence_of(OWN_DROP_IN, networkd=MAIN_FILE)) == []
+
+    def test_plain_ip_beside_networkd_is_named(self) -> None:
+        said = evidence_of(OWN_DROP_IN, networkd=MAIN_FILE)
+        (line,) = self.about(RESOLVER._replace(activator="ip"), grep=said)
+        assert line.startswith(
+            f"a restart of networkd brings a withdrawn {VIP} back: {OWN_DROP_IN}"
+        )
+        assert line.endswith('set activator = "auto" for vip.resolver in the fleet file')
+
+    def test_the_file_of_ifupdown_is_the_recipe_itself(self) -> None:
+        assert self.about(RESOLVER, grep=evidence_of("/etc/network/interfaces")) == []
+
+    @pytest.mark.parametrize("activator", ["networkmanager", "ifupdown2"])
+    def test_another_manager_than_the_one_that_is_named(self, activator: str) -> None:
+        said = evidence_of(networkd=MAIN_FILE)
+        on_lo = RESOLVER._replace(activator=activator)
+        (line, *_) = self.about(
+            on_lo, grep=said, addresses=Result(0, on("lo", {**ON_LO, "label": "lo"}), "")
+        )
+        assert line.startswith(f"networkd has lo ({MAIN_FILE}), not {activator} -> ")
+
+    def test_a_mask_without_a_withdrawal(self) -> None:
+        (line,) = self.about(RESOLVER, env=masked("networkd"), notes=masked("networkd"))
+        assert line == (
+            f"{VIP} is masked in networkd, and missing after its next start -> "
+            f"`/usr/local/sbin/anycast-mask unmask networkd {VIP} lo` there"
+        )
+
+    def test_a_label_below_ifupdown2(self) -> None:
+        found = self.about(RESOLVER._replace(activator="ifupdown2"))
+        assert [line for line in found if "has the label lo:0" in line]
+
+    def test_the_activator_and_the_reason_are_known(self) -> None:
+        (subject,) = examined().subjects
+        assert subject.activator
+        assert (subject.activator.name, subject.why) == (
+            "ifupdown",
+            "/sbin/ifup there is ifupdown (ifup version 0.8.41)",
+        )
 
 
 class TestInstance:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,18 +93,22 @@ class FrrBgp:
         if not of_family and not path:
             raise NoDaemonError(f"{NOT_CONFIGURED} for {_prefix(vip)[0]}")
         up = {one.peer for one in sessions if one.is_up}
-        is_own = any(_is_own(mapping(one)) for one in listing(path.get("paths", [])))
+        paths = [mapping(one) for one in listing(path.get("paths", []))]
+        heard = up & set(mapping(path.get("advertisedTo", {})))
+        is_own = any(map(_is_own, paths))
         return RoutingState(
             self,
             text(of_family.get("routerId", "")),
-            is_own and bool(up & set(mapping(path.get("advertisedTo", {})))),
+            is_own and bool(heard),
             Unknown("BGP does not tell an endpoint who else announces it"),
             sessions,
             "BGP",
+            () if is_own else tuple(_handed_on(heard - _sources(paths))),
         )
 
     def weaknesses(self, vip: str, state: RoutingState, ask: Ask, own: str) -> Iterator[Weakness]:
-        """Find a configuration that keeps a VIP announced that is gone; see RoutingDaemon."""
+        """Find what keeps a VIP announced that is gone, or hands on others'; see RoutingDaemon."""
+        yield from state.faults
         answer = ask_one(ask, CONFIGURATION)
         if answer.status != 0 or vtysh.is_unknown(answer.stdout):
             return
@@ -146,6 +150,22 @@ def _is_own(path: Mapping[str, Any]) -> bool:
     """
     best = mapping(path.get("bestpath", {}))
     return flag(path.get("sourced", False)) and flag(best.get("overall", False))
+
+
+def _sources(paths: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Name the neighbors from which paths were learned, as the sessions name them."""
+    peers = [mapping(path.get("peer", {})) for path in paths]
+    return {str(peer[key]) for peer in peers for key in ("peerId", "interface") if key in peer}
+
+
+def _handed_on(to: set[str]) -> Iterator[Weakness]:
+    """Find a learned path that goes on to a neighbor from which it was not learned."""
+    if to:
+        yield Weakness(
+            f"what others announce is handed on to {' and '.join(sorted(to))}, as if by a router",
+            "let the outbound route-map permit the AS path `^$` only (docs/routing.rst)",
+            hurts=False,
+        )
 
 
 def _sessions(peers: Mapping[str, Any]) -> Iterator[Adjacency]:

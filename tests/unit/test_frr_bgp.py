@@ -92,6 +92,19 @@ class TestStyles:
         assert announced == {"all": True, "self-withdrawn-3s": False, "session-down": False}
 
 
+class TestHandedOn:
+    def test_to_where_it_came_from_is_harmless(self) -> None:
+        for scenario in ("bgp-self-withdrawn-3s", "bgp-unnumbered-self-withdrawn-3s"):
+            assert read(scenario).faults == ()
+
+    def test_to_a_second_uplink(self) -> None:
+        """Two uplinks were not captured: the learned path came from another one here."""
+        said = answer("bgp-self-withdrawn-3s").stdout
+        said = said.replace('"peerId":"10.0.1.1"', '"peerId":"10.0.8.1"')
+        (fault,) = BGP.read(VIP, Answer(0, said, "")).faults
+        assert fault.text == f"what others announce is handed on to {UPLINK}, as if by a router"
+
+
 STATES = ("all", "self-withdrawn-3s", "session-down")
 
 

@@ -19,8 +19,12 @@ IS_WRITABLE: Argv = ("/usr/bin/test", "-w", DIRECTORY)
 SUDO_RULES: Argv = ("/usr/bin/sudo", "-n", "-l")
 LISTS_READABLE: Argv = ("/usr/bin/stat", "-L", "-c", "%a %n", ALLOW, CHECK_ALLOW, NRPE)
 GROUPS: Argv = ("/usr/bin/id", "-nG")
-# The groups that may configure FRR and Quagga.
-ROUTING_GROUPS = {"frrvty", "quaggavty"}
+# The groups that may configure FRR, Quagga and BIRD, and what else their members may do by that.
+ROUTING_GROUPS = {
+    "bird": "configure BIRD",
+    "frrvty": "by the daemon's log become root",
+    "quaggavty": "by the daemon's log become root",
+}
 SUDO_RULE = re.compile(r"^\s+\(.*$", re.MULTILINE)
 LONGEST_COMMAND = 60
 
@@ -110,13 +114,13 @@ def readable_lists(subjects: Sequence[Subject]) -> Iterator[Finding]:
 
 
 def routing_groups(subjects: Sequence[Subject]) -> Iterator[Finding]:
-    """Find an account that may configure the routing daemon, and so become root."""
+    """Find an account that may configure the routing daemon."""
     subject = subjects[0]
-    for group in sorted(ROUTING_GROUPS & set(subject.site.shell.run(GROUPS).stdout.split())):
-        yield subject.found(
-            f"{subject.user} is in the group {group}, and may by the daemon's log become root",
-            subject.install(),
-        )
+    for group in subject.site.shell.run(GROUPS).stdout.split():
+        if power := ROUTING_GROUPS.get(group):
+            yield subject.found(
+                f"{subject.user} is in the group {group}, and may {power}", subject.install()
+            )
 
 
 def latch_directory(subjects: Sequence[Subject]) -> Iterator[Finding]:

@@ -689,6 +689,8 @@ class TestGate:
         assert line.startswith("ns1: /etc/anycast/gate.allow is readable by everyone: `anycast-")
 
     def test_an_account_that_may_configure_the_routing_is_found(self) -> None:
+        (line,) = lines(groups=said("anycast users bird\n"))
+        assert line.startswith("ns1: anycast is in the group bird, and may configure BIRD: ")
         (line,) = lines(groups=said("anycast users frrvty\n"))
         assert line.startswith("ns1: anycast is in the group frrvty, and may ")
         assert line.endswith(": `anycast-handler gate resolver --install root@192.0.2.11`")

@@ -135,7 +135,8 @@ def is_own(origin: str) -> bool:
 
 def question(vip: str) -> Question:
     """Give the question about a VIP, which OSPF and BGP share."""
-    return Question((HELPER, vip), ("/usr/bin/sudo", "-n", HELPER, vip), _SOCKETS)
+    by_sudo = ("/usr/bin/sudo", "-n", HELPER, vip)
+    return Question((HELPER, vip), by_sudo, _SOCKETS, only_there=True)
 
 
 def read(vip: str, answer: Answer) -> Bird:

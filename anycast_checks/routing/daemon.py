@@ -22,17 +22,24 @@ class Question(tuple[str, ...]):
     Attributes:
         by_sudo: the command that gets the same answer for an account without privileges.
         sockets: the daemon's sockets; whoever may write to one of them needs no sudo.
+        only_there: whether the daemon does not run where there is none of these sockets.
     """
 
     by_sudo: tuple[str, ...]
     sockets: tuple[str, ...]
+    only_there: bool
 
     def __new__(
-        cls, words: Iterable[str], by_sudo: tuple[str, ...] = (), sockets: tuple[str, ...] = ()
+        cls,
+        words: Iterable[str],
+        by_sudo: tuple[str, ...] = (),
+        sockets: tuple[str, ...] = (),
+        *,
+        only_there: bool = False,
     ) -> Question:
         """Make it of the words of the command."""
         made = super().__new__(cls, words)
-        made.by_sudo, made.sockets = by_sudo, sockets
+        made.by_sudo, made.sockets, made.only_there = by_sudo, sockets, only_there
         return made
 
 

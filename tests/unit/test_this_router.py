@@ -1,0 +1,38 @@
+"""What a check asks the routing daemons of its own host."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from anycast_checks.errors import NotStartedError
+from anycast_checks.options import Options
+from anycast_checks.routing.daemon import Question
+from anycast_checks.run import CheckRun
+from anycast_checks.this_router import ThisRouter
+
+
+def asked(question: Question) -> tuple[int, str, str] | Exception:
+    options = Options(address="192.0.2.53", deadline=10, verbose=0)
+    (told,) = ThisRouter(options, CheckRun()).ask([question])
+    return told
+
+
+def question(socket: Path, *, only_there: bool) -> Question:
+    echo = ("/bin/echo", "yes")
+    return Question(echo, echo, (str(socket),), only_there=only_there)
+
+
+def test_a_daemon_without_its_socket_is_not_there_and_is_not_asked(tmp_path: Path) -> None:
+    assert isinstance(asked(question(tmp_path / "no", only_there=True)), NotStartedError)
+    assert asked(question(tmp_path / "no", only_there=False)) == (0, "yes\n", "")
+
+
+def test_one_with_its_socket_is_asked(tmp_path: Path) -> None:
+    (tmp_path / "bird.ctl").touch()
+    assert asked(question(tmp_path / "bird.ctl", only_there=True)) == (0, "yes\n", "")
+
+
+def test_what_may_be_there_is_asked(tmp_path: Path) -> None:
+    """The path leads through a file here; through a closed directory no path leads for root."""
+    (tmp_path / "file").touch()
+    assert asked(question(tmp_path / "file" / "bird.ctl", only_there=True)) == (0, "yes\n", "")

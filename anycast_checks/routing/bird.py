@@ -21,7 +21,8 @@ HELPER = "/usr/local/sbin/anycast-birdc"
 # Remedies that OSPF and BGP share.
 RETRACT = "let the export filter accept `source = RTS_DEVICE` only, and no static route"
 ROUTER_ID = "configure `router id` with an address of its own"
-_SOCKETS = ("/run/bird/bird.ctl", "/var/run/bird/bird.ctl")
+# Where the packages put it, and where BIRD does that was built from its source.
+_SOCKETS = ("/run/bird/bird.ctl", "/run/bird.ctl", "/usr/local/var/run/bird.ctl")
 _SUDO = "`anycast-handler gate --install` puts the line into sudoers"
 _MARK, _END = "== ", "end"
 _STATUS, _PROTOCOLS = "show status", "show protocols all"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anycast_checks.errors import CheckError, NoDaemonError, RoutingUnreadableError
-from anycast_checks.routing import bird, bird_bgp, bird_ospf
-from anycast_checks.routing.daemon import Answer, RoutingDaemon, RoutingState, Unknown
+from anycast_checks.routing import bird, bird_bgp, bird_ospf, see
+from anycast_checks.routing.daemon import Answer, Question, RoutingDaemon, RoutingState, Unknown
 from handlers.gate import files
 from tests.support.captured import captured
 
@@ -141,6 +142,19 @@ class TestStates:
             OSPF.read(vip, bgp("all", vip))
         with pytest.raises(NoDaemonError, match=f"BIRD has no BGP for {vip}"):
             BGP.read(vip, ospf("all", vip))
+
+
+def test_both_protocols_are_asked_about_by_one_question() -> None:
+    asked: list[Question] = []
+
+    def ask(questions: Sequence[Question]) -> list[tuple[int, str, str]]:
+        asked.extend(questions)
+        is_bird = [one[0] == bird.HELPER for one in questions]
+        return [bgp("all") if one else (127, "", "not found") for one in is_bird]
+
+    state = see(VIP, ask, all_of_them=False)
+    assert (state.daemon, state.announced, state.beside) == (BGP, True, ())
+    assert [one[0] == bird.HELPER for one in asked].count(True) == 1
 
 
 def test_what_others_announce_and_is_handed_on_is_no_announcement() -> None:

@@ -1,4 +1,4 @@
-"""How BIRD is asked, what it is asked, and how its answers are taken apart.
+"""How BIRD is asked, and what its answers say about one VIP.
 
 BIRD answers in text only. The names of its protocols are the operator's, so no list of commands can
 ask about them: the program HELPER finds out the names, and puts the questions.
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ..errors import NoDaemonError, RoutingUnreadableError
+from .bird_text import END, Speaker, read_speakers, sections
 from .daemon import Answer, Question, RoutingState, Weakness
 
 # Whoever may write to BIRD's socket may also tell it to announce nothing. So the accounts of the
@@ -24,7 +25,6 @@ ROUTER_ID = "configure `router id` with an address of its own"
 # Where the packages put it, and where BIRD does that was built from its source.
 _SOCKETS = ("/run/bird/bird.ctl", "/run/bird.ctl", "/usr/local/var/run/bird.ctl")
 _SUDO = "`anycast-handler gate --install` puts the line into sudoers"
-_MARK, _END = "== ", "end"
 _STATUS, _PROTOCOLS = "show status", "show protocols all"
 _NO_HELPER = f"there is no {HELPER}"
 _NOT_FOUND = 127
@@ -34,38 +34,10 @@ _ABSENT = {
     "control socket": "BIRD is not running",
 }
 _ROUTER_ID = re.compile(r"^Router ID is (\S+)$", re.MULTILINE)
-# Name, Proto, Table, State, Since (a time, or a date and a time) and Info.
-_PROTOCOL = re.compile(r"(\S+) +(\S+) +\S+ +(up|down|start|stop|flush)\b.*")
-_CHANNEL = re.compile(r"^  Channel (\S+)$")
-_DETAIL = re.compile(r"^ +(State|Neighbor address|BGP state|Restart time): +(\S+)")
-_OURS = re.compile(r"^ +(Local|Neighbor) capabilities$")
 _NO_ROUTES = ("No valid tables", "aren't accepting exports", "Network not found")
 _ORIGIN = re.compile(r"^\s*(?:Type|source): (\S+)", re.MULTILINE)
 # What this host brings into the routing itself, in BIRD's words; everything else it has learned.
 _OWN = ("device", "static", "static-device", "inherit")
-
-
-@dataclass
-class Speaker:
-    """A protocol of BIRD's configuration.
-
-    Attributes:
-        name: its name, which the operator chose.
-        kind: "OSPF", "BGP" or another of BIRD's words.
-        is_up: whether it is up; a BGP protocol is up where its session is Established.
-        state: state of the BGP session in BIRD's word.
-        neighbor: address of the BGP neighbor; empty where it is another kind, or only a range.
-        channels: families of its routes, such as "ipv4", and the state of each.
-        is_restarting: whether its neighbors are asked to keep its routes while it is away.
-    """
-
-    name: str
-    kind: str
-    is_up: bool
-    state: str
-    neighbor: str
-    channels: dict[str, str]
-    is_restarting: bool = False
 
 
 @dataclass(frozen=True)
@@ -147,15 +119,15 @@ def read(vip: str, answer: Answer) -> Bird:
         NoDaemonError: BIRD does not run there.
         RoutingUnreadableError: the answer is not complete.
     """
-    said = _sections(answer.stdout)
-    if _END not in said:
+    said = sections(answer.stdout)
+    if END not in said:
         raise _trouble(answer)
     router_id = _ROUTER_ID.search(said.get(_STATUS, ""))
     if not router_id:
         raise unreadable("there is no router-id")
     if _PROTOCOLS not in said:
         raise unreadable("there are no protocols")
-    return Bird(vip, router_id[1], tuple(_speakers(said[_PROTOCOLS])), said)
+    return Bird(vip, router_id[1], tuple(read_speakers(said[_PROTOCOLS])), said)
 
 
 def static_routes(bird: Bird, speakers: Iterable[Speaker]) -> Iterator[Weakness]:
@@ -199,53 +171,3 @@ def _trouble(answer: Answer) -> RoutingUnreadableError:
     if "sudo" in said:
         return RoutingUnreadableError(f"sudo refuses {HELPER}: {_SUDO}")
     return unreadable("it is not complete")
-
-
-def _sections(text: str) -> dict[str, str]:
-    """Take what HELPER printed apart into the answers, by their questions."""
-    found: dict[str, list[str]] = {}
-    lines: list[str] = []
-    for line in text.splitlines():
-        if line.startswith(_MARK):
-            lines = found.setdefault(line.removeprefix(_MARK), [])
-        elif not (line.startswith("BIRD ") and line.endswith(" ready.")):
-            lines.append(line)
-    return {question: "\n".join(_without_greeting(lines)) for question, lines in found.items()}
-
-
-def _without_greeting(lines: list[str]) -> list[str]:
-    return lines[1:] if lines[:1] == ["Access restricted"] else lines
-
-
-def _speakers(text: str) -> Iterator[Speaker]:
-    """Read `show protocols all`."""
-    speaker: Speaker | None = None
-    channel, is_ours = "", False
-    for line in text.splitlines():
-        if line[:1] not in ("", " "):
-            if speaker:
-                yield speaker
-            found, channel = _PROTOCOL.fullmatch(line), ""
-            speaker = Speaker(found[1], found[2], found[3] == "up", "", "", {}) if found else None
-        elif speaker is None:
-            continue
-        elif found := _CHANNEL.match(line):
-            channel = found[1]
-            speaker.channels[channel] = ""
-        elif found := _OURS.match(line):
-            is_ours = found[1] == "Local"
-        elif found := _DETAIL.match(line):
-            _note(speaker, channel, found[1], found[2], is_ours=is_ours)
-    if speaker:
-        yield speaker
-
-
-def _note(speaker: Speaker, channel: str, what: str, value: str, *, is_ours: bool) -> None:
-    if what == "State" and channel and not speaker.channels[channel]:
-        speaker.channels[channel] = value
-    elif what == "Neighbor address" and not channel:
-        speaker.neighbor = value
-    elif what == "BGP state" and not channel:
-        speaker.state = value
-    elif what == "Restart time" and not channel and is_ours:
-        speaker.is_restarting = True

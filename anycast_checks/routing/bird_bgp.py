@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from . import bird
+from .bird_text import Speaker
 from .daemon import Adjacency, Advice, Answer, Ask, Question, RoutingState, Unknown, Weakness
 
 ESTABLISHED = "Established"
@@ -71,7 +72,7 @@ class BirdBgp:
 DAEMON = BirdBgp()
 
 
-def _session(seen: bird.Bird, speaker: bird.Speaker) -> Adjacency:
+def _session(seen: bird.Bird, speaker: Speaker) -> Adjacency:
     is_up = seen.is_open(speaker)
     state = speaker.state or "Down"
     if state == ESTABLISHED and not is_up:
@@ -79,7 +80,7 @@ def _session(seen: bird.Bird, speaker: bird.Speaker) -> Adjacency:
     return Adjacency(speaker.neighbor, "", state, is_up=is_up, is_settled=is_up)
 
 
-def _faults(seen: bird.Bird, speakers: Iterable[bird.Speaker]) -> Iterator[Weakness]:
+def _faults(seen: bird.Bird, speakers: Iterable[Speaker]) -> Iterator[Weakness]:
     for one in speakers:
         if any(not bird.is_own(origin) for origin in seen.exported(one)):
             yield Weakness(

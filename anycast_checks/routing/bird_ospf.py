@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from ..errors import CountUnknownError
 from . import bird
+from .bird_text import Speaker
 from .daemon import Advice, Answer, Ask, Question, RoutingState, Unknown, Weakness
 from .ospf import FULL, adjacencies
 from .ospf_lsa import Neighbor
@@ -92,7 +93,7 @@ class BirdOspf:
         """Find a static route, and a router-id that is the VIP; see RoutingDaemon."""
         yield from bird.weaknesses(vip, state, own)
 
-    def _read_one(self, seen: bird.Bird, speaker: bird.Speaker) -> RoutingState:
+    def _read_one(self, seen: bird.Bird, speaker: Speaker) -> RoutingState:
         """Read one OSPF protocol of BIRD."""
         said = seen.answer(f"show ospf state '{speaker.name}'")
         if _NOT_UP in said:

@@ -90,7 +90,7 @@ def measure(lab: Lab, minutes: float = MINUTES, each: float = EACH_SECONDS) -> l
 def table(found: Sequence[Moment]) -> str:
     """Write what was in use in each quarter of the time, and by how much it has grown."""
     lines = [
-        f"{'':<16}{'failures':>9}{'withdrawn':>11}{'the watcher':^25}{'streams on endpoints':^25}",
+        f"{'':<16}{'failures':>9}{'withdrawn':>11}{'the watcher':>18}{'streams on endpoints':>29}",
         f"{'':<36}{'MiB':>8}{'files':>8}{'threads':>9}{'MiB':>8}{'files':>8}{'processes':>11}",
     ]
     size = max(1, len(found) // PARTS)

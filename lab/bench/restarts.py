@@ -75,7 +75,7 @@ def table(found: dict[str, Restarts]) -> str:
     """Write a row for each way."""
     lines = [
         f"{'':<20}{'times':>7}{'seen to fail':>14}{'for so long, s':>19}{'withdrawn':>11}",
-        f"{'':<20}{'':>7}{'':>14}{'median':>10}{'worst':>9}{'':>11}",
+        f"{'':<20}{'':>7}{'':>14}{'median':>10}{'worst':>9}",
     ]
     for way, one in found.items():
         median, worst = "-", "-"

@@ -1,10 +1,12 @@
-"""Listen to streams of all endpoints, and act over open connections, until it is told to end."""
+"""Withdraw failing endpoints within tenths of a second, until it is told to end."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Callable
@@ -45,12 +47,17 @@ ENDING_SECONDS = 0.5
 def command(
     invocation: Invocation, /, vip: str | None, endpoint: str | None, *, listen: str | None
 ) -> int:
-    """Listen to streams of all endpoints, and act over open connections, until it is told to end.
+    """Withdraw failing endpoints within tenths of a second, until it is told to end.
 
-    One connection is kept to each endpoint, on which its check goes on asking. A failure that is
-    certain is acted on as `event` does, with all guards. It prints one line for each change.
+    One SSH connection is kept to each endpoint, on which the check of each VIP goes on asking. A
+    failure that is certain is acted on as `event` does, with all guards, and what is well again is
+    restored as `enforce` does. The engine's checks stay as they are, as the fallback. It prints one
+    line for each change.
 
-    SIGHUP reads the fleet file anew, and SIGTERM ends it; neither changes anything on an endpoint.
+    Before the first start: `anycast-handler gate --install root@ENDPOINT`, then `doctor`.
+
+    SIGHUP reads the fleet file anew. SIGTERM and Ctrl-C end it; neither changes anything on an
+    endpoint.
     """
     _Service(invocation.file, vip, endpoint).run(listen)
     return 0
@@ -149,10 +156,18 @@ class _Voice:
 
     def say(self, text: str) -> None:
         """Print a line; where too many wait already, it is lost."""
-        # systemd's journal has the time of each line.
-        when = time.strftime("%H:%M:%S ") if sys.stdout.isatty() else ""
+        line = clean(text, LINE)
+        if sys.stdout.isatty():
+            # systemd's journal has the time of each line, and its own way with long ones.
+            line = textwrap.fill(
+                time.strftime("%H:%M:%S ") + line,
+                shutil.get_terminal_size().columns,
+                subsequent_indent=" " * 9,
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
         with suppress(Full):
-            self._lines.put_nowait(when + clean(text, LINE))
+            self._lines.put_nowait(line)
 
     def end(self) -> None:
         """Give what is not printed yet a moment."""

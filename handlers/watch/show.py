@@ -22,6 +22,7 @@ from .target import Target
 
 TELL_SECONDS = 4.0
 KEPT_NOTES = 5
+NO_DIGITS = dict.fromkeys(map(ord, "0123456789"))
 # How many lines about one thing are said within so many seconds. An endpoint that says another
 # state each time must not fill the log, where others have to be found. The board has all of it.
 MOST_LINES, LINES_SECONDS = 20, 60.0
@@ -55,8 +56,9 @@ class Show:
         self._pools = pools
         self._said = {}
         self._version += 1
-        number = sum(len(pool.targets) for pool in pools)
-        self._say(f"watches {number} endpoints of {len(pools)} VIPs by {fleet.file}")
+        places = {target.endpoint.address for pool in pools for target in pool.targets}
+        vips, endpoints = _count(len(pools), "VIP"), _count(len(places), "endpoint")
+        self._say(f"watches {vips} on {endpoints} by {fleet.file}")
 
     def note(self, text: str) -> None:
         """Say something about the watcher itself."""
@@ -79,7 +81,7 @@ class Show:
             before.state_type,
             before.present,
         )
-        if not changed:
+        if not changed and not _is_another_reason(now, before):
             return
         if now.state is not before.state:
             target.since = self._clock.time()
@@ -176,6 +178,17 @@ class Show:
         heard = sum(one.judgement.state is not State.UNKNOWN for one in targets)
         failing = sum(one.judgement.state is State.CRITICAL for one in targets)
         return f"hears {heard} of {len(targets)} streams, {failing} CRITICAL"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _is_another_reason(now: Judgement, before: Judgement) -> bool:
+    """Whether nothing can be told for another reason than before; no number makes it another."""
+    if now.state is not State.UNKNOWN:
+        return False
+    return now.text.translate(NO_DIGITS) != before.text.translate(NO_DIGITS)
 
 
 def _endpoint(target: Target, now: float) -> EndpointState:

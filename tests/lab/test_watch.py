@@ -130,7 +130,7 @@ def test_a_watcher_that_was_stopped_goes_on(scene: Scene) -> None:
         since = len(watch.lines)
         watch.signal(signal.SIGCONT)
         watch.signal(signal.SIGHUP)
-        watch.says("watches 3 endpoints", since=since)
+        watch.says("watches 1 VIP on 3 endpoints", since=since)
         assert scene.is_announced()
         scene.ns1.resolver.kill()
         wait_until(withdrawn(scene), "it is withdrawn when it fails now", 10)
@@ -146,7 +146,7 @@ def test_a_broken_fleet_file_is_said_and_the_old_one_stays(scene: Scene) -> None
         since = watch.says("goes on with the fleet file as it was: ")
         scene.lab.mon.write(monitoring.FLEET_FILE, good)
         watch.signal(signal.SIGHUP)
-        watch.says("watches 3 endpoints of 1 VIPs", since=since)
+        watch.says("watches 1 VIP on 3 endpoints", since=since)
         scene.ns1.resolver.kill()
         wait_until(withdrawn(scene), "it is withdrawn", 10)
 

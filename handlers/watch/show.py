@@ -46,6 +46,7 @@ class Show:
         self._started = clock.time()
         self._version = 0
         self._pools: list[Pool] = []
+        self._leaders = ("",) * len(engines)
         self._notes: tuple[str, ...] = ()
         self._told_at = 0.0
         self._said: dict[str, deque[float]] = {}
@@ -117,6 +118,7 @@ class Show:
         """Say again what engines and systemd want to hear again and again."""
         self._lived_at = self._clock.time()
         self._notify.alive(self._summary())
+        self._note_leaders()
         for pool in self._pools:
             if not pool.cause and pool.shown.common_cause:
                 pool.shown = pool.shown._replace(common_cause="")
@@ -129,6 +131,16 @@ class Show:
         for pool in self._pools:
             for target in pool.targets:
                 self._tell(target)
+
+    def _note_leaders(self) -> None:
+        """Say which watcher reports to an engine, where there are several."""
+        leaders = tuple(engine.leader() for engine in self._engines)
+        for engine, before, now in zip(self._engines, self._leaders, leaders, strict=True):
+            if now != before:
+                name = engine.state().name
+                whose = f"the watcher on {now}" if now else "this watcher again"
+                self.note(f"{name} hears of the endpoints by {whose}")
+        self._leaders = leaders
 
     def in_downtime(self, target: Target) -> bool:
         """Whether an engine says that the service is in a downtime."""

@@ -37,7 +37,7 @@ from tests.lab.watched import (
 )
 
 # The moment of a kill lies within so many seconds of the failure, in which all stages are passed.
-WITHIN = 1.5
+WITHIN = 2.5
 MANY = "\nmax_restores = 10000"
 # An Icinga whose API takes each connection and never answers.
 SILENT_API = """\

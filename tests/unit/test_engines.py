@@ -591,6 +591,7 @@ class TestSecondWatcher:
             return len(peer.asked) > 60
 
         wait_until(goes_on, "it has asked often")
+        assert second.leader() == "mon1"
         assert self.told(peer) == {"mon2!anycast-watcher"}
 
     def test_it_reports_once_the_first_is_silent(self, second: Teller, peer: Peer) -> None:
@@ -602,6 +603,7 @@ class TestSecondWatcher:
             return bool(peer.results)
 
         wait_until(told, "it reports")
+        assert second.leader() == ""
         assert self.told(peer) == {"ns1!anycast-health-resolver"}
 
     @pytest.mark.parametrize(

@@ -79,6 +79,7 @@ class Downtimes:
 
     def __init__(self) -> None:
         self.of: set[tuple[str, str]] = set()
+        self.led_by = ""
 
     def start(self) -> None: ...
     def tell(self, report: Report) -> None: ...
@@ -87,8 +88,11 @@ class Downtimes:
     def in_downtime(self, endpoint: str, vip: str) -> bool:
         return (endpoint, vip) in self.of
 
+    def leader(self) -> str:
+        return self.led_by
+
     def state(self) -> EngineState:
-        return EngineState("downtimes")
+        return EngineState("icinga")
 
 
 class Scene:
@@ -99,7 +103,7 @@ class Scene:
         self.acts = Noted(self.clock)
         self.engine = Downtimes()
         self.said: list[str] = []
-        show = Show(self.said.append, (self.engine,), Notify(), self.clock)
+        show = self.show = Show(self.said.append, (self.engine,), Notify(), self.clock)
         self.responses = Responses(self.acts, show, self.clock)
         vip = fleet.vips[0]
         self.targets = [Target(fleet, vip, endpoint) for endpoint in vip.endpoints]
@@ -358,3 +362,14 @@ class TestRestore:
         scene.sample(2.0)
         scene.fail(3.0, 3.6)
         assert scene.acts.begun[-1] == ("ns1", State.CRITICAL, False)
+
+
+def test_it_is_said_whose_watcher_reports(scene: Scene) -> None:
+    said = len(scene.said)
+    for leader in ("", "mon1", "mon1", ""):
+        scene.engine.led_by = leader
+        scene.show.round(0.0)
+    assert scene.said[said:] == [
+        "icinga hears of the endpoints by the watcher on mon1",
+        "icinga hears of the endpoints by this watcher again",
+    ]

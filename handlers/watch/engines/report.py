@@ -103,6 +103,9 @@ class Engine(Protocol):
     def in_downtime(self, endpoint: str, vip: str) -> bool:
         """Whether the engine said last that the health service, or its host, is in a downtime."""
 
+    def leader(self) -> str:
+        """Name the host whose watcher reports instead of this one; empty where this one does."""
+
     def state(self) -> EngineState:
         """Give its name, how much it was told, and what is wrong; a safe text."""
 

@@ -76,6 +76,10 @@ class Teller:
         """Whether a health service is in a downtime, as far as is known; see `Engine`."""
         return (endpoint, HEALTH + vip) in self._in_downtime
 
+    def leader(self) -> str:
+        """Name the host whose watcher reports instead of this one; see `Engine`."""
+        return self._others.leader(time.monotonic())
+
     def state(self) -> EngineState:
         """Give its name, how much it was told, and what is wrong."""
         asked_at = self._asked_at
@@ -144,7 +148,7 @@ class Teller:
         """Whether another watcher reports; it is taken to do so until the engine was asked."""
         if self._rank == 0:
             return False
-        return not self._has_asked or self._others.leader(time.monotonic()) != ""
+        return not self._has_asked or self.leader() != ""
 
     def _ask(self) -> None:
         """Ask what the engine knows; what it said last stays where it gives no answer."""

@@ -6,11 +6,16 @@ from dataclasses import dataclass, field, replace
 
 from ..decision.facts import Policy
 from ..endpoint import notes
-from ..endpoint.change import Change, Note, failed_notes
+from ..endpoint.change import HOLD, Change, How, Note, failed_notes
 from ..endpoint.look import Look
 from ..endpoint.mask import failed_masks
 from ..endpoint.site import Ahead, Site, Step
-from ..errors import CommandFailedError, OutcomeUnknownError, TooLateError
+from ..errors import (
+    ChangedMeanwhileError,
+    CommandFailedError,
+    OutcomeUnknownError,
+    TooLateError,
+)
 from ..fleet.values import Vip
 from ..routing.count import Counter
 from ..routing.follow import Follower
@@ -94,7 +99,7 @@ class Parts:
 
         Raises:
             TooLateError: the run has too little time left; nothing was done.
-            ChangedMeanwhileError, ActedTooLateError, GateRefusedError: nothing was done.
+            ChangedMeanwhileError, ActedTooLateError, GateRefusedError: this run has done nothing.
         """
         left = self.deadline.left(RUN_SECONDS)
         patience = with_distance(change.late, self.site.shell.distance)
@@ -110,6 +115,9 @@ class Parts:
         except (OutcomeUnknownError, CommandFailedError):
             # Other runs may have added or removed other addresses since the first look.
             after = self.site.look()
+            if after.present is not look.present and not _has_order(change, after):
+                # Another run has changed the address, and the order of a person is still open.
+                raise ChangedMeanwhileError("present") from None
             return replace(look, addresses=after.addresses), after
         self.outcome.note(report.trouble)
         self.outcome.note(failed_notes(self.vip, report))
@@ -160,3 +168,13 @@ class Parts:
             if step.status != 0:
                 return f"{' '.join(step.argv)}: {step.said or f'exit status {step.status}'}"
         return "every command said that it worked"
+
+
+def _has_order(change: Change, after: Look) -> bool:
+    """Whether the hold is as a change was to leave it; what somebody else has ordered stands."""
+    orders = [note for note in (*change.before, *change.after) if note.name == HOLD]
+    if not orders:
+        return True
+    if orders[-1].how is How.REMOVE:
+        return after.hold is None or after.hold_mark != change.look.hold_mark
+    return after.may_be_held

@@ -128,6 +128,8 @@ HELD_OUT = deeds.place_hold(World((OUT, HEALTHY, HEALTHY)), 0).members[0]
         ((HEALTHY, OUT, OFF), ((0, WITHDRAW), (0, HOLD))),
         ((HELD, OUT, HEALTHY), ((0, WITHDRAW), (0, RELEASE))),
         ((HEALTHY, BROKEN, OFF), ((0, WITHDRAW), (1, FAILED))),
+        ((BROKEN, HEALTHY, HEALTHY), ((0, WITHDRAW), (0, FAILED))),
+        ((OUT, HEALTHY, HEALTHY), ((0, RESTORE), (0, RECOVERED))),
         ((HEALTHY, BROKEN, OFF), ((0, WITHDRAW), (1, FAILED), (0, HOLD))),
         ((HELD_OUT, HEALTHY, HEALTHY), ((0, RESTORE), (0, HOLD))),
         ((HEALTHY, HEALTHY, HEALTHY), ((0, HOLD), (0, RELEASE))),

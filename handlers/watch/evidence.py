@@ -138,8 +138,9 @@ class Evidence:
             return Judgement(State.UNKNOWN, StateType.SOFT, self._why)
         present = sample.present
         if sample.state is not State.CRITICAL:
-            # A sample that fails does not change the state yet.
-            kind = StateType.SOFT if sample.failing else StateType.HARD
+            # A single sample that fails does not change the state yet.
+            not_yet = sample.failing and sample.failures < self._rules.samples
+            kind = StateType.SOFT if not_yet else StateType.HARD
             return Judgement(
                 sample.state, kind, sample.text, sample.kind, present, self._failing_since
             )

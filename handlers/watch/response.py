@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from ..decision.facts import State, StateType
+from ..decision.automation import RACE_SECONDS
+from ..decision.facts import Action, State, StateType
 from ..fleet.values import Fleet
+from ..operation.outcome import Outcome
 from ..transport.clock import Clock
 from .acts import Acted, Acts
 from .pool import Pool
@@ -14,6 +16,9 @@ from .target import Target
 # more rarely, so that all looks together keep to a share of the time.
 LOOK_SECONDS, LOOK_SHARE = 60.0, 0.1
 MOST_LOOKS = 8
+# As long as a withdrawal may be taken back because too few others announce, it is looked at more
+# often: the routing may learn only then of a host that has lost its power.
+YOUNG_LOOK_SECONDS = 8.0
 # Answers that were asked ahead are to be there this long before a failure becomes certain.
 AHEAD_OF = 0.4
 AHEAD_PAUSE = 2.0
@@ -142,8 +147,9 @@ class Responses:
         for pool in self.pools.values():
             if pool.acting is target and not acted.is_look:
                 pool.acting = None
-        target.next_look = now + self.pace
         outcome = acted.outcome
+        pause = YOUNG_LOOK_SECONDS if _is_young(outcome) else self.pace
+        target.next_look = now + min(pause, self.pace)
         if outcome is None:
             target.withdrawing.refused(now, 0.0)
             target.restoring.refused(now, 0.0)
@@ -173,3 +179,13 @@ class Responses:
         target.is_looking = True
         target.next_look = float("inf")
         self._acts.begin(self._fleet, target, judged.state, ahead=None, is_look=True)
+
+
+def _is_young(outcome: Outcome | None) -> bool:
+    """Whether an endpoint was withdrawn a moment ago."""
+    if outcome is None or outcome.look is None or outcome.present:
+        return False
+    if outcome.has_acted and outcome.decision and outcome.decision.action is Action.WITHDRAW:
+        return True
+    age = outcome.look.latch_age
+    return age is not None and age < RACE_SECONDS

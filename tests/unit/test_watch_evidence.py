@@ -115,6 +115,11 @@ class TestWhatIsCertain:
         judged = heard(*WELL, said).judge(1.1)
         assert (judged.state, judged.present) == (State.WARNING, False)
         assert not judged.is_certain_failure
+        assert judged.state_type is StateType.HARD
+
+    def test_a_withdrawn_endpoint_that_fails_once_has_not_changed_yet(self) -> None:
+        said = sample(1, "OK", 1, kind="refused", present=False)
+        assert heard(*WELL, said).state(1.1) == (State.OK, StateType.SOFT)
 
 
 class TestWhatCannotBeTold:

@@ -373,3 +373,10 @@ def test_it_is_said_whose_watcher_reports(scene: Scene) -> None:
         "icinga hears of the endpoints by the watcher on mon1",
         "icinga hears of the endpoints by this watcher again",
     ]
+
+
+def test_a_withdrawn_endpoint_that_still_fails_is_looked_at(scene: Scene) -> None:
+    """Too few may announce since then, and nobody else finds that while the engine is told."""
+    scene.sample(0.5, "WARNING", failures=2, present=False)
+    scene.responses.look(scene.target)
+    assert scene.acts.begun == [("ns1", State.WARNING, True)]

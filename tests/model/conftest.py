@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from anycast_handlers.watch import response
 
-from tests.model import running
+from tests.model import running, watching
 from tests.model.search import AGES, STOPS, Size, Stops
 from tests.model.stepping import Node
+from tests.model.world import TICK
 
 
 @pytest.fixture
@@ -25,6 +27,14 @@ def ages(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> tup
     """
     monkeypatch.setattr(running, "CONFIRM_TICKS", 1)
     return () if request.config.getoption("--all") else AGES
+
+
+@pytest.fixture(autouse=True)
+def _forget(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let a watcher ask ahead a tick before a failure is certain; forget what it has learnt."""
+    monkeypatch.setattr(response, "AHEAD_OF", TICK)
+    yield
+    watching.forget()
 
 
 @pytest.fixture

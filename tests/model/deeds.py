@@ -17,6 +17,7 @@ from tests.model.world import (
     is_latched,
     is_scarce,
     others,
+    pool,
     twins,
 )
 
@@ -55,7 +56,9 @@ def announce(world: World, place: int, owner: str, *, up: bool) -> World:
     if left >= FLOOR:
         return note_scarcity(after._replace(few=None))
     after = note_scarcity(after)
-    return after._replace(few=world.tick) if by_suite and before >= FLOOR else after
+    # No recount can know of a host that the routers do not miss yet.
+    blind = any(world.members[at].flooded and not world.members[at].on for at in pool(place))
+    return after._replace(few=world.tick) if by_suite and before >= FLOOR and not blind else after
 
 
 def ifdown(world: World, place: int, owner: str) -> World:

@@ -8,23 +8,32 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from anycast_handlers.decision.facts import State
+
+from tests.model.mind import ACT, ASK, LOOK
 from tests.model.world import (
     FLOOR,
     HOSTS,
     NAMES,
+    PATIENCE,
+    SAMPLES,
     Command,
     Member,
     Run,
+    Watcher,
     World,
+    fails_of,
     forbids,
     is_damped,
     is_latched,
     is_scarce,
     order,
     others,
+    pool,
     pool_of,
     protects,
     restores,
+    watcher_of,
 )
 
 MAX_RESTORES = 2
@@ -36,6 +45,16 @@ SCARCE_TICKS = 30
 TAKE_BACK_TICKS = 60
 # A command that takes it back may be late.
 LATEST_TICKS = TAKE_BACK_TICKS + 24
+# What was asked ahead is used for a second, and a run that was stopped for 3 s looks again.
+GROUNDS_TICKS = 8
+# An interval, the time of a question, and some room: so long the last sample tells how it is.
+HEARD_TICKS = 5
+# The watcher of rank 1 lets the first one act for a second.
+RANK_TICKS = 2
+TOGETHER_TICKS = 20
+# A service may die, and another run find it dead, after this run has found it well: the command may
+# be late, and may go on for long.
+BELIEVED_TICKS = 24
 
 
 class Hole(AssertionError):  # noqa: N818 - the word of the README
@@ -43,20 +62,24 @@ class Hole(AssertionError):  # noqa: N818 - the word of the README
 
 
 class Actor(NamedTuple):
-    """Who takes a step: the verb, whether a hold forbids it, and the last tick for an effect."""
+    """Who takes a step: the verb, whether a hold forbids it, and the last tick for an effect.
+
+    ``well`` is the tick at which it has found the service well.
+    """
 
     verb: str
     by_hand: bool
     held: bool
     until: int
     mine: str
+    well: int
 
 
 def of_run(world: World, run: Run) -> Actor:
     """Name the actor of a step that a run takes."""
     member = world.members[run.place]
     held = forbids(member, world.clock)
-    return Actor(run.verb, run.by_hand, held, world.tick, run.mine)
+    return Actor(run.verb, run.by_hand, held, world.tick, run.mine, run.well)
 
 
 def of_command(world: World, command: Command) -> Actor:
@@ -65,7 +88,7 @@ def of_command(world: World, command: Command) -> Actor:
     held = forbids(member, world.clock)
     if command.work is not None:
         held = command.work.held
-    return Actor(command.verb, command.by_hand, held, command.until, command.mine)
+    return Actor(command.verb, command.by_hand, held, command.until, command.mine, command.well)
 
 
 def check_effect(before: World, after: World, actor: Actor) -> None:
@@ -99,10 +122,67 @@ def _check_automation(before: World, place: int, now: Member, actor: Actor) -> N
     if actor.held:
         raise Hole("brought back against a hold")
     scarce = is_scarce(before, place) or before.tick - was.scarce <= SCARCE_TICKS
-    if was.dead and not was.healthy and not scarce:
+    believed = before.tick - actor.well <= BELIEVED_TICKS
+    if not was.dead or was.healthy or believed:
+        return
+    if not scarce:
         raise Hole("a dead service was brought back, and was not needed for the floor")
-    if was.dead and not was.healthy and before.tick - was.withdrawn > LATEST_TICKS:
+    if before.tick - was.withdrawn > LATEST_TICKS:
         raise Hole("a dead service was brought back long after its withdrawal")
+
+
+def check_sending(world: World, run: Run) -> None:
+    """Check a run that is about to change an address: it has the lock, and grounds of its own."""
+    lines = run.effect.stdin.splitlines()
+    if not any(line.startswith("try ") for line in lines):
+        return
+    if not run.locked:
+        raise Hole(f"{run.verb} acts without the lock")
+    if run.by_hand or "present yes" not in lines:
+        return
+    if not run.ample:
+        raise Hole(f"{run.verb} withdraws, and too few others announced at each of its steps")
+    if world.tick - run.lost - run.confirmed > GROUNDS_TICKS:
+        raise Hole(f"{run.verb} withdraws, and the check has not said for long that it is dead")
+
+
+def check_begun(world: World, run: Run) -> None:
+    """Check what a watcher is about to begin: it has evidence, its turn, and no common cause."""
+    watcher = world.watchers[watcher_of(world, run)]
+    state, wire, tick = run.node.program.request.state, watcher.wires[run.place], world.tick
+    if run.of == ASK:
+        return
+    if wire.since is None:
+        raise Hole("a watcher acts, and hears no stream")
+    if run.of == LOOK:
+        if state is State.CRITICAL:
+            raise Hole("a look hands on a failure, which has to wait for its turn")
+        return
+    acts = [r for r in world.runs if r.host == run.host and r.of == ACT]
+    if any(r.place // HOSTS == run.place // HOSTS for r in acts):
+        raise Hole("a watcher acts twice at the same time on one VIP")
+    if state is not State.CRITICAL:
+        if wire.failing is not None:
+            raise Hole("a watcher restores what fails")
+        return
+    since_heard = tick - watcher.lost - wire.last
+    if wire.failing is None or wire.failures < SAMPLES or since_heard > HEARD_TICKS:
+        raise Hole("a watcher withdraws without evidence")
+    if tick - wire.failing < PATIENCE + watcher.rank * RANK_TICKS:
+        raise Hole("a watcher withdraws before its time")
+    _check_cause(watcher, run.place, tick)
+
+
+def _check_cause(watcher: Watcher, place: int, tick: int) -> None:
+    """Check that most of a VIP's endpoints do not fail alike, or have failed for long."""
+    wires = {at: watcher.wires[at] for at in pool(place)}
+    known = {at: w.failing for at, w in wires.items() if w.failing not in (None, tick)}
+    began = [at for at in known.values() if at is not None]
+    alike = [at for at in known if fails_of(at) == fails_of(place)]
+    if 2 * len(alike) <= HOSTS or max(began) - min(began) > TOGETHER_TICKS:
+        return
+    if tick - min(began) < watcher.cause_ticks:
+        raise Hole("a watcher withdraws one of many that fail alike")
 
 
 def check_time(world: World) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from anycast_handlers.decision.facts import State
 
-from tests.model import running
+from tests.model import running, watching
 from tests.model.deeds import flood
 from tests.model.invariants import Hole, check_converged, check_dead, check_floor
 from tests.model.search import End, Limits, Size, explore, let_work, take_step
@@ -17,11 +17,17 @@ from tests.model.world import TICK, Member, World
 ROUNDS = (30, 30)
 # Longer than any hold-down.
 LONG = 7200
+# Long enough for two looks at each endpoint, and for the time between two withdrawals.
+WATCH_TICKS, PACE = 40, 6.0
 
 
 def finish(world: World) -> World:
-    """Let all runs end without another fault."""
-    while world.runs:
+    """Let all runs and watchers end without another fault."""
+    while world.runs or world.watchers:
+        due = [n for n in range(len(world.watchers)) if watching.is_due(world, n)]
+        if due:
+            world = watching.turn(world, due[0])
+            continue
         ready = [n for n in range(len(world.runs)) if running.enabled(world, n)]
         able = [n for n, c in running.commands(world).items() if running.is_able(world, c)]
         if ready:
@@ -29,7 +35,7 @@ def finish(world: World) -> World:
         elif able:
             world = let_work(world, able[0])
         else:
-            world = running.pass_time(world)
+            world = watching.pass_time(world)
     return world
 
 
@@ -62,27 +68,38 @@ def enforce(world: World, pauses: Iterable[float], size: Size, **changes: Any) -
     return world
 
 
-def converge(world: World, size: Size, **changes: Any) -> None:
-    """Check that two rounds of `enforce` bring all to where it belongs.
+def watch(world: World, size: Size, **changes: Any) -> World:
+    """Let a watcher look after everything for a while, and no engine."""
+    world = watching.start(world, 0, WATCH_TICKS, pace=PACE, cause_patience=0.0, **changes)
+    size.transitions += 1
+    return skip(finish(world), 0)
 
-    What waits for its hold-down needs two rounds after that, and what is broken two more once every
+
+def converge(world: World, mend: Callable[[World], World]) -> None:
+    """Check that two rounds of `enforce`, or a watcher, bring all to where it belongs.
+
+    What waits for its hold-down needs as much after that, and what is broken once more when every
     service is well.
     """
-    world = enforce(world, ROUNDS, size, **changes)
+    world = mend(world)
     check_dead(world)
-    world = enforce(skip(world, LONG), ROUNDS, size, **changes)
+    world = mend(skip(world, LONG))
     check_converged(world)
     well: dict[str, Any] = {"healthy": True, "dead": False, "vtysh": True, "deaf": False}
     members = (member._replace(**well) for member in world.members)
     world = skip(world._replace(members=tuple(members)), LONG)
-    check_converged(enforce(world, ROUNDS, size, **changes))
+    check_converged(mend(world))
 
 
 class Judge:
-    """Checks each end once: the floor holds, and `enforce` brings all to where it belongs."""
+    """Checks each end once: the floor holds, and `enforce` brings all to where it belongs.
 
-    def __init__(self, size: Size, **changes: Any) -> None:
+    With ``watches`` a watcher does so too, without any `enforce`.
+    """
+
+    def __init__(self, size: Size, *, watches: bool = False, **changes: Any) -> None:
         self._size = size
+        self._watches = watches
         self._changes = changes
         self._converged: set[World] = set()
 
@@ -101,9 +118,15 @@ class Judge:
             if held and not (end.faulty or blind):
                 check_floor(end.world, "after the recount")
             if end.world not in self._converged:
-                soon = enforce(end.world, (0,), self._size, **self._changes)
-                check_floor(soon, "after an enforce")
-                converge(end.world, self._size, **self._changes)
+                self._mend(end.world)
                 self._converged.add(end.world)
         except Hole as hole:
             raise Hole(f"{hole}\n{end.way()}\n{end.world.members}") from hole
+
+    def _mend(self, world: World) -> None:
+        size, changes = self._size, self._changes
+        check_floor(enforce(world, (0,), size, **changes), "after an enforce")
+        converge(world, lambda world: enforce(world, ROUNDS, size, **changes))
+        if self._watches:
+            check_floor(watch(world, size, **changes), "after a watcher has looked")
+            converge(world, lambda world: watch(world, size, **changes))

@@ -18,8 +18,21 @@ from anycast_handlers.operation.request import Request
 from tests.model import helper
 from tests.model.answers import check, is_about_notes, remember, say
 from tests.model.deeds import flood, note_scarcity
-from tests.model.stepping import Answer, Effect, Fault, Kind, Node, Program, read_order
-from tests.model.world import ADDRESSES, HOSTS, NAMES, TICK, Command, Run, World, pool
+from tests.model.stepping import Ahead, Answer, Effect, Fault, Kind, Node, Program, read_order
+from tests.model.world import (
+    ADDRESSES,
+    HOSTS,
+    LONG_AGO,
+    NAMES,
+    TICK,
+    Command,
+    Heard,
+    Run,
+    World,
+    is_ample,
+    pool,
+    watcher_of,
+)
 from tests.support.verbs import VERBS
 
 VIP = Vip(
@@ -33,7 +46,7 @@ VIP = Vip(
     min_announcing="1",
 )
 TWIN = VIP._replace(name="twin", address=ADDRESSES[1], interface="lo:1")
-CONFIRM_TICKS, LOCK_TICKS = 8, 20
+CONFIRM_TICKS, LOCK_TICKS, AHEAD_TICKS = 8, 20, 16
 # An orphaned command may still begin so long after the last tick at which it may take effect.
 ORPHAN_TICKS = 4
 
@@ -53,10 +66,14 @@ class How(Enum):
     CUT = "cut"
 
 
-def _is_quiet(effect: Effect | None) -> bool:
+def _is_quiet(run: Run) -> bool:
     """Whether a question takes no part in a race, and is answered with the step before it."""
-    if effect is None or effect.kind in (Kind.LOCK, Kind.SLEEP):
+    effect = run.node.effect
+    if effect is None or effect.kind in (Kind.LOCK, Kind.SLEEP, Kind.AHEAD):
         return False
+    if run.node.program.ahead is Ahead.ASKS:
+        # All is asked at the same time.
+        return run.begun
     quiet = (BOOT, CLOCK, VERSION)
     return effect.kind is not Kind.RUN or effect.argv in quiet or is_about_notes(effect)
 
@@ -84,8 +101,7 @@ def start(
     **changes: Any,
 ) -> World:
     """Start a handler on a monitoring host; the changes are about the VIP."""
-    vips = (VIP, TWIN)[: len(world.members) // HOSTS]
-    node = program(tuple(vip._replace(**changes) for vip in vips), verb, place, state)
+    node = program(vips_of(world, **changes), verb, place, state)
     run = Run(host, node, world.tick, world.tick, place)
     if run.by_hand:
         orders = [other for other in world.runs if other.by_hand and other.place == place]
@@ -93,6 +109,16 @@ def start(
         runs = tuple(r._replace(alone=False) if r in orders else r for r in world.runs)
         world = world._replace(runs=runs)
         run = run._replace(alone=not orders and not late)
+    return begin_run(world, run)
+
+
+def vips_of(world: World, **changes: Any) -> tuple[Vip, ...]:
+    """Give the VIPs of a world, with changes."""
+    return tuple(vip._replace(**changes) for vip in (VIP, TWIN)[: len(world.members) // HOSTS])
+
+
+def begin_run(world: World, run: Run) -> World:
+    """Add a run, which then waits before its first step."""
     return _proceed(world._replace(runs=(*world.runs, run)), len(world.runs))
 
 
@@ -105,6 +131,8 @@ def enabled(world: World, number: int) -> bool:
         return run.command.reply is not None or world.tick >= run.wakes
     if run.effect.kind is Kind.LOCK:
         return _is_free(world, run) or world.tick >= run.wakes
+    if run.effect.kind is Kind.AHEAD:
+        return _heard_ahead(world, run) is not None or world.tick >= run.wakes
     return run.effect.kind is not Kind.SLEEP or world.tick >= run.wakes
 
 
@@ -119,13 +147,22 @@ def sends(world: World, number: int) -> bool:
     return run.command is None and run.effect.kind is Kind.RUN and run.effect.argv == (HELPER,)
 
 
+def awaits_ahead(run: Run) -> bool:
+    """Whether the next step of a run is to take what was asked ahead."""
+    return run.node.effect is not None and run.effect.kind is Kind.AHEAD
+
+
 def waits(world: World, number: int) -> bool:
     """Tell whether a run lets time pass: it sleeps, runs the check, or waits for something."""
     run = world.runs[number]
     if not enabled(world, number):
         return True
-    is_check = run.effect.kind is Kind.RUN and run.effect.argv == confirmation(vip_of(run))
+    is_check = run.node.program.ahead is Ahead.ASKS or _is_check(run)
     return run.command is None and is_check and world.tick < run.wakes + CONFIRM_TICKS
+
+
+def _is_check(run: Run) -> bool:
+    return run.effect.kind is Kind.RUN and run.effect.argv == confirmation(vip_of(run))
 
 
 def vip_of(run: Run) -> Vip:
@@ -136,12 +173,14 @@ def vip_of(run: Run) -> Vip:
 def step(world: World, number: int, how: How = How.PROMPT, fault: Fault | None = None) -> World:
     """Let a run take one step; with a fault the step is done, but the run gets no answer."""
     run = world.runs[number]
+    if not run.ample and is_ample(world, run.place):
+        world = change(world, number, ample=True)
     if run.command is not None:
         return _hear_of(world, number)
     if sends(world, number):
         return _send(world, number, how)
     world, answer, acted = _answer(world, number, run.effect)
-    world = change(world, number, acted=acted)
+    world = change(world, number, acted=acted, begun=True)
     world = _hear(world, number, fault or answer)
     return _proceed(world, number)
 
@@ -154,7 +193,7 @@ def _send(world: World, number: int, how: How) -> World:
     place = _place(run, effect)
     verb, by_hand = run.verb, run.by_hand
     command = Command(place, effect.stdin, verb, by_hand, world.tick, wakes, mine=run.mine)
-    command = command._replace(hangs=how in (How.HANGING, How.CUT))
+    command = command._replace(hangs=how in (How.HANGING, How.CUT), well=run.well)
     world = change(world, number, command=command, wakes=wakes, acted=True)
     if how is How.CUT:
         return _hear_nothing(world, number)
@@ -228,18 +267,18 @@ def _hear_nothing(world: World, number: int) -> World:
 
 
 def _proceed(world: World, number: int, leave: Command | None = None) -> World:
-    while _is_quiet(world.runs[number].node.effect):
+    while _is_quiet(world.runs[number]):
         world, answer, _ = _answer(world, number, world.runs[number].effect)
         world = _hear(world, number, answer)
     run = world.runs[number]
-    ended = run.node.outcome is not None
+    ended = run.node.effect is None
     if ended:
         world = end(world, number)
     elif run.effect.kind is Kind.SLEEP:
         # The handler polls OSPF each tenth of a second; once a tick is often enough here.
         world = change(world, number, wakes=world.tick + max(1, _ticks(run.effect.seconds)))
     else:
-        wait = LOCK_TICKS if run.effect.kind is Kind.LOCK else 0
+        wait = {Kind.LOCK: LOCK_TICKS, Kind.AHEAD: AHEAD_TICKS}.get(run.effect.kind, 0)
         world = change(world, number, wakes=world.tick + wait)
     if leave is not None and leave.reply is None:
         sleeps = not ended and run.effect.kind is Kind.SLEEP
@@ -269,12 +308,47 @@ def end(world: World, number: int, *, killed: bool = False) -> World:
         world = world._replace(orphans=(*world.orphans, run.command))
     if run.by_hand:
         world = world.member(run.place, ordered=_ordered(world, run, killed=killed))
+    if run.of and not killed:
+        world = _report(world, run)
     outcome = run.node.outcome
     if not killed and outcome is not None:
         verified = outcome.entry()["verified"] or {}
         if verified.get("other_addresses") is False:
             world = world._replace(damage=True)
     return world
+
+
+def _report(world: World, run: Run) -> World:
+    """Tell the watcher that an act has ended, or keep for an act what was asked ahead of it."""
+    number = watcher_of(world, run)
+    watcher = world.watchers[number]
+    if run.node.outcome is not None:
+        return world.watcher(number, ended=(*watcher.ended, run))
+    assert run.asked is not None
+    others = tuple(one for one in watcher.heard if one.place != run.place)
+    at = world.tick - watcher.lost
+    confirmed = run.confirmed > LONG_AGO
+    heard = Heard(run.place, run.asked, at, run.node.told, run.ample, confirmed)
+    return world.watcher(number, heard=(*others, heard))
+
+
+def _heard_ahead(world: World, run: Run) -> Heard | None:
+    heard = world.watchers[watcher_of(world, run)].heard
+    return next((one for one in heard if one[:2] == (run.place, run.asked)), None)
+
+
+def _take_ahead(world: World, number: int) -> tuple[World, Any]:
+    """Hand on what was asked ahead, with the times of the run's own clock; it is used once."""
+    run = world.runs[number]
+    at = watcher_of(world, run)
+    watcher, heard = world.watchers[at], _heard_ahead(world, run)
+    if heard is None:
+        return world, None
+    since = run.started - watcher.lost + run.lost
+    told = tuple(one._replace(now=(heard.at - since) * TICK) for one in heard.told)
+    world = world.watcher(at, heard=tuple(one for one in watcher.heard if one is not heard))
+    confirmed = heard.at + watcher.lost - run.lost if heard.confirmed else run.confirmed
+    return change(world, number, ample=run.ample or heard.ample, confirmed=confirmed), told
 
 
 def _ordered(world: World, run: Run, *, killed: bool) -> str:
@@ -305,6 +379,17 @@ def _place(run: Run, effect: Effect) -> int:
     return pool(run.place)[NAMES.index(effect.where)]
 
 
+def _check(world: World, number: int, place: int) -> tuple[World, Any]:
+    """Let the endpoint's own check run, and note for the invariants what it has found."""
+    member, run = world.members[place], world.runs[number]
+    world = world.member(place, dead=not member.healthy)
+    if member.healthy:
+        world = change(world, number, well=world.tick)
+    elif member.announced:
+        world = change(world, number, confirmed=world.tick - run.lost)
+    return world, check(healthy=member.healthy, announced=member.announced)
+
+
 def _answer(world: World, number: int, effect: Effect) -> tuple[World, Any, bool]:
     """Give the world afterwards, the answer, and whether something was changed."""
     run = world.runs[number]
@@ -314,6 +399,8 @@ def _answer(world: World, number: int, effect: Effect) -> tuple[World, Any, bool
         return change(world, number, locked=True), None, False
     if effect.kind is Kind.SLEEP:
         return world, None, False
+    if effect.kind is Kind.AHEAD:
+        return *_take_ahead(world, number), False
     if effect.kind in (Kind.NOTE, Kind.RECALL):
         return *remember(world, run, effect), False
     place = _place(run, effect)
@@ -322,9 +409,7 @@ def _answer(world: World, number: int, effect: Effect) -> tuple[World, Any, bool
     if effect.kind is Kind.CONNECT:
         return world, None, False
     if effect.argv == confirmation(vip_of(run)):
-        member = world.members[place]
-        checked = world.member(place, dead=not member.healthy)
-        return checked, check(healthy=member.healthy, announced=member.announced), False
+        return *_check(world, number, place), False
     return world, say(world, place, effect), False
 
 

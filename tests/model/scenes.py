@@ -8,7 +8,7 @@ from typing import Any
 
 from anycast_handlers.decision.facts import State
 
-from tests.model import deeds, running
+from tests.model import deeds, running, watching
 from tests.model.search import Moves
 from tests.model.world import EPOCH, UPTIME, Member, World
 
@@ -91,6 +91,26 @@ def calls(host: int, place: int, called: Called) -> Callable[[World], World]:
     """Let a person call a verb, once, on a monitoring host."""
     verb, state = called
     return lambda world: running.start(world, host, verb, place, state)
+
+
+def cut(place: int) -> Callable[[World], World]:
+    """Let the streams of an endpoint end."""
+    return lambda world: watching.cut(world, place)
+
+
+def slow(place: int) -> Callable[[World], World]:
+    """Let each line of an endpoint's streams be under way for two seconds from now on."""
+    return lambda world: watching.slow_down(world, place, 4)
+
+
+def streams(place: int) -> Moves:
+    """List what may happen to the streams of an endpoint."""
+    return (f"cut {place + 1}", cut(place)), (f"slow {place + 1}", slow(place))
+
+
+def deaf(place: int) -> Moves:
+    """Let an endpoint become one that cannot be asked, and one that can be again."""
+    return ((f"deaf {place + 1}", lambda w: w.member(place, deaf=not w.members[place].deaf)),)
 
 
 def moves(*places: int) -> Moves:

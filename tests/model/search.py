@@ -7,13 +7,21 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NamedTuple
 
-from tests.model import helper, running
+from tests.model import helper, running, watching
 from tests.model.deeds import flood
-from tests.model.invariants import Hole, check_effect, check_time, of_command, of_run
+from tests.model.invariants import (
+    Hole,
+    check_effect,
+    check_sending,
+    check_time,
+    of_command,
+    of_run,
+)
+from tests.model.mind import ASK
 from tests.model.running import How
 from tests.model.settling import settle
 from tests.model.stepping import Fault
-from tests.model.world import TICK, Command, World
+from tests.model.world import TICK, Command, World, watcher_of
 
 Move = Callable[[World], World]
 Moves = tuple[tuple[str, Move], ...]
@@ -66,7 +74,9 @@ LATE = (How.SLOWLY, How.UNHEARD, How.HANGING, How.CUT)
 class Limits(NamedTuple):
     """What may happen beside the steps of the runs, as far as the faults are not used up.
 
-    ``ages`` are the ticks after which a late command may begin; it is empty for any tick.
+    ``ages`` are the ticks after which a late command may begin; it is empty for any tick. Where the
+    watchers are ``eager`` their turn comes before all else in a tick, and what they ask ahead is
+    answered at once, so that the answers are as old as they can be when they are used.
     """
 
     faults: Faults
@@ -74,6 +84,7 @@ class Limits(NamedTuple):
     stops: Stops = STOPS
     late: tuple[How, ...] = LATE
     ages: tuple[int, ...] = ()
+    eager: bool = True
 
     def lets(self, command: Command, tick: int) -> bool:
         """Whether a command that is late may do something at a tick."""
@@ -86,6 +97,10 @@ class Limits(NamedTuple):
 def successors(at: Point, limits: Limits) -> Iterator[tuple[Name, Point]]:
     """List everything that can happen next, with its name."""
     world, faults = at
+    turns = [(name, at._replace(world=after)) for name, after in _turns(world, limits)]
+    yield from turns
+    if limits.eager and turns:
+        return
     yield from _steps(at, limits.late)
     for number, command in running.commands(world).items():
         if running.is_able(world, command) and limits.lets(command, world.tick):
@@ -97,11 +112,25 @@ def successors(at: Point, limits: Limits) -> Iterator[tuple[Name, Point]]:
         yield from _moves(at, limits.moves)
     if faults.stops:
         yield from _stops(at, limits.stops)
-    if running.may_pass(world):
-        after = running.pass_time(world)
+    if watching.may_pass(world):
+        after = watching.pass_time(world)
         if faults == limits.faults:
             check_time(after)
         yield "tick".format, at._replace(world=after)
+
+
+def _turns(world: World, limits: Limits) -> Iterator[tuple[Name, World]]:
+    """List the turns of the watchers; where they are eager, the one that comes before all else."""
+    if limits.eager:
+        for number, run in enumerate(world.runs):
+            if (run.of == ASK or running.awaits_ahead(run)) and running.enabled(world, number):
+                yield partial(name_of, world, number), take_step(world, number)
+                return
+    for number, watcher in enumerate(world.watchers):
+        if watching.is_due(world, number):
+            yield f"watcher m{watcher.host + 1}".format, watching.turn(world, number)
+            if limits.eager:
+                return
 
 
 def _moves(at: Point, moves: Moves) -> Iterator[tuple[Name, Point]]:
@@ -114,8 +143,13 @@ def _moves(at: Point, moves: Moves) -> Iterator[tuple[Name, Point]]:
 
 def _stops(at: Point, stops: Stops) -> Iterator[tuple[Name, Point]]:
     world, spent = at.world, at.faults._replace(stops=at.faults.stops - 1)
-    for number in range(len(world.runs)):
-        for ticks, frozen in stops if running.enabled(world, number) else ():
+    for number, watcher in enumerate(world.watchers):
+        for ticks, frozen in stops:
+            stopped = watching.stop(world, number, ticks, frozen=frozen)
+            what = f"stop for {ticks * TICK} s{', and its clock' * frozen}: watcher"
+            yield f"{what} m{watcher.host + 1}".format, Point(stopped, spent)
+    for number, run in enumerate(world.runs):
+        for ticks, frozen in stops if running.enabled(world, number) and not run.of else ():
             stopped = running.stop(world, number, ticks, frozen=frozen)
             what = f"stop for {ticks * TICK} s{', and its clock' * frozen}: "
             yield partial(name_of, world, number, what), Point(stopped, spent)
@@ -132,9 +166,17 @@ def _steps(at: Point, late: tuple[How, ...]) -> Iterator[tuple[Name, Point]]:
                     after = take_step(world, number, how)
                     yield partial(name_of, world, number, f"{how.value}: "), Point(after, spent)
         if faults.kills and run.acted:
-            killed = running.end(world, number, killed=True)
+            killed = kill(world, number)
             spent = faults._replace(kills=faults.kills - 1)
             yield partial(name_of, world, number, "kill "), Point(killed, spent)
+
+
+def kill(world: World, number: int) -> World:
+    """Kill a run, and where that is one of a watcher, the watcher with all of them."""
+    run = world.runs[number]
+    if run.of:
+        return watching.kill(world, watcher_of(world, run))
+    return running.end(world, number, killed=True)
 
 
 def take_step(
@@ -143,6 +185,8 @@ def take_step(
     """Let a run take a step, and check it."""
     after = running.step(world, number, how, fault)
     check_effect(world, after, of_run(world, world.runs[number]))
+    if len(after.runs) == len(world.runs) and running.sends(after, number):
+        check_sending(after, after.runs[number])
     return after
 
 
@@ -206,7 +250,7 @@ def explore(world: World, size: Size, limits: Limits | None = None) -> list[End]
     while queue:
         at = queue.popleft()
         size.states += 1
-        if not (at.world.runs or at.world.orphans):
+        if not (at.world.runs or at.world.orphans or at.world.watchers):
             end = End(settle(at.world), at.faults != first.faults, partial(_way, came, at))
             ends.setdefault(end[:2], end)
             continue

@@ -29,8 +29,11 @@ from anycast_handlers.operation.outcome import Outcome
 from anycast_handlers.operation.request import Request
 from anycast_handlers.routing import peers
 from anycast_handlers.transport.clock import RUN_SECONDS, Clock, Deadline
-from anycast_handlers.transport.shell import Result
+from anycast_handlers.transport.connections import Connections
+from anycast_handlers.transport.shell import Argv, Reply, Result
 from anycast_handlers.verbs import Invocation, hold, release
+from anycast_handlers.watch import ahead
+from anycast_handlers.watch.ahead import AnsweredAhead, Answers, Asking, Place, ask_ahead
 
 from anycast_checks.errors import RoutingUnreadableError
 from anycast_checks.routing.daemon import (
@@ -53,6 +56,7 @@ class Kind(Enum):
     """What a run asks of the world.
 
     NOTE and RECALL are about the file of the lock; the first word of ``argv`` says what is noted.
+    AHEAD is for what the watcher has asked ahead of an act.
     """
 
     CONNECT = "connect"
@@ -61,6 +65,7 @@ class Kind(Enum):
     SLEEP = "sleep"
     NOTE = "note"
     RECALL = "recall"
+    AHEAD = "ahead"
 
 
 ACT, END, WITHDRAWAL = ("act",), ("end",), ("withdrawal",)
@@ -90,6 +95,15 @@ class Answer(NamedTuple):
 
     now: float
     value: Any = None
+
+
+class Told(NamedTuple):
+    """A reply to what was asked ahead, and when it came, by the clock of `Answer`."""
+
+    place: Place
+    argv: Argv
+    reply: Reply
+    now: float
 
 
 class _Suspended(BaseException):
@@ -239,6 +253,14 @@ class _InTurn(Generic[T, R]):
         return item, self._do(item)
 
 
+class Ahead(Enum):
+    """What a run has to do with asking ahead: ASKS is no act, but asks what an act will need."""
+
+    NOTHING = "nothing"
+    ASKS = "asks"
+    WAITS = "waits"
+
+
 class Program(NamedTuple):
     """What a run is to do, and under which policy.
 
@@ -249,6 +271,7 @@ class Program(NamedTuple):
     request: Request
     policy: Policy
     order: Do | None = None
+    ahead: Ahead = Ahead.NOTHING
 
 
 @cache
@@ -271,9 +294,12 @@ def read_order(fleet: Fleet, verb: str, vip: Vip, endpoint: Endpoint) -> tuple[R
 
 
 class Node:
-    """A run that waits for the answer to ``effect``, or has ended with ``outcome``."""
+    """A run that waits for the answer to ``effect``, or has ended with ``outcome``.
 
-    __slots__ = ("_answers", "_next", "effect", "outcome", "program")
+    What was only to ask ahead ends with ``told``, and with no outcome.
+    """
+
+    __slots__ = ("_answers", "_next", "effect", "outcome", "program", "told")
     made = 0
 
     def __init__(self, program: Program, answers: tuple[Answer, ...] = ()) -> None:
@@ -282,10 +308,14 @@ class Node:
         self._next: dict[Answer, Node] = {}
         self.effect: Effect | None = None
         self.outcome: Outcome | None = None
+        self.told: tuple[Told, ...] = ()
         Node.made += 1
         try:
             with patch.object(peers, "Answers", _InTurn):
-                self.outcome = _run(program, _Replay(answers))
+                if program.ahead is Ahead.ASKS:
+                    self.told = _ask_ahead(program, _Replay(answers))
+                else:
+                    self.outcome = _run(program, _Replay(answers))
         except _Suspended as suspended:
             self.effect = suspended.effect
 
@@ -298,11 +328,15 @@ class Node:
 
 
 def _run(program: Program, replay: _Replay) -> Outcome:
-    clock, connections = _Clock(replay), _Connections(replay)
+    clock = _Clock(replay)
+    connections: Connections = _Connections(replay)
     if program.order is not None:
         ordered = Outcome(program.request, clock)
         _carry_out(ordered, program.order, connections, clock)
         return ordered
+    if program.ahead is Ahead.WAITS:
+        told = replay.ask(Effect(Kind.AHEAD)) or ()
+        connections = AnsweredAhead(connections, _answers(told, replay))
     outcome = Outcome(program.request, clock)
     locks, daemons = _Locks(replay), (_Daemon(),)
     means = Means(connections, locks, _RouterIds(), daemons, "nagios@monitor")
@@ -311,3 +345,25 @@ def _run(program: Program, replay: _Replay) -> Outcome:
     except HandlerError as error:
         outcome.failed(error)
     return outcome
+
+
+def _ask_ahead(program: Program, replay: _Replay) -> tuple[Told, ...]:
+    """Ask what an act will need: all at the same time, or, which is as good here, in turn."""
+    connections, clock = _Connections(replay), _Clock(replay)
+    asking = Asking(connections, (_Daemon(),), _RouterIds(), clock)
+    request = program.request
+    with patch.object(ahead, "at_once", lambda do, items: [do(item) for item in items]):
+        answers = ask_ahead(program.fleet, request.vip, request.endpoint, asking)
+    heard = answers._heard.items()
+    return tuple(Told(place, argv, one.reply, one.at) for (place, argv), one in heard)
+
+
+def _answers(told: Sequence[Told], replay: _Replay) -> Answers:
+    """Give the answers that came earlier to a run; their times are of its own clock."""
+    now, clock = replay.now, _Clock(replay)
+    answers = Answers(clock)
+    for place, argv, reply, at in told:
+        replay.now = at
+        answers.put(place, argv, reply)
+    replay.now = now
+    return answers

@@ -27,11 +27,12 @@ from tests.model.scenes import (
     WITHDRAW,
     YOUNG_BROKEN,
     Called,
+    deaf,
     flip,
     moves,
     race,
 )
-from tests.model.search import Faults, Limits, Moves, Size, Stops, explore
+from tests.model.search import Faults, Limits, Size, Stops, explore
 from tests.model.world import Member, World
 
 Calls = tuple[tuple[int, Called], ...]
@@ -169,11 +170,6 @@ def test_two_vips_of_one_host_fail_together(
     world = race(World(members), *called, activator=activator)
     late = (How.HANGING, How.SLOWLY, How.UNHEARD)
     search(world, size, Limits(Faults(late=1), late=late, ages=ages), activator=activator)
-
-
-def deaf(place: int) -> Moves:
-    """Let an endpoint become one that cannot be asked, and one that can be again."""
-    return ((f"deaf {place + 1}", lambda w: w.member(place, deaf=not w.members[place].deaf)),)
 
 
 DEAF = HEALTHY._replace(deaf=True)

@@ -5,12 +5,13 @@ Each test breaks the operation on purpose, and expects that an invariant sees it
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import pytest
 from anycast_handlers.decision import automation
-from anycast_handlers.decision.facts import Action, Decision, State
+from anycast_handlers.decision.facts import Action, Decision, State, StateType
 from anycast_handlers.endpoint import notes
 from anycast_handlers.endpoint.change import HOLD as A_HOLD
 from anycast_handlers.endpoint.change import Change, How, Note
@@ -19,8 +20,11 @@ from anycast_handlers.operation import act, withdrawal
 from anycast_handlers.operation.parts import Parts
 from anycast_handlers.routing import follow
 from anycast_handlers.routing.follow import Follower, Recount
+from anycast_handlers.watch import ahead, response
+from anycast_handlers.watch.evidence import Evidence, Judgement
+from anycast_handlers.watch.pool import Pool
 
-from tests.model import deeds, running, stepping
+from tests.model import deeds, running, stepping, watching
 from tests.model.invariants import Hole
 from tests.model.judge import Judge
 from tests.model.running import How as Sent
@@ -38,9 +42,13 @@ from tests.model.scenes import (
     RELEASE,
     WITHDRAW,
     Called,
+    cut,
+    flip,
+    held,
     race,
+    slow,
 )
-from tests.model.search import AGES, Faults, Limits, Size
+from tests.model.search import AGES, Faults, Limits, Moves, Size
 from tests.model.world import Member, World
 
 Break = Callable[[pytest.MonkeyPatch], None]
@@ -51,12 +59,16 @@ HELD = deeds.place_hold(World(), 0).members[0]
 @pytest.fixture(autouse=True)
 def _forget_steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Forget the steps of the operation that is not broken, and then of the broken one."""
-    running.program.cache_clear()
-    stepping.read_order.cache_clear()
+    _forget()
     yield
     monkeypatch.undo()
+    _forget()
+
+
+def _forget() -> None:
     running.program.cache_clear()
     stepping.read_order.cache_clear()
+    watching.forget()
 
 
 def replace(where: Any, name: str, by: Any) -> Break:
@@ -218,3 +230,106 @@ def test_an_invariant_sees_what_is_broken(
     limits = Limits(case.faults, late=(Sent.HANGING,), ages=AGES)
     with pytest.raises(Hole, match=case.found):
         judge.judge_all(world, limits)
+
+
+class Watched(NamedTuple):
+    """What has to be found, what is broken, and where the watchers of these ranks begin."""
+
+    found: str
+    broken: Break
+    members: tuple[Member, ...]
+    ranks: tuple[int, ...] = (0,)
+    calls: tuple[tuple[int, Called], ...] = ()
+    faults: Faults = Faults(moves=1)
+    happens: Moves = ()
+
+
+def without_turns(patch: pytest.MonkeyPatch) -> None:
+    """Let a watcher act on several endpoints of a VIP at once."""
+    always_free = property(lambda _: None, lambda _self, _target: None)
+    patch.setattr(Pool, "acting", always_free, raising=False)
+
+
+def certain(self: Evidence, now: float) -> Judgement:
+    """Take a stream that is lost for a service that is dead."""
+    if self._hello is None:
+        return Judgement(State.CRITICAL, StateType.HARD, "it is silent", failing_since=now)
+    return JUDGE(self, now)
+
+
+JUDGE = Evidence.judge
+# What was asked ahead is taken for what is so now, and the helper compares nothing with it.
+NOT_AGAIN = ask(lambda line: re.sub("^(latch|hold) .*", r"\1 any", line))
+HOLDS = (("hold 1", held(0)),)
+ONE_FAILS = (BROKEN, HEALTHY, HEALTHY)
+TWO_FAIL = (BROKEN, BROKEN, HEALTHY)
+
+WATCHED = [
+    Watched("withdrawn against a hold", NOT_AGAIN, ONE_FAILS, happens=HOLDS),
+    Watched("back against a hold", NOT_AGAIN, (OUT, HEALTHY, HEALTHY), happens=HOLDS),
+    Watched(
+        "the check has not said for long",
+        replace(ahead, "FRESH_SECONDS", 1e9),
+        ONE_FAILS,
+        calls=((1, WITHDRAW),),
+        faults=Faults(late=1),
+    ),
+    Watched(
+        "hears no stream",
+        replace(Evidence, "judge", certain),
+        HEALTHY_POOL,
+        happens=(("cut 1", cut(0)),),
+    ),
+    Watched(
+        "without evidence",
+        replace(Evidence, "_is_late", lambda *_: False),
+        HEALTHY_POOL,
+        faults=Faults(moves=2),
+        happens=(("slow 1", slow(0)), ("flip 1", flip(0))),
+    ),
+    Watched("before its time", replace(Evidence, "_is_certain", lambda *_: True), ONE_FAILS),
+    Watched("before its time", replace(response, "RANK_SECONDS", 0.0), ONE_FAILS, ranks=(0, 1)),
+    Watched(
+        "one of many that fail alike",
+        replace(Pool, "held_back_until", lambda *_: None),
+        (BROKEN, HEALTHY, BROKEN),
+    ),
+    Watched("twice at the same time", without_turns, TWO_FAIL),
+    Watched(
+        "a look hands on a failure",
+        replace(Judgement, "is_certain_failure", property(lambda _: False)),
+        ONE_FAILS,
+    ),
+    Watched(
+        "acts without the lock",
+        replace(stepping._Locks, "take", lambda *_: None),
+        TWO_FAIL,
+        calls=((0, FAILED),),
+    ),
+    Watched(
+        "too few others announced",
+        replace(automation, "find_guard", lambda *_, **__: None),
+        (BROKEN, OUT_BROKEN, OFF),
+    ),
+    Watched(
+        "what a person took down was brought back",
+        replace(automation, "_awaited", lambda *_: None),
+        (BY_PERSON, HEALTHY, HEALTHY),
+    ),
+    Watched("after its run had given it up", ask(never_late), ONE_FAILS, faults=Faults(late=1)),
+    Watched("is healthy, withdrawn by the suite", NEVER, (OUT, HEALTHY, HEALTHY)),
+]
+
+
+@pytest.mark.parametrize("case", WATCHED, ids=[case.found for case in WATCHED])
+def test_an_invariant_sees_a_watcher_that_is_broken(
+    size: Size, monkeypatch: pytest.MonkeyPatch, case: Watched
+) -> None:
+    case.broken(monkeypatch)
+    world = World(case.members)
+    for host, rank in enumerate(case.ranks):
+        world = watching.start(world, host, 14, rank=rank, pace=3.0)
+    world = race(world, *case.calls)
+    limits = Limits(case.faults, case.happens, late=(Sent.HANGING,), ages=AGES)
+    with pytest.raises(Hole, match=case.found):
+        Judge(size, watches=True).judge_all(world, limits)

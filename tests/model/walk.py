@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from tests.model import deeds, helper, running
+from tests.model import deeds, helper, running, watching
 from tests.model.invariants import check_floor
-from tests.model.judge import converge, enforce, finish, skip, true_state
+from tests.model.judge import ROUNDS, converge, enforce, finish, skip, true_state
 from tests.model.running import How
 from tests.model.scenes import CRITICAL, OK, WARNING, flip
 from tests.model.search import Size, let_work, take_step
@@ -48,15 +48,14 @@ class Walk:
         members = (member._replace(vtysh=True, deaf=False) for member in self.world.members)
         world = finish(self.world._replace(members=tuple(members)))
         while world.orphans:
-            world = running.pass_time(world)
+            world = watching.pass_time(world)
         self.world = world
 
     def judge(self) -> None:
         """Check that `enforce` brings all to where it belongs."""
-        check_floor(
-            enforce(skip(self.world, 0), (0,), self._size, **self._changes), "after an enforce"
-        )
-        converge(skip(self.world, 60), self._size, **self._changes)
+        size, changes = self._size, self._changes
+        check_floor(enforce(skip(self.world, 0), (0,), size, **changes), "after an enforce")
+        converge(skip(self.world, 60), lambda world: enforce(world, ROUNDS, size, **changes))
 
     def _proceed(self) -> None:
         world, dice, chance = self.world, self._dice, self._dice.random()
@@ -75,7 +74,7 @@ class Walk:
         elif number is not None and chance < 0.92 and running.enabled(world, number):
             self._step(number)
         elif all(self._is_in_time(n) for n in able):
-            self.world = running.pass_time(world)
+            self.world = watching.pass_time(world)
 
     def _is_in_time(self, number: int) -> bool:
         """Whether a command need not do anything now, before time passes."""

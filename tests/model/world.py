@@ -10,13 +10,18 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
-from tests.model.stepping import Effect, Node
+from anycast_handlers.watch.line import Line
+
+from tests.model.mind import Mind
+from tests.model.stepping import Effect, Node, Told
 
 NAMES = ("ns1", "ns2", "ns3")
 ADDRESSES = ("192.0.2.53", "192.0.2.54")
 HOSTS = len(NAMES)
 FLOOR = 1
 MOST_TAKE_BACKS = 2
+# What makes a failure certain: so many samples, and failing samples alone for so many ticks.
+SAMPLES, PATIENCE = 2, 2
 
 TICK = 0.5
 LAG, LAG_TOO_SOON, LAG_POWER = 2, 18, 80
@@ -95,7 +100,7 @@ class Command(NamedTuple):
 
     ``verb`` is the verb of its run, ``hangs`` tells that something keeps it from beginning. No
     effect of it is allowed after the tick ``until``. ``reply`` is its answer, once it has ended.
-    ``mine`` is the hold that its run has placed.
+    ``mine`` is the hold that its run has placed, ``well`` when that has found the service well.
     """
 
     place: int
@@ -109,6 +114,7 @@ class Command(NamedTuple):
     work: Work | None = None
     reply: Any = None
     mine: str = ""
+    well: int = LONG_AGO
 
 
 class Run(NamedTuple):
@@ -117,6 +123,12 @@ class Run(NamedTuple):
     ``wakes`` is the tick at which its wait ends, ``lost`` the ticks for which its clock has stood
     still, ``stopped`` the tick until which it takes no step. ``acted`` tells whether its last step
     has changed something, ``alone`` whether no other person's order was under way beside it.
+    A run of a watcher says what it is in ``of``, and when the watcher has asked ahead in ``asked``;
+    ``begun`` tells that it has taken a step.
+
+    For the invariants: ``ample`` tells whether enough others have announced at any of its steps,
+    ``confirmed`` is the tick, by its own clock, at which it last heard that the service is dead,
+    and ``well`` the tick of the world at which it last heard that the service is well.
     """
 
     host: int
@@ -131,6 +143,12 @@ class Run(NamedTuple):
     alone: bool = True
     mine: str = ""
     command: Command | None = None
+    of: str = ""
+    asked: float | None = None
+    begun: bool = False
+    ample: bool = False
+    confirmed: int = LONG_AGO
+    well: int = LONG_AGO
 
     @property
     def verb(self) -> str:
@@ -149,6 +167,66 @@ class Run(NamedTuple):
         return self.node.effect
 
 
+class Wire(NamedTuple):
+    """A stream of a watcher.
+
+    ``boot`` is the boot in which its process was begun, None while there is none; ``state``,
+    ``present`` and ``row`` are what the process has said last. Each of its lines is under way for
+    ``slow`` ticks, and is ``pending`` until then.
+
+    The rest is for the invariants: ``since`` is the tick at which the hello was heard, ``failing``
+    the one at which the first was taken of the failing samples that came in time and in a row,
+    ``last`` the one at which the last of them was heard, by the clock of the watcher, and
+    ``failures`` how many had failed by then.
+    """
+
+    boot: int | None = None
+    state: str = "UNKNOWN"
+    present: bool | None = None
+    row: int = 0
+    slow: int = 0
+    pending: tuple[Line, ...] = ()
+    since: int | None = None
+    failing: int | None = None
+    last: int = LONG_AGO
+    failures: int = 0
+
+
+class Heard(NamedTuple):
+    """What was asked ahead about a place, from the moment ``asked``; it came at the tick ``at``."""
+
+    place: int
+    asked: float
+    at: int
+    told: tuple[Told, ...]
+    ample: bool
+    confirmed: bool
+
+
+class Watcher(NamedTuple):
+    """A watcher on a monitoring host: it takes a turn in each tick, and ends at the tick ``until``.
+
+    It has the ``rank`` of its fleet file, leaves alone for ``cause_ticks`` what many endpoints fail
+    of, and looks at each of them once in ``pace`` seconds. ``mind`` is all that the product's code
+    remembers. ``turned`` is the tick of the last turn. The watcher takes none until
+    the tick ``stopped``, and its clock has stood still for ``lost`` ticks. ``heard`` is what was
+    asked ahead, ``ended`` are its runs that have ended, of which it does not know yet.
+    """
+
+    host: int
+    mind: Mind
+    wires: tuple[Wire, ...]
+    until: int
+    rank: int
+    cause_ticks: int
+    pace: float
+    turned: int = LONG_AGO
+    stopped: int = LONG_AGO
+    lost: int = 0
+    heard: tuple[Heard, ...] = ()
+    ended: tuple[Run, ...] = ()
+
+
 class LockFile(NamedTuple):
     """What the lock of a VIP remembers on a monitoring host, with the ticks of it."""
 
@@ -158,6 +236,8 @@ class LockFile(NamedTuple):
 
 class World(NamedTuple):
     """Everything there is: for each VIP a Member on each host, the runs, and orphaned commands.
+
+    A run of a watcher belongs to the watcher of its host; there is one at most.
 
     ``stranger`` tells that a router announces the VIP that is no endpoint. For the invariants:
     ``few`` is the tick since which too few announce because of the automation, ``damage`` whether
@@ -172,12 +252,19 @@ class World(NamedTuple):
     stranger: bool = False
     few: int | None = None
     damage: bool = False
+    watchers: tuple[Watcher, ...] = ()
 
     def member(self, place: int, **changes: Any) -> World:
         """Change one member."""
         members = list(self.members)
         members[place] = members[place]._replace(**changes)
         return self._replace(members=tuple(members))
+
+    def watcher(self, number: int, **changes: Any) -> World:
+        """Change one watcher."""
+        watchers = list(self.watchers)
+        watchers[number] = watchers[number]._replace(**changes)
+        return self._replace(watchers=tuple(watchers))
 
     def on_host(self, place: int, **changes: Any) -> World:
         """Change all members of a host in the same way."""
@@ -190,6 +277,11 @@ class World(NamedTuple):
     def clock(self) -> int:
         """The time of every endpoint, in seconds since the epoch."""
         return EPOCH + self.tick // 2
+
+
+def fails_of(place: int) -> str:
+    """Say in what way the service at a place fails."""
+    return "wrong" if place % HOSTS == 1 else "refused"
 
 
 def twins(world: World, place: int) -> range:
@@ -226,6 +318,16 @@ def at_work(world: World, place: int) -> list[Command]:
     """List the commands that a helper is in the middle of on a host."""
     commands = (*world.orphans, *(run.command for run in world.runs if run.command))
     return [one for one in commands if one.work is not None and one.place in twins(world, place)]
+
+
+def is_ample(world: World, place: int) -> bool:
+    """Whether enough other endpoints announce the VIP, or are believed to do so."""
+    return max(others(world, place), others_seen(world, place)) >= FLOOR
+
+
+def watcher_of(world: World, run: Run) -> int:
+    """Give the number of the watcher that a run belongs to."""
+    return next(n for n, one in enumerate(world.watchers) if one.host == run.host)
 
 
 def is_at_work(world: World, place: int) -> bool:

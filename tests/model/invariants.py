@@ -161,16 +161,23 @@ def check_begun(world: World, run: Run) -> None:
     acts = [r for r in world.runs if r.host == run.host and r.of == ACT]
     if any(r.place // HOSTS == run.place // HOSTS for r in acts):
         raise Hole("a watcher acts twice at the same time on one VIP")
-    if state is not State.CRITICAL:
-        if wire.failing is not None:
-            raise Hole("a watcher restores what fails")
-        return
+    if state is State.CRITICAL:
+        _check_evidence(watcher, run.place, tick)
+        _check_cause(watcher, run.place, tick)
+    elif wire.failing is not None:
+        raise Hole("a watcher restores what fails")
+
+
+def _check_evidence(watcher: Watcher, place: int, tick: int) -> None:
+    """Check that a stream has proven a failure, and that the watcher has let its time pass."""
+    wire = watcher.wires[place]
+    if wire.since == watcher.stopped:
+        return  # it cannot tell how old the hello was, and so how old what followed is
     since_heard = tick - watcher.lost - wire.last
     if wire.failing is None or wire.failures < SAMPLES or since_heard > HEARD_TICKS:
         raise Hole("a watcher withdraws without evidence")
     if tick - wire.failing < PATIENCE + watcher.rank * RANK_TICKS:
         raise Hole("a watcher withdraws before its time")
-    _check_cause(watcher, run.place, tick)
 
 
 def _check_cause(watcher: Watcher, place: int, tick: int) -> None:

@@ -179,6 +179,14 @@ def kill(world: World, number: int) -> World:
     return running.end(world, number, killed=True)
 
 
+def stop(world: World, number: int, ticks: int, *, frozen: bool) -> World:
+    """Stop a run, and where that is one of a watcher, the watcher with all of them."""
+    run = world.runs[number]
+    if run.of:
+        return watching.stop(world, watcher_of(world, run), ticks, frozen=frozen)
+    return running.stop(world, number, ticks, frozen=frozen)
+
+
 def take_step(
     world: World, number: int, how: How = How.PROMPT, fault: Fault | None = None
 ) -> World:

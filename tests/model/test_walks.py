@@ -8,7 +8,7 @@ from tests.model.walk import Walk
 
 
 def test_long_random_walks_end_where_everything_belongs(size: Size, times: int) -> None:
-    for seed in range(100 * times):
+    for seed in range(60 * times):
         walk = Walk(seed, size)
         try:
             walk.walk(400)

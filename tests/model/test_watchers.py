@@ -12,6 +12,7 @@ import pytest
 from tests.model import deeds, watching
 from tests.model.invariants import check_floor
 from tests.model.judge import Judge, finish
+from tests.model.running import How
 from tests.model.scenes import (
     BROKEN,
     BY_PERSON,
@@ -84,7 +85,6 @@ def test_a_watcher_alone_brings_all_to_where_it_belongs(
     [
         ((BROKEN, HEALTHY, HEALTHY), (0, 0)),
         ((BROKEN, BROKEN, OFF), (0, 0)),
-        ((BROKEN, BROKEN, HEALTHY), (0, 1)),
         ((OUT, HEALTHY, HEALTHY), (0,)),
         ((OUT, BROKEN, OUT_BROKEN), (0,)),
     ],
@@ -126,7 +126,11 @@ def test_a_stream_ends_or_comes_late_while_its_service_fails_or_recovers(
 
 @pytest.mark.parametrize(
     ("members", "ranks"),
-    [((BROKEN, HEALTHY, HEALTHY), (0,)), ((BROKEN, BROKEN, HEALTHY), (0, 0)), ((OUT,) * 3, (0,))],
+    [
+        ((BROKEN, HEALTHY, HEALTHY), (0,)),
+        ((BROKEN, BROKEN, HEALTHY), (0, 0)),
+        ((OUT, HEALTHY, HEALTHY), (0,)),
+    ],
 )
 def test_a_watcher_is_stopped(
     size: Size, ages: tuple[int, ...], times: int, members: Members, ranks: tuple[int, ...]
@@ -151,11 +155,13 @@ def test_a_person_gives_an_order_in_the_middle_of_it(
 
 @pytest.mark.parametrize("member", [BROKEN, OUT])
 def test_two_vips_of_one_host_are_watched(
-    size: Size, ages: tuple[int, ...], member: Member
+    size: Size, ages: tuple[int, ...], times: int, member: Member
 ) -> None:
     """Each VIP has its own turn, and its changes of the host are apart."""
     members = (member, HEALTHY, HEALTHY, BROKEN, HEALTHY, HEALTHY)
-    Judge(size).judge_all(watch(members, 0), Limits(Faults(late=1), ages=ages))
+    late = tuple(How) if times > 1 else (How.SLOWLY,)
+    limits = Limits(Faults(late=1), late=late, ages=ages)
+    Judge(size).judge_all(watch(members, 0), limits)
 
 
 @pytest.mark.parametrize(
@@ -192,3 +198,11 @@ def test_a_watcher_takes_back_what_turns_out_to_be_too_much() -> None:
     after = finish(world)
     assert any(member.announces for member in after.members)
     check_floor(after, "after the watcher has looked again")
+
+
+def test_a_watcher_that_takes_its_turn_at_any_time(size: Size, times: int) -> None:
+    """With --all for more: between two steps of another run, and answered whenever that may be."""
+    possible = [(BROKEN, HEALTHY, HEALTHY), (OUT, HEALTHY, HEALTHY), (BROKEN, OUT_BROKEN, OFF)]
+    for members in possible if times > 1 else possible[:1]:
+        world = race(watch(members, 0), (0, FAILED if times > 1 else STALE_OK))
+        Judge(size).judge_all(world, Limits(Faults(kills=1), eager=False))

@@ -10,7 +10,7 @@ from tests.model.invariants import check_floor
 from tests.model.judge import ROUNDS, converge, enforce, finish, skip, true_state
 from tests.model.running import How
 from tests.model.scenes import CRITICAL, OK, WARNING, flip
-from tests.model.search import Size, let_work, take_step
+from tests.model.search import Size, kill, let_work, stop, take_step
 from tests.model.stepping import Fault, Kind
 from tests.model.world import HOSTS, Member, World
 
@@ -31,19 +31,22 @@ class Walk:
         }
         vips = dice.choice((1, 1, 2))
         self.world = World((Member(),) * HOSTS * vips, stranger=dice.random() < 0.2)
+        if dice.random() < 0.3:
+            self._watch()
 
     def walk(self, steps: int) -> None:
         """Walk, then let every fault end."""
         for _ in range(steps):
             self._size.transitions += 1
             chance = self._dice.random()
-            if (self.world.runs or self.world.orphans) and chance < 0.8:
+            world = self.world
+            if (world.runs or world.orphans or world.watchers) and chance < 0.8:
                 self._proceed()
             elif chance < 0.92 and len(self.world.runs) < 4:
                 self._begin()
             elif chance < 0.98:
                 self._happen()
-            elif not running.commands(self.world):
+            elif not (running.commands(self.world) or self.world.watchers):
                 self.world = skip(self.world, self._dice.choice((5, 70, 4000)))
         members = (member._replace(vtysh=True, deaf=False) for member in self.world.members)
         world = finish(self.world._replace(members=tuple(members)))
@@ -61,19 +64,22 @@ class Walk:
         world, dice, chance = self.world, self._dice, self._dice.random()
         lagging = [place for place, member in enumerate(world.members) if member.lags]
         able = [n for n, c in running.commands(world).items() if running.is_able(world, c)]
+        due = [n for n in range(len(world.watchers)) if watching.is_due(world, n)]
         number = dice.randrange(len(world.runs)) if world.runs else None
         if chance < 0.1 and lagging:
             self.world = deeds.flood(world, dice.choice(lagging))
         elif chance < 0.3 and able:
             self.world = let_work(world, dice.choice(able), slowly=dice.random() < 0.5)
-        elif number is not None and chance < 0.32:
-            self.world = running.end(world, number, killed=True)
-        elif number is not None and chance < 0.34 and running.enabled(world, number):
+        elif chance < 0.5 and due:
+            self.world = watching.turn(world, dice.choice(due))
+        elif number is not None and chance < 0.52:
+            self.world = kill(world, number)
+        elif number is not None and chance < 0.54 and running.enabled(world, number):
             ticks, frozen = dice.randrange(1, 80), dice.random() < 0.4
-            self.world = running.stop(world, number, ticks, frozen=frozen)
+            self.world = stop(world, number, ticks, frozen=frozen)
         elif number is not None and chance < 0.92 and running.enabled(world, number):
             self._step(number)
-        elif all(self._is_in_time(n) for n in able):
+        elif not due and all(self._is_in_time(n) for n in able):
             self.world = watching.pass_time(world)
 
     def _is_in_time(self, number: int) -> bool:
@@ -92,8 +98,26 @@ class Walk:
             fault = dice.choice((Fault.UNKNOWN, Fault.UNREACHABLE))
         self.world = take_step(world, number, how, fault)
 
+    def _watch(self) -> None:
+        """Let a watcher begin on a monitoring host that has none."""
+        dice, world = self._dice, self.world
+        free = {0, 1} - {watcher.host for watcher in world.watchers}
+        if free:
+            self.world = watching.start(
+                world,
+                dice.choice(sorted(free)),
+                dice.choice((20, 60)),
+                rank=dice.choice((0, 0, 1)),
+                pace=dice.choice((6.0, 20.0)),
+                cause_patience=dice.choice((0.0, 5.0, 60.0)),
+                **self._changes,
+            )
+
     def _begin(self) -> None:
         dice = self._dice
+        if dice.random() < 0.03:
+            self._watch()
+            return
         place, host = dice.randrange(len(self.world.members)), dice.randrange(2)
         if dice.random() < 0.15:
             verb = dice.choice(ORDERS)
@@ -111,7 +135,7 @@ class Walk:
         world, dice = self.world, self._dice
         place = dice.randrange(len(world.members))
         member = world.members[place]
-        what = dice.choice((*HEALTH, "power", "vtysh", "deaf", *PERSON))
+        what = dice.choice((*HEALTH, "power", "vtysh", "deaf", "cut", "slow", *PERSON))
         if what == "health":
             self.world = flip(place)(world)
         elif what == "power":
@@ -120,6 +144,10 @@ class Walk:
             self.world = world.on_host(place, vtysh=not member.vtysh)
         elif what == "deaf":
             self.world = world.on_host(place, deaf=not member.deaf)
+        elif what == "cut":
+            self.world = watching.cut(world, place)
+        elif what == "slow":
+            self.world = watching.slow_down(world, place, dice.randrange(3))
         elif what == "person" and member.on:
             self.world = deeds.by_person(world, place, up=not member.announced)
         elif what == "file" and member.on:

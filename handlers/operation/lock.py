@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import json
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
@@ -14,7 +12,7 @@ from typing import Any, Protocol
 from ..endpoint.numbers import time
 from ..errors import LockUnavailableError
 from ..transport.clock import Clock, Deadline
-from .log import open_shared, why_not
+from .log import only_a_file, open_shared, why_not
 
 # Longest wait for a lock. A run that holds it has time for one act, and the run that waits still
 # needs time for its own act afterwards.
@@ -75,7 +73,7 @@ class FileLocks:
         """Open the lock of a VIP; see Locks."""
         file = f"{self._directory}/{vip}.lock"
         try:
-            descriptor = _open(file)
+            descriptor = only_a_file(open_shared(file, os.O_RDWR))
         except OSError as error:
             raise LockUnavailableError(
                 f"refused: no lock: {file}: {why_not(file, error)}"
@@ -84,14 +82,6 @@ class FileLocks:
             yield FileLock(file, descriptor, self._clock)
         finally:
             os.close(descriptor)
-
-
-def _open(file: str) -> int:
-    descriptor = open_shared(file, os.O_RDWR)
-    if stat.S_ISREG(os.fstat(descriptor).st_mode):
-        return descriptor
-    os.close(descriptor)
-    raise OSError(errno.EINVAL, "it is not a file")
 
 
 class FileLock:

@@ -21,6 +21,9 @@ from .request import user
 SYSLOG_SECONDS = 0.5
 # Longest wait for the line of another run, and the pause between two looks.
 LOCK_SECONDS, RETRY_SECONDS = 0.5, 0.01
+# The directories belong to the monitoring user, and root may be running this. So no link is
+# followed, and no pipe is waited for.
+WARILY = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 KINDS = {
     stat.S_IFLNK: "a link",
     stat.S_IFDIR: "a directory",
@@ -93,6 +96,18 @@ class DecisionLog:
         self._syslog.send(text, warning=warning)
 
 
+def only_a_file(descriptor: int) -> int:
+    """Give a descriptor back, or close it where what was opened is no regular file.
+
+    Raises:
+        OSError: it is no regular file.
+    """
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, "it is not a file")
+
+
 def open_shared(file: str, flags: int) -> int:
     """Open a file of the handler; where it is missing, create it for the owner of its directory.
 
@@ -101,9 +116,8 @@ def open_shared(file: str, flags: int) -> int:
     Raises:
         OSError: as open does.
     """
-    # The directory belongs to the monitoring user, and root may be running this. So no link is
-    # followed, no pipe is waited for, and only a file that was created here changes its owner.
-    flags |= os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    # Only a file that was created here changes its owner.
+    flags |= WARILY
     try:
         return os.open(file, flags)
     except FileNotFoundError:

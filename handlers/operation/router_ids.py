@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
-import stat
 from contextlib import suppress
 from typing import Any
 
 from ..fleet.values import Endpoint, Vip
-from .log import open_shared
+from .log import WARILY, only_a_file, open_shared
 
 LARGEST_FILE = 1_000_000
 _ROUTER_ID = re.compile(r"[0-9A-Fa-f.:]{1,45}")
@@ -67,11 +66,8 @@ def _router_id(entry: object, endpoint: Endpoint) -> str:
 
 
 def _read(file: str) -> bytes:
-    # The directory may be another user's, so no link is followed and no pipe is waited for.
-    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    descriptor = only_a_file(os.open(file, os.O_RDONLY | WARILY))
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return b""
         return os.read(descriptor, LARGEST_FILE)
     finally:
         os.close(descriptor)

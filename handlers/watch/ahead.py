@@ -174,6 +174,11 @@ class Ahead:
         finally:
             self._done.set()
 
+    @property
+    def is_done(self) -> bool:
+        """Whether the asking has ended."""
+        return self._done.is_set()
+
     def wait(self, seconds: float) -> Answers | None:
         """Wait for the answers; None where they do not come in time."""
         self._done.wait(seconds)

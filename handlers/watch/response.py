@@ -8,6 +8,7 @@ from ..fleet.values import Fleet
 from ..operation.outcome import Outcome
 from ..transport.clock import Clock
 from .acts import Acted, Acts
+from .ahead import Ahead
 from .pool import Pool
 from .show import Show
 from .target import Target
@@ -22,6 +23,9 @@ YOUNG_LOOK_SECONDS = 8.0
 # Answers that were asked ahead are to be there this long before a failure becomes certain.
 AHEAD_OF = 0.4
 AHEAD_PAUSE = 2.0
+# So many are asked ahead at the same time, each by some threads and by a process there. For more
+# there is no gain: the acts of a VIP follow one another, and each asks what it has no answer to.
+MOST_AHEAD = 16
 RANK_SECONDS = 1.0
 # After an act its effect has to be seen in the stream; until then the next one waits.
 SEEN_SECONDS = 2.0
@@ -44,6 +48,7 @@ class Responses:
         self._show = show
         self._clock = clock
         self._looking = 0
+        self._asking: list[Ahead] = []
 
     def take(self, fleet: Fleet, pools: dict[str, Pool]) -> None:
         """Answer judgements on other VIPs from now on."""
@@ -136,7 +141,10 @@ class Responses:
             return
         if target.judgement.present is False or now < (pool.held_back_until(target) or 0.0):
             return
-        target.ahead = self._acts.ask_ahead(self._fleet, target)
+        self._asking = [one for one in self._asking if not one.is_done]
+        if len(self._asking) < MOST_AHEAD:
+            target.ahead = self._acts.ask_ahead(self._fleet, target)
+            self._asking.append(target.ahead)
 
     def acted(self, acted: Acted) -> None:
         """Take note of what came of an act or of a look."""

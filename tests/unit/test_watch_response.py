@@ -15,13 +15,13 @@ from anycast_handlers.operation.request import Request
 from anycast_handlers.transport.clock import Clock
 from anycast_handlers.verbs._options import read_fleet
 from anycast_handlers.watch.acts import ACT, Acted, Acts
-from anycast_handlers.watch.ahead import Ahead
+from anycast_handlers.watch.ahead import Ahead, Answers
 from anycast_handlers.watch.board import EngineState
 from anycast_handlers.watch.engines.report import Report
 from anycast_handlers.watch.line import read
 from anycast_handlers.watch.notify import Notify
 from anycast_handlers.watch.pool import Pool
-from anycast_handlers.watch.response import Responses
+from anycast_handlers.watch.response import MOST_AHEAD, Responses
 from anycast_handlers.watch.show import Show
 from anycast_handlers.watch.target import Target
 
@@ -62,10 +62,12 @@ class Noted(Acts):
         self.asked: list[str] = []
         self.begun: list[tuple[str, State, bool]] = []
         self.in_downtime: list[bool] = []
+        self.ahead: list[Ahead] = []
 
     def ask_ahead(self, fleet: Fleet, target: Target) -> Ahead:
         self.asked.append(target.endpoint.name)
-        return Ahead(self.clock.monotonic())
+        self.ahead.append(Ahead(self.clock.monotonic()))
+        return self.ahead[-1]
 
     def begin(
         self, fleet: Fleet, target: Target, state: State, *, ahead: Ahead | None, is_look: bool
@@ -380,3 +382,14 @@ def test_a_withdrawn_endpoint_that_still_fails_is_looked_at(scene: Scene) -> Non
     scene.sample(0.5, "WARNING", failures=2, present=False)
     scene.responses.look(scene.target)
     assert scene.acts.begun == [("ns1", State.WARNING, True)]
+
+
+def test_so_many_are_asked_ahead_at_a_time(scene: Scene) -> None:
+    """All of a large pool may be late at once, and each costs threads here and a process there."""
+    late = [scene.target] * (2 * MOST_AHEAD)
+    for number, target in enumerate(late):
+        scene.responses.ask_ahead(target, 10.0 * number)
+    assert len(scene.acts.asked) == MOST_AHEAD
+    scene.acts.ahead[0].run(lambda: Answers(scene.clock))
+    scene.responses.ask_ahead(scene.target, 1000.0)
+    assert len(scene.acts.asked) == MOST_AHEAD + 1

@@ -96,10 +96,11 @@ class Watcher:
     def _take(self, fleet: Fleet, targets: Sequence[Target]) -> None:
         now = self._clock.monotonic()
         same = fleet.ssh == self._fleet.ssh
-        kept = [next((o for o in self._targets if same and o.is_same(n)), n) for n in targets]
-        for old in self._targets:
-            if old not in kept:
-                self._streams.forget(old)
+        known = {one.name: one for one in self._targets if same}
+        kept = [old if (old := known.get(n.name)) and old.is_same(n) else n for n in targets]
+        before = set(self._targets)
+        for old in before.difference(kept):
+            self._streams.forget(old)
         if not same:
             self._connections.log_in_as(fleet.ssh)
         pools = {
@@ -110,7 +111,7 @@ class Watcher:
         self._responses.take(fleet, pools)
         self._show.take(fleet, list(pools.values()))
         for number, target in enumerate(kept):
-            if target not in self._targets:
+            if target not in before:
                 self._streams.want(target, now)
                 # The first looks are spread over the time between two.
                 target.next_look = now + 2.0 + self._responses.pace * number / len(kept)

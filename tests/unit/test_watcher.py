@@ -1,0 +1,61 @@
+"""The main loop of the watcher: what it costs where there are many endpoints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from anycast_handlers.fleet.values import Fleet
+from anycast_handlers.verbs._options import read_fleet
+from anycast_handlers.watch.notify import Notify
+from anycast_handlers.watch.show import Show
+from anycast_handlers.watch.target import Target
+from anycast_handlers.watch.watcher import Watcher
+
+from tests.unit.test_watch_response import FLEET, Now
+
+MANY = 300
+
+
+def read(file: Path) -> tuple[Fleet, list[Target]]:
+    """Read a fleet file with many endpoints."""
+    head, table, _ = FLEET.partition("[vip.resolver.endpoints]\n")
+    lines = [f'ns{number} = "10.0.{number // 250}.{number % 250}"' for number in range(MANY)]
+    file.write_text(head + table + "\n".join(lines))
+    fleet = read_fleet(str(file))
+    (vip,) = fleet.vips
+    return fleet, [Target(fleet, vip, endpoint) for endpoint in vip.endpoints]
+
+
+class Scene:
+    """A watcher of many endpoints, which are never connected to."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.clock = Now()
+        fleet, self.targets = read(file)
+        show = Show(lambda _text: None, (), Notify(), self.clock)
+        self.watcher = Watcher(fleet, self.targets, self.clock, show)
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    return Scene(tmp_path / "fleet.toml")
+
+
+def test_a_reload_compares_each_endpoint_with_one(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Compared with all others, a thousand of them kept the watcher from acting for 20 s."""
+    compared = 0
+    is_same = Target.is_same
+
+    def count(one: Target, other: Target) -> bool:
+        nonlocal compared
+        compared += 1
+        return is_same(one, other)
+
+    monkeypatch.setattr(Target, "is_same", count)
+    scene.watcher.reload(*read(scene.file))
+    assert scene.watcher._targets == scene.targets
+    assert compared == MANY

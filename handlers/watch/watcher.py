@@ -29,6 +29,9 @@ ROUND_SECONDS = 0.5
 PAUSED = 2.0
 # A connection, what it takes to open it, and the files of an act.
 FILES_FOR_EACH = 4
+# At most so many targets a second are reconsidered of which nothing was heard. Where hundreds
+# are down or fail, all of them at each line of any other would take all of its time.
+MOST_RECONSIDERED = 10_000
 # What is still under way when the watcher is told to end gets so long.
 ENDING_SECONDS = 1.5
 
@@ -61,6 +64,8 @@ class Watcher:
         self._responses = Responses(acts, show, clock)
         self._targets: list[Target] = []
         self._rounds_at = self._looked_at = 0.0
+        # When the hot targets are considered next, and when they may be.
+        self._reconsider_at = self._earliest = 0.0
         self._to_look: deque[Target] = deque()
         self._take(fleet, targets)
 
@@ -79,8 +84,9 @@ class Watcher:
         events = self._wait()
         touched = {target for event in events if (target := self._handle(event))}
         now = self._clock.monotonic()
-        for target in (touched & set(self._targets)) | self._responses.hot:
-            self._responses.consider(target, now)
+        if any(isinstance(event, Acted) for event in events):
+            self._reconsider_at = now
+        self._consider(touched & set(self._targets), now)
         if now - self._rounds_at >= ROUND_SECONDS:
             self._rounds_at = now
             self._round(now)
@@ -88,6 +94,20 @@ class Watcher:
         if self._to_look and now - self._looked_at >= LOOK_SHARE:
             self._looked_at = now
             self._responses.look(self._to_look.popleft())
+
+    def _consider(self, touched: set[Target], now: float) -> None:
+        """Consider what was heard of, and when it is time also what may be due without that."""
+        responses, is_time = self._responses, now >= self._reconsider_at
+        for target in touched | responses.hot if is_time else touched:
+            responses.consider(target, now)
+        some = responses.hot if is_time else touched & responses.hot
+        due = [at for one in some if (at := responses.due(one)) is not None and at > now]
+        if is_time:
+            # What is due because of another one is found soon after it is.
+            due.append(now + ROUND_SECONDS)
+            self._earliest = now + len(responses.hot) / MOST_RECONSIDERED
+            self._reconsider_at = float("inf")
+        self._reconsider_at = max(self._earliest, min(self._reconsider_at, *due, float("inf")))
 
     def reload(self, fleet: Fleet, targets: Sequence[Target]) -> None:
         """Go on with another fleet file; a target that has not changed keeps its stream."""
@@ -125,8 +145,8 @@ class Watcher:
         due = [self._rounds_at + ROUND_SECONDS]
         if self._to_look:
             due.append(self._looked_at + LOOK_SHARE)
-        responses = self._responses
-        due += [at for one in responses.hot if (at := responses.due(one)) is not None and at > now]
+        if self._responses.hot:
+            due.append(self._reconsider_at)
         try:
             events = [self.events.get(timeout=max(0.0, min(due) - now))]
         except Empty:

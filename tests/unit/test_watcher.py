@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from anycast_handlers.fleet.values import Fleet
 from anycast_handlers.verbs._options import read_fleet
+from anycast_handlers.watch.acts import Acted
 from anycast_handlers.watch.notify import Notify
 from anycast_handlers.watch.show import Show
 from anycast_handlers.watch.target import Target
-from anycast_handlers.watch.watcher import Watcher
+from anycast_handlers.watch.watcher import Wake, Watcher
 
 from tests.unit.test_watch_response import FLEET, Now
 
@@ -59,3 +60,35 @@ def test_a_reload_compares_each_endpoint_with_one(
     scene.watcher.reload(*read(scene.file))
     assert scene.watcher._targets == scene.targets
     assert compared == MANY
+
+
+def test_what_is_down_for_long_costs_little(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At each line of any other endpoint, all of them took the whole of a processor."""
+    considered: list[Target] = []
+    responses = scene.watcher._responses
+    responses.hot.update(scene.targets)
+    monkeypatch.setattr(responses, "consider", lambda target, _now: considered.append(target))
+    monkeypatch.setattr(scene.watcher._streams, "open_due", lambda _now: None)
+    for number in range(1000):
+        scene.clock.now = number / 1000
+        scene.watcher.events.put(Wake())
+        scene.watcher.turn()
+    assert set(considered) == set(scene.targets)
+    assert len(considered) <= 4 * MANY
+
+
+def test_the_others_are_reconsidered_at_once_when_an_act_has_ended(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    considered: list[Target] = []
+    responses = scene.watcher._responses
+    responses.hot.update(scene.targets)
+    monkeypatch.setattr(responses, "consider", lambda target, _now: considered.append(target))
+    monkeypatch.setattr(scene.watcher._streams, "open_due", lambda _now: None)
+    scene.watcher.events.put(Wake())
+    scene.watcher.turn()
+    considered.clear()
+    first = scene.targets[0]
+    scene.watcher.events.put(Acted(first, None, False, 0.0, None, None))  # noqa: FBT003
+    scene.watcher.turn()
+    assert set(considered) == set(scene.targets)

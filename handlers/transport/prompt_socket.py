@@ -6,6 +6,7 @@ import errno
 import socket
 import struct
 import threading
+import time
 from contextlib import suppress
 from typing import ClassVar
 
@@ -19,6 +20,11 @@ MOST_KEPT = 8_000_000
 # Bytes that all peers together may send for theirs. Beyond them, a peer that has sent more than its
 # share is too much; the share is enough for a long answer.
 MOST_IN_ALL, SHARE = 16_000_000, 1_200_000
+# Packets of a peer on a connection that is kept, which may be empty: so many at once, and so many a
+# second. A stream has some fifty a second while its service fails, and a long answer a few hundred.
+MOST_PACKETS, PACKETS_A_SECOND = 10_000, 1_000
+# paramiko reads a packet in two parts.
+READS = 2
 SAID_FIRST = 400
 # Where a round trip takes longer, it is not waited for.
 LONGEST_DISTANCE = 2.0
@@ -46,7 +52,8 @@ class PromptSocket(socket.socket):
     once a thread has to wait for the interpreter again after each call.
 
     paramiko keeps whatever a peer sends, also what the peer was not allowed to send. So the socket
-    counts what it has received and nobody has released yet.
+    counts what it has received and nobody has released yet. Where the connection is kept, it counts
+    the packets too: each costs CPU, that of an empty one included.
 
     Attributes:
         said_first: the beginning of what the peer has sent.
@@ -58,6 +65,9 @@ class PromptSocket(socket.socket):
     _ahead = b""
     _kept = 0
     _most = LOGIN_BYTES
+    _is_kept = False
+    _reads_left = 0.0
+    _counted_at = 0.0
     said_first = b""
     overrun = False
 
@@ -90,6 +100,7 @@ class PromptSocket(socket.socket):
     def keep(self) -> None:
         """Prepare for a connection that is idle for long, and end it where the peer has gone."""
         self.settimeout(IDLE_SECONDS)
+        self._is_kept, self._reads_left = True, float(READS * MOST_PACKETS)
         with suppress(OSError):
             self.setsockopt(
                 socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(UNACKNOWLEDGED_SECONDS * 1000)
@@ -116,8 +127,19 @@ class PromptSocket(socket.socket):
             with suppress(OSError):
                 self.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
             self._count(self._ahead)
+        if self._is_kept:
+            self._count_read()
         data, self._ahead = self._ahead[:bufsize], self._ahead[bufsize:]
         return data
+
+    def _count_read(self) -> None:
+        now = time.monotonic()
+        more = (now - self._counted_at) * READS * PACKETS_A_SECOND
+        self._counted_at = now
+        self._reads_left = min(self._reads_left + more, READS * MOST_PACKETS) - 1
+        if self._reads_left < 0:
+            self.overrun = True
+            raise OSError(errno.EMSGSIZE, "it sends packets without end")
 
     def _count(self, data: bytes) -> None:
         if len(self.said_first) < SAID_FIRST:

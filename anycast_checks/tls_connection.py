@@ -9,7 +9,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from .address import Connection, Target
@@ -87,12 +87,17 @@ class TlsConnection(Connection):
         try:
             chain = [x509.load_der_x509_certificate(one) for one in self._chain()]
             ends = [one.not_valid_after_utc for one in chain]
-            place = ends.index(min(ends))
-            names = chain[place].subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
-            whose = str(names[0].value) if names else chain[place].subject.rfc4514_string()
-        except (ValueError, x509.InvalidVersion) as error:
+        except (ValueError, TypeError, x509.InvalidVersion) as error:
             raise PeerFailedError(f"TLS: unreadable certificate: {error}") from error
-        return ends[place].timestamp() - time.time(), clean(whose, _NAME) if place else ""
+        place = ends.index(min(ends))
+        whose = ""
+        if place:
+            # No client reads the name, so the service is well without one that can be read.
+            whose = "whose name cannot be read"
+            with suppress(ValueError, TypeError):
+                names = chain[place].subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+                whose = str(names[0].value) if names else chain[place].subject.rfc4514_string()
+        return ends[place].timestamp() - time.time(), clean(whose, _NAME)
 
     def _chain(self) -> list[bytes]:
         """Give the certificates that were used, the peer's own first; unverified, all it sent."""

@@ -132,7 +132,8 @@ def _chains() -> list[bytes]:
         both = [ssl.PEM_cert_to_DER_cert(f"-----BEGIN {one}") for one in sent]
     # The version stands behind the lengths and its own tag.
     of_no_version = alone.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x42")
-    chains = ([alone], both, [of_no_version])
+    of_no_text = both[1].replace(b"\x0c\x06middle", b"\x03\x06\0iddle")
+    chains = ([alone], both, [of_no_version], [both[0], of_no_text])
     return [b"".join(len(one).to_bytes(2, "big") + one for one in ders) for ders in chains]
 
 

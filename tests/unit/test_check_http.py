@@ -341,6 +341,21 @@ class TestTls:
         assert seen.code == 1, seen.text
         assert says in seen.text
 
+    def test_an_authority_whose_name_is_no_text(self, ask: Ask, tmp_path: Path) -> None:
+        """Its type is BIT STRING, which no client looks at, and which cryptography refuses."""
+        chain(tmp_path, 90.1, 5.1)
+        sent = tmp_path / "sent.pem"
+        leaf, middle, key = (f"-----BEGIN {x}" for x in sent.read_text().split("-----BEGIN ")[1:])
+        odd = ssl.PEM_cert_to_DER_cert(middle).replace(b"\x0c\x06middle", b"\x03\x06\0iddle")
+        sent.write_text(leaf + ssl.DER_cert_to_PEM_cert(odd) + key)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(sent)
+        options = ("--tries", 1, "--tls", "--no-verify", "--cert-warning", 30)
+        with stream_server(saying(PAGE), context) as port:
+            seen = ask("http", "-H", "127.0.0.1", "-p", port, *options)
+        assert seen.code == 1, seen.text
+        assert "of the authority whose name cannot be read expires in 5 days" in seen.text
+
     @pytest.mark.parametrize("shown", [True, False])
     def test_a_server_that_wants_to_know_its_client(
         self, ask: Ask, tmp_path: Path, *, shown: bool

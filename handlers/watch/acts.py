@@ -28,8 +28,12 @@ from .target import Target
 # counts, and does what was left undone, as `enforce` does.
 ACT = Verb("watch", decide_as_told, by_hand=False, ends_with_severity=True)
 LOOK = Verb("watch", decide_as_told, by_hand=False, counts_each_time=True, ends_with_severity=True)
-# Longest wait for what is asked ahead, in seconds.
-AHEAD_SECONDS = 8.0
+
+
+class Asked(NamedTuple):
+    """What was asked ahead about a target is there."""
+
+    target: Target
 
 
 class Acted(NamedTuple):
@@ -60,11 +64,16 @@ class Acts:
 
     def ask_ahead(self, fleet: Fleet, target: Target) -> Ahead:
         """Begin to ask what an act will need."""
-        ahead = Ahead(self._clock.monotonic())
+        ahead = Ahead(self._clock)
         router_ids = FileRouterIds(fleet.paths.state)
         asking = Asking(self._connections, DAEMONS, router_ids, self._clock)
         ask = partial(ask_ahead, fleet, target.vip, target.endpoint, asking)
-        threading.Thread(target=ahead.run, args=(ask,), daemon=True).start()
+
+        def run() -> None:
+            ahead.run(ask)
+            self._events.put(Asked(target))
+
+        threading.Thread(target=run, daemon=True).start()
         return ahead
 
     def begin(
@@ -95,7 +104,7 @@ class Acts:
         is_look = request.verb is LOOK
         outcome = None
         try:
-            answers = ahead.wait(AHEAD_SECONDS) if ahead else None
+            answers = ahead.answers if ahead else None
             outcome = operate(fleet, request, self._host(fleet, answers or Answers(self._clock)))
         finally:
             # Where this is a fault of the program, the thread's end says which.

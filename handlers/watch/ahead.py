@@ -160,10 +160,15 @@ def ask_ahead(fleet: Fleet, vip: Vip, endpoint: Endpoint, asking: Asking) -> Ans
 
 
 class Ahead:
-    """What is being asked ahead about a target, until it is there."""
+    """What is being asked ahead about a target, until it is there.
 
-    def __init__(self, at: float) -> None:
-        self.at = at
+    Attributes:
+        at: when it was asked, and once it is there, when it came.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.at = clock.monotonic()
+        self._clock = clock
         self._answers: Answers | None = None
         self._done = threading.Event()
 
@@ -172,6 +177,7 @@ class Ahead:
         try:
             self._answers = ask()
         finally:
+            self.at = self._clock.monotonic()
             self._done.set()
 
     @property
@@ -179,7 +185,7 @@ class Ahead:
         """Whether the asking has ended."""
         return self._done.is_set()
 
-    def wait(self, seconds: float) -> Answers | None:
-        """Wait for the answers; None where they do not come in time."""
-        self._done.wait(seconds)
+    @property
+    def answers(self) -> Answers | None:
+        """What was answered; None where that has not come."""
         return self._answers

@@ -26,6 +26,8 @@ AHEAD_PAUSE = 2.0
 # So many are asked ahead at the same time, each by some threads and by a process there. For more
 # there is no gain: the acts of a VIP follow one another, and each asks what it has no answer to.
 MOST_AHEAD = 16
+# Longest wait for what is asked ahead, in seconds.
+AHEAD_SECONDS = 8.0
 RANK_SECONDS = 1.0
 # After an act its effect has to be seen in the stream; until then the next one waits.
 SEEN_SECONDS = 2.0
@@ -125,6 +127,9 @@ class Responses:
         assert target.certain_since is not None
         if now < target.certain_since + RANK_SECONDS * self._fleet.watch.rank:
             return
+        # An endpoint that takes its time to answer must not keep the others of its VIP waiting.
+        if _is_awaited(target, now):
+            return
         self._act(pool, target, State.CRITICAL)
 
     def _act(self, pool: Pool, target: Target, state: State) -> None:
@@ -134,7 +139,7 @@ class Responses:
 
     def ask_ahead(self, target: Target, now: float) -> None:
         """Ask what a withdrawal will need; not so often that a liar could keep all busy."""
-        if target.ahead and now - target.ahead.at < AHEAD_PAUSE:
+        if (ahead := target.ahead) and (not ahead.is_done or now - ahead.at < AHEAD_PAUSE):
             return
         pool = self.pools[target.vip.name]
         if pool.acting is target or now < target.withdrawing.not_before - AHEAD_OF:
@@ -197,3 +202,9 @@ def _is_young(outcome: Outcome | None) -> bool:
         return True
     age = outcome.look.latch_age
     return age is not None and age < RACE_SECONDS
+
+
+def _is_awaited(target: Target, now: float) -> bool:
+    """Whether the answers to what was asked ahead may still come."""
+    ahead = target.ahead
+    return ahead is not None and not ahead.is_done and now - ahead.at < AHEAD_SECONDS

@@ -15,7 +15,7 @@ from ..transport.clock import Clock
 from ..transport.each import allow_files
 from ..transport.kept import KeptConnections
 from ..transport.turns import Turns
-from .acts import Acted, Acts
+from .acts import Acted, Acts, Asked
 from .line import NotALineError, Suspect, read
 from .pool import Pool
 from .response import LOOK_SHARE, Responses
@@ -167,8 +167,7 @@ class Watcher:
             return event.ear.target
         if isinstance(event, Acted):
             self._responses.acted(event)
-            return event.target
-        return None
+        return event.target if isinstance(event, Acted | Asked) else None
 
     def _hear(self, heard: Heard) -> Target | None:
         ear, target = heard.ear, heard.ear.target

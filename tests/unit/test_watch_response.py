@@ -21,7 +21,7 @@ from anycast_handlers.watch.engines.report import Report
 from anycast_handlers.watch.line import read
 from anycast_handlers.watch.notify import Notify
 from anycast_handlers.watch.pool import Pool
-from anycast_handlers.watch.response import MOST_AHEAD, Responses
+from anycast_handlers.watch.response import AHEAD_SECONDS, MOST_AHEAD, Responses
 from anycast_handlers.watch.show import Show
 from anycast_handlers.watch.target import Target
 
@@ -63,11 +63,15 @@ class Noted(Acts):
         self.begun: list[tuple[str, State, bool]] = []
         self.in_downtime: list[bool] = []
         self.ahead: list[Ahead] = []
+        self.answers_at_once = True
 
     def ask_ahead(self, fleet: Fleet, target: Target) -> Ahead:
         self.asked.append(target.endpoint.name)
-        self.ahead.append(Ahead(self.clock.monotonic()))
-        return self.ahead[-1]
+        ahead = Ahead(self.clock)
+        self.ahead.append(ahead)
+        if self.answers_at_once:
+            ahead.run(lambda: Answers(self.clock))
+        return ahead
 
     def begin(
         self, fleet: Fleet, target: Target, state: State, *, ahead: Ahead | None, is_look: bool
@@ -386,10 +390,31 @@ def test_a_withdrawn_endpoint_that_still_fails_is_looked_at(scene: Scene) -> Non
 
 def test_so_many_are_asked_ahead_at_a_time(scene: Scene) -> None:
     """All of a large pool may be late at once, and each costs threads here and a process there."""
-    late = [scene.target] * (2 * MOST_AHEAD)
-    for number, target in enumerate(late):
-        scene.responses.ask_ahead(target, 10.0 * number)
+    scene.acts.answers_at_once = False
+    for _ in range(2 * MOST_AHEAD):
+        scene.responses.ask_ahead(scene.target, 0.0)
+        # It stands for another target each time.
+        scene.target.ahead = None
     assert len(scene.acts.asked) == MOST_AHEAD
     scene.acts.ahead[0].run(lambda: Answers(scene.clock))
     scene.responses.ask_ahead(scene.target, 1000.0)
     assert len(scene.acts.asked) == MOST_AHEAD + 1
+
+
+def test_who_takes_its_time_to_answer_keeps_its_pool_free(scene: Scene) -> None:
+    """Its own act waits for the answers, and another endpoint of the VIP may be acted on."""
+    scene.acts.answers_at_once = False
+    scene.fail(1.0, 5.0)
+    assert (scene.acts.begun, scene.acts.asked) == ([], ["ns1"])
+    assert not scene.responses.acting
+    scene.acts.ahead[0].run(lambda: Answers(scene.clock))
+    scene.consider(5.1)
+    assert scene.acts.begun == [("ns1", State.CRITICAL, False)]
+
+
+def test_who_does_not_answer_at_all_is_acted_on_all_the_same(scene: Scene) -> None:
+    scene.acts.answers_at_once = False
+    scene.fail(1.0, 8.5)
+    assert scene.acts.begun == []
+    scene.fail(8.6, 1.5 + AHEAD_SECONDS)
+    assert scene.acts.begun == [("ns1", State.CRITICAL, False)]

@@ -1,0 +1,51 @@
+"""The watcher beside an endpoint that does what it likes: the others are acted on all the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab import Lab, monitoring
+from lab.topology import VIP
+from lab.waiting import wait_until
+from tests.lab.scene import Scene, replaced
+from tests.lab.test_watch import QUICK, watching_some
+
+# A check that streams failures without end, and never ends where it is asked once.
+HANGS = """#!/bin/sh
+case "$*" in
+*--stream*) ;;
+*) exec sleep 600 ;;
+esac
+now() {{ cut -d " " -f 1 /proc/uptime; }}
+echo '{{"stream":1,"version":"1","boot":"b","check":"dns","address":"{vip}","interval":0.2,'\\
+'"wakeups":[],"seq":0,"uptime":'$(now)'}}'
+n=0
+while n=$((n + 1)); do
+    at=$(now)
+    echo '{{"state":"CRITICAL","failing":true,"present":true,"kind":"wrong",'\\
+'"text":"{vip} dead","seconds":null,"samples":'$n',"began":'$at',"seq":'$n',"uptime":'$at'}}'
+    sleep 0.2
+done
+"""
+
+
+@pytest.fixture
+def scene(lab: Lab) -> Scene:
+    scene = Scene(lab)
+    scene.set_fleet(scene.fleet.replace("hold_down = 0", QUICK))
+    return scene
+
+
+def test_an_endpoint_whose_check_never_ends_keeps_no_other_announced(scene: Scene) -> None:
+    """It is asked ahead, however long that takes; meanwhile the queue of its VIP is free."""
+    host, ns2 = scene.ns1.host, scene.lab.endpoint("ns2")
+    real = host.run(["readlink", "-f", f"{monitoring.PLUGINS}/check_anycast"]).stdout.strip()
+    with replaced(host, real, HANGS.format(vip=VIP)), watching_some(scene.lab) as watch:
+        watch.says("not confirmed: the endpoint's own check says UNKNOWN", 40)
+        wait_until(lambda: host.run(["pgrep", "-x", "sleep", "-f", "sleep 600"]).stdout, "asked")
+        since = len(watch.lines)
+        ns2.resolver.kill()
+        watch.says("ns2 CRITICAL HARD", since=since)
+        wait_until(lambda: not ns2.announced, "it is withdrawn")
+        between = watch.lines[since:]
+    assert not [line for line in between if "not confirmed" in line], between

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
@@ -11,6 +13,8 @@ from ..errors import UnreachableError
 from .shell import LONGEST_LINE, Hear
 
 _CHUNK = 16384
+# A command that is told to end gets so long.
+ENDING_SECONDS = 1.0
 
 
 class Lines:
@@ -69,9 +73,14 @@ class LocalStream:
 
     def close(self) -> None:
         """Stop listening, and end the command."""
+        if self._process.poll() is not None:
+            return
         self._process.terminate()
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(1.0)
+            self._process.wait(ENDING_SECONDS)
+        # It may not want to end, or have left something behind that holds its output open.
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def _read(self) -> None:
         assert self._process.stdout is not None

@@ -12,6 +12,7 @@ from anycast_handlers.errors import UnreachableError
 from anycast_handlers.transport.local import LocalShell
 from anycast_handlers.transport.shell import LONGEST_LINE, Shell, Stream
 
+from lab.waiting import wait_until
 from tests.ssh.server import HANG_UP, Sshd
 
 PATIENCE = 30.0
@@ -100,6 +101,14 @@ def test_a_command_on_this_host_ends_with_whoever_listened_to_it(tmp_path: Path)
     assert heard.next() == "begun"
     heard.stream.close()
     wait_for(over)
+
+
+def test_a_command_on_this_host_that_does_not_want_to_end_is_killed_with_all_its_own() -> None:
+    heard = Heard(LocalShell(), *sh("trap '' TERM; sleep 600 & echo $!; while :; do wait; done"))
+    child = heard.next()
+    heard.stream.close()
+    assert heard.next() is None
+    wait_until(lambda: not Path(f"/proc/{child}").exists(), "its child has ended")
 
 
 def test_other_commands_run_beside_it(sshd: Sshd) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 from ..fleet.values import Fleet, Vip
 from .board import Failover, VipState
 from .cause import Cause, Failing, common_cause
 from .target import Target
 
 SOON_SECONDS = 1.0
+# So many changes of an endpoint within so many seconds have the others tried again.
+MOST_CHANGES, CHANGES_SECONDS = 5, 60.0
 
 
 class Pool:
@@ -27,6 +31,7 @@ class Pool:
         self.acting: Target | None = None
         self.cause: Cause | None = None
         self.shown = VipState(vip.name, vip.address, vip.floor, ())
+        self._changed: dict[Target, deque[float]] = {}
         self._patience = fleet.watch.common_cause_patience
 
     def find_cause(self) -> Cause | None:
@@ -64,8 +69,12 @@ class Pool:
     def others_changed(self, target: Target, now: float) -> None:
         """Let the others be tried again soon: how many announce has changed.
 
-        Soon and not at once, since an endpoint may say anything about itself.
+        Soon and not at once, and not without end, since an endpoint may say anything about itself.
         """
+        changed = self._changed.setdefault(target, deque(maxlen=MOST_CHANGES))
+        if len(changed) == MOST_CHANGES and now - changed[0] < CHANGES_SECONDS:
+            return
+        changed.append(now)
         for one in self.targets:
             if one is not target:
                 wait = one.withdrawing

@@ -20,7 +20,7 @@ from anycast_handlers.watch.board import EngineState
 from anycast_handlers.watch.engines.report import Report
 from anycast_handlers.watch.line import read
 from anycast_handlers.watch.notify import Notify
-from anycast_handlers.watch.pool import Pool
+from anycast_handlers.watch.pool import CHANGES_SECONDS, MOST_CHANGES, SOON_SECONDS, Pool
 from anycast_handlers.watch.response import AHEAD_SECONDS, MOST_AHEAD, Responses
 from anycast_handlers.watch.show import Show
 from anycast_handlers.watch.target import Target
@@ -418,3 +418,18 @@ def test_who_does_not_answer_at_all_is_acted_on_all_the_same(scene: Scene) -> No
     assert scene.acts.begun == []
     scene.fail(8.6, 1.5 + AHEAD_SECONDS)
     assert scene.acts.begun == [("ns1", State.CRITICAL, False)]
+
+
+def test_an_endpoint_that_says_it_comes_and_goes_drives_no_other(scene: Scene) -> None:
+    """What was refused is tried again at a change, but not at each of a liar's."""
+    (pool,) = scene.responses.pools.values()
+    liar, refused = pool.targets[1], pool.targets[2].withdrawing
+    tried = 0
+    for number in range(100):
+        scene.clock.now = now = number / 2
+        refused.not_before = later = now + 60
+        pool.others_changed(liar, now)
+        tried += refused.not_before < later
+    assert tried == MOST_CHANGES
+    pool.others_changed(liar, CHANGES_SECONDS + 5)
+    assert refused.not_before == CHANGES_SECONDS + 5 + SOON_SECONDS

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ..errors import HandlerError
 from ..transport.clock import Clock, Deadline
-from ..transport.kept import KeptConnections
+from ..transport.kept import MOST_STREAMS, KeptConnections
 from ..transport.shell import Stream
 from .line import LONGEST
 from .target import Target
@@ -113,13 +113,14 @@ class Streams:
         # Those that are being opened, and since when.
         self._begun: dict[Ear, float] = {}
 
-    def want(self, target: Target, now: float, *, is_silent: bool = False) -> None:
+    def want(self, target: Target, now: float, *, closes: bool = False) -> None:
         """Have the stream of a target opened, with a pause where it was tried just before.
 
-        Where the last one fell silent, its connection is closed with all that is on it.
+        With ``closes`` its connection is closed first, with all that is on it: the last stream fell
+        silent, or there was no room for another one.
         """
         self.let_go(target)
-        if is_silent:
+        if closes:
             _beside(partial(self._connections.drop, target.endpoint, target.number))
         pause = self._pauses.get(target, 0.0)
         self._pauses[target] = min(LONGEST_PAUSE, max(FIRST_PAUSE, 2 * pause))
@@ -141,6 +142,16 @@ class Streams:
     def is_current(self, ear: Ear) -> bool:
         """Whether an ear listens to the stream that its target has now."""
         return self._ears.get(ear.target) is ear
+
+    def is_alone(self, target: Target) -> bool:
+        """Whether no other stream is open on the connection of a target's stream."""
+        place = (target.endpoint.address, target.endpoint.port, target.number // MOST_STREAMS)
+        return not any(
+            ear.stream
+            and (to.endpoint.address, to.endpoint.port, to.number // MOST_STREAMS) == place
+            for to, ear in self._ears.items()
+            if to is not target
+        )
 
     def open_due(self, now: float) -> None:
         """Begin to open the streams that are due."""

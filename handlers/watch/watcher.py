@@ -163,7 +163,9 @@ class Watcher:
             self._streams.was_tried(event.ear)
             self._streams.open_due(self._clock.monotonic())
             if isinstance(event, NotOpened) and self._streams.is_current(event.ear):
-                self._lose(event.ear.target, event.why)
+                # What was left behind there may have taken the last session that sshd allows.
+                is_alone = self._streams.is_alone(event.ear.target)
+                self._lose(event.ear.target, event.why, closes=is_alone)
             return event.ear.target
         if isinstance(event, Acted):
             self._responses.acted(event)
@@ -188,15 +190,15 @@ class Watcher:
             self._responses.ask_ahead(target, heard.at)
         return target
 
-    def _lose(self, target: Target, why: str, *, is_silent: bool = False) -> None:
+    def _lose(self, target: Target, why: str, *, closes: bool = False) -> None:
         target.evidence.lose(why)
-        self._streams.want(target, self._clock.monotonic(), is_silent=is_silent)
+        self._streams.want(target, self._clock.monotonic(), closes=closes)
 
     def _round(self, now: float) -> None:
         """Do what no event asks for."""
         for target in self._targets:
             if target.evidence.is_lost(now) and not self._was_stopped(now):
-                self._lose(target, "its stream fell silent", is_silent=True)
+                self._lose(target, "its stream fell silent", closes=True)
                 self._responses.consider(target, now)
             self._streams.is_proven(target, now)
         due = [target for target in self._targets if target.next_look <= now]

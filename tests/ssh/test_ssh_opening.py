@@ -10,7 +10,13 @@ import pytest
 from anycast_handlers.fleet.values import Endpoint, Fleet, Paths, Vip
 from anycast_handlers.transport.clock import SYSTEM_CLOCK
 from anycast_handlers.transport.kept import KeptConnections
-from anycast_handlers.watch.streams import MOST_CONNECTING, NotOpened, Opened, Streams
+from anycast_handlers.watch.streams import (
+    LONGEST_PAUSE,
+    MOST_CONNECTING,
+    NotOpened,
+    Opened,
+    Streams,
+)
 from anycast_handlers.watch.target import Target
 
 from lab.waiting import wait_until
@@ -68,3 +74,24 @@ def test_endpoints_that_never_speak_keep_no_other_waiting(sshd: Sshd, tmp_path: 
         connections.close()
     assert isinstance(event, Opened | NotOpened)
     assert event.ear.target is honest
+
+
+def test_a_connection_whose_sessions_are_all_taken_is_closed(tmp_path: Path) -> None:
+    """A command that outlives its stream keeps its session; sshd would refuse each further one."""
+    with Sshd(tmp_path, more="MaxSessions 2").running() as sshd:
+        events: SimpleQueue[object] = SimpleQueue()
+        connections = KeptConnections(sshd.ssh(), is_local=lambda _: False)
+        streams = Streams(connections, events, SYSTEM_CLOCK)
+        one = target(sshd, sshd.endpoint())
+        tried: list[type] = []
+        while NotOpened not in tried or tried[-1] is NotOpened:
+            # The pauses between the tries are not waited for.
+            streams.want(one, -LONGEST_PAUSE * 2, closes=tried[-1:] == [NotOpened])
+            streams.open_due(SYSTEM_CLOCK.monotonic())
+            while not isinstance(event := events.get(timeout=PATIENCE), Opened | NotOpened):
+                pass
+            streams.was_tried(event.ear)
+            assert streams.is_alone(one)
+            tried.append(type(event))
+            assert len(tried) < 9, tried
+        connections.close()

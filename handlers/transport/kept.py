@@ -18,7 +18,6 @@ from .sessions import Sessions
 from .shell import COMMAND_SECONDS, Connection, Hear, Query, Reply, Result, Stream
 from .spare import FAR
 from .ssh import SshConnection
-from .turns import Turns
 
 # sshd allows ten sessions on a connection, unless it was told otherwise (MaxSessions). One is left
 # for a command whose end was not heard.
@@ -44,19 +43,16 @@ class KeptConnections:
     def __init__(
         self,
         ssh: Ssh,
-        turns: Turns | None = None,
         is_local: Callable[[str], bool] = lambda address: locality(address) is Locality.LOCAL,
     ) -> None:
         """Keep connections to endpoints.
 
         Args:
             ssh: how to log in.
-            turns: bounds how many log in at the same time.
             is_local: tells whether an address is this very host's, which needs no connection.
         """
         self._ssh = ssh
         self._is_local = is_local
-        self._turns = turns
         self._lock = threading.Lock()
         self._kept: dict[Place, _Kept] = {}
 
@@ -112,20 +108,17 @@ class KeptConnections:
         place = Place(endpoint.address, endpoint.port, number)
         with self._lock:
             if place not in self._kept:
-                self._kept[place] = _Kept(endpoint, self._ssh, self._turns, self._is_local)
+                self._kept[place] = _Kept(endpoint, self._ssh, self._is_local)
             return self._kept[place]
 
 
 class _Kept:
     """The connection to one endpoint, while it lasts, and the number of sessions on it."""
 
-    def __init__(
-        self, endpoint: Endpoint, ssh: Ssh, turns: Turns | None, is_local: Callable[[str], bool]
-    ) -> None:
+    def __init__(self, endpoint: Endpoint, ssh: Ssh, is_local: Callable[[str], bool]) -> None:
         self._endpoint = endpoint
         self._ssh = ssh
         self._is_local = is_local
-        self._turns = turns
         self._connecting = threading.Lock()
         self._connection: SshConnection | LocalShell | None = None
         self._streams = 0
@@ -181,9 +174,8 @@ class _Kept:
         """Make another connection; raises as Connections.open does."""
         if self._is_local(self._endpoint.address):
             return LocalShell()
-        return SshConnection(
-            self._endpoint, self._ssh, self._turns, (deadline,), deadline, kept=kept
-        )
+        # It waits for no turn: whoever stalls at the login would keep runs and streams waiting.
+        return SshConnection(self._endpoint, self._ssh, None, (), deadline, kept=kept)
 
 
 class _Way:

@@ -68,8 +68,7 @@ class SshConnection:
         Args:
             endpoint: the host to connect to.
             ssh: the account, its key, and the file of known hosts.
-            turns: the connection takes a turn while it is open, or one that is kept while it logs
-                in; None where few connect at once.
+            turns: the connection takes a turn while it is open; None where few connect at once.
             waiting: the deadlines that a wait for a turn puts off.
             connecting: the deadline by which the login has to be complete.
             kept: the connection outlasts a command that is late; otherwise that closes it, since
@@ -102,7 +101,6 @@ class SshConnection:
         self._sock.allow_commands()
         if kept:
             self._sock.keep()
-            self._give_turn_back()
 
     @property
     def is_open(self) -> bool:

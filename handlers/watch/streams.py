@@ -17,8 +17,8 @@ from ..transport.shell import Stream
 from .line import LONGEST
 from .target import Target
 
-# How many log in at the same time. Who takes longer than so many seconds waits for an endpoint, and
-# keeps nobody else waiting.
+# How many log in at the same time, which takes CPU. Who takes longer than so many seconds waits for
+# an endpoint, and keeps nobody else waiting.
 MOST_CONNECTING, QUICK_SECONDS = 24, 1.0
 CONNECTING_SECONDS = 20.0
 # Pauses between two tries in seconds: the first, and the longest. Each differs by chance, so that a

@@ -14,7 +14,6 @@ from ..operation.pulse import Pulse
 from ..transport.clock import Clock
 from ..transport.each import allow_files
 from ..transport.kept import KeptConnections
-from ..transport.turns import Turns
 from .acts import Acted, Acts, Asked
 from .line import NotALineError, Suspect, read
 from .pool import Pool
@@ -58,7 +57,7 @@ class Watcher:
         self._clock = clock
         self._show = show
         self._pulse = Pulse(clock)
-        self._connections = KeptConnections(fleet.ssh, Turns(clock))
+        self._connections = KeptConnections(fleet.ssh)
         self._streams = Streams(self._connections, self.events, clock)
         acts = Acts(self._connections, self.events, clock, self._pulse)
         self._responses = Responses(acts, show, clock)

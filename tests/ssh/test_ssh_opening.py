@@ -21,7 +21,7 @@ from anycast_handlers.watch.target import Target
 
 from lab.waiting import wait_until
 from tests.ssh.server import Sshd
-from tests.ssh.tarpit import Port, serve, silence
+from tests.ssh.tarpit import BANNER, Port, Talk, saying, serve, silence
 
 PATIENCE = 30.0
 
@@ -57,13 +57,14 @@ def test_a_fault_of_the_program_leaves_a_stream_to_be_opened_again(
     streams.was_tried(event.ear)
 
 
-def test_endpoints_that_never_speak_keep_no_other_waiting(sshd: Sshd, tmp_path: Path) -> None:
+@pytest.mark.parametrize("talk", [silence, saying(BANNER)], ids=["banner", "key exchange"])
+def test_endpoints_that_stall_keep_no_other_waiting(sshd: Sshd, tmp_path: Path, talk: Talk) -> None:
     events: SimpleQueue[object] = SimpleQueue()
     connections = KeptConnections(sshd.ssh(), is_local=lambda _: False)
     streams = Streams(connections, events, SYSTEM_CLOCK)
-    with serve(Port(tmp_path), silence) as port:
+    with serve(Port(tmp_path), talk) as port:
         silent = Endpoint("ns9", port.address, port.number)
-        places = [Endpoint(f"ns{n}", "127.0.0.1", port.number) for n in range(MOST_CONNECTING)]
+        places = [Endpoint(f"ns{n}", "127.0.0.1", port.number) for n in range(2 * MOST_CONNECTING)]
         now = SYSTEM_CLOCK.monotonic()
         for place in places:
             streams.want(target(sshd, place, silent), now)

@@ -426,10 +426,10 @@ def test_an_endpoint_that_says_it_comes_and_goes_drives_no_other(scene: Scene) -
     liar, refused = pool.targets[1], pool.targets[2].withdrawing
     tried = 0
     for number in range(100):
-        scene.clock.now = now = number / 2
+        scene.clock.now = now = CHANGES_SECONDS + number / 2
         refused.not_before = later = now + 60
         pool.others_changed(liar, now)
         tried += refused.not_before < later
     assert tried == MOST_CHANGES
-    pool.others_changed(liar, CHANGES_SECONDS + 5)
-    assert refused.not_before == CHANGES_SECONDS + 5 + SOON_SECONDS
+    pool.others_changed(liar, 2 * CHANGES_SECONDS + 5)
+    assert refused.not_before == 2 * CHANGES_SECONDS + 5 + SOON_SECONDS

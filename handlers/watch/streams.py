@@ -13,6 +13,7 @@ from typing import NamedTuple
 from ..errors import HandlerError
 from ..transport.clock import Clock, Deadline
 from ..transport.kept import MOST_STREAMS, KeptConnections
+from ..transport.refusal import SAYS as REFUSED
 from ..transport.shell import Stream
 from .line import LONGEST
 from .target import Target
@@ -94,7 +95,10 @@ class Ear:
         """Say why the stream has ended, as far as is known."""
         if self.is_flooded:
             return "it said more than a stream does"
-        return self.stream.trouble if self.stream else ""
+        said = self.stream.trouble if self.stream else ""
+        if any(refused in said for refused in REFUSED):
+            said += f": `anycast-handler gate --install root@{self.target.endpoint.address}`"
+        return said
 
 
 class Streams:

@@ -106,10 +106,13 @@ class Show:
             done = Decided(self._clock.time(), decision.rule, outcome.line, outcome.exit_code)
             target.decisions.append(done)
             self._say(f"{target.vip.name} {outcome.line}")
-        if outcome.has_acted and decision and acted.certain_since is not None:
+        if outcome.has_acted and decision:
+            # The look and the count were before the act.
             target.announced = decision.action is Action.RESTORE
+            target.latched = decision.action is Action.WITHDRAW
             for pool in self._pools:
-                if pool.vip.name == pool_name and decision.action is Action.WITHDRAW:
+                is_failover = target.latched and acted.certain_since is not None
+                if pool.vip.name == pool_name and is_failover:
                     pool.note(_failover(acted, outcome, self._clock))
         self._version += 1
         self._tell(target)

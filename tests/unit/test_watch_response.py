@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from anycast_handlers.decision.facts import Action, Decision, State, StateType
+from anycast_handlers.errors import DONE
 from anycast_handlers.fleet.values import Fleet
 from anycast_handlers.operation.outcome import Outcome
 from anycast_handlers.operation.request import Request
@@ -160,14 +161,17 @@ class Scene:
         again: float = 0.0,
         is_look: bool = False,
         is_fault: bool = False,
+        action: Action = Action.REFUSE,
     ) -> None:
-        """Let what was begun last end with a refusal by a rule, or by a fault."""
+        """Let what was begun last end with a decision by a rule, or by a fault."""
         self.clock.now = at
         name, state, _ = self.acts.begun[-1]
         target = next(one for one in self.targets if one.endpoint.name == name)
         request = Request(ACT, target.vip, target.endpoint, state, StateType.HARD)
         outcome = Outcome(request, self.clock)
-        outcome.conclude(Decision(Action.REFUSE, rule, "so", State.WARNING, again=again))
+        outcome.conclude(Decision(action, rule, "so", State.WARNING, again=again))
+        if action in (Action.WITHDRAW, Action.RESTORE):
+            outcome.exit, outcome._verified = DONE, {"address": True}
         since = (target.certain_since, target.judgement.failing_since)
         made = Acted(target, None if is_fault else outcome, is_look, at, *since)
         self.responses.acted(made)
@@ -433,3 +437,19 @@ def test_an_endpoint_that_says_it_comes_and_goes_drives_no_other(scene: Scene) -
     assert tried == MOST_CHANGES
     pool.others_changed(liar, 2 * CHANGES_SECONDS + 5)
     assert refused.not_before == 2 * CHANGES_SECONDS + 5 + SOON_SECONDS
+
+
+def test_after_an_act_the_board_shows_what_was_done(scene: Scene) -> None:
+    """The look and the count of an act were before it; another look may be a minute away."""
+    scene.fail(1.0, 1.6)
+    scene.ended(1.7, "withdraw", action=Action.WITHDRAW)
+    (vip,) = scene.show.board().vips
+    assert (vip.endpoints[0].announced, vip.endpoints[0].latched) == (False, True)
+    assert [one.endpoint for one in vip.failovers] == ["ns1"]
+    scene.sample(3.0, present=False)
+    scene.consider(4.0)
+    scene.ended(4.1, "restore", action=Action.RESTORE)
+    scene.sample(4.2)
+    (vip,) = scene.show.board().vips
+    assert (vip.endpoints[0].announced, vip.endpoints[0].latched) == (True, False)
+    assert len(vip.failovers) == 1

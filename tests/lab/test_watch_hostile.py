@@ -8,7 +8,7 @@ from lab import Lab, monitoring
 from lab.topology import VIP
 from lab.waiting import wait_until
 from tests.lab.scene import Scene, replaced
-from tests.lab.test_watch import QUICK, watching_some
+from tests.lab.watched import QUICK, watching
 
 # A check that streams failures without end, and never ends where it is asked once.
 HANGS = """#!/bin/sh
@@ -40,7 +40,7 @@ def test_an_endpoint_whose_check_never_ends_keeps_no_other_announced(scene: Scen
     """It is asked ahead, however long that takes; meanwhile the queue of its VIP is free."""
     host, ns2 = scene.ns1.host, scene.lab.endpoint("ns2")
     real = host.run(["readlink", "-f", f"{monitoring.PLUGINS}/check_anycast"]).stdout.strip()
-    with replaced(host, real, HANGS.format(vip=VIP)), watching_some(scene.lab) as watch:
+    with replaced(host, real, HANGS.format(vip=VIP)), watching(scene.lab, "ns2", "ns3") as watch:
         watch.says("not confirmed: the endpoint's own check says UNKNOWN", 40)
         wait_until(lambda: host.run(["pgrep", "-x", "sleep", "-f", "sleep 600"]).stdout, "asked")
         since = len(watch.lines)

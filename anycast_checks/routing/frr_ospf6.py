@@ -163,7 +163,12 @@ def _reached(
 
 def _refuse_sums(lsas: list[dict[str, Any]], prefix: str, reached: frozenset[str]) -> None:
     """Raise CountUnknownError where endpoints of another area announce the prefix."""
-    beyond = frozenset(_announcing(lsas, prefix)) - reached
+    announcing = frozenset(_announcing(lsas, prefix))
+    beyond = announcing - reached
+    borders = {lsa.get("advRouter") for lsa in lsas if lsa.get("type") in (_SUMMARY, _BEYOND)}
+    if sums := sorted(announcing & reached & borders):
+        # It translates what the endpoints of an NSSA announce, and is no endpoint itself.
+        raise CountUnknownError(f"{sums[0]} sums up {prefix} from another area")
     for lsa in lsas:
         kind, payload, router = text(lsa.get("type")), lsa.get("payload"), lsa.get("advRouter")
         if router not in reached:

@@ -89,6 +89,10 @@ def changed(change: str) -> RoutingState:
     area = document["areaScopedLinkStateDb"][0]["lsa"]
     if change == "summary":
         area.append({"type": "IAP", "advRouter": "10.0.0.1", "age": 5, "payload": f"{VIP}/128"})
+    elif change == "translated":
+        area.append({"type": "IAP", "advRouter": "10.0.0.1", "age": 5, "payload": "2001:db8::/64"})
+        external = {"type": "ASE", "advRouter": "10.0.0.1", "age": 5, "payload": f"{VIP}/128"}
+        document["asScopedLinkStateDb"][0]["lsa"].append(external)
     elif change == "beyond":
         area.append({"type": "IAR", "advRouter": "10.0.0.1", "age": 5, "payload": "10.0.9.2"})
         external = {"type": "ASE", "advRouter": "10.0.9.2", "age": 5, "payload": f"{VIP}/128"}
@@ -107,6 +111,7 @@ PARTS = ("database", "spf-tree", "neighbor", "ospf6")
     ("change", "why"),
     [
         ("summary", f"10.0.0.1 sums up {VIP}/128 from another area"),
+        ("translated", f"10.0.0.1 sums up {VIP}/128 from another area"),
         ("beyond", f"10.0.9.2 announces {VIP}/128 from another area"),
         ("areas", "10.0.1.2 is in the areas 0.0.0.0 and 0.0.0.1: none shows them all"),
     ],
@@ -115,6 +120,16 @@ def test_what_is_in_several_areas_cannot_be_counted(change: str, why: str) -> No
     state = changed(change)
     assert state.announced
     assert state.announcers == Unknown(why)
+
+
+def test_an_nssa() -> None:
+    """The border router 10.0.0.1 translates; the endpoint 10.0.1.2 is alone in the NSSA."""
+    inside = OSPF6.read(VIP, captured("frr-8.4.4-ospf6-nssa-seen-from-nssa"))
+    assert (inside.announced, inside.announcers) == (True, frozenset({"10.0.1.2"}))
+    assert inside.domain == "area 0.0.0.1"
+    border = OSPF6.read(VIP, captured("frr-8.4.4-ospf6-nssa-seen-from-abr"))
+    why = "10.0.0.1 is in the areas 0.0.0.0 and 0.0.0.1: none shows them all"
+    assert border.announcers == Unknown(why)
 
 
 def test_only_ipv6_is_carried() -> None:

@@ -22,6 +22,7 @@ KIND = "OSPF"
 _NOT_UP = "is not up"
 _ANNOUNCED = ("external", "nssa-ext", "stubnet")
 _SUMMARY = "xnetwork"
+_SUMMARIES = (_SUMMARY, "xrouter")
 # Router ID, Pri, State such as Full/PtP, DTime, Interface, Router IP.
 _NEIGHBOR = re.compile(r"([0-9.]+)\s+\d+\s+([^\s/]+)/\S*\s+\S+\s+(\S+)\s+\S+")
 
@@ -140,7 +141,9 @@ def _announcers(
         # A router that has just started is not in the LSA of its neighbor yet.
         raise CountUnknownError(f"{own} reaches no other router in OSPF")
     for router in routers:
-        if (_SUMMARY, prefix) in router.lines:
+        # A border router translates what the endpoints of an NSSA announce.
+        is_border = any(kind in _SUMMARIES for kind, _ in router.lines)
+        if (_SUMMARY, prefix) in router.lines or (is_border and _announces(router, prefix)):
             raise CountUnknownError(f"{router.id} sums up {prefix} from another area")
         if not router.area and _announces(router, prefix):
             raise CountUnknownError(f"{router.id} announces {prefix} from another area")

@@ -210,6 +210,11 @@ class TestAreas:
         assert state.announced
         assert state.announcers == Unknown("10.0.0.1 sums up 10.99.0.53/32 from another area")
 
+    def test_a_translation_of_what_an_nssa_announces(self) -> None:
+        lines = "\t\txnetwork 10.0.7.0/24 metric 10\n\t\texternal 10.99.0.53/32 metric2 10000\n"
+        state = self.state(self.HERE.format(lines))
+        assert state.announcers == Unknown("10.0.0.1 sums up 10.99.0.53/32 from another area")
+
     def test_an_announcer_in_another_area(self) -> None:
         beyond = (
             "\nother ASBRs\n\n\trouter 10.0.2.2\n\t\tdistance 20\n"

@@ -80,8 +80,8 @@ def command(
     def hold(site: Site) -> str:
         look = site.look()
         order = notes.held(look, site.clock(), seconds, signature(), request.reason)
-        # The endpoint places it only as long as the address is where the look has found it, so
-        # what is said here is true.
+        # The endpoint places it only as long as the address is present, or absent, as the look has
+        # found it, so what is said here is true.
         trouble = site.note(look, order)
         if trouble:
             raise HandlerError(f"not held: {trouble}")

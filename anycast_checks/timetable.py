@@ -8,7 +8,10 @@ LATE = 0.05  # how much later than usual an answer is late
 _USUAL = 9  # the median of so many answers is what is usual
 _URGENT = 5.0  # how long a failing service is asked again after --retry-delay
 _SHORTEST = 0.01  # between two questions, also with a --retry-delay of 0
-_AT_ONCE = 3  # questions without an answer, besides one that a wake-up asks for
+_AT_ONCE = 3  # questions without an answer, besides those that wake-ups ask for
+# A service has sockets for TCP and UDP of both families. Each may be closed much later than the one
+# before, and what was asked meanwhile gets no answer at all.
+_WOKEN = 4
 _SETTLE = 0.002  # the kernel closes the sockets of a process one by one
 _CALM = 0.01  # between two questions that wake-ups ask for
 
@@ -112,4 +115,4 @@ class Timetable:
 
     @property
     def _may_be_woken(self) -> bool:
-        return len(self._open) <= _AT_ONCE
+        return len(self._open) < _AT_ONCE + _WOKEN

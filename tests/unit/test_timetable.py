@@ -120,7 +120,23 @@ def test_a_wake_up_asks_while_others_wait_and_never_without_end() -> None:
         clock.now += 0.002
         if clock.table.is_time(clock.now):
             numbers.append(clock.ask())
-    assert len(numbers) == 4
+    assert len(numbers) == 7
+
+
+def test_each_socket_that_is_closed_late_is_asked_about() -> None:
+    clock = Clock(interval=10)
+    clock.ask()
+    while clock.table.due < 110:
+        clock.now = clock.table.due
+        clock.table.newly_late(clock.now)
+        if clock.table.is_time(clock.now):
+            clock.ask()
+    for _ in range(4):
+        clock.now += 1
+        clock.table.newly_late(clock.now)
+        clock.table.wake(clock.now, died=True)
+        clock.now += 0.002
+        clock.ask()
 
 
 def test_what_has_been_dead_for_long_is_asked_at_the_interval() -> None:
@@ -142,7 +158,7 @@ def test_what_has_been_dead_for_long_is_asked_at_the_interval() -> None:
 
 
 def test_whatever_happens_it_asks_again_and_never_too_much() -> None:
-    """Random answers and wake-ups: at most four questions wait, and none comes too soon."""
+    """Random answers and wake-ups: at most seven questions wait, and none comes too soon."""
     dice = random.Random(5)
     for _ in range(50):
         clock = Clock(dice.choice([0.01, 0.2, 1]), dice.choice([0.0, 0.02, 0.25]))
@@ -159,7 +175,7 @@ def test_whatever_happens_it_asks_again_and_never_too_much() -> None:
             if waiting and dice.random() < 0.2:
                 number = waiting.pop(dice.randrange(len(waiting)))
                 dice.choice([clock.answer, clock.fail])(number)
-            assert len(waiting) <= 4
+            assert len(waiting) <= 7
         while waiting:
             clock.fail(waiting.pop())
         assert clock.table.due <= clock.now + 1

@@ -20,6 +20,9 @@ from .watched import Watched
 NAMES = 100_000
 PAUSE_SECONDS = 2.0
 LONGEST_SECONDS = 60.0
+# A withdrawal is in the log when its run has ended, and ends with the hold-down.
+LOGGED_SECONDS = 10.0
+RESTORED_SECONDS = 300.0
 LARGE = "/etc/unbound/large.conf"
 # As a service manager does it: what starts waits for the end of what ran before.
 AGAIN = """
@@ -60,14 +63,22 @@ def measure(lab: Lab, runs: int, names: int = NAMES) -> dict[str, Restarts]:
     _restart(host, WAYS["restarted"])
     system = Watched("defaults")
     system.watch(lab)
-    found = {}
+    seen: dict[str, tuple[float, list[float]]] = {}
     for way, script in WAYS.items():
-        before, since = _withdrawals(lab), time.time()
+        since = time.time()
         for _ in range(runs):
             _restart(host, script)
             time.sleep(PAUSE_SECONDS)
             wait_until(lambda: _answers(host), "the resolver answers", LONGEST_SECONDS)
-        found[way] = Restarts(runs, _failures(system, since), _withdrawals(lab) - before)
+            # Where it was withdrawn after all, the next restart comes after its restore.
+            wait_until(lambda: lab.endpoint("ns1").announced, "it is announced", RESTORED_SECONDS)
+        seen[way] = since, _failures(system, since)
+    time.sleep(LOGGED_SECONDS)
+    acts = _withdrawals(lab)
+    ends = [*[since for since, _ in seen.values()][1:], time.time()]
+    found = {}
+    for (way, (since, failures)), end in zip(seen.items(), ends, strict=True):
+        found[way] = Restarts(runs, failures, sum(since <= at < end for at in acts))
     return found
 
 
@@ -112,6 +123,7 @@ def _failures(system: Watched, since: float) -> list[float]:
     return found
 
 
-def _withdrawals(lab: Lab) -> int:
-    shown = lab.mon.run(["cat", DECISIONS]).stdout
-    return sum(json.loads(line)["action"] == "withdraw" for line in shown.splitlines())
+def _withdrawals(lab: Lab) -> list[float]:
+    """List when the address was taken off, in seconds since the epoch."""
+    entries = map(json.loads, lab.mon.run(["cat", DECISIONS]).stdout.splitlines())
+    return [one["commands"][0]["at"] for one in entries if one["action"] == "withdraw"]

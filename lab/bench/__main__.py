@@ -177,9 +177,9 @@ def _probes(options: Options) -> Any:
     ways = ["SSH kept open"] if options.smoke else list(probes.WAYS)
     for way in ways:
         with Lab(venv=options.venv) as lab:
-            found[way] = probes.measure(lab, way, 4 if options.smoke else probes.SECONDS)
+            found[way] = probes.measure(lab, way, 2 if options.smoke else probes.SECONDS)
     with Lab(venv=options.venv) as lab:
-        seconds = 4 if options.smoke else probes.WATCHED_SECONDS
+        seconds = 2 if options.smoke else probes.WATCHED_SECONDS
         found[probes.WATCHER] = probes.measure_watcher(lab, seconds)
     print(probes.table(found))
     return found

@@ -21,7 +21,7 @@ NAMES = 100_000
 PAUSE_SECONDS = 2.0
 LONGEST_SECONDS = 60.0
 # A withdrawal is in the log when its run has ended, and ends with the hold-down.
-LOGGED_SECONDS = 10.0
+LOGGED_SECONDS = 5.0
 RESTORED_SECONDS = 300.0
 LARGE = "/etc/unbound/large.conf"
 # As a service manager does it: what starts waits for the end of what ran before.

@@ -186,7 +186,10 @@ def _measure(lab: Lab, timeline: Timeline, runs: int, size: int, peace: float) -
         time.sleep(peace)
         now = usage(lab.mon, WATCHER)
         cpu, in_peace = (now.cpu - before) / (time.monotonic() - at), now.memory
-        failures = [_fail(lab, watch, timeline, run % size) for run in range(runs)]
+        failures = []
+        for run in range(runs):
+            time.sleep(SETTLE_SECONDS if run else 0.0)
+            failures.append(_fail(lab, watch, timeline, run % size))
         lost = time.time()
         lab.endpoint("ns1").host.run(["pkill", "-KILL", "-u", "anycast", "sshd"], check=True)
         again = _all_heard(watch, size, lost) - lost
@@ -236,6 +239,5 @@ def _fail(lab: Lab, watch: Watch, timeline: Timeline, number: int) -> tuple[floa
     watch.wait_for(f"{VIP_NAME} {name}: ", LONGEST_SECONDS, failed)
     host.run(["ifup", "lo:0"], check=True)
     host.run(["sh", "-c", "rm -f /var/lib/anycast/*.latch.json"], check=True)
-    time.sleep(SETTLE_SECONDS)
     assert certain is not None, CERTAIN
     return certain.at - failed, gone - failed

@@ -35,6 +35,7 @@ class Timetable:
         self._retry_delay = max(_SHORTEST, retry_delay)
         self._open: dict[int, _Open] = {}
         self._late: set[int] = set()
+        self._overtaken: set[int] = set()  # a later question has ended before them
         self._number = 0
         self._began = self._next = now
         self._woken = NEVER
@@ -90,9 +91,14 @@ class Timetable:
         return [self._open[number].mark for number in sorted(late)]
 
     def end(self, number: int) -> None:
-        """Note that a question has ended."""
+        """Note that a question has ended; those that were put before it tell nothing new any more.
+
+        They may wait for their time limit, say since their socket was closed meanwhile.
+        """
         del self._open[number]
         self._late.discard(number)
+        self._overtaken.discard(number)
+        self._overtaken.update(one for one in self._open if one < number)
 
     def went_well(self, now: float, took: float) -> None:
         """Note that a question was answered, and how long that took."""
@@ -111,7 +117,9 @@ class Timetable:
 
     @property
     def _may_ask(self) -> bool:
-        return len(self._open) == len(self._late) < _AT_ONCE
+        waiting = self._open.keys() - self._overtaken
+        is_room = len(waiting) < _AT_ONCE and len(self._open) < _AT_ONCE + _WOKEN
+        return is_room and waiting <= self._late
 
     @property
     def _may_be_woken(self) -> bool:

@@ -139,6 +139,26 @@ def test_each_socket_that_is_closed_late_is_asked_about() -> None:
         clock.ask()
 
 
+def test_what_waits_in_vain_keeps_no_question_back_once_a_later_one_has_failed() -> None:
+    clock = Clock(interval=10)
+    waiting = [clock.ask()]
+    while clock.table.due < 110:
+        clock.now = clock.table.due
+        clock.table.newly_late(clock.now)
+        if clock.table.is_time(clock.now):
+            waiting.append(clock.ask())
+    assert len(waiting) == 3
+    clock.now += 1
+    clock.table.wake(clock.now, died=True)
+    clock.now += 0.002
+    clock.fail(clock.ask())
+    for _ in range(5):
+        assert clock.table.due == pytest.approx(clock.now + RETRY)
+        clock.now = clock.table.due
+        clock.fail(clock.ask())
+    clock.fail(waiting[0])
+
+
 def test_what_has_been_dead_for_long_is_asked_at_the_interval() -> None:
     clock = Clock(interval=2)
     clock.fail(clock.ask())

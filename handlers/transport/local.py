@@ -23,6 +23,8 @@ from .shell import (
 )
 from .stream import LocalStream
 
+# The number of this capability, of capabilities(7).
+_NET_ADMIN = 12
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 
 
@@ -69,3 +71,11 @@ class LocalShell:
 
     def close(self) -> None:
         """Do nothing: there is no connection."""
+
+
+def may_change_addresses() -> bool:
+    """Whether a process of this one could change an address of this host, be it by sudo."""
+    with open("/proc/self/status", encoding="ascii", errors="replace") as stream:
+        status = dict(line.split(":", 1) for line in stream if ":" in line)
+    own, most = (int(status.get(key, "0"), 16) >> _NET_ADMIN & 1 for key in ("CapEff", "CapBnd"))
+    return bool(own or (most and status.get("NoNewPrivs", "").strip() != "1"))

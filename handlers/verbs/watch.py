@@ -16,11 +16,13 @@ from types import FrameType
 
 import click
 
+from anycast_checks.address import Locality, locality
 from anycast_checks.line import clean
 
 from ..errors import ConfigurationError, HandlerError
 from ..fleet.values import Fleet
 from ..transport.clock import SYSTEM_CLOCK
+from ..transport.local import may_change_addresses
 from ..watch.engines import engines
 from ..watch.notify import Notify
 from ..watch.page import Showing
@@ -33,6 +35,7 @@ from ._options import LINE, read_fleet
 # Lines that nobody has read yet.
 UNREAD = 1000
 ENDING_SECONDS = 0.5
+UNIT = "see docs/watch.rst, Install it"
 
 
 @click.command()
@@ -77,6 +80,9 @@ class _Service:
         self._show = Show(self._voice.say, self._engines, self._notify, SYSTEM_CLOCK)
         targets = _targets(fleet, self._voice.say, *self._wanted)
         self._watcher = Watcher(fleet, targets, SYSTEM_CLOCK, self._show)
+        if not may_change_addresses():
+            for name in sorted({one.endpoint.name for one in targets if _is_here(one)}):
+                self._voice.say(f"{name} is this host, where this service may not act: {UNIT}")
 
     def run(self, listen: str | None) -> None:
         """Watch, and show it at an address, until it is told to end."""
@@ -116,6 +122,10 @@ class _Service:
         except HandlerError as error:
             self._show.note(f"goes on with the fleet file as it was: {error}")
         self._notify.ready()
+
+
+def _is_here(target: Target) -> bool:
+    return locality(target.endpoint.address) is Locality.LOCAL
 
 
 def _told(fleet: Fleet) -> tuple[object, ...]:

@@ -7,7 +7,7 @@ import pty
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -47,10 +47,10 @@ done
 class Foreground:
     """A watcher in a terminal of 80 columns, and what it shows there."""
 
-    def __init__(self, directory: Path, *more: str) -> None:
+    def __init__(self, directory: Path, *more: str, by: Sequence[str] = ()) -> None:
         self._terminal, inside = pty.openpty()
         environment = {**os.environ, "COLUMNS": "80"}
-        argv = [PROGRAM, "--fleet", str(directory / "fleet.toml"), "watch", *more]
+        argv = [*by, PROGRAM, "--fleet", str(directory / "fleet.toml"), "watch", *more]
         self.process = subprocess.Popen(
             argv, stdin=inside, stdout=inside, stderr=inside, env=environment
         )
@@ -78,8 +78,8 @@ class Foreground:
 
 
 @contextmanager
-def foreground(directory: Path, *more: str) -> Iterator[Foreground]:
-    running = Foreground(directory, *more)
+def foreground(directory: Path, *more: str, by: Sequence[str] = ()) -> Iterator[Foreground]:
+    running = Foreground(directory, *more, by=by)
     try:
         yield running
     finally:
@@ -135,3 +135,12 @@ def test_a_broken_fleet_file_is_said_at_a_reload(directory: Path) -> None:
         (directory / "fleet.toml").write_text("[ssh")
         running.process.send_signal(signal.SIGHUP)
         running.shows("goes on with the fleet file as it was:")
+
+
+def test_where_it_may_not_act_on_its_own_host_it_says_so(directory: Path) -> None:
+    """As the systemd unit has it: sudo could not give it what it has not."""
+    by = ["setpriv", "--no-new-privs"]
+    if os.geteuid() == 0:
+        by += ["--inh-caps=-all", "--bounding-set=-all"]
+    with foreground(directory, by=by) as running:
+        running.shows("ns1 is this host, where this service may not act: see docs/watch.rst")

@@ -346,13 +346,15 @@ class _SshStream:
     def __init__(self, channel: paramiko.Channel, lines: Lines) -> None:
         self._channel = channel
         self._lines = lines
+        self._said = b""
 
     @property
     def trouble(self) -> str:
-        if self._lines.trouble or not self._channel.recv_stderr_ready():
-            return self._lines.trouble
-        said = self._channel.recv_stderr(LARGEST_ERROR)
-        return clean(said.decode(errors="replace"), LARGEST_ERROR)
+        # What was read is kept, since the channel gives it once.
+        if self._channel.recv_stderr_ready() and len(self._said) < LARGEST_ERROR:
+            self._said += self._channel.recv_stderr(LARGEST_ERROR)
+        said = clean(self._said.decode(errors="replace"), LARGEST_ERROR)
+        return self._lines.trouble or said
 
     def close(self) -> None:
         close_channel(self._channel)

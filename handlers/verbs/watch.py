@@ -102,6 +102,7 @@ class _Service:
                 engine.close()
             if page:
                 page.close()
+            self._voice.say("has ended; the endpoints stay as they are")
             self._voice.end()
 
     def _end(self, _number: int, _frame: FrameType | None) -> None:
@@ -161,8 +162,9 @@ class _Voice:
     """Prints lines by a thread of its own: whoever does not read them must not stop the watcher."""
 
     def __init__(self) -> None:
-        self._lines: Queue[str] = Queue(UNREAD)
-        threading.Thread(target=self._print, daemon=True).start()
+        self._lines: Queue[str | None] = Queue(UNREAD)
+        self._printer = threading.Thread(target=self._print, daemon=True)
+        self._printer.start()
 
     def say(self, text: str) -> None:
         """Print a line; where too many wait already, it is lost."""
@@ -181,16 +183,16 @@ class _Voice:
 
     def end(self) -> None:
         """Give what is not printed yet a moment."""
-        until = time.monotonic() + ENDING_SECONDS
-        while not self._lines.empty() and time.monotonic() < until:
-            time.sleep(0.01)
+        with suppress(Full):
+            self._lines.put_nowait(None)
+        self._printer.join(ENDING_SECONDS)
 
     def _print(self) -> None:
         # Not by print: what lies in Python's own buffer is waited for at the end of the program.
         descriptor = sys.stdout.fileno()
         with suppress(OSError):
-            while True:
-                left = f"{self._lines.get()}\n".encode()
+            while (line := self._lines.get()) is not None:
+                left = f"{line}\n".encode()
                 while left:
                     left = left[os.write(descriptor, left) :]
 

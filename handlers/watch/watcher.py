@@ -176,7 +176,8 @@ class Watcher:
         if not self._streams.is_current(ear):
             return None
         if heard.text is None:
-            why = f": {ear.trouble}" if ear.trouble else ""
+            trouble = ear.trouble
+            why = f": {trouble}" if trouble else ""
             self._lose(target, f"its stream has ended{why}")
             return target
         try:

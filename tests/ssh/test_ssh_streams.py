@@ -143,6 +143,9 @@ def test_a_program_that_is_not_there(sshd: Sshd) -> None:
         heard = Heard(shell, "/no/such")
         assert heard.next() is None
         assert "/no/such" in heard.stream.trouble
+        assert heard.stream.trouble == heard.stream.trouble, (
+            "it is told as often as it is asked for"
+        )
 
 
 def test_a_run_streams_through_its_session(sshd: Sshd) -> None:

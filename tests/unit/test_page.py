@@ -237,7 +237,7 @@ class TestServer:
             number = other.getsockname()[1]
             showing = Showing(f"127.0.0.1:{number}", rich, said.put)
             assert "watches without its page" in said.get(timeout=30)
-        assert said.get(timeout=30) == f"serves its page at 127.0.0.1:{number}"
+        assert said.get(timeout=30) == f"serves its page at http://127.0.0.1:{number}"
         assert ask(number, "/status.json").status == 200
         showing.close()
 

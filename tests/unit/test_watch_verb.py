@@ -125,6 +125,7 @@ def test_it_ends_when_it_is_told_to_and_leaves_no_stream(directory: Path, number
         assert subprocess.run(stream, capture_output=True, check=False).stdout
         running.process.send_signal(number)
         assert running.process.wait(10) == 0
+        running.shows("has ended; the endpoints stay as they are")
         wait_until(lambda: subprocess.run(stream, check=False).returncode, "it has ended", 5)
 
 

@@ -52,6 +52,7 @@ class Showing:
         self._page: Page | None = None
         try:
             self._page = open_page(listen, look)
+            say(f"serves its page at http://{listen}")
         except NotFreeError as error:
             say(f"watches without its page, and tries again: {error}")
             self._opener = threading.Thread(target=self._open, daemon=True)
@@ -67,4 +68,4 @@ class Showing:
         while not (self._page or self._closed.wait(AGAIN)):
             with suppress(NotFreeError):
                 self._page = open_page(self._listen, self._look)
-                self._say(f"serves its page at {self._listen}")
+                self._say(f"serves its page at http://{self._listen}")

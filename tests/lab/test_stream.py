@@ -19,6 +19,7 @@ from tests.support.streaming import Line, Streaming, streaming
 CONFIG = """
 server:
   interface: 0.0.0.0
+  interface: ::0
   interface-automatic: yes
   do-daemonize: no
   username: ""
@@ -26,6 +27,7 @@ server:
   directory: "{directory}"
   pidfile: ""
   access-control: 0.0.0.0/0 allow
+  access-control: ::0/0 allow
   local-zone: "example.org." static
   local-data: "www.example.org. 300 IN A 192.0.2.80"
   num-threads: 2
@@ -141,17 +143,22 @@ def test_a_resolver_that_hangs_is_known_after_its_time_limit(
     assert two["uptime"] - stopped < 2
 
 
+@pytest.mark.parametrize(
+    ("vip", "length", "instance"), [(VIP, 32, "127.0.0.1"), ("2001:db8:99::53", 128, "::1")]
+)
 def test_an_address_that_goes_and_comes_is_known_at_once(
-    host: Namespace, resolver: Resolver
+    host: Namespace, resolver: Resolver, vip: str, length: int, instance: str
 ) -> None:
-    with asking(host, "--interval", "60") as stream:
-        host.run("ip", "address", "del", f"{VIP}/32", "dev", "lo")
+    if vip != VIP:
+        host.run("ip", "address", "add", f"{vip}/{length}", "dev", "lo")
+    with asking(host, "-H", vip, "--interval", "60") as stream:
+        host.run("ip", "address", "del", f"{vip}/{length}", "dev", "lo")
         gone = stream.until(lambda line: line.get("present") is False)
-        assert gone["text"].startswith(f"{VIP} healthy, withdrawn: 127.0.0.1: ")
+        assert gone["text"].startswith(f"{vip} healthy, withdrawn: {instance}: ")
         resolver.send(signal.SIGKILL)
         dead = stream.until(lambda line: line.get("state") == "WARNING")
         assert dead["kind"] == "refused"
-        host.run("ip", "address", "add", f"{VIP}/32", "dev", "lo")
+        host.run("ip", "address", "add", f"{vip}/{length}", "dev", "lo")
         back = stream.until(critical)
         assert back["present"] is True
         resolver.start()

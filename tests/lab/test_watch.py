@@ -11,25 +11,7 @@ from lab import Lab, monitoring
 from lab.topology import VIP, VIP_NAME
 from lab.waiting import wait_until
 from tests.lab.scene import Scene, replaced
-from tests.lab.watched import QUICK, watching, withdrawn
-
-# A check that streams failures of a healthy service, and says the truth where it is asked once.
-LIAR = """#!/bin/sh
-case "$*" in
-*--stream*) ;;
-*) exec {python} -m anycast_checks "$@" ;;
-esac
-now() {{ cut -d " " -f 1 /proc/uptime; }}
-echo '{{"stream":1,"version":"1","boot":"b","check":"dns","address":"{vip}","interval":0.2,'\\
-'"wakeups":[],"seq":0,"uptime":'$(now)'}}'
-n=0
-while n=$((n + 1)); do
-    at=$(now)
-    echo '{{"state":"CRITICAL","failing":true,"present":true,"kind":"refused",'\\
-'"text":"{vip} dead","seconds":null,"samples":'$n',"began":'$at',"seq":'$n',"uptime":'$at'}}'
-    sleep {pause}
-done
-"""
+from tests.lab.watched import LIAR, QUICK, watching, withdrawn
 
 
 @pytest.fixture
@@ -96,9 +78,9 @@ def test_a_liar_withdraws_nobody(scene: Scene, pause: str) -> None:
     """At its slow pace its word is not confirmed; without end its stream is closed."""
     host = scene.ns1.host
     real = host.run(["readlink", "-f", f"{monitoring.PLUGINS}/check_anycast"]).stdout.strip()
-    python = f"{real.rsplit('/', 1)[0]}/python"
+    asked = f'{real.rsplit("/", 1)[0]}/python -m anycast_checks "$@"'
     with (
-        replaced(host, real, LIAR.format(python=python, vip=VIP, pause=pause)),
+        replaced(host, real, LIAR.format(asked=asked, vip=VIP, kind="refused", pause=pause)),
         watching(scene.lab, "ns2", "ns3") as watch,
     ):
         if pause == "0":

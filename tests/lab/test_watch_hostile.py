@@ -8,25 +8,7 @@ from lab import Lab, monitoring
 from lab.topology import VIP
 from lab.waiting import wait_until
 from tests.lab.scene import Scene, replaced
-from tests.lab.watched import QUICK, watching
-
-# A check that streams failures without end, and never ends where it is asked once.
-HANGS = """#!/bin/sh
-case "$*" in
-*--stream*) ;;
-*) exec sleep 600 ;;
-esac
-now() {{ cut -d " " -f 1 /proc/uptime; }}
-echo '{{"stream":1,"version":"1","boot":"b","check":"dns","address":"{vip}","interval":0.2,'\\
-'"wakeups":[],"seq":0,"uptime":'$(now)'}}'
-n=0
-while n=$((n + 1)); do
-    at=$(now)
-    echo '{{"state":"CRITICAL","failing":true,"present":true,"kind":"wrong",'\\
-'"text":"{vip} dead","seconds":null,"samples":'$n',"began":'$at',"seq":'$n',"uptime":'$at'}}'
-    sleep 0.2
-done
-"""
+from tests.lab.watched import LIAR, QUICK, watching
 
 
 @pytest.fixture
@@ -40,7 +22,9 @@ def test_an_endpoint_whose_check_never_ends_keeps_no_other_announced(scene: Scen
     """It is asked ahead, however long that takes; meanwhile the queue of its VIP is free."""
     host, ns2 = scene.ns1.host, scene.lab.endpoint("ns2")
     real = host.run(["readlink", "-f", f"{monitoring.PLUGINS}/check_anycast"]).stdout.strip()
-    with replaced(host, real, HANGS.format(vip=VIP)), watching(scene.lab, "ns2", "ns3") as watch:
+    # What it says is not what will be wrong with ns2, or both would have a common cause.
+    hangs = LIAR.format(asked="sleep 600", vip=VIP, kind="wrong", pause=0.2)
+    with replaced(host, real, hangs), watching(scene.lab, "ns2", "ns3") as watch:
         watch.says("not confirmed: the endpoint's own check says UNKNOWN", 40)
         wait_until(lambda: host.run(["pgrep", "-x", "sleep", "-f", "sleep 600"]).stdout, "asked")
         since = len(watch.lines)

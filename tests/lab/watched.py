@@ -15,6 +15,23 @@ from tests.lab.scene import Scene
 QUICK = "hold_down = 0\nspacing = 0"
 RUNS = ["pgrep", "-f", "anycast-handler watch$"]
 STREAM = "check_anycast.*--stream"
+# A check that streams failures of a healthy service, and does another thing where it is asked once.
+LIAR = """#!/bin/sh
+case "$*" in
+*--stream*) ;;
+*) exec {asked} ;;
+esac
+now() {{ cut -d " " -f 1 /proc/uptime; }}
+echo '{{"stream":1,"version":"1","boot":"b","check":"dns","address":"{vip}","interval":0.2,'\\
+'"wakeups":[],"seq":0,"uptime":'$(now)'}}'
+n=0
+while n=$((n + 1)); do
+    at=$(now)
+    echo '{{"state":"CRITICAL","failing":true,"present":true,"kind":"{kind}",'\\
+'"text":"{vip} dead","seconds":null,"samples":'$n',"began":'$at',"seq":'$n',"uptime":'$at'}}'
+    sleep {pause}
+done
+"""
 
 
 class Watch:

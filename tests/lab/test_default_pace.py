@@ -12,7 +12,7 @@ from lab.icinga import HEALTH
 from lab.waiting import wait_until
 from tests.lab.monitored import Monitored, monitored_lab
 
-TIMES = 10
+TIMES = 6
 # Twice what the template promises, since other things may run on this machine.
 REFUSING, SILENT = 12.0, 24.0
 

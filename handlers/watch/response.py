@@ -29,6 +29,7 @@ MOST_AHEAD = 16
 # Longest wait for what is asked ahead, in seconds.
 AHEAD_SECONDS = 8.0
 RANK_SECONDS = 1.0
+REFUSED = "refused"
 # After an act its effect has to be seen in the stream; until then the next one waits.
 SEEN_SECONDS = 2.0
 
@@ -135,7 +136,19 @@ class Responses:
     def _act(self, pool: Pool, target: Target, state: State) -> None:
         pool.acting = target
         ahead, target.ahead = target.ahead, None
+        if ahead and self._waits_in_vain(target, ahead):
+            ahead = self._acts.ask_ahead(self._fleet, target)
         self._acts.begin(self._fleet, target, state, ahead=ahead, is_look=False)
+
+    @staticmethod
+    def _waits_in_vain(target: Target, ahead: Ahead) -> bool:
+        """Whether what was asked while an answer was late waits as long for its own.
+
+        A service that refuses by now answers the next one at once.
+        """
+        judged = target.judgement
+        began_late = judged.failing_since is not None and ahead.at < judged.failing_since
+        return began_late and judged.kind == REFUSED and not ahead.is_done
 
     def ask_ahead(self, target: Target, now: float) -> None:
         """Ask what a withdrawal will need; not so often that a liar could keep all busy."""

@@ -333,6 +333,18 @@ class TestAskingAhead:
         scene.fail(1.0, 3.0)
         assert scene.acts.asked == []
 
+    @pytest.mark.parametrize(("is_done", "asked"), [(False, 2), (True, 1)])
+    def test_what_waits_for_a_late_answer_is_asked_anew_once_the_service_refuses(
+        self, scene: Scene, *, is_done: bool, asked: int
+    ) -> None:
+        scene.clock.now = 1.0
+        scene.responses.ask_ahead(scene.target, 1.0)
+        if is_done:
+            scene.acts.ahead[0].run(lambda: Answers(scene.clock))
+        scene.fail(1.1, 1.8)
+        assert scene.acts.begun == [("ns1", State.CRITICAL, False)]
+        assert scene.acts.asked == ["ns1"] * asked
+
 
 class TestLooks:
     @pytest.mark.parametrize("state", ["OK", "WARNING"])

@@ -128,6 +128,9 @@ class Responses:
         assert target.certain_since is not None
         if now < target.certain_since + RANK_SECONDS * self._fleet.watch.rank:
             return
+        if target.ahead and self._waits_in_vain(target, target.ahead):
+            target.ahead = self._acts.ask_ahead(self._fleet, target)
+            self._asking.append(target.ahead)
         # An endpoint that takes its time to answer must not keep the others of its VIP waiting.
         if _is_awaited(target, now):
             return
@@ -136,8 +139,6 @@ class Responses:
     def _act(self, pool: Pool, target: Target, state: State) -> None:
         pool.acting = target
         ahead, target.ahead = target.ahead, None
-        if ahead and self._waits_in_vain(target, ahead):
-            ahead = self._acts.ask_ahead(self._fleet, target)
         self._acts.begin(self._fleet, target, state, ahead=ahead, is_look=False)
 
     @staticmethod

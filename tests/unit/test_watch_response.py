@@ -338,9 +338,9 @@ class TestAskingAhead:
         self, scene: Scene, *, is_done: bool, asked: int
     ) -> None:
         scene.clock.now = 1.0
+        scene.acts.answers_at_once = is_done
         scene.responses.ask_ahead(scene.target, 1.0)
-        if is_done:
-            scene.acts.ahead[0].run(lambda: Answers(scene.clock))
+        scene.acts.answers_at_once = True
         scene.fail(1.1, 1.8)
         assert scene.acts.begun == [("ns1", State.CRITICAL, False)]
         assert scene.acts.asked == ["ns1"] * asked

@@ -34,10 +34,10 @@ def write_network(host: Host, interface: str, *addresses: str) -> None:
         host.write(f"{DIRECTORY}/10-{interface}.netdev", f"[NetDev]\nName={interface}\nKind=ifb\n")
 
 
-def write_own(host: Host, interface: str, addresses: Mapping[str, str]) -> None:
-    """Write a drop-in for each address; the values are address/length."""
+def write_own(host: Host, network: str, addresses: Mapping[str, str]) -> None:
+    """Write a drop-in of a file of networkd for each address; the values are address/length."""
     for address, prefix in addresses.items():
-        file = f"{OWN}/10-{interface}.network.d/anycast-{address}.conf"
+        file = f"{OWN}/{network}.d/anycast-{address}.conf"
         host.write(file, f"[Network]\nAddress={prefix}\n")
 
 

@@ -43,6 +43,7 @@ OPTIONAL_PACKAGES=(knot-resolver)
 UNPACKED_PACKAGES=(
     ntpsec ipcalc-ng ifupdown2
     network-manager libbluetooth3 libmm-glib0 libndp0 libnewt0.52 libnm0 libteamdctl0
+    netplan.io libnetplan0
 )
 # network-scripts of RHEL 7 and 8, which Debian has not: tag and commit. The tests that need them are
 # skipped where they cannot be had.

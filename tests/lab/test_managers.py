@@ -16,7 +16,7 @@ from anycast_handlers.activators._choice import AUTO
 from anycast_handlers.endpoint.site import Site
 from anycast_handlers.fleet.values import Endpoint, Vip
 
-from lab import ifupdown2, networkd, networkmanager
+from lab import ifupdown2, netplan, networkd, networkmanager
 from lab.alone import host_alone, unpacked
 from lab.host import Host
 from lab.waiting import wait_until
@@ -47,9 +47,10 @@ def vip_on(interface: str, address: str, activator: str = AUTO) -> Vip:
 
 
 class Managed(ABC):
-    """A host whose interfaces one manager configures."""
+    """A host whose interfaces one manager configures; ``name`` is the activator's name."""
 
     name: ClassVar[str]
+    title: ClassVar[str] = ""
     # What brings an address back that is configured; {} is the interface.
     brings_back: ClassVar[Sequence[Sequence[str]]]
 
@@ -99,12 +100,28 @@ class Managed(ABC):
 
 class Networkd(Managed):
     name = "networkd"
-    brings_back = (("networkctl", "reload"), ("networkctl", "reconfigure", "{}"))
+    brings_back: ClassVar[Sequence[Sequence[str]]] = (
+        ("networkctl", "reload"),
+        ("networkctl", "reconfigure", "{}"),
+    )
+
+    def file(self, interface: str) -> str:
+        """Name networkd's file of an interface."""
+        return f"{networkd.DIRECTORY}/10-{interface}.network"
+
+    def write(self, interface: str, *addresses: str) -> None:
+        """Configure an interface with these addresses, and with what is in drop-ins."""
+        networkd.write_network(self.host, interface, *map(prefix, addresses))
+
+    def write_own(self, interface: str, *addresses: str) -> None:
+        """Write a drop-in for each of these addresses."""
+        network = self.file(interface).rpartition("/")[2]
+        networkd.write_own(self.host, network, {one: prefix(one) for one in addresses})
 
     def begin(self) -> None:
         for interface, addresses in VIPS.items():
-            networkd.write_network(self.host, interface, *map(prefix, OTHERS[interface]))
-            networkd.write_own(self.host, interface, {one: prefix(one) for one in addresses})
+            self.write(interface, *OTHERS[interface])
+            self.write_own(interface, *addresses)
         self.daemon = networkd.networkd(self.host)
         self.daemon.start()
         self.wait_for(*(one for of in (*VIPS.values(), *OTHERS.values()) for one in of))
@@ -123,15 +140,40 @@ class Networkd(Managed):
 
     @contextmanager
     def unmaskable(self, interface: str, address: str) -> Iterator[str]:
-        own = f"{networkd.OWN}/10-{interface}.network.d/anycast-{address}.conf"
+        network = self.file(interface).rpartition("/")[2]
+        own = f"{networkd.OWN}/{network}.d/anycast-{address}.conf"
         self.host.run(["rm", own], check=True)
-        addresses = OTHERS[interface]
-        networkd.write_network(self.host, interface, *map(prefix, (*addresses, address)))
-        yield f"/etc/systemd/network/10-{interface}.network has {address} too"
-        networkd.write_network(self.host, interface, *map(prefix, addresses))
-        networkd.write_own(self.host, interface, {address: prefix(address)})
+        self.write(interface, *OTHERS[interface], address)
+        yield f"{self.file(interface)} has {address} too"
+        self.write(interface, *OTHERS[interface])
+        self.write_own(interface, address)
         self.host.run(["networkctl", "reload"], check=True)
         self.settle()
+
+
+class Netplan(Networkd):
+    """networkd, whose file of lo is netplan's."""
+
+    title = "netplan"
+    brings_back = (
+        (netplan.GENERATE,),
+        ("networkctl", "reload"),
+        ("networkctl", "reconfigure", "{}"),
+    )
+
+    def file(self, interface: str) -> str:
+        of_lo = "/run/systemd/network/10-netplan-lo.network"
+        return of_lo if interface == "lo" else super().file(interface)
+
+    def write(self, interface: str, *addresses: str) -> None:
+        if interface == "lo":
+            netplan.write_lo(self.host, tuple(map(prefix, addresses)))
+        else:
+            super().write(interface, *addresses)
+
+    def begin(self) -> None:
+        netplan.install(self.host)
+        super().begin()
 
 
 class NetworkManager(Managed):
@@ -203,19 +245,21 @@ class Ifupdown2(Managed):
         ifupdown2.write_interfaces(self.host, wanted)
 
 
-MANAGERS = (Networkd, NetworkManager, Ifupdown2)
+MANAGERS = (Networkd, Netplan, NetworkManager, Ifupdown2)
 THERE: dict[str, Callable[[], bool]] = {
     "networkd": lambda: True,
+    "netplan": netplan.is_there,
     "networkmanager": networkmanager.is_there,
     "ifupdown2": lambda: bool(unpacked("ifupdown2")),
 }
 
 
-@pytest.fixture(scope="module", params=MANAGERS, ids=lambda one: one.name)
+@pytest.fixture(scope="module", params=MANAGERS, ids=lambda one: one.title or one.name)
 def managed(lab_is_possible: None, request: pytest.FixtureRequest) -> Iterator[Managed]:
-    if not THERE[request.param.name]():
-        pytest.skip(f"there is no {request.param.name}")
-    with host_alone(request.param.name) as host:
+    title = request.param.title or request.param.name
+    if not THERE[title]():
+        pytest.skip(f"there is no {title}")
+    with host_alone(title) as host:
         install_helper(host, *(vip_on(*case) for case in CASES))
         managed = request.param(host)
         managed.begin()
@@ -289,3 +333,53 @@ def test_what_cannot_be_masked_is_said_and_comes_back(managed: Managed, site: Si
     assert look.in_place
     assert site.look().masked == ""
     assert around(site, managed.host) == before
+
+
+@each_case
+def test_a_daemon_that_hangs_or_has_ended_delays_nothing(managed: Managed, site: Site) -> None:
+    """It takes part in no act, and what it does afterwards changes nothing."""
+    before = around(site, managed.host)
+    if not isinstance(managed, (Networkd, NetworkManager)):
+        pytest.skip("it has no daemon")
+    managed.daemon.hang()
+    look, _ = withdraw(site)
+    assert not look.present
+    # Only NetworkManager has to be asked for its mask.
+    is_masked = site.steps[0].argv[0] == "mask"
+    assert is_masked == isinstance(managed, Networkd)
+    managed.daemon.resume()
+    managed.settle()
+    assert not site.look().present
+    managed.daemon.stop()
+    look, _ = restore(site)
+    assert look.in_place
+    managed.daemon.start()
+    managed.settle()
+    managed.wait_for(site.vip.address)
+    assert around(site, managed.host) == before
+
+
+def test_masks_may_be_repeated_and_are_not_mixed_up(managed: Managed) -> None:
+    """As after one that was killed in the middle; each VIP of an interface has its own mask."""
+
+    def masked() -> list[str]:
+        return [site_on(managed.host, vip_on("lo", one)).look().masked for one in VIPS["lo"]]
+
+    def change(what: str, address: str) -> None:
+        argv = ["anycast-mask", what, managed.name, address, "lo"]
+        managed.host.run(argv, check=True)
+
+    first, second = VIPS["lo"]
+    for what, one, after in (
+        ("mask", first, [managed.name, ""]),
+        ("mask", first, [managed.name, ""]),
+        ("mask", second, [managed.name, managed.name]),
+        ("unmask", first, ["", managed.name]),
+        ("unmask", first, ["", managed.name]),
+        ("unmask", second, ["", ""]),
+    ):
+        change(what, one)
+        assert masked() == after, (what, one)
+    managed.start_again()
+    for one in (*VIPS["lo"], *OTHERS["lo"]):
+        managed.wait_for(one)

@@ -1,0 +1,39 @@
+"""netplan, unpacked and not installed, above the networkd of a host of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .alone import unpacked
+from .errors import LabError
+from .host import Host
+from .managers import copy_package
+
+PACKAGES = ("netplan.io", "libnetplan0")
+# `netplan generate` runs this program. `netplan apply` asks systemd besides, which is not there.
+GENERATE = "/usr/libexec/netplan/generate"
+
+
+def is_there() -> bool:
+    """Whether all packages could be had."""
+    return all(unpacked(name) for name in PACKAGES)
+
+
+def install(host: Host) -> None:
+    """Put its files in their places."""
+    for name in PACKAGES:
+        package = unpacked(name)
+        if package is None:
+            raise LabError(f"there is no {name}")
+        copy_package(host, package)
+    host.run(["ldconfig"], check=True)
+
+
+def write_lo(host: Host, addresses: Sequence[str]) -> None:
+    """Write the YAML of lo, with addresses as address/length, and have networkd's files made."""
+    listed = ", ".join(f'"{one}"' for one in addresses)
+    ethernets = f"ethernets: {{lo: {{addresses: [{listed}]}}}}"
+    host.write(
+        "/etc/netplan/lo.yaml", f"network: {{version: 2, renderer: networkd, {ethernets}}}\n"
+    )
+    host.run([GENERATE], check=True)

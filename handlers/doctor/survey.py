@@ -68,12 +68,16 @@ def survey(
     findings += [*compare_routing(subjects), *compare_names(fleet, subjects)]
     findings += strangers(subjects, FileRouterIds(fleet.paths.state))
     troubles = [one.trouble for one in examined if one.trouble]
-    return Surveyed(len(hosts), once(findings), troubles, list(map(_choice, subjects)))
+    return Surveyed(len(hosts), once(findings), troubles, _choices(subjects))
 
 
-def _choice(subject: Subject) -> Finding:
-    by = f"by {subject.activator.name}: {subject.why}" if subject.activator else "by nothing"
-    return Finding(subject.name, f"{subject.vip.address} is withdrawn {by}")
+def _choices(subjects: Sequence[Subject]) -> list[Finding]:
+    """Say of each VIP by which activator it would be withdrawn."""
+    known = ((one, one.activator.name) for one in subjects if one.activator)
+    return [
+        Finding(one.name, f"{one.vip.address} would be withdrawn by {by}: {one.why}")
+        for one, by in known
+    ]
 
 
 def by_host(members: Sequence[tuple[Vip, Endpoint]]) -> list[Chosen]:

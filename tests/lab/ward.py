@@ -46,7 +46,7 @@ class Ward:
         assert all(len(line) <= 80 for line in narrow), ended.stdout
         whole = ended.stdout.replace("\n  -> ", REMEDY).replace("\n     ", " ")
         # The activator and the reason for it are told beside what was found.
-        found = [line for line in whole.splitlines() if " is withdrawn by " not in line]
+        found = [line for line in whole.splitlines() if " would be withdrawn by " not in line]
         return ended.returncode, found
 
     def of(self, endpoint: str) -> tuple[int, str]:

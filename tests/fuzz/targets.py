@@ -325,7 +325,7 @@ def of_stream(data: bytes) -> None:
             failing = failing + 1 if line.failing else 0
         evidence.hear(line, now)
         judgement = evidence.judge(now)
-        assert clean(judgement.text) == judgement.text
+        assert clean(judgement.text, 2 * stream_line.LONGEST) == judgement.text, judgement
         assert not judgement.is_certain_failure or failing >= 2, judgement
 
 

@@ -42,7 +42,9 @@ class Assigned(NamedTuple):
 
 
 class Addresses(frozenset[Assigned]):
-    """All addresses of a host."""
+    """All addresses of a host; ``interfaces`` names all interfaces, also those without any."""
+
+    interfaces: frozenset[str] = frozenset()
 
     def interfaces_with(self, address: str) -> tuple[str, ...]:
         """Return the names of the interfaces on which a host answers for an address, sorted."""
@@ -87,6 +89,7 @@ def read(shown: str) -> Addresses:
         found = Addresses(islice(_assigned(interfaces), MOST_ADDRESSES + 1))
         if len(found) > MOST_ADDRESSES:
             raise ValueError(f"more than {MOST_ADDRESSES} addresses")
+        found.interfaces = frozenset(_text(interface["ifname"]) for interface in interfaces)
         return found
     except (LookupError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(repr(error)) from error

@@ -63,7 +63,23 @@ def readiness(subject: Subject) -> Iterator[Finding]:
             yield subject.found(text, f"where it stays so, {again}")
 
 
-PLACE_EXAMINATIONS: tuple[Examination, ...] = (whereabouts, prefix_length, interfaces, readiness)
+def existence(subject: Subject) -> Iterator[Finding]:
+    """Find a VIP without its interface, which no restore makes."""
+    look, vip = subject.look, subject.vip
+    if look and vip.placement.interface not in look.addresses.interfaces:
+        yield subject.found(
+            f"there is no {vip.placement.interface}, so {vip.address} could not be restored",
+            "make that interface there, or correct the fleet file",
+        )
+
+
+PLACE_EXAMINATIONS: tuple[Examination, ...] = (
+    whereabouts,
+    existence,
+    prefix_length,
+    interfaces,
+    readiness,
+)
 
 
 def notes(subject: Subject) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from anycast_handlers.doctor.finding import Subject
-from anycast_handlers.doctor.whereabouts import readiness
+from anycast_handlers.doctor.whereabouts import existence, readiness
 from anycast_handlers.endpoint.site import Site
 from anycast_handlers.errors import ChangedMeanwhileError
 from anycast_handlers.fleet.values import Endpoint, Vip
@@ -181,10 +181,15 @@ class TestActs:
     def test_an_interface_that_is_missing_is_said(self, host: Namespace) -> None:
         site = Site(host.shell(), RESOLVER6)
         withdraw(site)
+        host.run("ip", "link", "add", "bare", "type", "bridge")
+        assert {"bare", OWN} < site.look().addresses.interfaces
         host.run("ip", "link", "del", OWN)
         back, _ = restore(site)
         assert not back.present
         assert f'Cannot find device "{OWN}"' in site.steps[-1].said
+        vip, ns1 = RESOLVER6, RESOLVER6.endpoints[0]
+        (finding,) = existence(Subject("", "", vip, ns1, site, (vip,), look=site.look()))
+        assert finding.text == f"there is no {OWN}, so {VIP6} could not be restored"
 
 
 def test_the_handler_acts_on_ipv6(host: Namespace, tmp_path: Path) -> None:

@@ -191,13 +191,12 @@ class NetworkManager(Managed):
             networkmanager.write_profile(self.host, interface, prefixes)
         self.daemon = networkmanager.networkmanager(self.host)
         self.daemon.start()
-        self._wait()
+        self.settle()
         self.wait_for(*(one for of in (*VIPS.values(), *OTHERS.values()) for one in of))
 
     def restart(self) -> None:
         self.daemon.stop()
         self.daemon.start()
-        self._wait()
 
     @contextmanager
     def unmaskable(self, interface: str, address: str) -> Iterator[str]:
@@ -207,7 +206,8 @@ class NetworkManager(Managed):
         finally:
             self.daemon.resume()
 
-    def _wait(self) -> None:
+    def settle(self) -> None:
+        super().settle()
         ask = ["nmcli", "-g", "GENERAL.STATE", "device", "show"]
 
         def active() -> bool:
@@ -271,6 +271,9 @@ def site(managed: Managed, request: pytest.FixtureRequest) -> Site:
     case = request.param
     if case not in SAMPLE and not request.config.getoption("--all"):
         pytest.skip("a long form, which --all runs")
+    managed.settle()
+    # An address of IPv6 that was configured a moment ago is not there yet.
+    managed.wait_for(case[1])
     return site_on(managed.host, vip_on(*case))
 
 
@@ -342,12 +345,14 @@ def test_a_daemon_that_hangs_or_has_ended_delays_nothing(managed: Managed, site:
     if not isinstance(managed, (Networkd, NetworkManager)):
         pytest.skip("it has no daemon")
     managed.daemon.hang()
-    look, _ = withdraw(site)
-    assert not look.present
-    # Only NetworkManager has to be asked for its mask.
-    is_masked = site.steps[0].argv[0] == "mask"
-    assert is_masked == isinstance(managed, Networkd)
-    managed.daemon.resume()
+    try:
+        look, _ = withdraw(site)
+        assert not look.present
+        # Only NetworkManager has to be asked for its mask.
+        is_masked = site.steps[0].argv[0] == "mask"
+        assert is_masked == isinstance(managed, Networkd)
+    finally:
+        managed.daemon.resume()
     managed.settle()
     assert not site.look().present
     managed.daemon.stop()

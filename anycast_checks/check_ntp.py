@@ -198,20 +198,19 @@ def _judge(limits: _Limits, found: _Found) -> Observation:
     if found.client is _Client.OF_IPV4:
         text = "silent, but answers over IPv4: it may limit how often this check asks"
         return Observation(Grade.UNCLEAR, text)
-    offset = abs(answer.offset)
-    text = f"stratum {answer.stratum}, offset {answer.offset * 1000:+.3f} ms"
-    grade = Grade.RIGHT
+    grade, offset = Grade.RIGHT, answer.offset or 0.0
+    text = f"stratum {answer.stratum}, offset {offset * 1000:+.3f} ms"
     if answer.trouble:
         grade, text = Grade.WRONG, answer.trouble
     elif is_outside(limits.stratum_critical, answer.stratum):
         grade = Grade.WRONG
         text = f"stratum {answer.stratum} is outside of {limits.stratum_critical}"
-    elif is_outside(limits.offset_critical, offset):
+    elif is_outside(limits.offset_critical, abs(offset)):
         grade = Grade.WRONG
-        text = f"offset {answer.offset:+.3f} s is outside of {limits.offset_critical}"
-    elif is_outside(limits.offset_warning, offset):
+        text = f"offset {offset:+.3f} s is outside of {limits.offset_critical}"
+    elif is_outside(limits.offset_warning, abs(offset)):
         grade = Grade.POOR
-        text = f"offset {answer.offset:+.3f} s is outside of {limits.offset_warning}"
+        text = f"offset {offset:+.3f} s is outside of {limits.offset_warning}"
     if found.client is _Client.ANOTHER:
         text += ", limits how often this check may ask"
     details = (

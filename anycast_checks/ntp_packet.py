@@ -31,7 +31,8 @@ class Answer(NamedTuple):
         reference: source of its time: a name for stratum 1, else an IPv4 address or a hash.
         root_delay: delay to the root of its clock.
         root_dispersion: largest error of its clock.
-        offset: difference of its clock from the clock of this host.
+        offset: difference of its clock from the clock of this host; None where the answer lacks a
+            time of which that is made.
         kiss: kiss code of a packet of stratum 0, else empty.
     """
 
@@ -40,14 +41,17 @@ class Answer(NamedTuple):
     reference: str
     root_delay: float
     root_dispersion: float
-    offset: float
+    offset: float | None
     kiss: str
 
     @property
     def trouble(self) -> str:
         """Say why the server does not know the time; empty where it does."""
         if self.leap != _UNSYNCHRONISED and 0 < self.stratum < _STRATUM_LIMIT:
-            return ""
+            if self.offset is not None:
+                return ""
+            # Every client discards such an answer (RFC 5905, TEST3 in A.5.1).
+            return f"stratum {self.stratum}, but its receive or transmit time stamp is 0"
         code = f", kiss code {self.kiss}" if self.kiss else ""
         return f"not synchronised: leap {self.leap}, stratum {self.stratum}{code}"
 
@@ -101,7 +105,7 @@ def parse(data: bytes, stamp: bytes, sent: float, received: float) -> Answer:
         shown,
         delay / 65536,
         dispersion / 65536,
-        offset if transmit else 0.0,
+        offset if receive and transmit else None,
         kiss,
     )
 

@@ -78,6 +78,21 @@ def test_a_server_without_good_time(ask: Ask, changes: dict[str, Any], says: str
     assert says in seen.text
 
 
+@pytest.mark.parametrize("times", [slice(32, 40), slice(40, 48), slice(32, 48)])
+def test_an_answer_without_its_times_sets_no_clock(ask: Ask, times: slice) -> None:
+    """Clients discard what has not both (RFC 5905, 8, and TEST3 of its appendix A.5.1)."""
+
+    def reply(query: bytes) -> list[bytes]:
+        answer = bytearray(packet(query))
+        answer[times] = bytes(times.stop - times.start)
+        return [bytes(answer)]
+
+    seen = ntp(ask, reply)
+    assert seen.code == 2, seen.text
+    assert "stratum 2, but its receive or transmit time stamp is 0" in seen.text
+    assert seen.perfdata["offset"] == "U"
+
+
 @pytest.mark.parametrize("code", ["RATE", "DENY", "RSTR"])
 def test_a_server_that_refuses_us_has_failed_nobody_else(ask: Ask, code: str) -> None:
     seen = ntp(ask, answering(stratum=0, leap=3, reference=code.encode()))

@@ -183,6 +183,15 @@ class TestAStoppedHelper:
         assert has_note is not wholly
 
 
+def test_a_full_disk_keeps_no_dead_endpoint_in_the_routing(host: Namespace) -> None:
+    host.run("mount", "-o", "remount,size=64k", "/run")
+    host.run("sh", "-c", "! cat /dev/zero 2>/dev/null >/run/full")
+    answer = ask(host, *(f"try {command}" for command in WITHDRAW), present="yes")
+    assert answer.status == 0
+    assert f"{VIP}/32" not in host.addresses()
+    assert [line.split()[0] for line in answer.lines][-1] == "after"
+
+
 class TestAHook:
     """ifupdown runs the scripts of the endpoint beside a change."""
 

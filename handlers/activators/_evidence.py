@@ -58,8 +58,9 @@ def evidence_argv(vip: Vip) -> Argv:
     patterns.append(rf"\(^\|{edge}\){address}\({edge}\|$\)")
     wanted = tuple(word for pattern in patterns for word in ("-e", pattern))
     where = (_index(vip), LINKS, DEVICES, *NETWORKD, *IFUPDOWN, *OTHERS)
-    # The name of a file ends with a NUL, since an address of IPv6 in it has colons.
-    return ("/bin/grep", "-rsZ", *wanted, *where)
+    # The name of a file ends with a NUL, since an address of IPv6 in it has colons; and the address
+    # may be in capitals.
+    return ("/bin/grep", "-irsZ", *wanted, *where)
 
 
 def read_evidence(vip: Vip, said: str) -> Evidence:

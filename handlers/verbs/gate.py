@@ -21,10 +21,12 @@ from ._options import FilesToInstall, read_fleet
 NAMES = (
     "gate",
     "act",
+    "mask",
     "allow",
     "sudoers",
     "authorized-keys",
     "vtysh",
+    "birdc",
     "check-gate",
     "check-allow",
     "check-sudoers",

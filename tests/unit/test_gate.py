@@ -19,6 +19,7 @@ from anycast_handlers.gate import files
 from anycast_handlers.gate.allowed import Allowed, Command
 from anycast_handlers.gate.checks import check_sudoers
 from anycast_handlers.gate.parts import Wanted, chosen, parts, plan
+from anycast_handlers.verbs.gate import NAMES
 
 from tests.support.namespace import VIP
 
@@ -324,6 +325,11 @@ class TestFiles:
             files.nrpe((twin._replace(check=("a\nb",)),))
         with pytest.raises(ConfigurationError, match=r"vip\.twin\.check: .* would cut it"):
             files.nrpe((twin._replace(check=("/x/check", "é" * 1000)),))
+
+    def test_each_part_can_be_printed_alone(self) -> None:
+        fleet = Fleet("fleet.toml", SSH, (RESOLVER,), Paths("/x", "/y", "/z"))
+        made = parts(fleet, (RESOLVER,), tuple, Wanted("check", "/etc/anycast/check", nrpe=True))
+        assert {part.name for part in made} == set(NAMES)
 
     def test_who_can_read_what(self) -> None:
         """A list may have the password of a check in it."""

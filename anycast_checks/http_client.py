@@ -8,19 +8,12 @@ import h11
 
 from .address import Connection
 from .errors import CheckError, PeerFailedError, PeerSilentError
+from .http_head import HEAD_ENDS, first_line, may_begin_an_answer, tolerated
 
 _SECRET = ("authorization", "proxy-authorization", "cookie", "x-api-key")
 # Bytes of all heads of an answer together, interim ones included; curl takes 300 kB.
 _HEADS = 262_144
 _SWITCHED = 101
-_HEAD_ENDS = re.compile(rb"\r?\n\r?\n")
-_LINE_ENDS = re.compile(rb"\r?\n")
-_FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:[ \t]*(.*?)[ \t]*", re.DOTALL)
-# What may not stand in the value of a field, and is of no use there.
-_ODD = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-# A transfer coding that no longer exists, and that old servers still name (RFC 2616, 3.6).
-_NO_CODING = (b"transfer-encoding", b"identity")
-_STATUS = re.compile(rb"HTTP/1\.[01] [1-9][0-9]{2}(?: .*)?", re.DOTALL)
 
 
 class Headers(NamedTuple):
@@ -140,9 +133,9 @@ class _Exchange:
 
     def _next_head(self) -> bytes:
         """Take the next head out of what has come, as strictly as curl does, and no more so."""
-        while not (end := _HEAD_ENDS.search(self._unread)):
-            if self._unread and not _may_begin_an_answer(self._unread):
-                raise PeerFailedError(f"no HTTP: {_first_line(self._unread)}")
+        while not (end := HEAD_ENDS.search(self._unread)):
+            if self._unread and not may_begin_an_answer(self._unread):
+                raise PeerFailedError(f"no HTTP: {first_line(self._unread)}")
             if self._heads + len(self._unread) > _HEADS:
                 raise PeerFailedError(f"no HTTP: a head of more than {_HEADS} bytes")
             more = self._connection.receive()
@@ -153,12 +146,12 @@ class _Exchange:
         self._heads += len(head)
         if self._heads > _HEADS:
             raise PeerFailedError(f"no HTTP: heads of more than {_HEADS} bytes")
-        return _tolerated(head)
+        return tolerated(head)
 
     def _closed(self) -> PeerFailedError:
         if not self._unread:
             return PeerFailedError("connection closed without an answer")
-        line = _first_line(self._unread)
+        line = first_line(self._unread)
         if not line.startswith("HTTP/1.") or len(line) < len("HTTP/1.1 200"):
             return PeerFailedError(f"no HTTP: {line}")
         return PeerFailedError(f"{line.partition(' ')[2]}, then closed within the head")
@@ -187,39 +180,6 @@ class _Exchange:
                     raise PeerFailedError(f"{got}, then not all of it in time") from error
             else:
                 return bytes(body), True
-
-
-def _may_begin_an_answer(data: bytes) -> bool:
-    line, is_whole, _ = data.partition(b"\n")
-    if is_whole:
-        return _STATUS.fullmatch(line.rstrip(b"\r")) is not None
-    return b"HTTP/1.".startswith(line[:7])
-
-
-def _first_line(data: bytes) -> str:
-    return data[:200].splitlines()[0].decode("latin-1").strip() if data.strip() else "empty lines"
-
-
-def _tolerated(head: bytes) -> bytes:
-    """Leave out of a head what h11 would refuse, and every client of the web takes.
-
-    That is a blank before a colon, a line that is no field, and control characters in a value.
-    """
-    first, *lines = _LINE_ENDS.split(head.rstrip(b"\r\n"))
-    if not _STATUS.fullmatch(first):
-        raise PeerFailedError(f"no HTTP: {_first_line(head)}")
-    kept = [_ODD.sub(b" ", first)]
-    is_field = False
-    for line in lines:
-        if line[:1] in (b" ", b"\t"):
-            if is_field:
-                kept.append(_ODD.sub(b" ", line))
-            continue
-        field = _FIELD.fullmatch(line)
-        is_field = field is not None
-        if field and (field[1].lower(), field[2].lower()) != _NO_CODING:
-            kept.append(field[1] + b": " + _ODD.sub(b" ", field[2]).strip())
-    return b"\r\n".join((*kept, b"", b""))
 
 
 def _told(error: h11.RemoteProtocolError, got: int) -> str:

@@ -79,6 +79,7 @@ HEAD = b"HTTP/1.1 200 OK\r\n"
 HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n"
 LONG = b"Content-Length: 2\r\n"
 IN_CHUNKS = b"Transfer-Encoding: chunked\r\n"
+ONE = b"1\r\nh\r\n0\r\n\r\n"
 UP_TO_5 = ("--max-bytes", 5)
 UPGRADE = ("--header", "Upgrade: websocket", "--header", "Connection: Upgrade", "--status", "101")
 
@@ -107,6 +108,17 @@ UPGRADE = ("--header", "Upgrade: websocket", "--header", "Connection: Upgrade", 
         (HEAD + b"Content-Length: 5\r\n\r\nhello", UP_TO_5, "200 OK, 5 bytes"),
         # Where both are said the chunks count (RFC 9112, 6.3).
         (HEAD + LONG + IN_CHUNKS + b"\r\n1\r\nh\r\n0\r\n\r\n", (), "200 OK, 1 bytes"),
+        (HEAD + LONG + b"Content-Length: 3\r\n" + IN_CHUNKS + b"\r\n" + ONE, (), "200 OK, 1 bytes"),
+        # Said twice: by an application, and by the server before it (curl and browsers).
+        (HEAD + IN_CHUNKS * 2 + b"\r\n" + ONE, (), "200 OK, 1 bytes"),
+        (HEAD + b"Transfer-Encoding: chunked, Chunked\r\n\r\n" + ONE, (), "200 OK, 1 bytes"),
+        (HEAD + b"Transfer-Encoding: identity, chunked\r\n\r\n" + ONE, (), "200 OK, 1 bytes"),
+        (HEAD + b"Transfer-Encoding:\r\n chunked\r\n\r\n" + ONE, (), "200 OK, 1 bytes"),
+        (HEAD + b"Transfer-Encoding:\r\n" + LONG + b"\r\nhi", (), "200 OK, 2 bytes"),
+        (HEAD + LONG + b"Content-Length: 02\r\n\r\nhi", (), "200 OK, 2 bytes"),
+        # CGI in the text mode of Windows, and old devices (curl).
+        (HEAD.replace(b"\r", b"\r\r") + b"Content-Length: 2\r\r\n\r\r\nhi", (), "200 OK, 2 bytes"),
+        (b"http/1.1  200 OK\r\n" + LONG + b"\r\nhi", (), "200 OK, 2 bytes"),
         # Line feeds alone (RFC 9112, 2.2), no reason (4), an old version, a folded line (5.2).
         (b"HTTP/1.1 200 OK\nContent-Length: 2\n\nhi", (), "200 OK, 2 bytes"),
         (b"HTTP/1.1 200\r\n" + LONG + b"\r\nhi", (), "200, 2 bytes"),
@@ -135,6 +147,9 @@ def test_what_is_odd_and_right(
         HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\nhey",
         HEAD + b"Content-Length: -2\r\n\r\nhi",
         CHUNKED + b"-2\r\nhi\r\n0\r\n\r\n",
+        HEAD + b"Transfer-Encoding: x-own\r\n" + LONG + b"\r\nhi",
+        HEAD + b"Content-Length: 2, 3\r\n\r\nhey",
+        HEAD + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\nhi",
         HINTS,
         HINTS * 9999,
     ],

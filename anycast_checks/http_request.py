@@ -1,6 +1,7 @@
 """The types of the options that say what to ask a web server; each refuses what makes no sense."""
 
 import re
+from urllib.parse import urlsplit
 
 import click
 
@@ -42,7 +43,13 @@ def url(value: str) -> str:
 
 def host(value: str) -> str:
     """Return a host name, perhaps with a port. Raises: click.BadParameter."""
-    if not is_visible(value) or "/" in value:
+    try:
+        parts = urlsplit(f"//{value}")
+        alone = parts.netloc == value and parts.hostname and parts.username is None
+        meant = alone and parts.port != 0  # to read the port is to check it
+    except ValueError:
+        meant = False
+    if not meant or not is_visible(value):
         raise click.BadParameter(f"{value!r} is not a host name")
     return value
 

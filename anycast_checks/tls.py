@@ -116,6 +116,7 @@ def from_options(
     if key and not cert:
         raise click.UsageError("--key needs --cert")
     verify = not no_verify
+    _require_host(name)
     return Tls(name, ca_file, cert, key, tls_minimum, verify, cert_warning, cert_critical)
 
 
@@ -149,6 +150,16 @@ def maker(
     # A name may end with a dot, and is the same without; SNI is sent without (RFC 6066, 3).
     name = tls.name.rstrip(".")
     return functools.partial(TlsConnection, context=context, name=name, prelude=prelude)
+
+
+def _require_host(name: str) -> None:
+    """Refuse a name that TLS cannot send, before anything is asked."""
+    try:
+        sent = name.rstrip(".").encode("idna")
+    except UnicodeError:
+        sent = b""
+    if not sent:
+        raise click.UsageError(f"--host {name!r} is not a host name")
 
 
 def judge(connection: Connection, tls: Tls | None) -> Judgement:

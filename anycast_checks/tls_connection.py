@@ -152,6 +152,8 @@ def make_context(ca_file: str | None, *, verify: bool) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     elif ca_file:
+        # An authority in the file is trusted, also where the one above it is not there (as curl).
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         try:
             context.load_verify_locations(ca_file)
         except OSError as error:
@@ -170,6 +172,8 @@ def require(context: ssl.SSLContext, version: str) -> None:
 
 def show(context: ssl.SSLContext, cert: str, key: str | None) -> None:
     """Have a certificate shown to the server. Raises: CheckError, where it cannot be used."""
+    # A server may want it only when it has read the request (RFC 8446, 4.6.2), as Apache does.
+    context.post_handshake_auth = True
     try:
         # Without a password OpenSSL would ask whoever sits at the terminal for it.
         context.load_cert_chain(cert, key, password="")

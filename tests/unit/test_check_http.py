@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 from pathlib import Path
@@ -309,6 +310,28 @@ class TestTls:
         assert seen.code == 2
         assert "TLS: Hostname mismatch, certificate is not valid for 'www.example.com'" in seen.text
 
+    @pytest.mark.parametrize(
+        "host",
+        [".", "a..b", ".example.org", "x" * 64 + ".org", "a_" + "x" * 70 + ".org", "[::1", "a:b:c",
+         "www.example.org:99999", "me@www.example.org", "a?b", "a#b", "[::1]x", ":443"],
+    )  # fmt: skip
+    def test_a_name_that_cannot_be_sent_is_a_usage_error(self, ask: Ask, host: str) -> None:
+        """Nothing may be asked by it: the server would not be to blame."""
+        with pytest.raises(CheckError, match="is not a host name"):
+            ask("http", "-H", "127.0.0.1", "--tls", "--no-verify", "--host", host)
+
+    def test_an_authority_below_the_root_can_be_trusted(self, ask: Ask, tmp_path: Path) -> None:
+        """Whoever pins an authority has no root in the file; curl trusts it with --cacert."""
+        context, _ = chain(tmp_path, 90, 90)
+        middle = tmp_path / "middle.pem"
+        middle.write_text(
+            "-----BEGIN " + (tmp_path / "sent.pem").read_text().split("-----BEGIN ")[2]
+        )
+        with stream_server(saying(PAGE), context) as port:
+            options = ("--tries", 1, "--tls", "--ca-file", middle, "--host", "www.example.org")
+            seen = ask("http", "-H", "127.0.0.1", "-p", port, *options)
+        assert seen.code == 0, seen.text
+
     def test_one_of_nobody(self, ask: Ask, tmp_path: Path) -> None:
         (tmp_path / "other").mkdir()
         _, other = certificate(tmp_path / "other")
@@ -386,6 +409,38 @@ class TestTls:
         options = ("--tries", 1, "--tls", "--ca-file", trusted)
         own = ("--cert", cert, "--key", key) if shown else ()
         with stream_server(saying(PAGE), context) as port:
+            seen = ask("http", "-H", "127.0.0.1", "-p", port, *options, *own)
+        assert seen.code == (0 if shown else 2), seen.text
+
+    @pytest.mark.parametrize("shown", [True, False])
+    def test_a_server_that_wants_to_know_its_client_by_the_request(
+        self, ask: Ask, tmp_path: Path, *, shown: bool
+    ) -> None:
+        """Apache asks so where SSLVerifyClient is set for a path (RFC 8446, 4.6.2)."""
+        context, trusted = certificate(tmp_path)
+        (tmp_path / "client").mkdir()
+        certificate(tmp_path / "client")
+        cert, key = tmp_path / "client/cert.pem", tmp_path / "client/key.pem"
+        context.load_verify_locations(cert)
+        context.verify_mode, context.post_handshake_auth = ssl.CERT_REQUIRED, True
+
+        def talk(connection: socket.socket) -> None:
+            connection.recv(65536)
+            assert isinstance(connection, ssl.SSLSocket)
+            try:
+                connection.verify_client_post_handshake()
+            except ssl.SSLError:  # the client does not take part
+                connection.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+            else:
+                connection.sendall(b"HTTP/1.1 102 Wait\r\n\r\n")  # this asks the client
+                connection.settimeout(0.2)
+                with contextlib.suppress(TimeoutError):
+                    connection.recv(1)  # this reads the certificate
+                connection.sendall(PAGE if connection.getpeercert() else b"")
+
+        own = ("--cert", cert, "--key", key) if shown else ()
+        with stream_server(talk, context) as port:
+            options = ("--tries", 1, "--tls", "--ca-file", trusted, "-t", 2)
             seen = ask("http", "-H", "127.0.0.1", "-p", port, *options, *own)
         assert seen.code == (0 if shown else 2), seen.text
 

@@ -170,6 +170,17 @@ def test_the_case_of_a_name_is_nothing(ask: Ask, rdtype: str, sent: str, expecte
     assert seen.code == 0, seen.text
 
 
+@pytest.mark.parametrize("covered", ["A", "AAAA"])
+def test_signatures_are_found_whatever_they_cover(ask: Ask, covered: str) -> None:
+    """An answer to RRSIG has those of all types of the name (RFC 4034, 3.1.1)."""
+    signature = f"{covered} 8 3 60 20300101000000 20200101000000 1 example.org. AAAA"
+    with name_server(answering(f"RRSIG {signature}")) as port:
+        words = ("-p", port, "--query", "www.example.org", "--type", "RRSIG")
+        seen = ask("dns", "-H", "127.0.0.1", *words, "--tries", 1)
+        expected = ask("dns", "-H", "127.0.0.1", *words, "--tries", 1, "--expect", signature)
+    assert (seen.code, expected.code) == (0, 0), (seen.text, expected.text)
+
+
 def test_another_target_is_another_value(ask: Ask) -> None:
     with name_server(answering("SVCB 1 a.example. alpn=h2")) as port:
         words = ("-p", port, "--query", "x", "--type", "SVCB", "--expect", "1 b.example. alpn=h2")

@@ -41,6 +41,8 @@ def literal(value: str) -> str:
     except ValueError as error:
         raise click.BadParameter(f"{value!r} is not a literal IPv4 or IPv6 address") from error
     odd = address.is_unspecified or address.is_multicast or value == "255.255.255.255"
+    # It needs the name of an interface, and no router forwards to it (RFC 4291, 2.5.6).
+    odd = odd or (address.version == 6 and address.is_link_local)
     if odd or "%" in value or getattr(address, "ipv4_mapped", None):
         raise click.BadParameter(f"{value!r} is not an address that one host can carry")
     return str(address)

@@ -59,6 +59,8 @@ def parse_name(text: str, rdtype: dns.rdatatype.RdataType) -> dns.name.Name:
         if rdtype == dns.rdatatype.PTR:
             with contextlib.suppress(dns.exception.DNSException):
                 return dns.reversename.from_address(text)
+        if not text or text == "@":  # the root to dnspython, and to a person an empty variable
+            raise ValueError("'.' is the root")
         name = dns.name.from_text(text)
         _fresh(name)
     except (dns.exception.DNSException, ValueError) as error:

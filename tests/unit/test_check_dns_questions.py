@@ -240,6 +240,9 @@ def test_a_slow_name_is_a_failing_one(ask: Ask, slow: set[str], code: int) -> No
         (("--query", "{random}" * 5 + ".example"), "'--query'"),
         (("--query", "x", "--query", "a..b"), "'--query'"),
         ((), "Missing option '--query'"),
+        # An empty variable of the engine must not ask about the root.
+        (("--query", ""), "'--query': '' is not a domain name: '.' is the root"),
+        (("--query", "@"), "'--query': '@' is not a domain name: '.' is the root"),
         (("--query", "x", "--expect-nsid", ""), "'--expect-nsid': '' is the NSID of no server"),
     ],
 )

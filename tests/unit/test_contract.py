@@ -292,6 +292,7 @@ def test_the_deadline_follows_from_the_tries(
         ["-H", "255.255.255.255"],
         ["-H", "fe80::1%lo"],
         ["-H", "::ffff:127.0.0.1"],
+        ["-H", "fe80::53"],
         ["-H", "127.1"],
     ],
     ids=" ".join,

@@ -95,6 +95,12 @@ class Connection:
         """Return the number of the socket, for `select`."""
         return self._sock.fileno()
 
+    @property
+    def own_address(self) -> str:
+        """The address of this side. Raises: PeerFailedError."""
+        with _mapped("no connection", self._target):
+            return str(self._sock.getsockname()[0])
+
     def close(self) -> None:
         """Close the socket, and ignore an error of the peer."""
         with contextlib.suppress(OSError):

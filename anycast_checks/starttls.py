@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from .address import Connection
+from .address import Connection, is_ipv6
 from .errors import PeerFailedError
 
 _LONGEST = 8192  # bytes of what a server says before TLS
@@ -19,7 +19,9 @@ Prelude = Callable[[Connection], None]
 def _smtp(connection: Connection) -> None:
     """RFC 3207."""
     _expect(connection, _whole_smtp, b"220", "no greeting of SMTP")
-    connection.send(b"EHLO check-anycast\r\n")
+    # Without a domain of its own a client names its address (RFC 5321, 4.1.4). Servers may refuse a
+    # name without a dot.
+    connection.send(f"EHLO {_literal(connection.own_address)}\r\n".encode())
     _expect(connection, _whole_smtp, b"250", "no answer to EHLO")
     connection.send(b"STARTTLS\r\n")
     _expect(connection, _whole_smtp, b"220", "no TLS by STARTTLS")
@@ -27,9 +29,12 @@ def _smtp(connection: Connection) -> None:
 
 def _imap(connection: Connection) -> None:
     """RFC 9051, 6.2.1."""
-    _expect(connection, _whole_line, b"* OK", "no greeting of IMAP")
+    greeting = _hear(connection, _whole_line)
+    # Other lines may follow at once, such as the capabilities.
+    if not greeting.upper().startswith(b"* OK"):
+        raise PeerFailedError(f"no greeting of IMAP: {_shown(greeting)}")
     connection.send(b"a STARTTLS\r\n")
-    _expect(connection, _whole_imap, b"a OK", "no TLS by STARTTLS")
+    _expect(connection, _whole_imap, b"A OK", "no TLS by STARTTLS")
 
 
 def _pop3(connection: Connection) -> None:
@@ -53,9 +58,9 @@ PRELUDES: dict[str, Prelude] = {"smtp": _smtp, "imap": _imap, "pop3": _pop3, "ld
 def _expect(
     connection: Connection, is_whole: Callable[[bytes], bool], begins: bytes, failure: str
 ) -> None:
-    """Read an answer whose last line has to begin in a certain way."""
+    """Read an answer whose last line has to begin in a certain way, whatever its case."""
     said = _hear(connection, is_whole)
-    if not said.splitlines()[-1].startswith(begins):
+    if not said.splitlines()[-1].upper().startswith(begins):
         raise PeerFailedError(f"{failure}: {_shown(said)}")
 
 
@@ -86,7 +91,7 @@ def _whole_smtp(said: bytes) -> bool:
 
 def _whole_imap(said: bytes) -> bool:
     """Tell whether the answer to the command is there; others may stand before it."""
-    return said.endswith(b"\n") and said.splitlines()[-1].startswith(b"a ")
+    return said.endswith(b"\n") and said.splitlines()[-1].upper().startswith(b"A ")
 
 
 def _whole_ldap(said: bytes) -> bool:
@@ -127,6 +132,11 @@ def _element(data: bytes) -> _Element | None:
     if len(data) < begin + size:
         return None
     return _Element(data[0], data[begin : begin + size], data[begin + size :])
+
+
+def _literal(address: str) -> str:
+    """Return an address as SMTP spells it (RFC 5321, 4.1.3)."""
+    return f"[IPv6:{address}]" if is_ipv6(address) else f"[{address}]"
 
 
 def _shown(said: bytes) -> str:

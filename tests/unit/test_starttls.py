@@ -70,6 +70,41 @@ def test_an_agreement_in_long_form(ask: Ask, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("first", "agreement"),
+    [
+        (b"* OK ready\r\n* CAPABILITY IMAP4rev1 STARTTLS\r\n", b"a OK go\r\n"),
+        (b"* ok ready\r\n", b"A ok go\r\n"),
+    ],
+)
+def test_what_an_imap_server_may_say(
+    ask: Ask, tmp_path: Path, first: bytes, agreement: bytes
+) -> None:
+    """Any untagged line may stand anywhere (RFC 9051, 7), and case is nothing (9)."""
+    context, trusted = certificate(tmp_path)
+    own = ("--ca-file", trusted, "--send", "x", "--expect", "within")
+    seen = tcp(ask, server(context, first, [agreement], 4096), "imap", *own)
+    assert seen.code == 0, seen.text
+
+
+@pytest.mark.parametrize(
+    ("address", "literal"), [("127.0.0.1", b"[127.0.0.1]"), ("::1", b"[IPv6:::1]")]
+)
+def test_a_client_of_smtp_has_a_name_that_every_server_takes(
+    ask: Ask, address: str, literal: bytes
+) -> None:
+    """A domain with a dot, or the address (RFC 5321, 4.1.4): Postfix can refuse all else."""
+    heard: list[bytes] = []
+
+    def talk(connection: socket.socket) -> None:
+        connection.sendall(GREETING)
+        heard.append(connection.recv(4096))
+
+    with stream_server(talk, address=address) as port:
+        ask("tcp", "-H", address, "-p", port, "--tries", 1, "-t", 5, "--starttls", "smtp")
+    assert heard == [b"EHLO " + literal + b"\r\n"]
+
+
+@pytest.mark.parametrize(
     ("protocol", "first", "answers", "says"),
     [
         ("smtp", b"554 No service\r\n", [b""], "no greeting of SMTP: '554 No"),

@@ -179,9 +179,9 @@ def _following(question: _Question, request: Request, response: Response) -> Req
         same = _place(there) == _place(urlsplit(here))
     except ValueError:  # the location is no URL
         return None
-    url = (there.path or "/") + (f"?{there.query}" if there.query else "")
-    if not same or not http_request.is_visible(url):
+    if not same:
         return None
+    url = http_request.visible((there.path or "/") + (f"?{there.query}" if there.query else ""))
     if response.status in _SAME_METHOD or request.method == "HEAD":
         return request._replace(url=url)
     return request._replace(method="GET", url=url, body=None)

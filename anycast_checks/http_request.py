@@ -1,7 +1,7 @@
 """The types of the options that say what to ask a web server; each refuses what makes no sense."""
 
 import re
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import click
 
@@ -62,6 +62,14 @@ def header(value: str) -> tuple[str, str]:
     if name.lower() in ("host", "content-length", "transfer-encoding"):
         raise click.BadParameter(f"{name} is not set by hand{': use --host' * (name == 'Host')}")
     return name, content.strip()
+
+
+def visible(text: str) -> str:
+    """Return a path as clients send it on, of which a server has sent the bytes as Latin-1.
+
+    IIS has blanks in a Location, and others have UTF-8.
+    """
+    return "".join(c if is_visible(c) else quote(c, encoding="latin-1") for c in text)
 
 
 def is_visible(text: str) -> bool:

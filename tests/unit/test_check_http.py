@@ -271,6 +271,18 @@ class TestRedirects:
         assert seen.code == 0, seen.output
         assert "302, followed to /home" in seen.output
 
+    def test_a_blank_and_utf_8_are_sent_on_as_clients_do(self, ask: Ask) -> None:
+        """Curl and browsers write them in hexadecimal; IIS has blanks in a Location."""
+        heard: list[bytes] = []
+
+        def talk(connection: socket.socket) -> None:
+            heard.append(connection.recv(65536).partition(b" HTTP/")[0])
+            connection.sendall(PAGE if len(heard) > 1 else self.to("/my page/caf\u00e9?a=b c%20d"))
+
+        seen = http(ask, talk, "--follow", "--string", "Welcome", "-t", 5)
+        assert seen.code == 0, seen.text
+        assert heard[1] == b"GET /my%20page/caf%C3%A9?a=b%20c%20d"
+
     @pytest.mark.parametrize(
         "location",
         ["http://www.example.com/", "https://www.example.org/", "//www.example.com/", "http://[x/",

@@ -74,8 +74,9 @@ def add_address(vip: Vip) -> Argv:
     place = vip.placement
     how: tuple[str, ...] = ("label", place.label) if place.label else ()
     if is_ipv6(vip.address):
-        # The same address on other hosts is what anycast is, so none of them may object to it.
-        how = ("nodad",)
+        # The same address on other hosts is what anycast is, so none of them may object to it; and
+        # answers to what this host asks would go to another one, if it asked from that address.
+        how = ("preferred_lft", "0", "nodad")
     return (IP, "address", "add", place.prefix(vip.address), "dev", place.interface, *how)
 
 

@@ -119,7 +119,7 @@ def test_ipv6_alone_leaves_its_interface(both: Both) -> None:
     assert "withdrawn by nagios@mon: " in ended.stdout
     both.repair6()
     said = both.act(NAME6, "OK")
-    assert f"{VIP6} restored by ip address add {PREFIX6} dev {OWN} nodad" in said
+    assert f"{VIP6} restored by ip address add {PREFIX6} dev {OWN} preferred_lft 0 nodad" in said
 
 
 def test_the_watcher_withdraws_and_restores_both_together(both: Both) -> None:

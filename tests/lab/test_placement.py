@@ -155,6 +155,24 @@ class TestActs:
         assert back.addresses == before.addresses
         assert [step.status for step in site.steps] == [0, 0]
 
+    def test_a_restored_ipv6_vip_is_no_source_of_the_host(self, host: Namespace) -> None:
+        """Answers to what the host asks from the VIP would go to another endpoint."""
+        own, (up, down) = "2001:db8:1::11", ("va", "vb")
+        host.run("ip", "-6", "address", "flush", "dev", OWN)
+        host.run("ip", "link", "add", up, "type", "veth", "peer", "name", down)
+        for link in (up, down):
+            host.run("sh", "-c", f"echo 1 >/proc/sys/net/ipv6/conf/{link}/addr_gen_mode")
+            host.run("ip", "link", "set", link, "up")
+        add(host, "fe80::1/64", up, "nodad")
+        add(host, f"{own}/128", "lo")
+        host.run("ip", "-6", "route", "add", "default", "via", "fe80::2", "dev", up)
+        site = Site(host.shell(), VIPS[2])
+        withdraw(site)
+        look, _ = restore(site)
+        assert look.in_place
+        # The nearer to the VIP, the rather the kernel would ask from there.
+        assert f" src {own} " in host.run("ip", "-6", "route", "get", "2001:db8:99::1")
+
     def test_one_of_each_family_together(self, host: Namespace) -> None:
         sites = [Site(host.shell(), one) for one in VIPS[3:5]]
         before = sites[0].look().addresses
@@ -174,7 +192,7 @@ class TestActs:
         assert not site.look().present
         back, by = restore(site)
         assert back.in_place
-        assert by == f"ip address add {VIP6}/128 dev {OWN} nodad"
+        assert by == f"ip address add {VIP6}/128 dev {OWN} preferred_lft 0 nodad"
         assert [step.status for step in site.steps[1:]] == [2, 0, 0]
         answers(host)
 
@@ -206,7 +224,7 @@ def test_the_handler_acts_on_ipv6(host: Namespace, tmp_path: Path) -> None:
     monitor.check_says("OK", 0)
     code, said = monitor.run("restore", "resolver", "ns1")
     assert code == 0, said
-    assert f"{VIP6} restored by ip address add {VIP6}/128 dev {OWN} nodad" in said
+    assert f"{VIP6} restored by ip address add {VIP6}/128 dev {OWN} preferred_lft 0 nodad" in said
     assert latch in host.run("sh", "-c", "ls /var/lib/anycast/*")
     # An engine may write the address in another way.
     for spelt, refused in (("2001:0DB8:99:0::0053", False), ("2001:db8:99::54", True)):

@@ -309,5 +309,5 @@ def test_one_address_of_either_family_is_added_and_deleted() -> None:
     assert said[own.name][1] == "/sbin/ip address add 10.99.0.55/32 dev anycast0"
     assert said[ipv6.name] == [
         "/sbin/ip address del 2001:db8:99::53/128 dev anycast0",
-        "/sbin/ip address add 2001:db8:99::53/128 dev anycast0 nodad",
+        "/sbin/ip address add 2001:db8:99::53/128 dev anycast0 preferred_lft 0 nodad",
     ]

@@ -88,7 +88,7 @@ class Bird:
         prefix = prefix_of(self.vip)
         said = self.answer(f"show route {prefix} export '{speaker.name}' all")
         origins = tuple(_ORIGIN.findall(said))
-        lines = [line for line in said.splitlines() if line.strip()]
+        lines = [line for line in said.split("\n") if line.strip()]
         has_route = any(line.startswith(f"{prefix} ") for line in lines)
         says_none = not lines or any(sign in said for sign in _NO_ROUTES)
         if bool(origins) != has_route or not (origins or says_none):

@@ -163,7 +163,7 @@ def _routers(text: str) -> Iterator[Router]:
         if router and distance >= 0:
             yield Router(router, area, distance, tuple(lines))
 
-    for line in text.splitlines():
+    for line in text.split("\n"):
         depth = len(line) - len(line.lstrip("\t"))
         word, _, rest = line.strip().partition(" ")
         if not word:
@@ -182,6 +182,6 @@ def _routers(text: str) -> Iterator[Router]:
 
 
 def _neighbors(text: str) -> Iterator[Neighbor]:
-    for line in text.splitlines():
+    for line in text.split("\n"):
         if found := _NEIGHBOR.match(line):
             yield Neighbor(found[1], found[2], found[3])

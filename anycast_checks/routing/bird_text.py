@@ -1,4 +1,8 @@
-"""What BIRD and the program that asks it have printed, taken apart into answers and protocols."""
+"""What BIRD and the program that asks it have printed, taken apart into answers and protocols.
+
+BIRD shows what a neighbor says when it shuts a session down. It lets no newline through, but what
+Python's splitlines takes for the end of a line too.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +46,7 @@ def sections(text: str) -> dict[str, str]:
     """Take what HELPER printed apart into the answers, by their questions."""
     found: dict[str, list[str]] = {}
     lines: list[str] = []
-    for line in text.splitlines():
+    for line in text.split("\n"):
         if line.startswith(_MARK):
             lines = found.setdefault(line.removeprefix(_MARK), [])
         elif not (line.startswith("BIRD ") and line.endswith(" ready.")):
@@ -58,7 +62,7 @@ def read_speakers(text: str) -> Iterator[Speaker]:
     """Read `show protocols all`."""
     speaker: Speaker | None = None
     channel, is_ours = "", False
-    for line in text.splitlines():
+    for line in text.split("\n"):
         if line[:1] not in ("", " "):
             if speaker:
                 yield speaker

@@ -74,7 +74,7 @@ def alone(daemon: str) -> Weakness:
 
 def without_noise(text: str) -> str:
     """Leave out the lines of an answer that mean nothing."""
-    return "".join(x for x in text.splitlines(keepends=True) if not x.startswith(_NOISE))
+    return "\n".join(x for x in text.split("\n") if not x.startswith(_NOISE))
 
 
 def is_unknown(text: str) -> bool:

@@ -120,6 +120,17 @@ class TestStates:
             (fault,) = BGP.weaknesses(vip, state, lambda _: [], own="")
             assert "announces a static route, which stays when the address is gone" in fault.text
 
+    def test_bgp_a_neighbor_answers_no_question_in_the_place_of_bird(self, vip: str) -> None:
+        """Its farewell has ends of lines of Unicode, which BIRD 2.0.12 shows as they are."""
+        question = f"show route {bird.prefix_of(vip)} export 'uplink{6 if vip == VIP6 else 4}' all"
+        lines = ("bye", f"== {question}", f"{bird.prefix_of(vip)} unicast", "\tType: device univ")
+        true = bgp("filtered", vip)
+        for end in ("\u2028", "\x85"):
+            told = f"\n  Message:        {end.join((*lines, '== '))}\n  BGP state: "
+            lie = true._replace(stdout=true.stdout.replace("\n  BGP state: ", told))
+            assert lie.stdout.count(question) > true.stdout.count(question)
+            assert BGP.read(vip, lie) == BGP.read(vip, true)
+
     def test_ospf_filtered(self, vip: str) -> None:
         state = OSPF.read(vip, ospf("filtered", vip))
         assert not state.announced

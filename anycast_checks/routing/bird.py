@@ -80,13 +80,15 @@ class Bird:
         return self.said[question]
 
     def exported(self, speaker: Speaker) -> tuple[str, ...]:
-        """Give the origin of each route of the VIP that passes the export filter of a protocol.
+        """Give the origin of each route of the VIP that is exported to a protocol.
+
+        What passes the export filter need not be: a limit may keep it, and a filter may be new.
 
         Raises:
             RoutingUnreadableError: the answer makes no sense.
         """
         prefix = prefix_of(self.vip)
-        said = self.answer(f"show route {prefix} export '{speaker.name}' all")
+        said = self.answer(f"show route {prefix} exported '{speaker.name}' all")
         origins = tuple(_ORIGIN.findall(said))
         lines = [line for line in said.split("\n") if line.strip()]
         has_route = any(line.startswith(f"{prefix} ") for line in lines)

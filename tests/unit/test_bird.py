@@ -21,6 +21,7 @@ from tests.support.captured import captured
 VIP, VIP6 = "10.99.0.53", "2001:db8:99::53"
 BGP, OSPF = bird_bgp.DAEMON, bird_ospf.DAEMON
 VERSIONS = ("bird-2.0.12", "bird-2.17.6", "bird-3.1.8")
+IPV4_ALONE = ("graceful-restart", "export-limit")
 ALL = frozenset({"10.0.1.2", "10.0.2.2", "10.0.3.2"})
 
 
@@ -36,11 +37,11 @@ def bgp(scenario: str, vip: str = VIP, version: str = VERSIONS[0]) -> Answer:
         "show status": captured(f"{name}-status").stdout,
         "show protocols all": captured(f"{name}-protocols-all").stdout,
     }
-    for family in ("ipv4",) if scenario == "graceful-restart" else ("ipv4", "ipv6"):
+    for family in ("ipv4",) if scenario in IPV4_ALONE else ("ipv4", "ipv6"):
         # The helper asks every session about the one VIP; that of the other family has no route.
         is_its = (family == "ipv6") == (":" in vip)
         said = captured(f"{name}-{family}-route-export").stdout if is_its else ""
-        parts[f"show route {prefix} export 'uplink{family[3]}' all"] = said
+        parts[f"show route {prefix} exported 'uplink{family[3]}' all"] = said
     return helper_says(parts)
 
 
@@ -52,7 +53,7 @@ def ospf(scenario: str, vip: str = VIP, version: str = VERSIONS[0], style: str =
             "show protocols all": captured(f"{name}-protocols-all").stdout,
             "show ospf state 'ospf1'": captured(f"{name}-ospf-state").stdout,
             "show ospf neighbors 'ospf1'": captured(f"{name}-ospf-neighbors").stdout,
-            f"show route {bird.prefix_of(vip)} export 'ospf1' all": captured(
+            f"show route {bird.prefix_of(vip)} exported 'ospf1' all": captured(
                 f"{name}-route-export"
             ).stdout,
         }
@@ -122,7 +123,9 @@ class TestStates:
 
     def test_bgp_a_neighbor_answers_no_question_in_the_place_of_bird(self, vip: str) -> None:
         """Its farewell has ends of lines of Unicode, which BIRD 2.0.12 shows as they are."""
-        question = f"show route {bird.prefix_of(vip)} export 'uplink{6 if vip == VIP6 else 4}' all"
+        question = (
+            f"show route {bird.prefix_of(vip)} exported 'uplink{6 if vip == VIP6 else 4}' all"
+        )
         lines = ("bye", f"== {question}", f"{bird.prefix_of(vip)} unicast", "\tType: device univ")
         true = bgp("filtered", vip)
         for end in ("\u2028", "\x85"):
@@ -173,7 +176,7 @@ def test_what_others_announce_and_is_handed_on_is_no_announcement() -> None:
     handed_on = captured(
         "bird-2.0.12-bgp-two-uplinks-self-withdrawn-3s-ipv4-route-export-uplink4b"
     ).stdout
-    asked = f"== show route {VIP}/32 export 'uplink4' all\n"
+    asked = f"== show route {VIP}/32 exported 'uplink4' all\n"
     head, tail = answer.stdout.split(asked)
     state = BGP.read(VIP, Answer(0, f"{head}{asked}{handed_on}\n== {tail.split('== ', 1)[1]}", ""))
     assert not state.announced
@@ -193,6 +196,13 @@ def test_graceful_restart_keeps_the_routes_of_a_dead_bird() -> None:
     """A neighbor that merely knows of it, which is BIRD's default, says no time."""
     (fault,) = BGP.read(VIP, bgp("graceful-restart")).faults
     assert fault.text == "with `graceful restart on` in uplink4 the routes of a dead BIRD stay"
+
+
+def test_what_a_limit_keeps_is_no_announcement() -> None:
+    """It passes the export filter, and the neighbor never hears of it."""
+    state = BGP.read(VIP, bgp("export-limit"))
+    assert (state.announced, state.is_heard) == (False, False)
+    assert state.adjacencies[0].is_up
 
 
 def test_a_router_id_that_is_the_vip() -> None:
@@ -342,8 +352,8 @@ esac
             "-r show protocols all",
             "-r show ospf state 'core.v2'",
             "-r show ospf neighbors 'core.v2'",
-            f"-r show route {VIP6}/128 export 'core.v2' all",
-            f"-r show route {VIP6}/128 export 'uplink4' all",
+            f"-r show route {VIP6}/128 exported 'core.v2' all",
+            f"-r show route {VIP6}/128 exported 'uplink4' all",
         ]
         assert said.endswith("No valid tables\n== end\n")
 

@@ -18,7 +18,8 @@ FILE = "etc/systemd/network/10-lo.network"
 
 @pytest.fixture
 def host(host: Namespace) -> Namespace:
-    """A host without a file of networkd."""
+    """A host without a file of networkd or of ifupdown2."""
+    host.run("rm", "/etc/network/interfaces")
     for directory in ("/etc/systemd/network", "/usr/local/lib"):
         host.run("mount", "-t", "tmpfs", "tmpfs", directory)
     return host
@@ -29,9 +30,9 @@ def write(host: Namespace, file: str, address: str) -> None:
     host.run("install", "-D", "/dev/stdin", f"/{file}", input=text)
 
 
-def mask(host: Namespace, what: str, address: str) -> tuple[int, str]:
-    """Mask an address in networkd, or unmask it; returns the exit status and what was said."""
-    argv = host.argv("/bin/sh", str(MASK), what, "networkd", address, "lo")
+def mask(host: Namespace, what: str, address: str, manager: str = "networkd") -> tuple[int, str]:
+    """Mask an address in a manager, or unmask it; returns the exit status and what was said."""
+    argv = host.argv("/bin/sh", str(MASK), what, manager, address, "lo")
     ended = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
     return ended.returncode, ended.stderr
 
@@ -69,3 +70,33 @@ def test_what_only_looks_like_the_address_is_not(host: Namespace) -> None:
     write(host, FILE, f"1{VIP}")
     host.run("sh", "-c", f"echo '# Address={VIP}/32' >>/{FILE}")
     assert mask(host, "mask", VIP) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("manager", "file", "line"),
+    [
+        ("networkd", f"/usr/local/lib/{OWN.format(VIP)}", "Address={}/32"),
+        ("ifupdown2", f"/etc/network/interfaces.d/anycast-{VIP}", "    address {}/32"),
+    ],
+)
+def test_no_file_that_has_another_address_is_hidden(
+    host: Namespace, manager: str, file: str, line: str
+) -> None:
+    """A restart of the manager would take a VIP away that nobody has withdrawn."""
+
+    def is_hidden() -> bool:
+        if manager == "networkd":
+            return host.run("find", "/run", "-lname", "/dev/null") != ""
+        return line.format(VIP) not in host.run("cat", file)
+
+    text = line.format(VIP)
+    host.run("install", "-D", "/dev/stdin", file, input=f"{text}\n")
+    assert mask(host, "mask", VIP, manager) == (0, "")
+    assert is_hidden()
+    assert mask(host, "unmask", VIP, manager) == (0, "")
+    assert not is_hidden()
+    host.run("sh", "-c", f"echo '{line.format('10.99.0.54')}' >>{file}")
+    status, said = mask(host, "mask", VIP, manager)
+    assert status == 1
+    assert said.startswith(f"{file} has other addresses than {VIP} too: give each a file")
+    assert not is_hidden()

@@ -39,7 +39,10 @@ CONFIGURATION = vtysh.question(
 _ABSENT = {"is not running": "bgpd is not running"}
 _ROUTER_ID = re.compile(r"^ *(bgp |ip )?router-id \d", re.MULTILINE)
 _NO_IMPORT_CHECK = re.compile(r"^ *no bgp network import-check", re.MULTILINE)
-_GRACEFUL_RESTART = re.compile(r"^ *bgp graceful-restart( preserve-fw-state)?$", re.MULTILINE)
+# For all neighbors, or for one of them or a group.
+_GRACEFUL_RESTART = re.compile(
+    r"^ *((?:bgp|neighbor \S+) graceful-restart)(?: preserve-fw-state)?$", re.MULTILINE
+)
 
 
 @dataclass(frozen=True)
@@ -120,9 +123,9 @@ class FrrBgp:
                 "remove that line from bgpd's configuration",
                 hurts=False,
             )
-        if _GRACEFUL_RESTART.search(answer.stdout):
+        if found := _GRACEFUL_RESTART.search(answer.stdout):
             yield Weakness(
-                "with `bgp graceful-restart` the routes of a dead bgpd stay for 120 s",
+                f"with `{found[1]}` the routes of a dead bgpd stay for 120 s",
                 "remove that line from bgpd's configuration",
                 hurts=False,
             )

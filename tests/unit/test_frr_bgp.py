@@ -145,11 +145,16 @@ class TestWeaknesses:
             (" no bgp network import-check", "announces a `network` whose address is gone"),
             (" bgp graceful-restart", "the routes of a dead bgpd stay"),
             (" bgp graceful-restart preserve-fw-state", "the routes of a dead bgpd stay"),
+            (" neighbor 10.0.1.1 graceful-restart", "`neighbor 10.0.1.1 graceful-restart` the"),
         ],
     )
     def test_a_line_that_keeps_a_dead_endpoint_announced(self, line: str, says: str) -> None:
         (found,) = self.found(f" bgp router-id 10.0.1.2\n{line}\n")
         assert says in found
+
+    def test_no_neighbor_is_asked_to_keep_the_routes(self) -> None:
+        lines = (" bgp graceful-restart-disable", " neighbor 10.0.1.1 graceful-restart-helper")
+        assert self.found("\n".join((" bgp router-id 10.0.1.2", *lines, ""))) == []
 
     def test_zebra_that_does_not_run(self) -> None:
         """FRR 8.4.4 said so after zebra had ended: bgpd kept its sessions and the VIP."""

@@ -92,6 +92,7 @@ class FrrBgp:
             raise NoDaemonError(NOT_CONFIGURED)
         # Where no neighbor is configured there is no summary of the family.
         of_family = mapping(summary.get(f"{_prefix(vip)[1]}Unicast", {}))
+        ids = (text(mapping(one).get("routerId", "")) for one in (of_family, *summary.values()))
         sessions = tuple(_sessions(mapping(of_family.get("peers", {}))))
         if not of_family and not path:
             raise NoDaemonError(f"{NOT_CONFIGURED} for {_prefix(vip)[0]}")
@@ -101,7 +102,7 @@ class FrrBgp:
         is_own = any(map(_is_own, paths))
         return RoutingState(
             self,
-            text(of_family.get("routerId", "")),
+            next(filter(None, ids), ""),
             is_own and bool(heard),
             Unknown("BGP does not tell an endpoint who else announces it"),
             sessions,

@@ -106,7 +106,8 @@ def strangers(subjects: Sequence[Subject], router_ids: RouterIds) -> Iterator[Fi
 def _same_router_ids(subjects: Sequence[Subject]) -> Iterator[Finding]:
     having: dict[tuple[str, str], dict[str, Subject]] = {}
     for subject in subjects:
-        if state := subject.routing:
+        # A bgpd without a neighbor of the family says none.
+        if (state := subject.routing) and state.router_id:
             of = having.setdefault((state.daemon.protocol, state.router_id), {})
             of.setdefault(subject.endpoint.address, subject)
     for (protocol, router_id), of in having.items():

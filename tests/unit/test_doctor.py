@@ -750,6 +750,12 @@ class TestCompared:
         (line,) = self.pair(view, view)
         assert line.startswith(f"ns1, ns2: they have the same OSPF router-id {view.router_id}: ")
 
+    def test_none_is_not_the_same_for_two(self) -> None:
+        """FRR says so where BGP has the VIP's network, and no neighbor of its family."""
+        of = replace(state_of(read(VTYSH)), router_id="")
+        pair = [replace(subject(endpoint=one), routing=of) for one in (NS1, NS2)]
+        assert list(compare_routing(pair)) == []
+
     def test_two_areas_matter_once_and_to_those_that_count_in_ospf(self) -> None:
         view = read(VTYSH)
         other = view._replace(router_id="192.0.2.12", areas=(Area("0.0.0.1", "NSSA", 1),))

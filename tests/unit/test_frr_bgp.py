@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from anycast_checks.errors import CheckError, NoDaemonError, RoutingUnreadableError
 from anycast_checks.routing import frr_bgp, see
 from anycast_checks.routing.daemon import Answer, Question, RoutingState, Unknown
+from anycast_checks.routing.documents import documents
 from tests.support.captured import captured
 
 VIP, VIP6 = "10.99.0.53", "2001:db8:99::53"
@@ -73,6 +75,14 @@ class TestStates:
     def test_who_else_announces_is_unknown(self, vip: str) -> None:
         assert isinstance(read("bgp-all", vip).announcers, Unknown)
         assert not BGP.shows_all
+
+
+def test_a_network_of_a_family_that_has_no_neighbor() -> None:
+    """FRR 8.4.4 leaves the family out of the summary then."""
+    path, summary = documents(answer("bgp-session-down", VIP6).stdout)
+    del summary["ipv6Unicast"]
+    state = BGP.read(VIP6, Answer(0, json.dumps(path) + json.dumps(summary), ""))
+    assert (state.announced, state.adjacencies, state.router_id) == (False, (), "10.0.1.2")
 
 
 class TestStyles:

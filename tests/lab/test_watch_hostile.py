@@ -26,7 +26,7 @@ def test_an_endpoint_whose_check_never_ends_keeps_no_other_announced(scene: Scen
     hangs = LIAR.format(asked="sleep 600", vip=VIP, kind="wrong", pause=0.2)
     with replaced(host, real, hangs), watching(scene.lab, "ns2", "ns3") as watch:
         watch.says("not confirmed: the endpoint's own check says UNKNOWN", 40)
-        wait_until(lambda: host.run(["pgrep", "-x", "sleep", "-f", "sleep 600"]).stdout, "asked")
+        wait_until(lambda: host.run(["pgrep", "-fx", "sleep 600"]).stdout, "asked")
         since = len(watch.lines)
         ns2.resolver.kill()
         watch.says("ns2 CRITICAL HARD", since=since)

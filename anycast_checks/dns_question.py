@@ -9,6 +9,8 @@ from .line import clean
 
 _PAYLOAD = 1232  # bytes of UDP that survive any path, the size agreed on at DNS flag day 2020
 _QUOTED_STRINGS = ("TXT", "SPF")
+# Fields that are texts without regard to case, where they are texts at all.
+_CASELESS = ("tag", "flags", "service")
 _RANDOM = b"{random}"
 _RANDOM_BYTES = 8
 
@@ -113,17 +115,23 @@ def parse_value(rdtype: dns.rdatatype.RdataType, text: str) -> Value:
 def comparable(rdata: dns.rdata.Rdata) -> Value:
     """Return what makes two records the same.
 
-    A TXT is its whole text, however it is split. In a name the case of the letters is nothing.
+    A TXT is its whole text, however it is split. In a name the case of the letters is nothing, nor
+    is it in the tag of a CAA and the flags and services of a NAPTR (RFC 8659, 4.1; RFC 3403, 4.1).
     """
     strings = getattr(rdata, "strings", None)
     if strings is not None:
         return b"".join(strings)
     slots = (slot for kind in type(rdata).__mro__ for slot in getattr(kind, "__slots__", ()))
     fields = {slot: getattr(rdata, slot, None) for slot in slots}
-    names = {slot: one for slot, one in fields.items() if isinstance(one, dns.name.Name)}
-    if not names:
-        return rdata
-    return rdata.replace(**{slot: one.canonicalize() for slot, one in names.items()})
+    alike: dict[str, Any] = {
+        slot: one.canonicalize() for slot, one in fields.items() if isinstance(one, dns.name.Name)
+    }
+    alike |= {
+        slot: one.lower()
+        for slot, one in fields.items()
+        if slot in _CASELESS and isinstance(one, bytes)
+    }
+    return rdata.replace(**alike) if alike else rdata
 
 
 def parse_nsid(text: str) -> tuple[str, frozenset[bytes]]:

@@ -160,10 +160,12 @@ def test_an_answer_that_was_cut_is_malformed(ask: Ask, cut: int) -> None:
         ("SOA", "NS.example.org. Host.example.org. 1 2 3 4 5",
          "ns.example.org. host.example.org. 1 2 3 4 5"),
         ("CNAME", "WWW.example.net.", "www.example.net."),
+        ("CAA", '0 ISSUE "ca.example.org"', '0 issue "ca.example.org"'),
+        ("NAPTR", '1 1 "U" "E2U+sip" "!^.*$!sip:a@b!" .', '1 1 "u" "e2u+SIP" "!^.*$!sip:a@b!" .'),
     ],
 )  # fmt: skip
 def test_the_case_of_a_name_is_nothing(ask: Ask, rdtype: str, sent: str, expected: str) -> None:
-    """RFC 4343, in the data of every type of record."""
+    """RFC 4343, in the data of every type of record; so with a tag, a flag and a service."""
     with name_server(answering(f"{rdtype} {sent}")) as port:
         words = ("-p", port, "--query", "www.example.org", "--type", rdtype, "--expect", expected)
         seen = ask("dns", "-H", "127.0.0.1", *words, "--tries", 1)
@@ -184,4 +186,11 @@ def test_signatures_are_found_whatever_they_cover(ask: Ask, covered: str) -> Non
 def test_another_target_is_another_value(ask: Ask) -> None:
     with name_server(answering("SVCB 1 a.example. alpn=h2")) as port:
         words = ("-p", port, "--query", "x", "--type", "SVCB", "--expect", "1 b.example. alpn=h2")
+        assert ask("dns", "-H", "127.0.0.1", *words, "--tries", 1).code == 2
+
+
+def test_the_value_of_a_caa_has_a_case(ask: Ask) -> None:
+    with name_server(answering('CAA 0 issue "ca.example.org; Account=A"')) as port:
+        value = '0 issue "ca.example.org; Account=a"'
+        words = ("-p", port, "--query", "x", "--type", "CAA", "--expect", value)
         assert ask("dns", "-H", "127.0.0.1", *words, "--tries", 1).code == 2

@@ -30,7 +30,7 @@ printf '%s\\n' "$said"; exit $status
 # The count is asked by sudo too; what is delayed is the act alone.
 COUNTS = """\
 #!/bin/sh
-case "$*" in *anycast-vtysh*) exec {real} "$@";; esac
+case "$*" in *anycast-vtysh* | *anycast-birdc*) exec {real} "$@";; esac
 """
 LATE = f'sleep {{seconds}}; {{real}} "$@"; echo $? >{ENDED}\n'
 

@@ -165,6 +165,8 @@ def table(found: dict[str, Probed]) -> str:
         own, endpoint = (seconds * 1000 for seconds in probed.cpu)
         wall = "-" if probed.wall is None else f"{probed.wall * 1000:.0f}"
         each = (f"{own * probed.pace:.1f}", f"{endpoint * probed.pace:.1f}")
-        cells = (f"{own:.2f}", f"{endpoint:.2f}", wall, f"{1000 / own:.0f}/s", f"{probed.pace:.0f}")
+        # A short run may cost less than the kernel counts.
+        carries = f"{1000 / own:.0f}/s" if own > 0 else "-"
+        cells = (f"{own:.2f}", f"{endpoint:.2f}", wall, carries, f"{probed.pace:.0f}")
         lines.append(below.format(way, *cells, *each))
     return "\n".join(lines)

@@ -80,6 +80,8 @@ FIGURE = re.compile(r"('[^'=]+'|[^\s'=]+)=(U|-?\d+(\.\d+)?)[a-zA-Z%]*(;[-\d.:@~e
 class Fed(Connection):
     """A connection that receives these bytes in small parts, and nothing else."""
 
+    own_address = "192.0.2.1"
+
     def __init__(self, data: bytes) -> None:
         target = Target(VIP, 1, 2, time.monotonic() + 2, noted=[])
         super().__init__(socket.socket(), target)

@@ -198,9 +198,12 @@ _open_venv() {
     copy=$(mktemp -d)
     trap 'rm -rf "$copy"' EXIT
     # A build in the checkout would leave build/ and *.egg-info there.
-    tar -C "$ROOT" --exclude='./.*' --exclude=__pycache__ --exclude='*.egg-info' --exclude=./build \
-        --exclude=./dist --exclude=./tests --exclude=./lab --exclude=./scripts --exclude=./docs \
-        -cf - . | tar -C "$copy" -xf - --no-same-owner
+    # Status 1 of tar is a directory that has changed meanwhile: Python puts its __pycache__ there.
+    {
+        tar -C "$ROOT" --exclude='./.*' --exclude=__pycache__ --exclude='*.egg-info' \
+            --exclude=./build --exclude=./dist --exclude=./tests --exclude=./lab \
+            --exclude=./scripts --exclude=./docs -cf - . || [ $? = 1 ]
+    } | tar -C "$copy" -xf - --no-same-owner
     chmod -R a+rX "$copy"
 
     if [ "$(readlink -f "$dir/bin/python3")" != "$(readlink -f /usr/bin/python3)" ] ||

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .alone import unpacked
-from .errors import LabError
 from .host import Host
-from .managers import copy_package
+from .managers import install_unpacked
 
 MAIN, INTERFACES = "/usr/share/ifupdown2/__main__.py", "/etc/network/interfaces"
 
 
 def install(host: Host) -> None:
     """Put its files in their places."""
-    package = unpacked("ifupdown2")
-    if package is None:
-        raise LabError("there is no ifupdown2")
     host.run(["rm", "-f", *(f"/usr/sbin/{name}" for name in ("ifup", "ifdown", "ifquery"))])
-    copy_package(host, package)
+    install_unpacked(host, "ifupdown2")
     # The package's installation would do this.
     host.run(["chmod", "755", MAIN], check=True)
     host.make_directory("/run/network")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
+from .alone import unpacked
+from .errors import LabError
 from .host import Host
 from .waiting import wait_until
 
@@ -16,12 +17,20 @@ def start_dbus(host: Host) -> None:
     host.run(["dbus-daemon", "--system", "--fork", "--nopidfile"], check=True)
 
 
-def copy_package(host: Host, unpacked: Path) -> None:
-    """Put the files of a Debian package that is only unpacked in their places on the host."""
-    for part in sorted(unpacked.iterdir()):
-        # /lib is a link to /usr/lib there.
-        place = f"/usr/{part.name}" if part.name in ("lib", "sbin", "bin") else f"/{part.name}"
-        host.run(["cp", "-a", f"{part}/.", f"{place}/"], check=True)
+def install_unpacked(host: Host, *packages: str) -> None:
+    """Put the files of Debian packages that are only unpacked in their places on the host.
+
+    Raises:
+        LabError: one of them could not be had.
+    """
+    for name in packages:
+        package = unpacked(name)
+        if package is None:
+            raise LabError(f"there is no {name}")
+        for part in sorted(package.iterdir()):
+            # /lib is a link to /usr/lib there.
+            place = f"/usr/{part.name}" if part.name in ("lib", "sbin", "bin") else f"/{part.name}"
+            host.run(["cp", "-a", f"{part}/.", f"{place}/"], check=True)
 
 
 class Manager:

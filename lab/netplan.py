@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .alone import unpacked
-from .errors import LabError
 from .host import Host
-from .managers import copy_package
+from .managers import install_unpacked
 
 PACKAGES = ("netplan.io", "libnetplan0")
 # `netplan generate` runs this program. `netplan apply` asks systemd besides, which is not there.
@@ -21,11 +20,7 @@ def is_there() -> bool:
 
 def install(host: Host) -> None:
     """Put its files in their places."""
-    for name in PACKAGES:
-        package = unpacked(name)
-        if package is None:
-            raise LabError(f"there is no {name}")
-        copy_package(host, package)
+    install_unpacked(host, *PACKAGES)
     host.run(["ldconfig"], check=True)
 
 

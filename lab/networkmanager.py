@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .alone import unpacked
-from .errors import LabError
 from .host import Host
-from .managers import Manager, copy_package, start_dbus
+from .managers import Manager, install_unpacked, start_dbus
 
 # Debian's package, and the packages that it needs and other programs of the lab do not.
 PACKAGES = (
@@ -29,11 +28,7 @@ def is_there() -> bool:
 
 def networkmanager(host: Host) -> Manager:
     """Make ready what NetworkManager needs; a test starts it."""
-    for name in PACKAGES:
-        package = unpacked(name)
-        if package is None:
-            raise LabError(f"there is no {name}")
-        copy_package(host, package)
+    install_unpacked(host, *PACKAGES)
     host.run(["ldconfig"], check=True)
     start_dbus(host)
     return Manager(host, ("NetworkManager", "--no-daemon"))

@@ -68,10 +68,12 @@ def shows_all(state: RoutingState) -> bool:
     """Tell whether the routing of one endpoint shows every other one that announces the VIP.
 
     Where the endpoint does not announce the VIP at the moment, any of its daemons may be the one
-    that does so at other times.
+    that does so at other times: also one that has ended, where the others know of nobody who does.
     """
-    every = (state,) if state.announced else (state, *state.beside)
-    return all(one.daemon.shows_all for one in every)
+    if state.announced:
+        return state.daemon.shows_all
+    every = (state, *state.beside)
+    return all(one.daemon.shows_all for one in every) and any(one.announcers for one in every)
 
 
 class Counter:

@@ -386,6 +386,22 @@ class TestInTheRouting:
             others = counter.others(shell, names)
             assert (others.number, others.under_way) == (1, ()), names
 
+    def test_where_nobody_announces_the_others_are_asked(self, tmp_path: Path) -> None:
+        """OSPF may have the routers alone, and a bgpd that has ended the VIP of everybody."""
+        ids = FileRouterIds(str(tmp_path))
+        fleet = Fleet(ns2=lambda: True, ns3=unreachable)
+        counter = Counter(RESOLVER, NS1, fleet, DAEMONS, ids, Deadline(SYSTEM_CLOCK, 60))
+        another = VTYSH.replace(RESOLVER.address, "10.99.0.54")
+
+        def ask(asked: Asked) -> Result:
+            words = " ".join(asked.argv)
+            if "ip ospf" in words:
+                return Result(0, another, "")
+            return Result(1, "", "bgpd is not running" if "bgpd" in words else "control socket")
+
+        others = counter.others(FakeShell(ask))
+        assert (others.number, others.own, others.gaps) == (1, False, ("ns3",))
+
     def test_a_daemon_that_hangs_cannot_count(self) -> None:
         def hang(asked: Asked) -> Exception:
             return OutcomeUnknownError(asked.argv, "it did not end within 3.0 s")

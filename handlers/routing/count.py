@@ -68,12 +68,10 @@ def shows_all(state: RoutingState) -> bool:
     """Tell whether the routing of one endpoint shows every other one that announces the VIP.
 
     Where the endpoint does not announce the VIP at the moment, any of its daemons may be the one
-    that does so at other times: also one that has ended, where the others know of nobody who does.
+    that does so at other times.
     """
-    if state.announced:
-        return state.daemon.shows_all
-    every = (state, *state.beside)
-    return all(one.daemon.shows_all for one in every) and any(one.announcers for one in every)
+    every = (state,) if state.announced else (state, *state.beside)
+    return all(one.daemon.shows_all for one in every)
 
 
 class Counter:
@@ -152,6 +150,11 @@ class Counter:
         if vip.count_by == "auto" and not shows_all(state):
             return self._ask_peers(shell, under_way, state)
         announced = count_announcers(state)
+        if not announced.by and vip.count_by == vip.routing == "auto":
+            # Perhaps OSPF has the routers alone, and a bgpd that has ended the VIP.
+            heard = self._ask_peers(shell, under_way, state)
+            if heard.number:
+                return heard
         trouble = self._router_ids.learn(vip, self._endpoint, announced.asked)
         number, strangers, left_out = self.tally(announced, announced.asked, {}, under_way)
         leaves = tuple(under_way) if left_out else ()

@@ -386,11 +386,22 @@ class TestInTheRouting:
             others = counter.others(shell, names)
             assert (others.number, others.under_way) == (1, ()), names
 
-    def test_where_nobody_announces_the_others_are_asked(self, tmp_path: Path) -> None:
-        """OSPF may have the routers alone, and a bgpd that has ended the VIP of everybody."""
-        ids = FileRouterIds(str(tmp_path))
-        fleet = Fleet(ns2=lambda: True, ns3=unreachable)
-        counter = Counter(RESOLVER, NS1, fleet, DAEMONS, ids, Deadline(SYSTEM_CLOCK, 60))
+    @pytest.mark.parametrize(
+        ("present", "routing", "counted"),
+        [
+            (True, "auto", (1, ("ns3",))),
+            # Nobody announces, so the link-state database is right, and has no gap.
+            (False, "auto", (0, ())),
+            (True, "ospf", (0, ())),
+        ],
+    )
+    def test_where_nobody_announces_the_others_are_asked(
+        self, tmp_path: Path, *, present: bool, routing: str, counted: tuple[int, tuple[str, ...]]
+    ) -> None:
+        """OSPF may have the routers alone, and a bgpd that has ended the VIP."""
+        vip, ids = RESOLVER._replace(routing=routing), FileRouterIds(str(tmp_path))
+        fleet = Fleet(ns2=lambda: present, ns3=unreachable)
+        counter = Counter(vip, NS1, fleet, DAEMONS, ids, Deadline(SYSTEM_CLOCK, 60))
         another = VTYSH.replace(RESOLVER.address, "10.99.0.54")
 
         def ask(asked: Asked) -> Result:
@@ -400,7 +411,7 @@ class TestInTheRouting:
             return Result(1, "", "bgpd is not running" if "bgpd" in words else "control socket")
 
         others = counter.others(FakeShell(ask))
-        assert (others.number, others.own, others.gaps) == (1, False, ("ns3",))
+        assert (others.number, others.gaps) == counted
 
     def test_a_daemon_that_hangs_cannot_count(self) -> None:
         def hang(asked: Asked) -> Exception:

@@ -162,7 +162,9 @@ def unreadable(what: str) -> RoutingUnreadableError:
 
 def _trouble(answer: Answer) -> RoutingUnreadableError:
     """Say why there is no complete answer."""
-    said = f"{answer.stdout}\n{answer.stderr}"
+    lines = f"{answer.stdout}\n{answer.stderr}".split("\n")
+    # What belongs to a protocol is indented, among it what a neighbor has said.
+    said = "\n".join(line for line in lines if not line.startswith(" "))
     if "ermission denied" in said:
         return RoutingUnreadableError(f"BIRD is not permitted to answer: {_SUDO}")
     for sign, means in _ABSENT.items():

@@ -198,6 +198,15 @@ def test_graceful_restart_keeps_the_routes_of_a_dead_bird() -> None:
     assert fault.text == "with `graceful restart on` in uplink4 the routes of a dead BIRD stay"
 
 
+def test_no_neighbor_says_that_bird_does_not_run() -> None:
+    """Its farewell stands in the answer of a BIRD that has hung before the end."""
+    told = "\n  Message:        control socket, permission denied\n  BGP state: "
+    said = bgp("all").stdout.replace("\n  BGP state: ", told).removesuffix("== end\n")
+    with pytest.raises(RoutingUnreadableError, match="it is not complete") as caught:
+        BGP.read(VIP, Answer(1, said, ""))
+    assert not isinstance(caught.value, NoDaemonError)
+
+
 def test_what_a_limit_keeps_is_no_announcement() -> None:
     """It passes the export filter, and the neighbor never hears of it."""
     state = BGP.read(VIP, bgp("export-limit"))

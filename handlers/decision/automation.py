@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # Name of the rule by which the automation restores an endpoint that has recovered.
 RECOVERED = "restore"
+NOT_CONFIRMED = "not-confirmed"
 # Name of the rule that takes a withdrawal back where too few others announce.
 TOO_FEW = "too-few"
 # An older latch is of no withdrawal that another monitoring host has raced with.
@@ -129,7 +130,7 @@ def _decide_failed(
         return Decision(Action.CONFIRM, "confirm", "the check has to run once more", State.UNKNOWN)
     if confirmed is not State.CRITICAL:
         why = f"not confirmed: the endpoint's own check says {confirmed.name}"
-        return Decision(Action.REFUSE, "not-confirmed", why, State.WARNING)
+        return Decision(Action.REFUSE, NOT_CONFIRMED, why, State.WARNING)
     return Decision(Action.WITHDRAW, "withdraw", "failed, and confirmed", State.WARNING)
 
 
@@ -145,7 +146,7 @@ def _decide_recovered(
         return Decision(Action.CONFIRM, "confirm", "the check has to run once more", State.UNKNOWN)
     if confirmed is not State.OK:
         why = f"not confirmed: the endpoint's own check says {confirmed.name}"
-        return Decision(Action.REFUSE, "not-confirmed", why, State.WARNING)
+        return Decision(Action.REFUSE, NOT_CONFIRMED, why, State.WARNING)
     return Decision(Action.RESTORE, RECOVERED, "recovered, and confirmed", State.OK)
 
 

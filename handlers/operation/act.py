@@ -9,6 +9,7 @@ from typing import NamedTuple
 from anycast_checks.routing import DAEMONS
 from anycast_checks.routing.daemon import RoutingDaemon
 
+from ..decision.automation import NOT_CONFIRMED
 from ..decision.facts import Action, Decision, Policy, State
 from ..decision.situation import Counted
 from ..endpoint.confirmation import confirm
@@ -117,6 +118,8 @@ def _act(parts: Parts, stop: str) -> None:
         began = parts.deadline.clock.monotonic()
         look, decision = _look_and_decide(parts)
         if decision.action not in (Action.WITHDRAW, Action.RESTORE):
+            if decision.rule == NOT_CONFIRMED and _has_moved(parts, look):
+                continue
             leave(parts, look, decision)
             return
         if _was_stopped(parts, began):
@@ -134,6 +137,17 @@ def _act(parts: Parts, stop: str) -> None:
         else:
             return
     raise trouble
+
+
+def _has_moved(parts: Parts, look: Look) -> bool:
+    """Whether another host has withdrawn or restored the VIP while the check ran.
+
+    The check has told of the other state then, and says nothing about the one that was decided on.
+    """
+    try:
+        return parts.site.look().present != look.present
+    except HandlerError:
+        return False
 
 
 def _was_stopped(parts: Parts, since: float) -> bool:

@@ -97,6 +97,17 @@ def test_what_the_check_does_not_confirm_is_not_withdrawn(
     assert commands(monitor) == []
 
 
+def test_a_withdrawal_by_another_run_during_the_check_is_found(
+    host: Namespace, monitor: Monitor
+) -> None:
+    """The check says WARNING then, as for every address that is not local and answers."""
+    away = f"/sbin/ip address del {VIP}/32 dev lo"
+    write(monitor.directory / "check", f"#!/bin/sh\n{away}\necho DNS WARNING; exit 1\n")
+    code, output = monitor.event("CRITICAL")
+    assert (code, output) == (0, f"ns1: {VIP} absent: nothing left to do")
+    assert commands(monitor) == []
+
+
 def test_a_check_that_is_missing_withdraws_nothing(host: Namespace, monitor: Monitor) -> None:
     (monitor.directory / "check").unlink()
     assert monitor.event("CRITICAL")[0] == 1

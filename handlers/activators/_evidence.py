@@ -5,9 +5,13 @@ No daemon is asked, since the managers' own programs wait 25 s for one that hang
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterator
+from itertools import groupby
 from typing import NamedTuple
+
+from anycast_checks.address import is_ipv6
 
 from ..fleet.values import Vip
 from ..transport.shell import Argv
@@ -27,6 +31,7 @@ FACTS = ("ADMIN_STATE=", "NETWORK_FILE=", "managed=true", "connection-uuid=")
 # networkd has not looked at these, or leaves them alone.
 LEFT_ALONE = {"", "unmanaged", "initialized", "pending"}
 LONGEST_FILE = 120
+ZEROS = "0000"
 
 
 class Evidence(NamedTuple):
@@ -53,9 +58,8 @@ class Evidence(NamedTuple):
 def evidence_argv(vip: Vip) -> Argv:
     """Build the command that collects the evidence; any user may run it."""
     edge = "[^0-9A-Fa-f.:]"
-    address = re.sub(r"\.", r"\\.", vip.address)
     patterns = [*(f"^{fact}" for fact in FACTS), "^[0-9][0-9]*$"]
-    patterns.append(rf"\(^\|{edge}\){address}\({edge}\|$\)")
+    patterns.append(rf"\(^\|{edge}\){_spellings(vip.address)}\({edge}\|$\)")
     wanted = tuple(word for pattern in patterns for word in ("-e", pattern))
     where = (_index(vip), LINKS, DEVICES, *NETWORKD, *IFUPDOWN, *OTHERS)
     # The name of a file ends with a NUL, since an address of IPv6 in it has colons; and the address
@@ -71,7 +75,9 @@ def read_evidence(vip: Vip, said: str) -> Evidence:
     device = dict(_settings(lines, f"{DEVICES}/{index}"))
     managed = link.get("ADMIN_STATE", "") not in LEFT_ALONE
     private = (_index(vip), f"{LINKS}/", f"{DEVICES}/")
-    files = [file for file, text in lines if not file.startswith(private) and _counts(text)]
+    files = [
+        file for file, text in lines if not file.startswith(private) and _has(text, vip.address)
+    ]
     return Evidence(
         link.get("NETWORK_FILE", "a file of its own") if managed else "",
         device.get("managed") == "true" and "connection-uuid" in device,
@@ -96,6 +102,34 @@ def _settings(lines: list[tuple[str, str]], of: str) -> Iterator[tuple[str, str]
             yield name, value
 
 
-def _counts(text: str) -> bool:
-    """Whether a line of a configuration is no comment."""
-    return not text.startswith(("#", ";"))
+def _spellings(address: str) -> str:
+    """Write the basic regular expression of all spellings of an address.
+
+    It may also match another address that differs in the lengths of its runs of zeros.
+    """
+    if not is_ipv6(address):
+        return address.replace(".", r"\.")
+    groups = ipaddress.IPv6Address(address).exploded.split(":")
+    runs = [(zeros, list(run)) for zeros, run in groupby(groups, ZEROS.__eq__)]
+    text = ":[0:]*".join(":".join(map(_group, run)) for zeros, run in runs if not zeros)
+    before, after = "[0:]*" * runs[0][0], ":[0:]*" * runs[-1][0]
+    return f"{before}{text}{after}"
+
+
+def _group(digits: str) -> str:
+    plain = digits.lstrip("0")
+    return "0*" + "".join(f"[{x}{x.upper()}]" if x.isalpha() else x for x in plain)
+
+
+def _has(text: str, address: str) -> bool:
+    """Whether a line of a configuration has an address, and is no comment."""
+    if text.startswith(("#", ";")):
+        return False
+    return any(_is(word, address) for word in re.findall(r"[0-9A-Fa-f.:]+", text))
+
+
+def _is(word: str, address: str) -> bool:
+    try:
+        return ipaddress.ip_address(word) == ipaddress.ip_address(address)
+    except ValueError:
+        return False

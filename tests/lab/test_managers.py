@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from ipaddress import ip_address
 from typing import ClassVar
 
 import pytest
@@ -143,7 +144,8 @@ class Networkd(Managed):
         network = self.file(interface).rpartition("/")[2]
         own = f"{networkd.OWN}/{network}.d/anycast-{address}.conf"
         self.host.run(["rm", own], check=True)
-        self.write(interface, *OTHERS[interface], address)
+        # networkd takes every spelling.
+        self.write(interface, *OTHERS[interface], ip_address(address).exploded.upper())
         yield f"{self.file(interface)} has {address} too"
         self.write(interface, *OTHERS[interface])
         self.write_own(interface, address)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -274,6 +275,41 @@ def test_ifupdown2_is_found_wherever_the_vip_is(captured: str) -> None:
 def test_a_file_with_the_vip_is_evidence_and_a_comment_is_none(text: str, *, has_it: bool) -> None:
     said = f"/sys/class/net/lo/ifindex\0001\n/etc/systemd/network/a:b\0{text}\n"
     assert read_evidence(ON_LO, said).files == (("/etc/systemd/network/a:b",) if has_it else ())
+
+
+SPELLED = [
+    ("2001:db8:99::53", "Address=2001:db8:99::53/128", True),
+    ("2001:db8:99::53", "Address=2001:0DB8:99:0:0:0:0:53/128", True),
+    ("2001:db8:99::53", "Address=2001:0db8:0099::0053", True),
+    ("2001:db8:99::53", "    address 2001:DB8:99:0::53/128", True),
+    ("2001:db8:99::53", "#Address=2001:0DB8:99::53/128", False),
+    ("2001:db8:99::53", "Address=2001:db8:99::1:53/128", False),
+    ("2001:db8:99::53", "Address=2001:db8:99::5300/128", False),
+    ("2001:db8:99::53", "Address=2001:db8:99::53:0/128", False),
+    ("2001:db8:99::53", "Address=1:2001:db8:99::53/128", False),
+    ("2001:db8::5:0:0:53", "Address=2001:db8:0:0:5::53/128", True),
+    # The same groups around two runs of zeros, one of which is shorter.
+    ("2001:db8::5:0:0:53", "Address=2001:db8:0:5::53/128", False),
+    ("2001:db8:99::", "Address=2001:db8:99:0:0:0:0:0/128", True),
+    ("10.99.0.53", "Address=10.99.0.53/32", True),
+    ("10.99.0.53", "Address=10.99.0.530/32", False),
+    ("10.99.0.53", "Address=10.99.0.5/32", False),
+]
+
+
+@pytest.mark.parametrize(("vip", "text", "has_it"), SPELLED)
+def test_the_vip_is_found_however_a_file_spells_it(
+    vip: str, text: str, *, has_it: bool, tmp_path: Path
+) -> None:
+    """A manager takes every spelling of an address of IPv6, and so brings the VIP back."""
+    file = tmp_path / "10-anycast0.network"
+    file.write_text(f"[Network]\n{text}\n")
+    on_own = ON_OWN._replace(address=vip)
+    argv = evidence_argv(on_own)
+    patterns = argv[: len(argv) - argv[::-1].index("-e") + 1]
+    said = subprocess.run([*patterns, str(tmp_path)], capture_output=True, text=True, check=False)
+    placed = said.stdout.replace(str(file), "/etc/systemd/network/a")
+    assert read_evidence(on_own, placed).files == (("/etc/systemd/network/a",) if has_it else ())
 
 
 def test_what_may_be_asked_is_known_beforehand() -> None:

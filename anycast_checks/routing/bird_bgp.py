@@ -38,8 +38,8 @@ class BirdBgp:
             announce=f"let `protocol direct` name the interface, and the export filter of the "
             f"neighbor accept {bird.prefix_of(vip)}",
             retract=bird.RETRACT,
-            adjacency="see `show protocols all` there: address, AS number, password, filters "
-            "in between",
+            adjacency="see `birdc show protocols all` there: address, AS number, password, "
+            "filters in between; where somebody disabled it, enable it",
             router_id=bird.ROUTER_ID,
         )
 

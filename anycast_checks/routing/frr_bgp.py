@@ -66,8 +66,8 @@ class FrrBgp:
             announce=f"add `network {prefix}` to bgpd, or let `redistribute connected` permit it, "
             "and the filter of a neighbor too",
             retract="let bgpd announce what is connected: with import-check, and no static route",
-            adjacency="see `show bgp neighbors` there: address, AS number, password, filters "
-            "in between",
+            adjacency="see `vtysh -c 'show bgp neighbors'` there: address, AS number, password, "
+            "filters in between",
             router_id="configure `bgp router-id` with an address of its own",
         )
 

@@ -66,6 +66,10 @@ def announcement(subject: Subject) -> Iterator[Finding]:
     protocol, advice = state.protocols, state.daemon.advise(vip.address)
     prefix, interface = vip.placement.prefix(vip.address), vip.placement.interface
     if look.present and not state.announced:
+        is_up = any(one.is_up for carrier in state.carriers for one in carrier.adjacencies)
+        # `interfaces` and `adjacencies` say what is wrong, and this follows from it.
+        if not look.in_place or not is_up:
+            return
         text = f"{prefix} is on {', '.join(look.interfaces)}, but not announced in {protocol}"
         yield subject.found(text, advice.announce)
     elif state.announced and not look.present:

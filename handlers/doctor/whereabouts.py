@@ -13,7 +13,8 @@ from .finding import Examination, Finding, Subject
 def whereabouts(subject: Subject) -> Iterator[Finding]:
     """Hint at a VIP that is withdrawn, since its announcement cannot be examined then."""
     look, vip = subject.look, subject.vip
-    if look and not look.present:
+    # `readiness` says what is wrong with a VIP that is tentative.
+    if look and not look.present and not any(look.addresses.unready(vip.address)):
         yield subject.hint(
             f"{vip.address} is withdrawn, so how it is announced could not be examined",
             "examine it again once it is restored",
@@ -54,7 +55,11 @@ def readiness(subject: Subject) -> Iterator[Finding]:
     """Find a VIP of IPv6 that is on an interface, and on which the host does not answer."""
     address = subject.vip.address
     for one in subject.look.addresses.unready(address) if subject.look else ():
-        again = f"`ip address del {one} dev {one.interface}` there, and add it again with `nodad`"
+        where = f"{one} dev {one.interface}"
+        again = (
+            "have it configured with nodad (networkd: DuplicateAddressDetection=none), and now "
+            f"`ip address del {where}` there, and `ip address add {where} nodad`"
+        )
         if one.unready == DAD_FAILED:
             text = f"another host on the link of {one.interface} has {address}"
             yield subject.found(f"{text}, so this host does not answer on it", again)

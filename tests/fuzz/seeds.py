@@ -14,6 +14,7 @@ import h2.connection
 from h2.config import H2Configuration
 
 from tests.fuzz.targets import QUERY, VIP6
+from tests.support.captured import bgp
 from tests.support.peer import certificate, chain
 from tests.unit import test_bird, test_frr_bgp, test_frr_ospf6
 
@@ -44,8 +45,8 @@ def _ospf() -> list[bytes]:
 
 def _routing() -> list[bytes]:
     """Whole answers of daemons of both families, after the byte that names the family."""
-    said = [(b"0", test_bird.bgp("all")), (b"0", test_bird.ospf("all"))]
-    said += [(b"1", test_bird.bgp("all", VIP6)), (b"1", test_bird.ospf("all", VIP6))]
+    said = [(b"0", bgp("all")), (b"0", test_bird.ospf("all"))]
+    said += [(b"1", bgp("all", VIP6)), (b"1", test_bird.ospf("all", VIP6))]
     said += [(b"0", test_frr_bgp.answer("bgp-all")), (b"1", test_frr_bgp.answer("bgp-all", VIP6))]
     said += [(b"1", test_frr_ospf6.answer(f"{style}-all")) for style in test_frr_ospf6.STYLES]
     return [family + answer.stdout.encode() for family, answer in said]

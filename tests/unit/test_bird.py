@@ -16,33 +16,12 @@ from anycast_checks.errors import CheckError, NoDaemonError, RoutingUnreadableEr
 from anycast_checks.routing import bird, bird_bgp, bird_ospf, see
 from anycast_checks.routing.daemon import Answer, Question, RoutingDaemon, RoutingState, Unknown
 from handlers.gate import files
-from tests.support.captured import captured
+from tests.support.captured import bgp, captured, helper_says
 
 VIP, VIP6 = "10.99.0.53", "2001:db8:99::53"
 BGP, OSPF = bird_bgp.DAEMON, bird_ospf.DAEMON
 VERSIONS = ("bird-2.0.12", "bird-2.17.6", "bird-3.1.8")
-IPV4_ALONE = ("graceful-restart", "export-limit")
 ALL = frozenset({"10.0.1.2", "10.0.2.2", "10.0.3.2"})
-
-
-def helper_says(parts: dict[str, str]) -> Answer:
-    """Put captured answers together as the helper does."""
-    said = "".join(f"== {question}\n{text}\n" for question, text in parts.items())
-    return Answer(0, f"{said}== end\n", "")
-
-
-def bgp(scenario: str, vip: str = VIP, version: str = VERSIONS[0]) -> Answer:
-    name, prefix = f"{version}-bgp-{scenario}", bird.prefix_of(vip)
-    parts = {
-        "show status": captured(f"{name}-status").stdout,
-        "show protocols all": captured(f"{name}-protocols-all").stdout,
-    }
-    for family in ("ipv4",) if scenario in IPV4_ALONE else ("ipv4", "ipv6"):
-        # The helper asks every session about the one VIP; that of the other family has no route.
-        is_its = (family == "ipv6") == (":" in vip)
-        said = captured(f"{name}-{family}-route-export").stdout if is_its else ""
-        parts[f"show route {prefix} exported 'uplink{family[3]}' all"] = said
-    return helper_says(parts)
 
 
 def ospf(scenario: str, vip: str = VIP, version: str = VERSIONS[0], style: str = "") -> Answer:

@@ -38,12 +38,13 @@ from anycast_handlers.transport.refusal import GatedShell
 from anycast_handlers.transport.shell import Result
 
 from anycast_checks.addresses import ARGV as ADDRESSES
-from anycast_checks.routing import DAEMONS, bird, frr_bgp, vtysh
+from anycast_checks.routing import DAEMONS, bird, bird_bgp, frr_bgp, vtysh
 from anycast_checks.routing.daemon import RoutingState
 from anycast_checks.routing.ospf import judge
 from anycast_checks.routing.ospf_lsa import Area, Neighbor, View
 from anycast_checks.routing.ospf_vtysh import ROUTER_ID_ARGV, read
 from anycast_checks.routing.ospf_vtysh import argv as argv_of_vtysh
+from tests.support.captured import bgp
 from tests.support.handler import unopened
 from tests.support.shell import Asked, FakeShell, Said
 
@@ -730,6 +731,50 @@ class TestOspf:
         found = lines(addresses=said(on("eth0", ON_LO)))
         assert any("10.99.0.53 is on eth0" in line for line in found)
         assert not any("announced" in line for line in found)
+
+
+class TestBgp:
+    """BIRD's, as a real one said it."""
+
+    def seen(self, scenario: str, addresses: str = "") -> Subject:
+        shown = said(addresses or on("lo", ON_LO))
+        of = examined(addresses=shown).subjects[0]
+        return replace(of, routing=bird_bgp.DAEMON.read(VIP, bgp(scenario)))
+
+    def test_a_session_that_is_down_is_the_only_finding(self) -> None:
+        """What follows from it would send a person to filters that are well."""
+        down = self.seen("session-down")
+        (line,) = found_by("adjacencies", down)
+        assert "the BGP session with 10.0.1.1 is " in line
+        assert "`birdc show protocols all` there" in line
+        assert found_by("announcement", down) == []
+
+    def test_a_session_that_is_up_and_hears_nothing_of_it(self) -> None:
+        up = self.seen("self-withdrawn-3s")
+        (line,) = found_by("announcement", up)
+        assert "10.99.0.53/32 is on lo, but not announced in BGP: let `protocol direct`" in line
+
+    def test_on_another_interface_the_address_is_the_only_finding(self) -> None:
+        """The remedy of the routing would have it announced from where it should not be."""
+        wrong = self.seen("self-withdrawn-3s", addresses=on("eth0", ON_LO))
+        assert found_by("announcement", wrong) == []
+        (line,) = found_by("interfaces", wrong)
+        assert "10.99.0.53 is on eth0, from where no withdrawal takes it" in line
+
+
+class TestTentative:
+    def test_what_is_tentative_is_not_called_withdrawn(self) -> None:
+        vip = RESOLVER._replace(address="2001:db8:99::53", interface="anycast0", activator="ip")
+        entry = {"local": vip.address, "prefixlen": 128, "tentative": True}
+        (of,) = examined(vip, addresses=said(on("anycast0", entry))).subjects
+        assert found_by("whereabouts", of) == []
+        (line,) = found_by("readiness", of)
+        assert line == (
+            f"ns1: {vip.address} is tentative on anycast0, where this host does not answer yet:"
+            " where it stays so, have it configured with nodad (networkd:"
+            " DuplicateAddressDetection=none), and now `ip address del 2001:db8:99::53/128 dev"
+            " anycast0` there, and `ip address add 2001:db8:99::53/128 dev anycast0 nodad`"
+        )
 
 
 class TestCompared:

@@ -14,6 +14,7 @@ TRIED_AND_FAILED = 2
 CONFIGURATION = 3
 # Characters that are kept of what a command says on its standard error.
 LONGEST_COMPLAINT = 2000
+INSTALL_ANEW = "install it anew by `anycast-handler gate --install`"
 
 # Each word by which the helper on an endpoint names a change, and a sentence about it.
 _CHANGES = {
@@ -109,7 +110,7 @@ class GateRefusedError(HandlerError):
         self.argv = tuple(argv)
         super().__init__(
             f"the forced command there refuses `{' '.join(argv)}`",
-            "install it anew by `anycast-handler gate --install`",
+            INSTALL_ANEW,
         )
 
     def __str__(self) -> str:

@@ -7,7 +7,8 @@ from typing import NamedTuple
 from anycast_checks.line import clean
 
 from ..decision.facts import State
-from ..errors import OutcomeUnknownError
+from ..errors import INSTALL_ANEW, OutcomeUnknownError
+from ..transport.refusal import is_refused
 from ..transport.shell import COMMAND_SECONDS, Result
 from .check import check_seconds, confirmation_at
 from .site import Ahead, Site
@@ -56,6 +57,8 @@ def _unheard(error: OutcomeUnknownError) -> Confirmation:
 
 
 def _read(ended: Result, asked: str) -> Confirmation:
+    if is_refused(ended):
+        return Confirmation(State.UNKNOWN, f"{INSTALL_ANEW}: the forced command refuses this check")
     said = clean((ended.stdout or ended.stderr).split("\n")[0].split("|")[0])
     reason = _reason(said, asked) or f"exit status {ended.status}"
     return Confirmation(_judge(ended, said), reason)

@@ -78,6 +78,7 @@ class SshConnection:
         self.is_root = ssh.user == "root"
         self.distance = 0.0
         self._connecting = connecting
+        self._address = endpoint.address
         self._where = f"{endpoint.address} port {endpoint.port}"
         self._client = paramiko.SSHClient()
         self.spares = Spares(self._open_spare)
@@ -318,7 +319,8 @@ class SshConnection:
         if refused and "timeout" not in str(error).lower() and transport.is_active():
             return RejectedError(
                 f"{self._where}: login as {ssh.user} with {ssh.identity} was refused",
-                "is the public key in its authorized_keys?",
+                f"`anycast-handler gate --install root@{self._address}` puts the public key into "
+                "authorized_keys there",
             )
         return UnreachableError(f"{self._where}: the login did not end: {_say(error)}")
 

@@ -14,6 +14,7 @@ from anycast_checks.line import clean
 from anycast_checks.routing import DAEMONS
 
 from ..decision.facts import describe_strangers
+from ..endpoint.latch import UNREADABLE_HOLD
 from ..endpoint.look import Look
 from ..errors import DONE, TRIED_AND_FAILED
 from ..fleet.values import Fleet, Vip
@@ -151,13 +152,18 @@ def _remarks(sight: Sight) -> list[str]:
     lines = []
     if look.latch_age is not None and not look.present:
         lines.append(f"withdrawn by {look.latch.by}: {look.latch.reason}")
-    if look.hold:
+    # Why a hold cannot be read is the trouble below.
+    if look.hold and not (look.hold == UNREADABLE_HOLD and sight.trouble):
         lines.append(f"held by {look.hold.by}: {look.hold.reason}")
     if look.elsewhere:
         there = ", ".join(look.elsewhere)
         lines.append(f"on {there}, from where nothing withdraws it: take it off there by hand")
     for one in look.addresses.unready(sight.vip.address):
         lines.append(f"{one.unready} on {one.interface}, where it does not answer: run doctor")
+    if look.in_place and sight.announced is False:
+        lines.append("present, and not announced: run doctor to see why")
+    if sight.announced and not look.present:
+        lines.append("announced, and not present: run doctor to see why")
     if sight.routing_unknown:
         lines.append(f"routing unknown: {sight.routing_unknown}")
     return [*lines, sight.trouble] if sight.trouble else lines

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import click
 import pytest
 from anycast_handlers.cli import Verbs
-from anycast_handlers.endpoint.latch import Hold, Latch
+from anycast_handlers.endpoint.latch import UNREADABLE_HOLD, Hold, Latch
 from anycast_handlers.endpoint.look import Look
 from anycast_handlers.fleet.values import Vip
 from anycast_handlers.operation.log import DecisionLog
@@ -231,3 +231,20 @@ def test_the_readme_shows_what_status_prints(
 
     printed = capsys.readouterr().out
     assert "".join(f"    {line}\n" for line in printed.splitlines()) in README
+
+
+def test_status_says_where_the_routing_does_not_follow_the_address(resolver: Vip) -> None:
+    """Two words in two columns are overlooked at night."""
+    out, well = seen(resolver, "ns1"), seen(resolver, "ns2")
+    silent = replace(well, routing=RoutingState(DAEMONS[0], announced=False))
+    assert status._remarks(silent) == ["present, and not announced: run doctor to see why"]
+    left = replace(out, routing=RoutingState(DAEMONS[0], announced=True))
+    assert "announced, and not present: run doctor to see why" in status._remarks(left)
+    assert status._remarks(well) == []
+
+
+def test_status_names_no_hold_where_the_gate_refuses_to_show_one(resolver: Vip) -> None:
+    sight = seen(resolver, "ns2")
+    assert sight.look
+    look = replace(sight.look, hold=UNREADABLE_HOLD, trouble="install it anew")
+    assert status._remarks(replace(sight, look=look)) == ["install it anew"]

@@ -8,7 +8,9 @@ from itertools import repeat
 
 import pytest
 from anycast_handlers.activators._evidence import evidence_argv
+from anycast_handlers.decision.facts import State
 from anycast_handlers.endpoint.check import confirmation
+from anycast_handlers.endpoint.confirmation import confirm
 from anycast_handlers.endpoint.latch import UNREADABLE_HOLD, Hold, Latch
 from anycast_handlers.endpoint.noted import notes_argv
 from anycast_handlers.endpoint.site import Site
@@ -342,6 +344,17 @@ def test_a_confirmation_is_bounded_by_the_deadline_of_the_check(
     Site(shell, RESOLVER._replace(check=check)).confirm()
     (asked,) = (asked for asked in shell.asked if asked.argv[0] == check[0])
     assert asked.timeout == seconds
+
+
+def test_a_check_that_the_gate_refuses_is_answered_with_the_remedy() -> None:
+    """A fleet file with another check than the list on the endpoint keeps a dead one announced."""
+    refused = "anycast-gate: refused: /bin/check ...\n"
+    site = Site(FakeShell(lambda _: Result(126, "", refused)), RESOLVER)
+    state, said, _ = confirm(site)
+    assert state is State.UNKNOWN
+    assert said == (
+        "install it anew by `anycast-handler gate --install`: the forced command refuses this check"
+    )
 
 
 WITH_IFUPDOWN = {

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from . import addresses
+from .addresses import Addresses
 from .command import check_command
 from .errors import CheckError
 from .observation import Metric
@@ -45,11 +46,12 @@ def command(options: Options, run: CheckRun, *, min_neighbors: int) -> Verdict:
     """  # fmt: skip
     vip = options.address
     here = ThisRouter(options, run)
-    places, seen = _settled(vip, here)
+    shown, seen = _settled(vip, here)
+    places = shown.interfaces_with(vip)
     protocol = seen.protocols
     up = sum(one.is_up for one in _neighbors(seen))
     problems = [
-        *_of_the_address(vip, places, seen),
+        *_of_the_address(vip, shown, seen, up),
         *_of_the_configuration(vip, seen, here),
         *_of_the_neighbors(seen, up, min_neighbors),
     ]
@@ -78,35 +80,40 @@ def command(options: Options, run: CheckRun, *, min_neighbors: int) -> Verdict:
     )
 
 
-def _settled(vip: str, here: ThisRouter) -> tuple[tuple[str, ...], RoutingState]:
+def _settled(vip: str, here: ThisRouter) -> tuple[Addresses, RoutingState]:
     """Look at the addresses and at the routing, until both agree or have had the time to agree."""
     end = time.monotonic() + _SETTLED
     while True:
-        places, seen = _interfaces(vip, here), here.see()
-        if seen.announced == bool(places) or time.monotonic() > end:
-            return places, seen
+        shown, seen = _addresses(here), here.see()
+        is_present = bool(shown.interfaces_with(vip))
+        if seen.announced == is_present or time.monotonic() > end:
+            return shown, seen
         time.sleep(_AGAIN)
 
 
-def _interfaces(vip: str, here: ThisRouter) -> tuple[str, ...]:
-    """List the interfaces that carry the address, so that the host answers on it."""
+def _addresses(here: ThisRouter) -> Addresses:
     status, said, why = here.run(addresses.ARGV)
     try:
-        return addresses.read(said if status == 0 else "").interfaces_with(vip)
+        return addresses.read(said if status == 0 else "")
     except ValueError as error:
         raise CheckError(f"cannot see the addresses of this host: {why or said}") from error
 
 
-def _of_the_address(vip: str, places: tuple[str, ...], seen: RoutingState) -> list[Problem]:
-    protocol = seen.protocols
+def _of_the_address(vip: str, shown: Addresses, seen: RoutingState, up: int) -> list[Problem]:
+    protocol, places = seen.protocols, shown.interfaces_with(vip)
     where = " and ".join(places)
     if places and not seen.announced:
-        return [(CRITICAL, f"{vip} on {where}, but not announced in {protocol}")]
+        nobody = "" if up else f", where no neighbor is {seen.daemon.settled}"
+        return [(CRITICAL, f"{vip} on {where}, but not announced in {protocol}{nobody}")]
     if seen.announced and not places:
         return [(CRITICAL, f"{vip} withdrawn, but still in {protocol}")]
     if len(places) > 1:
         return [(WARNING, f"{vip} is on {where}, and a withdrawal takes it off one of them alone")]
-    return []
+    return [
+        (WARNING, f"{vip} is {one.unready} on {one.interface}, where this host does not answer")
+        for one in shown.unready(vip)
+        if not places
+    ]
 
 
 def _of_the_configuration(vip: str, seen: RoutingState, here: ThisRouter) -> list[Problem]:

@@ -47,6 +47,12 @@ class TestRoute:
         assert seen.perfdata["announced"] == "0", seen.text
         assert seen.text == f"ROUTE CRITICAL - {VIP} on lo, but not announced in OSPF"
 
+    def test_on_lo_without_a_neighbor_that_would_hear_it(self, host: Namespace) -> None:
+        host.ospf(own=False, neighbor="Init/-")
+        seen = ask(host, "route")
+        says = f"{VIP} on lo, but not announced in OSPF, where no neighbor is Full"
+        assert seen.text == f"ROUTE CRITICAL - {says}"
+
     def test_in_ospf_and_not_on_lo(self, host: Namespace) -> None:
         host.ospf(own=True)
         withdraw(host)

@@ -58,7 +58,7 @@ def readiness(subject: Subject) -> Iterator[Finding]:
         where = f"{one} dev {one.interface}"
         again = (
             "have it configured with nodad (networkd: DuplicateAddressDetection=none), and now "
-            f"`ip address del {where}` there, and `ip address add {where} nodad`"
+            f"`ip address del {where}` there, and `ip address add {where} nodad preferred_lft 0`"
         )
         if one.unready == DAD_FAILED:
             text = f"another host on the link of {one.interface} has {address}"

@@ -773,7 +773,8 @@ class TestTentative:
             f"ns1: {vip.address} is tentative on anycast0, where this host does not answer yet:"
             " where it stays so, have it configured with nodad (networkd:"
             " DuplicateAddressDetection=none), and now `ip address del 2001:db8:99::53/128 dev"
-            " anycast0` there, and `ip address add 2001:db8:99::53/128 dev anycast0 nodad`"
+            " anycast0` there, and `ip address add 2001:db8:99::53/128 dev anycast0 nodad"
+            " preferred_lft 0`"
         )
 
 

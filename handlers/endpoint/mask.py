@@ -27,6 +27,13 @@ class Mask(NamedTuple):
     last: bool = False
 
 
+# The words of the helper for what it did to a mask, and what follows where it could not.
+FAILED = {
+    "mask": "may be brought back by {by}, which could not be masked",
+    "unmask": "is still masked in {by}",
+}
+
+
 class Done(NamedTuple):
     """One thing that the helper did: a command, or ("write", "latch") for a note.
 
@@ -46,12 +53,8 @@ def mask_by(activator: Activator) -> Mask | None:
 
 def failed_masks(done: Sequence[Done]) -> str:
     """Say which masks of a change could not be put on or taken off; empty where all could."""
-    said = {
-        "mask": "may be brought back by {by}, which could not be masked",
-        "unmask": "is still masked in {by}",
-    }
     return "; ".join(
-        f"the VIP {said[one.words[0]].format(by=' '.join(one.words[1:]))}: {one.said}"
+        f"the VIP {FAILED[one.words[0]].format(by=' '.join(one.words[1:]))}: {one.said}"
         for one in done
-        if one.words[0] in said and one.status != 0
+        if one.words[0] in FAILED and one.status != 0
     )

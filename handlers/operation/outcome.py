@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from anycast_checks.line import clean
 
 from ..decision.facts import Action, Decision, State, describe_strangers
+from ..endpoint.mask import FAILED as MASKS
 from ..errors import DONE, REFUSED, TRIED_AND_FAILED, HandlerError
 from ..transport.clock import Clock
 from .request import Request, user
@@ -115,13 +116,23 @@ class Outcome:
     def done(self, what: str, severity: State) -> None:
         """End with an act that worked."""
         assert self.decision is not None
-        for failed in (step for step in self.steps if step.status != 0):
+        for failed in self._failed_for_good():
             self.note(f"{' '.join(failed.argv)}: {failed.said or failed.status}")
         if self.request.verb.by_hand:
             why = (self.decision.reason, self.request.reason, self.check_said)
             self._say(f"{what}, {': '.join(filter(None, why))}", DONE, severity)
         else:
             self._say(f"{what}: {self.check_said}", DONE, severity)
+
+    def _failed_for_good(self) -> Iterator[Step]:
+        """Give the commands that failed, and did not work when they were run once more.
+
+        What became of a mask is a note already.
+        """
+        for number, step in enumerate(self.steps):
+            again = (one for one in self.steps[number:] if one.argv == step.argv)
+            if step.argv[0] not in MASKS and not any(one.status == 0 for one in again):
+                yield step
 
     def refuse(self, what: str) -> None:
         """End with an act that was taken back."""

@@ -5,14 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from anycast_handlers.decision.facts import State, StateType
+from anycast_handlers.decision.facts import Action, Decision, State, StateType
+from anycast_handlers.endpoint.site import Step
+from anycast_handlers.operation.outcome import Outcome
+from anycast_handlers.operation.request import Request
 from anycast_handlers.verbs._options import read_fleet
+from anycast_handlers.watch.acts import ACT, Acted
 from anycast_handlers.watch.evidence import Judgement
 from anycast_handlers.watch.notify import Notify
 from anycast_handlers.watch.pool import Pool
 from anycast_handlers.watch.show import LINES_SECONDS, MOST_LINES, Show
 from anycast_handlers.watch.target import Target
 
+from tests.support.verbs import VERBS
 from tests.unit.test_watch_response import FLEET, Now
 
 DEAD = Judgement(State.CRITICAL, StateType.SOFT, "dead")
@@ -54,3 +59,40 @@ def test_an_endpoint_that_says_another_state_each_time_does_not_fill_the_log(sce
     scene.clock.now += LINES_SECONDS
     scene.judge(liar, DEAD)
     assert scene.lines[-1] == "resolver ns1 CRITICAL SOFT dead"
+
+
+def test_what_is_tried_again_and_comes_to_the_same_is_said_once(scene: Scene) -> None:
+    target, *_ = scene.targets
+    request = Request(ACT, target.vip, target.endpoint)
+
+    def refuse(why: str) -> None:
+        outcome = Outcome(request, scene.clock)
+        outcome.conclude(Decision(Action.REFUSE, "floor", why, State.CRITICAL))
+        acted = Acted(target, outcome, False, 0.0, None, None)  # noqa: FBT003 - a field
+        scene.show.acted(acted, outcome)
+
+    refuse("too few")
+    refuse("too few")
+    assert [line for line in scene.lines if "too few" in line] == scene.lines[:1]
+    refuse("held")
+    refuse("too few")
+    assert len(scene.lines) == 3
+    scene.judge(target, DEAD)
+    refuse("too few")
+    assert len(scene.lines) == 5
+
+
+def test_a_command_that_worked_at_the_second_try_is_no_complaint(scene: Scene) -> None:
+    """An address of IPv6 that is tentative is taken off, and added once more."""
+    target, *_ = scene.targets
+    outcome = Outcome(Request(VERBS["restore"], target.vip, target.endpoint), scene.clock)
+    outcome.decided(Decision(Action.RESTORE, "by-hand", "by hand", State.OK))
+    add, other = ("/sbin/ip", "address", "add"), ("/sbin/ifup", "lo")
+    outcome.steps = [
+        Step(add, 2, "already assigned", 0.0),
+        Step(other, 1, "no such thing", 0.0),
+        Step(("mask", "networkd"), 1, "a file has it too", 0.0),
+        Step(add, 0, "", 0.0),
+    ]
+    outcome.done("restored", State.OK)
+    assert outcome.notes == ["/sbin/ifup lo: no such thing"]

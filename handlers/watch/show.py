@@ -50,7 +50,6 @@ class Show:
         self._notes: tuple[str, ...] = ()
         self._told_at = 0.0
         self._said: dict[str, deque[float]] = {}
-        self._last: dict[str, str] = {}
         self._lived_at = self._started
 
     def take(self, fleet: Fleet, pools: list[Pool]) -> None:
@@ -88,7 +87,6 @@ class Show:
         if now.state is not before.state:
             target.since = self._clock.time()
         self._version += 1
-        self._last.pop(target.name, None)
         said = f"{target.name} {now.state.name} {now.state_type.name} {now.text}"
         self._say_of(target.name, said)
         self._tell(target)
@@ -107,10 +105,7 @@ class Show:
         if decision and (outcome.has_acted or not acted.is_look):
             done = Decided(self._clock.time(), decision.rule, outcome.line, outcome.exit_code)
             target.decisions.append(done)
-            # What is tried again and again, and comes to the same, is no change.
-            if outcome.has_acted or self._last.get(target.name) != outcome.line:
-                self._say(f"{target.vip.name} {outcome.line}")
-            self._last[target.name] = outcome.line
+            self._say(f"{target.vip.name} {outcome.line}")
         if outcome.has_acted and decision:
             # The look and the count were before the act.
             target.announced = decision.action is Action.RESTORE

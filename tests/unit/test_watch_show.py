@@ -10,7 +10,6 @@ from anycast_handlers.endpoint.site import Step
 from anycast_handlers.operation.outcome import Outcome
 from anycast_handlers.operation.request import Request
 from anycast_handlers.verbs._options import read_fleet
-from anycast_handlers.watch.acts import ACT, Acted
 from anycast_handlers.watch.evidence import Judgement
 from anycast_handlers.watch.notify import Notify
 from anycast_handlers.watch.pool import Pool
@@ -59,27 +58,6 @@ def test_an_endpoint_that_says_another_state_each_time_does_not_fill_the_log(sce
     scene.clock.now += LINES_SECONDS
     scene.judge(liar, DEAD)
     assert scene.lines[-1] == "resolver ns1 CRITICAL SOFT dead"
-
-
-def test_what_is_tried_again_and_comes_to_the_same_is_said_once(scene: Scene) -> None:
-    target, *_ = scene.targets
-    request = Request(ACT, target.vip, target.endpoint)
-
-    def refuse(why: str) -> None:
-        outcome = Outcome(request, scene.clock)
-        outcome.conclude(Decision(Action.REFUSE, "floor", why, State.CRITICAL))
-        acted = Acted(target, outcome, False, 0.0, None, None)  # noqa: FBT003 - a field
-        scene.show.acted(acted, outcome)
-
-    refuse("too few")
-    refuse("too few")
-    assert [line for line in scene.lines if "too few" in line] == scene.lines[:1]
-    refuse("held")
-    refuse("too few")
-    assert len(scene.lines) == 3
-    scene.judge(target, DEAD)
-    refuse("too few")
-    assert len(scene.lines) == 5
 
 
 def test_a_command_that_worked_at_the_second_try_is_no_complaint(scene: Scene) -> None:

@@ -23,6 +23,7 @@ from .errors import (
     PeerFailedError,
     PeerSilentError,
 )
+from .local_route import is_draining
 
 T = TypeVar("T")
 
@@ -53,6 +54,8 @@ class Locality(enum.Enum):
 
     LOCAL = "local"
     NOT_LOCAL = "not local"
+    # Only by the route of a planned withdrawal: the address has left its interface.
+    DRAINING = "draining"
     UNKNOWN = "cannot tell"
 
 
@@ -248,11 +251,19 @@ def require_local(address: str) -> None:
     found, reason = _look(address)
     if found is Locality.UNKNOWN:
         raise CheckError(f"cannot tell whether {address} is on this host: {reason}")
-    if found is Locality.NOT_LOCAL:
+    if found in (Locality.NOT_LOCAL, Locality.DRAINING):
         raise NotLocalError(address)
 
 
 def _look(address: str) -> tuple[Locality, str]:
+    found, reason = _look_at_name(address)
+    # A host answers on such an address of IPv6 as well, but gives its own sockets another name.
+    if found in (Locality.LOCAL, Locality.NOT_LOCAL) and is_draining(address):
+        return Locality.DRAINING, reason
+    return found, reason
+
+
+def _look_at_name(address: str) -> tuple[Locality, str]:
     try:
         with _socket(address, socket.SOCK_DGRAM) as sock:
             sock.connect((address, _ANY_PORT))

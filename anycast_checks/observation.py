@@ -66,8 +66,10 @@ class Sample(NamedTuple):
         address: the address that was asked: the VIP, or the instance while the VIP is absent.
         present: whether the VIP is on this host, as this try has proven; None without a proof.
         observation: None where the VIP is absent and no other address can be asked.
+        draining: whether the host still answers for the absent VIP, for those who come late.
     """
 
     address: str
     present: bool | None
     observation: Observation | None
+    draining: bool = False

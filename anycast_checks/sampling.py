@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from .address import Target
+from .address import Locality, Target, locality
 from .errors import CheckError, NotLocalError, PeerFailedError, PeerSilentError
 from .observation import Grade, Metric, Observation, Sample
 from .options import HealthOptions
@@ -72,12 +72,13 @@ def take_sample(check: Prepared, run: CheckRun, which: str = "") -> Sample:
         return Sample(options.address, present=True, observation=ask(options.address))
     except NotLocalError:
         instance = options.instance_address
-        withdrawn = Sample(options.address, present=False, observation=None)
+        draining = locality(options.address) is Locality.DRAINING
+        withdrawn = Sample(options.address, present=False, observation=None, draining=draining)
         run.perfdata = perfdata(options, withdrawn, check.metrics)
     if instance is None:
         return withdrawn
     try:
-        return Sample(instance, present=False, observation=ask(instance))
+        return withdrawn._replace(address=instance, observation=ask(instance))
     except NotLocalError as error:
         raise CheckError(
             f"{options.address} withdrawn, and the instance address {instance} is not on this host"

@@ -166,12 +166,12 @@ def assess(options: HealthOptions, samples: tuple[Sample, ...]) -> Verdict:
     remark = ""
     if seen is None:
         state = nagiosplugin.Warn
-        text = f"{options.address} withdrawn, instance cannot be tested: restore by hand"
+        text = f"{options.address} {_gone(last)}, instance cannot be tested: restore by hand"
     elif seen.grade is Grade.UNCLEAR:
-        place = {True: " announced", False: " withdrawn", None: ""}[last.present]
+        place = {True: " announced", False: f" {_gone(last)}", None: ""}[last.present]
         state, text = nagiosplugin.Unknown, f"{options.address}{place}, cannot tell: {seen.text}"
     elif last.present is False:
-        state, text = _judge_withdrawn(options, last.address, seen)
+        state, text = _judge_withdrawn(options, last, seen)
     else:
         state, text = _judge_present(options, samples, seen)
     if seen and (len(samples) > 1 or is_failing(options, seen)):
@@ -180,14 +180,19 @@ def assess(options: HealthOptions, samples: tuple[Sample, ...]) -> Verdict:
     return Verdict(state, text, remark=remark)
 
 
+def _gone(sample: Sample) -> str:
+    return "draining" if sample.draining else "withdrawn"
+
+
 def _judge_withdrawn(
-    options: HealthOptions, instance: str, seen: Observation
+    options: HealthOptions, sample: Sample, seen: Observation
 ) -> tuple[nagiosplugin.state.ServiceState, str]:
+    gone, said = _gone(sample), f"{sample.address}: {_told(seen)}"
     slow = is_slow(seen, options.warning) or is_slow(seen, options.critical)
     if seen.grade is not Grade.RIGHT or slow:
-        text = f"{options.address} withdrawn, instance still failing: {instance}: {_told(seen)}"
+        text = f"{options.address} {gone}, instance still failing: {said}"
         return nagiosplugin.Warn, text
-    return nagiosplugin.Ok, f"{options.address} healthy, withdrawn: {instance}: {_told(seen)}"
+    return nagiosplugin.Ok, f"{options.address} healthy, {gone}: {said}"
 
 
 def _judge_present(

@@ -29,8 +29,8 @@ ROOMS = (
 )
 # From the ground up: a module of anycast_checks imports only its own level, and those before it.
 LEVELS = (
-    {"addresses", "children", "dump", "errors", "imports", "large", "line", "observation"}
-    | {"placement", "run", "usage"},
+    {"addresses", "children", "dump", "errors", "imports", "large", "line"}
+    | {"local_route", "observation", "placement", "run", "usage"},
     {"routing"},
     {"address", "dns_answer", "dnspython", "http_client", "http_request", "ntp_packet", "outlet"}
     | {

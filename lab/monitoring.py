@@ -28,6 +28,7 @@ address = "{vip}"
 interface = "{interface}"
 check = ["{plugins}/check_anycast", "dns", "--query", "{query}", "--expect", "{answer}"]
 hold_down = {hold_down:g}
+drain = {drain:g}
 
 [vip.{vip_name}.endpoints]
 """
@@ -49,8 +50,8 @@ def make_root_key(mon: Host) -> str:
     return make_key(mon, ROOT_KEY, "root")
 
 
-def fleet(places: Sequence[Place], hold_down: float) -> str:
-    """Write the fleet file for these endpoints; hold_down is in seconds."""
+def fleet(places: Sequence[Place], hold_down: float, drain: float = 0) -> str:
+    """Write the fleet file for these endpoints; hold_down and drain are in seconds."""
     text = FLEET_SSH
     named = dict.fromkeys((place.vip_name, place.vip, place.interface) for place in places)
     for vip_name, vip, interface in named:
@@ -62,6 +63,7 @@ def fleet(places: Sequence[Place], hold_down: float) -> str:
             query=QUERY,
             answer=RIGHT_ANSWER,
             hold_down=hold_down,
+            drain=drain,
         )
         text += "".join(f'{p.name} = "{p.address}"\n' for p in places if p.vip == vip)
     return text

@@ -82,6 +82,9 @@ class Change(NamedTuple):
         budget: the seconds for all commands together.
         mask: the mask that is put on.
         unmask: whose mask is taken off before anything else is done; empty for none.
+        drain: for how many seconds the endpoint may go on answering on the VIP, by a route that
+            is added first; 0 for no such route.
+        undrain: whether that route is taken away, which comes last.
         decided: from when on, in seconds of this host's monotonic clock; None for when it is sent.
     """
 
@@ -94,11 +97,13 @@ class Change(NamedTuple):
     decided: float | None = None
     mask: Mask | None = None
     unmask: str = ""
+    drain: int = 0
+    undrain: bool = False
 
     @property
     def needs_root(self) -> bool:
         """Whether it changes more than notes, which belong to the account."""
-        return bool(self.tries or self.mask or self.unmask)
+        return bool(self.tries or self.mask or self.unmask or self.drain or self.undrain)
 
     @property
     def notes_seconds(self) -> float:
@@ -140,9 +145,11 @@ class Change(NamedTuple):
             *(note.line for note in self.before),
             *([f"unmask {self.unmask}"] if self.unmask else []),
             *first,
+            *([f"drain {self.drain}"] if self.drain else []),
             *(f"try {shlex.join(argv)}" for argv in self.tries),
             *last,
             *(note.line for note in self.after),
+            *(["undrain"] if self.undrain else []),
             "end",
         ]
         return "\n".join(lines) + "\n"

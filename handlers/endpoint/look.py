@@ -28,7 +28,7 @@ class Look:
     ``hold_unknown`` is true where it cannot be told whether there is a hold. The VIP may then be
     withdrawn, since a failing disk must not keep a dead endpoint in the routing, but it is not
     restored. ``trouble`` says what could not be read, where the look is of use nevertheless.
-    The marks are those of `Noted`, and ``masked`` too.
+    The marks are those of `Noted`, and ``masked`` and ``draining`` too.
     ``heard`` is when the look was heard of, in seconds of this host's monotonic clock.
     """
 
@@ -44,6 +44,7 @@ class Look:
     hold_mark: str = ANY
     heard: float = 0.0
     masked: str = ""
+    draining: float | None = None
 
     @property
     def present(self) -> bool:
@@ -90,6 +91,11 @@ class Look:
         if not self.latch.is_on(self.boot_id, self.uptime) or self.latch.since is None:
             return None
         return self.uptime - self.latch.since
+
+    @property
+    def drain_is_left(self) -> bool:
+        """Whether a route answers for the VIP which the run that has added it left behind."""
+        return self.draining is not None and (self.present or self.draining < self.uptime)
 
     @property
     def needs_clock(self) -> bool:
@@ -158,6 +164,7 @@ def read(vip: Vip, shown: Result, booted: Result, noted: Reply) -> Look:
         found.latch_mark,
         found.hold_mark,
         masked=found.masked,
+        draining=found.draining,
     )
 
 

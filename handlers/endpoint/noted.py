@@ -13,11 +13,14 @@ from ..transport.shell import Argv, Reply
 from . import latch as notes
 from . import mask
 from .latch import Hold, Latch
+from .numbers import uptime
 
 # Marks of a file that is missing, and of a file whose text is unknown or makes no sense.
 NONE, ANY = "none", "any"
 MISSING, UNHEARD = "No such file or directory", "nothing was heard of it"
 LONGEST_WHY = 200
+# Until when, in the endpoint's uptime, a route may answer for the VIP; root's, like the masks.
+DRAINING = "/run/anycast-act/draining."
 # Complaints about the hold file that may hide an order, so the hold counts. Every other complaint
 # means a failing disk.
 HIDES_AN_ORDER = {
@@ -35,7 +38,8 @@ class Noted(NamedTuple):
 
     ``hold_unknown`` is true where it cannot be told whether there is a hold. The marks tell the
     helper on the endpoint which text each file had: a digest, NONE, or ANY. ``masked`` names the
-    activator whose program is kept from bringing the VIP back; empty for none.
+    activator whose program is kept from bringing the VIP back; empty for none. ``draining`` is the
+    uptime until which a route may answer for the VIP, None where there is no such route.
     """
 
     latch: Latch = Latch()
@@ -45,11 +49,13 @@ class Noted(NamedTuple):
     latch_mark: str = ANY
     hold_mark: str = ANY
     masked: str = ""
+    draining: float | None = None
 
 
 def notes_argv(vip: Vip) -> Argv:
     """Build the command that shows the notes, and says in English which of them is missing."""
-    files = (mask.NOTE + vip.address, notes.latch_path(vip.address), notes.hold_path(vip.address))
+    of_root = (DRAINING + vip.address, mask.NOTE + vip.address)
+    files = (*of_root, notes.latch_path(vip.address), notes.hold_path(vip.address))
     return ("/usr/bin/env", "LC_ALL=C", "/usr/bin/head", "-v", "-c", "65536", *files)
 
 
@@ -71,9 +77,9 @@ def read_notes(vip: Vip, noted: Reply) -> Noted:
         failed = CommandFailedError(argv, noted.status, noted.stderr)
         return Noted(hold_unknown=True, troubles=(str(failed),))
     files = split_files(noted.stdout)
-    masked_path, latch_path, hold_path = argv[-3:]
+    drain_path, masked_path, latch_path, hold_path = argv[-4:]
     by = files.get(masked_path, "").partition(" ")[0].strip()
-    read = Noted(masked=by if by in names() else "")
+    read = Noted(masked=by if by in names() else "", draining=_until(files.get(drain_path)))
     text, why = _note(latch_path, files, noted.stderr)
     if not why:
         read = read._replace(latch_mark=mark_of(text))
@@ -93,6 +99,16 @@ def read_notes(vip: Vip, noted: Reply) -> Noted:
     if why in HIDES_AN_ORDER:
         return read._replace(hold=notes.UNREADABLE_HOLD)
     return read._replace(hold_unknown=True)
+
+
+def _until(text: str | None) -> float | None:
+    """Read until when a drain may last; a note that was cut short is one that was left behind."""
+    if text is None:
+        return None
+    try:
+        return uptime(text)
+    except ValueError:
+        return 0.0
 
 
 def mark_of(text: str | None) -> str:

@@ -170,17 +170,21 @@ class Site:
 
         return choose(self.vip, ask, lambda: self.look().neighbors)
 
-    def withdrawal(self, activator: Activator, look: Look, *notes: Note) -> Change:
-        """Plan to write notes, and to take the VIP off its interface."""
+    def withdrawal(self, activator: Activator, look: Look, *notes: Note, drain: int = 0) -> Change:
+        """Plan to write notes, and to take the VIP off its interface; ``drain`` as in Change."""
         tries = activator.withdraw(self.vip, self._around(look))
-        return Change(look, notes, tries, mask=mask_by(activator))
+        # An endpoint that fails does not go on answering by what another run has left behind.
+        undrain = look.draining is not None and not drain
+        mask = mask_by(activator)
+        return Change(look, notes, tries, mask=mask, drain=drain, undrain=undrain)
 
     def restoration(
         self, activator: Activator, look: Look, before: Sequence[Note], after: Sequence[Note]
     ) -> Change:
         """Plan to write notes, to bring the VIP back to its interface, and to note that too."""
         tries = activator.restore(self.vip, self._around(look))
-        return Change(look, tuple(before), tries, tuple(after), unmask=look.masked)
+        undrain = look.draining is not None
+        return Change(look, tuple(before), tries, tuple(after), unmask=look.masked, undrain=undrain)
 
     def note(self, look: Look, *notes: Note) -> str:
         """Write or remove notes; returns which of them failed, empty where none did.

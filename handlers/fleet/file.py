@@ -20,6 +20,8 @@ else:
 LOWER, DIGITS = frozenset(string.ascii_lowercase), frozenset(string.digits)
 LETTERS = frozenset(string.ascii_letters)
 LONGEST_NAME, LONGEST_LOGIN = 63, 32
+# The command of a person waits so long.
+LONGEST_DRAIN = 600
 
 
 def load(file: str, activators: Sequence[str]) -> Fleet:
@@ -110,6 +112,7 @@ def _vip(name: str, table: Table, activators: Sequence[str], watch: Watch) -> Vi
         count_by=table.choice("count_by", ("auto", "ospf", "peers"), "auto"),
         spacing=_at_least(table, "spacing", table.take("spacing", float, 5.0), 0),
         stream=_stream(table.table("stream", required=False), watch),
+        drain=_drain(table),
     )
     if vip.count_by == "ospf" and vip.routing in ("bgp", "none"):
         raise table.wrong("count_by", f'is "ospf", and routing is "{vip.routing}": use "peers"')
@@ -165,6 +168,13 @@ def _check(table: Table) -> tuple[str, ...]:
 def _at_least(table: Table, key: str, value: float, least: float) -> float:
     if not least <= value < float("inf"):
         raise table.wrong(key, f"must be {least} or more")
+    return value
+
+
+def _drain(table: Table) -> float:
+    value = _at_least(table, "drain", table.take("drain", float, 5.0), 0)
+    if value > LONGEST_DRAIN:
+        raise table.wrong("drain", f"must be at most {LONGEST_DRAIN}")
     return value
 
 

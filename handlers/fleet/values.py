@@ -57,6 +57,7 @@ class Vip(NamedTuple):
     count_by: str = "auto"
     spacing: float = 5.0
     stream: StreamSettings = StreamSettings()
+    drain: float = 5.0
 
     @property
     def placement(self) -> Placement:

@@ -20,6 +20,7 @@ from anycast_checks.routing.daemon import RoutingDaemon
 from ..activators._choice import all_questions, candidates
 from ..endpoint.check import confirmation, confirmation_at, instance_of, stream_of
 from ..endpoint.confirmation import confirm_instance
+from ..endpoint.drain import COUNTERS
 from ..endpoint.look import BOOT, BOOT_ID, UPTIME
 from ..endpoint.notes import NO_HOLD
 from ..endpoint.site import CLOCK, SUDO, Site
@@ -82,12 +83,14 @@ class Allowed(NamedTuple):
         commands: what it may run.
         acts: what the helper may run for it to add or delete the address.
         masks: the activators by whose names the helper may mask it.
+        drains: whether the helper may let the endpoint go on answering on it.
     """
 
     vip: Vip
     commands: tuple[Command, ...]
     acts: tuple[Argv, ...]
     masks: tuple[str, ...] = ()
+    drains: bool = False
 
 
 # Asks everything else that may be asked on an endpoint, through a shell that runs nothing.
@@ -128,13 +131,15 @@ def allowed(vip: Vip, daemons: Sequence[RoutingDaemon], more: More, *, as_root: 
         checks.add(stream)
     commands = (Command(argv, is_fed, argv in checks) for argv, is_fed in listed.items())
     masks = tuple(one.name for one in candidates(vip) if one.masks)
-    return Allowed(vip, tuple(commands), tuple(acts), masks)
+    return Allowed(vip, tuple(commands), tuple(acts), masks, vip.drain > 0)
 
 
 def _act(site: Site, daemons: Sequence[RoutingDaemon]) -> None:
     """Do everything that an act may do."""
     look = site.look()
     site.clock()
+    if site.vip.drain:
+        site.shell.run(COUNTERS)
     site.confirm()
     if instance := instance_of(site.vip):
         confirm_instance(site, instance)

@@ -60,6 +60,8 @@ def blocks_of(allowed: Allowed) -> Iterator[str]:
         yield _block(f"act {address}", argv)
     for by in allowed.masks:
         yield f"mask {address} {by}\n"
+    if allowed.drains:
+        yield f"drain {address}\n"
     for command in allowed.commands:
         yield _block("feed" if command.is_fed else "run", command.argv)
 

@@ -22,7 +22,7 @@ from ..routing.follow import Follower
 from ..routing.tally import RouterIds
 from ..transport.clock import Deadline
 from ..transport.connections import Connections, FreshConnections
-from . import stop_file
+from . import draining, stop_file
 from .leave import leave
 from .lock import FileLocks, Locks
 from .outcome import Outcome
@@ -82,7 +82,6 @@ def act(fleet: Fleet, outcome: Outcome, policy: Policy, deadline: Deadline, mean
     with ExitStack() as stack:
         with outcome.timed("connect"):
             shell = stack.enter_context(connections.open(endpoint, deadline))
-        lock = stack.enter_context(means.locks.open(vip.name))
         site = Site(
             shell,
             vip,
@@ -93,14 +92,17 @@ def act(fleet: Fleet, outcome: Outcome, policy: Policy, deadline: Deadline, mean
         counter = Counter(vip, endpoint, connections, means.daemons, means.router_ids, deadline)
         follower = Follower(vip, endpoint, shell, counter, connections, deadline)
         outcome.steps = site.steps
-        parts = Parts(
-            outcome, policy, site, lock, counter, follower, means.by, deadline, means.pulse
-        )
-        if outcome.request.verb.counts_each_time and _is_left_alone(parts):
-            return
-        with outcome.timed("wait for the lock"):
-            lock.take(deadline)
-        _act(parts, fleet.paths.stop)
+        with means.locks.open(vip.name) as lock:
+            parts = Parts(
+                outcome, policy, site, lock, counter, follower, means.by, deadline, means.pulse
+            )
+            if outcome.request.verb.counts_each_time and _is_left_alone(parts):
+                return
+            with outcome.timed("wait for the lock"):
+                lock.take(deadline)
+            _act(parts, fleet.paths.stop)
+        # The others need not wait until no client comes any more.
+        draining.finish(parts)
 
 
 def _is_left_alone(parts: Parts) -> bool:

@@ -10,6 +10,7 @@ from ..endpoint.change import Change, Note
 from ..endpoint.look import Look
 from ..endpoint.mask import failed_masks
 from ..errors import ChangedMeanwhileError, HandlerError
+from .draining import undrain
 from .parts import Parts
 
 # Between a mask and the withdrawal that it belongs to there is less time.
@@ -50,6 +51,8 @@ def leave(parts: Parts, look: Look, decision: Decision) -> None:
         left.append(notes.latch_off(look))
     if _mask_is_left(look) and not is_dry:
         outcome.note(_unmask(parts, look))
+    if look.drain_is_left and not is_dry:
+        outcome.note(_undrain(parts, look))
     order = _order_left(parts, look, decision)
     if order:
         # It is recorded before it is tried, so that the log has it where it fails.
@@ -94,6 +97,15 @@ def _unmask(parts: Parts, look: Look) -> str:
     except HandlerError as error:
         return f"the mask by {look.masked} is left: {error}"
     return failed_masks(report.done)
+
+
+def _undrain(parts: Parts, look: Look) -> str:
+    """Take a route away that was left behind; returns what a person should know about it."""
+    try:
+        undrain(parts, look)
+    except HandlerError as error:
+        return f"goes on answering on it: {error}"
+    return ""
 
 
 def _order_left(parts: Parts, look: Look, decision: Decision) -> Order | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from ..decision.facts import Policy
 from ..endpoint import notes
 from ..endpoint.change import HOLD, Change, How, Note, failed_notes
+from ..endpoint.drain import Came
 from ..endpoint.look import Look
 from ..endpoint.mask import failed_masks
 from ..endpoint.site import Ahead, Site, Step
@@ -34,6 +36,16 @@ BELOW_THE_FLOOR = frozenset({"cannot-count", "floor"})
 STALE_SECONDS = 3.0
 
 
+class Drain(NamedTuple):
+    """An endpoint that goes on answering: ``since`` when, by the monotonic clock.
+
+    ``came`` is what had come to it before; None where that is unknown.
+    """
+
+    since: float
+    came: Came | None
+
+
 @dataclass
 class Parts:
     """What one run works with, before and while it holds the lock of its VIP.
@@ -50,6 +62,7 @@ class Parts:
         pulse: notices that this process was stopped.
         ahead: replies to the first questions of an act, which were asked while the check ran.
         decided: when the last decision was made, by the monotonic clock.
+        drain: the endpoint goes on answering after its withdrawal; None where it does not.
     """
 
     outcome: Outcome
@@ -63,6 +76,7 @@ class Parts:
     pulse: Pulse
     ahead: Ahead = field(default_factory=Ahead)
     decided: float = 0.0
+    drain: Drain | None = None
 
     @property
     def request(self) -> Request:
@@ -147,6 +161,11 @@ class Parts:
     def tried(self) -> list[Step]:
         """The commands that were run, without the notes."""
         return [step for step in self.site.steps if step.argv[0].startswith("/")]
+
+    @property
+    def drain_failed(self) -> bool:
+        """Whether the route could not be added by which the endpoint would go on answering."""
+        return any(step.argv[0] == "drain" and step.status != 0 for step in self.site.steps)
 
     @property
     def did(self) -> str:

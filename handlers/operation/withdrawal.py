@@ -10,7 +10,8 @@ from ..endpoint import notes
 from ..endpoint.change import HOLD, Note
 from ..endpoint.look import Look
 from ..errors import ChangedMeanwhileError, HandlerError, TooLateError
-from .parts import STALE_SECONDS, Parts
+from . import draining
+from .parts import STALE_SECONDS, Drain, Parts
 
 
 class _Withdrawn(NamedTuple):
@@ -28,7 +29,9 @@ def withdraw(parts: Parts, look: Look) -> None:
     outcome, site = parts.outcome, parts.site
     activator = site.activator(parts.ahead.choice)
     written = _note(parts, look)
-    change = site.withdrawal(activator, look, *written)
+    drain = draining.seconds_of(parts)
+    came = draining.begin(parts) if drain else None
+    change = site.withdrawal(activator, look, *written, drain=drain)
     name = parts.request.endpoint.name
     if not parts.request.dry_run:
         outcome.note(parts.lock.note_act(name, change.seconds))
@@ -50,6 +53,8 @@ def withdraw(parts: Parts, look: Look) -> None:
     if after.in_place:
         _fail(parts, look, written)
         return
+    if drain and not parts.drain_failed:
+        parts.drain = Drain(withdrawn_at, came)
     _follow(parts, _Withdrawn(activator, written, before, after, withdrawn_at))
 
 
@@ -143,6 +148,7 @@ def _take_back(parts: Parts, done: _Withdrawn, look: Look, others: int) -> None:
         words = parts.last_words()
         outcome.acted_in_vain(f"withdrawn, and could not be restored: {few}: {words}")
         return
+    parts.drain = None
     outcome.refuse(f"withdrawn and restored by {parts.did}: {few}")
 
 

@@ -44,6 +44,7 @@ VIP = Vip(
     max_restores=2,
     activator="ip",
     min_announcing="1",
+    drain=0,
 )
 TWIN = VIP._replace(name="twin", address=ADDRESSES[1], interface="lo:1")
 CONFIRM_TICKS, LOCK_TICKS, AHEAD_TICKS = 8, 20, 16

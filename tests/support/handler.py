@@ -55,11 +55,13 @@ class Monitor:
         interface: str = "lo:0",
     ) -> None:
         """Write the fleet file; by default the endpoint is this very host."""
+        # Only a test of a drain waits for one.
+        drain = "" if "drain =" in policy else "drain = 0\n"
         text = FLEET.format(
             directory=self.directory,
             vip=vip,
             interface=interface,
-            policy=policy,
+            policy=drain + policy,
             endpoint=endpoint,
             user=user,
         )

@@ -56,6 +56,7 @@ class Namespace:
     """A host of its own, which is a namespace."""
 
     def __init__(self, pid: int) -> None:
+        self.pid = pid
         self._enter = ("nsenter", "--target", str(pid), "--net", "--mount", "--")
 
     def argv(self, *argv: str) -> tuple[str, ...]:

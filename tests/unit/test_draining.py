@@ -1,0 +1,266 @@
+"""A planned withdrawal on a real kernel: the host goes on answering until its clients are gone."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from anycast_handlers.gate import files
+
+from anycast_checks.local_route import METRIC, PROTOCOL
+from lab.waiting import wait_until
+from tests.support.handler import Monitor
+from tests.support.namespace import VIP, Namespace, namespace
+
+NOTE = f"/run/anycast-act/draining.{VIP}"
+VIP6 = "2001:db8:99::53"
+PORT = 5353
+SERVE = """
+import socket, sys
+family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
+made = socket.create_server((sys.argv[1], int(sys.argv[2])), family=family)
+print("ready", flush=True)
+while True:
+    made.accept()[0].close()
+"""
+
+
+@pytest.fixture
+def host() -> Iterator[Namespace]:
+    """A host of its own, with the VIP on lo."""
+    try:
+        with namespace() as made:
+            yield made
+    except PermissionError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def monitor(host: Namespace, tmp_path: Path) -> Monitor:
+    made = Monitor(tmp_path, host)
+    made.check_says("OK", 0)
+    made.configure("drain = 3")
+    return made
+
+
+@contextmanager
+def serving(host: Namespace, address: str) -> Iterator[None]:
+    argv = host.argv(sys.executable, "-c", SERVE, address, str(PORT))
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+        try:
+            yield
+        finally:
+            process.kill()
+
+
+def add_route(host: Namespace, vip: str = VIP) -> None:
+    how = ("dev", "lo", "proto", str(PROTOCOL), "metric", str(METRIC))
+    host.run("ip", "route", "add", "local", vip, *how)
+
+
+def check(host: Namespace, vip: str = VIP) -> tuple[int, str]:
+    argv = host.argv(sys.executable, "-m", "anycast_checks", "tcp", "-H", vip, "-p", str(PORT))
+    ended = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+    return ended.returncode, ended.stdout.partition(" |")[0]
+
+
+def is_present(host: Namespace) -> bool:
+    return f"{VIP}/32" in host.addresses()
+
+
+def is_answering_by_route(host: Namespace) -> bool:
+    shown = host.run("ip", "route", "show", "table", "local", "proto", str(PROTOCOL))
+    return VIP in shown
+
+
+@contextmanager
+def withdrawing(host: Namespace, monitor: Monitor) -> Iterator[subprocess.Popen[str]]:
+    """Run a withdrawal by hand that has got as far as its drain."""
+    argv = monitor.argv("withdraw", "resolver", "ns1", "--reason", "a trial", "--force")
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env=monitor.environment) as one:
+        try:
+            wait_until(lambda: not is_present(host), "the address has gone", 20)
+            yield one
+        finally:
+            one.kill()
+
+
+def commands(monitor: Monitor) -> list[str]:
+    return [" ".join(c["argv"]) for c in monitor.log()[-1]["commands"]]
+
+
+def lift_time(host: Namespace) -> None:
+    """Let the time be over that the killed run would have had."""
+    host.run("sh", "-c", f"echo 0 >{NOTE}")
+
+
+class TestTheCheck:
+    @pytest.mark.parametrize(("vip", "instance"), [(VIP, "127.0.0.1"), (VIP6, "::1")])
+    def test_a_host_that_answers_by_the_route_alone_is_draining(
+        self, host: Namespace, vip: str, instance: str
+    ) -> None:
+        with serving(host, instance):
+            host.run("ip", "address", "replace", vip, "dev", "lo")
+            add_route(host, vip)
+            assert "announced" in check(host, vip)[1]
+            host.run("ip", "address", "del", vip, "dev", "lo")
+            code, said = check(host, vip)
+            assert (code, f"{vip} healthy, draining: {instance}" in said) == (0, True), said
+            host.run("ip", "route", "del", "local", vip, "dev", "lo", "proto", str(PROTOCOL))
+            assert f"{vip} healthy, withdrawn" in check(host, vip)[1]
+
+    @pytest.mark.parametrize("vip", [VIP, VIP6])
+    def test_what_another_endpoint_answers_is_never_ok(self, host: Namespace, vip: str) -> None:
+        host.run("ip", "address", "replace", vip, "dev", "lo")
+        add_route(host, vip)
+        host.run("ip", "address", "del", vip, "dev", "lo")
+        with elsewhere(host, vip) as other, serving(other, vip):
+            code, said = check(host, vip)
+            assert code == 1, said
+            assert f"{vip} draining, instance still failing" in said
+            # Without the route the packets for the address do reach the other one.
+            host.run("ip", "route", "del", "local", vip, "dev", "lo", "proto", str(PROTOCOL))
+            argv = (sys.executable, "-m", "anycast_checks", "tcp", "--client")
+            assert "OK" in host.run(*argv, "-H", vip, "-p", str(PORT))
+
+    def test_a_local_route_of_somebody_else_is_no_drain(self, host: Namespace) -> None:
+        host.run("ip", "address", "del", f"{VIP}/32", "dev", "lo")
+        host.run("ip", "route", "add", "local", VIP, "dev", "lo")
+        with serving(host, "0.0.0.0"):
+            assert f"{VIP} announced" in check(host)[1]
+
+
+@contextmanager
+def elsewhere(host: Namespace, vip: str) -> Iterator[Namespace]:
+    """Give another host on a link with this one, to which the routing sends packets for a VIP."""
+    here, there = ("10.0.1.1/24", "10.0.1.2/24")
+    if ":" in vip:
+        here, there = ("2001:db8:1::1/64", "2001:db8:1::2/64")
+    with namespace() as other:
+        other.run("ip", "address", "replace", vip, "dev", "lo")
+        own = f"/proc/{host.pid}/ns/net"
+        other.run("ip", "link", "add", "eth0", "type", "veth", "peer", "eth0", "netns", own)
+        for one, address in ((host, here), (other, there)):
+            more = ("nodad",) if ":" in vip else ()
+            one.run("ip", "address", "add", address, "dev", "eth0", *more)
+            one.run("ip", "link", "set", "eth0", "up")
+        host.run("ip", "route", "add", vip, "via", there.partition("/")[0])
+        yield other
+
+
+class TestByHand:
+    def test_it_goes_on_answering_and_then_stops(self, host: Namespace, monitor: Monitor) -> None:
+        with withdrawing(host, monitor) as run:
+            assert is_answering_by_route(host)
+            out, _ = run.communicate(timeout=60)
+            assert run.returncode == 0, out
+        assert "; went on answering for " in out
+        assert " datagrams and 0 connections came to the host" in out
+        assert not is_answering_by_route(host)
+        assert commands(monitor)[-1] == "undrain"
+        assert [c.split()[0] for c in commands(monitor)][:2] == ["write", "drain"]
+        assert "go on answering" in monitor.log()[-1]["timings"]
+
+    def test_without_a_drain_it_stops_at_once(self, host: Namespace, monitor: Monitor) -> None:
+        monitor.configure("drain = 0")
+        code, said = monitor.run("withdraw", "resolver", "ns1", "--force")
+        assert code == 0, said
+        assert "answering" not in said
+        assert not is_answering_by_route(host)
+
+    def test_a_failing_endpoint_does_not_go_on(self, host: Namespace, monitor: Monitor) -> None:
+        monitor.check_says("CRITICAL", 2)
+        code, said = monitor.event("CRITICAL")
+        assert code == 0, said
+        assert not is_answering_by_route(host)
+        assert not [one for one in commands(monitor) if one.startswith("drain")]
+
+    def test_a_failing_endpoint_does_not_go_on_by_what_was_left(
+        self, host: Namespace, monitor: Monitor
+    ) -> None:
+        leave_behind(host)
+        monitor.check_says("CRITICAL", 2)
+        code, said = monitor.event("CRITICAL")
+        assert code == 0, said
+        assert not is_answering_by_route(host)
+
+    def test_a_restore_in_the_middle_takes_it_away(self, host: Namespace, monitor: Monitor) -> None:
+        with withdrawing(host, monitor) as run:
+            code, said = monitor.run("restore", "resolver", "ns1")
+            assert code == 0, said
+            assert commands(monitor)[-1] == "undrain"
+            assert is_present(host)
+            assert not is_answering_by_route(host)
+            out, _ = run.communicate(timeout=60)
+            assert run.returncode == 0, out
+            assert "was brought back while it went on answering" in out
+        assert is_present(host)
+
+    def test_where_the_note_cannot_be_written_it_is_withdrawn_all_the_same(
+        self, host: Namespace, monitor: Monitor
+    ) -> None:
+        host.run("mkdir", "-p", NOTE)
+        code, said = monitor.run("withdraw", "resolver", "ns1", "--force")
+        assert code == 0, said
+        assert not is_present(host)
+        assert not is_answering_by_route(host)
+        assert "drain 23: " in said
+
+
+def leave_behind(host: Namespace) -> None:
+    """Leave a route behind, and its note, beside an address that is present."""
+    add_route(host)
+    host.run("mkdir", "-p", "/run/anycast-act")
+    host.run("sh", "-c", f"echo 999999999 >{NOTE}")
+
+
+class TestWhatIsLeftBehind:
+    @pytest.fixture
+    def killed(self, host: Namespace, monitor: Monitor) -> None:
+        with withdrawing(host, monitor) as run:
+            run.kill()
+        assert is_answering_by_route(host)
+
+    @pytest.mark.usefixtures("killed")
+    @pytest.mark.parametrize("verb", ["enforce", "event", "withdraw"])
+    def test_the_next_run_takes_it_away(self, host: Namespace, monitor: Monitor, verb: str) -> None:
+        state = ("--state", "OK", "--state-type", "HARD") if verb[0] == "e" else ()
+        run = (verb, "resolver", "ns1", *state)
+        monitor.run(*run)
+        # Its own run may still be about to do so.
+        assert is_answering_by_route(host)
+        lift_time(host)
+        monitor.run(*run)
+        assert not is_answering_by_route(host)
+        assert not is_present(host)
+        host.run("test", "!", "-e", NOTE)
+
+    def test_beside_the_address_it_is_taken_away_at_once(
+        self, host: Namespace, monitor: Monitor
+    ) -> None:
+        leave_behind(host)
+        code, said = monitor.run("restore", "resolver", "ns1")
+        assert code == 0, said
+        assert is_present(host)
+        assert not is_answering_by_route(host)
+
+    @pytest.mark.usefixtures("killed")
+    def test_a_restore_takes_it_away(self, host: Namespace, monitor: Monitor) -> None:
+        code, said = monitor.run("restore", "resolver", "ns1")
+        assert code == 0, said
+        assert is_present(host)
+        assert not is_answering_by_route(host)
+
+
+def test_the_helper_knows_the_route_by_the_same_numbers() -> None:
+    text = files.helper()
+    assert f"ours_alone='proto {PROTOCOL}'" in text
+    assert f"\nmetric={METRIC}\n" in text
+    assert os.path.dirname(NOTE) == "/run/anycast-act"

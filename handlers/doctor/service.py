@@ -110,6 +110,19 @@ def nonlocal_bind(subjects: Sequence[Subject]) -> Iterator[Finding]:
                 "is withdrawn",
                 f"if yours does: `sysctl -w {name}=1` there, and in /etc/sysctl.d",
             )
+            if any(one.vip.drain and is_ipv6(one.vip.address) for one in subjects):
+                yield from _silence(subjects[0], family)
+
+
+def _silence(subject: Subject, family: str) -> Iterator[Finding]:
+    """Hint at services of IPv6 that the kernel lets send nothing from an absent address."""
+    if family == "ipv6":
+        name = "net.ipv6.ip_nonlocal_bind"
+        yield subject.hint(
+            f"{name} is 0: a service that answers UDP from a socket for all addresses could send "
+            "nothing from the VIP while it drains",
+            f"if yours does: `sysctl -w {name}=1` there, and in /etc/sysctl.d",
+        )
 
 
 def _family(vip: Vip) -> str:

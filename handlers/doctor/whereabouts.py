@@ -78,12 +78,24 @@ def existence(subject: Subject) -> Iterator[Finding]:
         )
 
 
+def drain(subject: Subject) -> Iterator[Finding]:
+    """Find a route that answers for the VIP, and that a run which was killed has left behind."""
+    look, vip = subject.look, subject.vip
+    if look and look.drain_is_left:
+        verb = "restore" if look.present else "withdraw"
+        yield subject.found(
+            f"a route that a withdrawal has left behind still answers for {vip.address}",
+            f"`anycast-handler {verb} {vip.name} {subject.endpoint.name}` takes it away",
+        )
+
+
 PLACE_EXAMINATIONS: tuple[Examination, ...] = (
     whereabouts,
     existence,
     prefix_length,
     interfaces,
     readiness,
+    drain,
 )
 
 

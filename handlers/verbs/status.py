@@ -41,8 +41,9 @@ COLUMNS = ("vip", "endpoint", "address", "routing", "latch", "hold")
 def command(invocation: Invocation, /, vip: str | None, *, watch: bool, as_json: bool) -> int:
     """Show what every endpoint is like now, and change nothing.
 
-    ADDRESS is what the kernel says: present, absent, or on another interface than its own. ROUTING
-    is what the routing daemon says: announced, not, or unknown. Exit code 2 means that an endpoint
+    ADDRESS is what the kernel says: present, absent, or on another interface than its own; it is
+    draining where it is absent, and the endpoint still answers for those who come late. ROUTING is
+    what the routing daemon says: announced, not, or unknown. Exit code 2 means that an endpoint
     or its notes could not be read.
     """
     fleet = read_fleet(invocation.file)
@@ -86,6 +87,7 @@ def _document(sight: Sight) -> dict[str, Any]:
         "address": sight.endpoint.address,
         "present": look.present if look else None,
         "on": next(iter(look.interfaces), None) if look else None,
+        "draining": look.draining is not None if look else None,
         "announced": sight.announced,
         "routing": sight.routing.daemon.protocol.lower() if sight.routing else None,
         "latch": latch,
@@ -122,7 +124,9 @@ def _cells(sight: Sight) -> tuple[str, ...]:
 def _address(look: Look) -> str:
     if look.elsewhere:
         return f"on {', '.join(look.interfaces)}"
-    return "present" if look.present else "absent"
+    if look.present:
+        return "present"
+    return "absent" if look.draining is None else "draining"
 
 
 def _hold(look: Look, clock: int) -> str:
@@ -158,6 +162,8 @@ def _remarks(sight: Sight) -> list[str]:
     if look.elsewhere:
         there = ", ".join(look.elsewhere)
         lines.append(f"on {there}, from where nothing withdraws it: take it off there by hand")
+    if look.drain_is_left:
+        lines.append("still answers by a route that a withdrawal has left behind: run doctor")
     for one in look.addresses.unready(sight.vip.address):
         lines.append(f"{one.unready} on {one.interface}, where it does not answer: run doctor")
     if look.in_place and sight.announced is False:

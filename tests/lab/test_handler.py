@@ -503,7 +503,7 @@ class TestStatus:
     def test_json_has_the_documented_fields(self, scene: Scene) -> None:
         rows = json.loads(scene.handler("status", "--json").stdout)
         fields = {"vip", "endpoint", "site", "address", "present", "on", "announced", "routing"}
-        fields |= {"latch", "hold", "error"}
+        fields |= {"draining", "latch", "hold", "error"}
         assert [set(row) for row in rows] == [fields] * 3
         assert [row["announced"] for row in rows] == [True] * 3
 

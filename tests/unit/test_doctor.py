@@ -24,7 +24,7 @@ from anycast_handlers.doctor.names import DEBIAN, FILES, HOSTS, RESOLV, USE_DNS,
 from anycast_handlers.doctor.report import lines as printed
 from anycast_handlers.doctor.report import once, summary
 from anycast_handlers.doctor.routing import compare_routing
-from anycast_handlers.doctor.service import NONLOCAL_BIND
+from anycast_handlers.doctor.service import NONLOCAL_BIND, nonlocal_bind
 from anycast_handlers.doctor.survey import by_host
 from anycast_handlers.endpoint.check import confirmation_at, instance_of, stream_of
 from anycast_handlers.endpoint.look import BOOT
@@ -238,6 +238,15 @@ class TestSeveralVips:
         assert line.startswith("ns1: the OSPF router-id ")
         (line,) = self.found(bind=said("0\n"))
         assert line.startswith("ns1: hint: net.ipv4.ip_nonlocal_bind is 0: ")
+
+    @pytest.mark.parametrize(("drain", "hints"), [(0, 1), (5, 2)])
+    def test_what_a_kernel_lets_no_service_of_ipv6_do(self, drain: int, hints: int) -> None:
+        ipv6 = RESOLVER._replace(address="2001:db8::53", interface="lo", drain=drain)
+        shell = FakeShell(lambda _: said("0\n"))
+        subject = Subject("ns1", "", ipv6, NS1, Site(shell, ipv6), (ipv6,))
+        found = list(nonlocal_bind([subject]))
+        assert len(found) == hints
+        assert all("net.ipv6.ip_nonlocal_bind=1` there" in one.remedy for one in found)
 
     def test_what_is_wrong_with_one_vip_names_that_vip(self) -> None:
         shell = healthy(check=Result(2, "DNS CRITICAL - no", ""))

@@ -10,12 +10,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from anycast_handlers.doctor.finding import Subject
+from anycast_handlers.doctor.whereabouts import drain
+from anycast_handlers.endpoint.site import Site
 from anycast_handlers.gate import files
+from anycast_handlers.operation.overview import Sight
+from anycast_handlers.verbs import status
 
 from anycast_checks.local_route import METRIC, PROTOCOL
 from lab.waiting import wait_until
 from tests.support.handler import Monitor
-from tests.support.namespace import VIP, Namespace, namespace
+from tests.support.namespace import RESOLVER, VIP, Namespace, namespace
 
 NOTE = f"/run/anycast-act/draining.{VIP}"
 VIP6 = "2001:db8:99::53"
@@ -252,11 +257,32 @@ class TestWhatIsLeftBehind:
         assert not is_answering_by_route(host)
 
     @pytest.mark.usefixtures("killed")
+    def test_status_and_doctor_tell_of_it(self, host: Namespace) -> None:
+        assert told(host) == ("draining", [], [])
+        lift_time(host)
+        cell, remarks, findings = told(host)
+        assert cell == "draining"
+        assert "still answers by a route that a withdrawal has left behind: run doctor" in remarks
+        (finding,) = findings
+        assert finding.endswith("-> `anycast-handler withdraw resolver ns1` takes it away")
+
+    @pytest.mark.usefixtures("killed")
     def test_a_restore_takes_it_away(self, host: Namespace, monitor: Monitor) -> None:
         code, said = monitor.run("restore", "resolver", "ns1")
         assert code == 0, said
         assert is_present(host)
         assert not is_answering_by_route(host)
+
+
+def told(host: Namespace) -> tuple[str, list[str], list[str]]:
+    """Give what status says of the address, its remarks but for holds, and what doctor finds."""
+    site, (ns1,) = Site(host.shell(), RESOLVER), RESOLVER.endpoints
+    look = site.look()
+    sight = Sight(RESOLVER, ns1, look)
+    remarks = [one for one in status._remarks(sight) if not one.startswith("held by")]
+    subject = Subject("", "", RESOLVER, ns1, site, (RESOLVER,), look=look)
+    found = [f"{one.text} -> {one.remedy}" for one in drain(subject)]
+    return status._address(look), remarks, found
 
 
 def test_the_helper_knows_the_route_by_the_same_numbers() -> None:

@@ -98,6 +98,47 @@ class Questioner:
         print(json.dumps(line), flush=True)
 
 
+class Caller:
+    """Queries over TCP, one after the other, each over a connection of its own.
+
+    A change of the routing may cut a connection that is open, whoever changes it. So a query is
+    lost only if it is not answered at the second try either, which follows at once.
+    """
+
+    def __init__(self, server: str, name: str, expect: str, timeout: float) -> None:
+        self.stopped = False
+        self._server = (server, 53)
+        self._question = query(random.getrandbits(16), name)
+        self._expect = socket.inet_aton(expect) if expect else b""
+        self._timeout = timeout
+
+    def run(self, interval: float, count: int) -> None:
+        """Ask count times, or until stopped where count is 0."""
+        asked = 0
+        while not (self.stopped or 0 < count <= asked):
+            sent, began = time.time(), time.monotonic()
+            outcome, instance = self._ask()
+            if outcome == "lost":
+                outcome, instance = self._ask()
+            taken = None if outcome == "lost" else round(time.monotonic() - began, 4)
+            line = {"sent": round(sent, 4), "outcome": outcome}
+            print(json.dumps(line | {"seconds": taken, "instance": instance}), flush=True)
+            asked += 1
+            time.sleep(max(0.0, began + interval - time.monotonic()))
+
+    def _ask(self) -> tuple[str, str | None]:
+        try:
+            with socket.create_connection(self._server, self._timeout) as connection:
+                connection.sendall(struct.pack("!H", len(self._question)) + self._question)
+                with connection.makefile("rb") as stream:
+                    size = struct.unpack("!H", stream.read(2))[0]
+                    addresses, instance = read_answer(stream.read(size))
+        except (OSError, struct.error):
+            return "lost", None
+        right = addresses and (not self._expect or self._expect in addresses)
+        return ("answered" if right else "wrong"), instance
+
+
 def query(number: int, name: str) -> bytes:
     """Write a query for the A records of a name that asks for the NSID."""
     labels = (label.encode() for label in name.rstrip(".").split("."))
@@ -142,8 +183,10 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=50.0, help="queries a second")
     parser.add_argument("--count", type=int, default=0, help="queries (default: until input ends)")
     parser.add_argument("--timeout", type=float, default=1.0, help="seconds for an answer")
+    parser.add_argument("--tcp", action="store_true", help="over connections, one at a time")
     options = parser.parse_args()
-    questioner = Questioner(options.server, options.name, options.expect, options.timeout)
+    kind = Caller if options.tcp else Questioner
+    questioner = kind(options.server, options.name, options.expect, options.timeout)
 
     def stop_at_end_of_input() -> None:
         sys.stdin.read()

@@ -34,14 +34,21 @@ class Load:
         server: the VIP.
         rate: queries a second.
         count: how many; 0 means until `stop`.
+        tcp: over connections, one at a time.
     """
 
     def __init__(
-        self, client: Host, *, server: str = VIP, rate: float = 50.0, count: int = 0
+        self,
+        client: Host,
+        *,
+        server: str = VIP,
+        rate: float = 50.0,
+        count: int = 0,
+        tcp: bool = False,
     ) -> None:
         client.write(INSTALLED, SCRIPT.read_text())
         argv = ["/usr/bin/python3", "-I", INSTALLED, server, QUERY, "--expect", RIGHT_ANSWER]
-        argv += ["--rate", f"{rate:g}", "--count", f"{count}"]
+        argv += ["--rate", f"{rate:g}", "--count", f"{count}", *["--tcp"] * tcp]
         pipe = subprocess.PIPE
         self._process = client.popen(argv, user="nobody", stdin=pipe, stdout=pipe)
         self._ended: list[Query] = []

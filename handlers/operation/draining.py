@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from ..decision.facts import State
 from ..endpoint.change import Change
+from ..endpoint.check import instance_of
+from ..endpoint.confirmation import confirm_instance
 from ..endpoint.drain import COUNTERS, Came, read_counters
 from ..endpoint.look import Look
 from ..errors import ChangedMeanwhileError, HandlerError
@@ -38,15 +41,25 @@ def finish(parts: Parts) -> None:
     if drain is None:
         return
     with parts.outcome.timed("go on answering"):
-        last = _wait(parts, drain.since + parts.vip.drain, drain.came)
+        failing = _why_failing(parts)
+        last = None if failing else _wait(parts, drain.since + parts.vip.drain, drain.came)
         try:
-            words = _take_away(parts)
+            words = _take_away(parts) or failing
         except HandlerError as error:
             parts.outcome.acted_in_vain(f"withdrawn, but goes on answering: {error}")
             return
     took = clock.monotonic() - drain.since
     came = f", in which {last.since(drain.came)} came to the host" if last and drain.came else ""
     parts.outcome.note(words or f"went on answering for {took:.1f} s{came}")
+
+
+def _why_failing(parts: Parts) -> str:
+    """Say why the instance must not go on answering; empty where it fails not, or nobody knows."""
+    instance = instance_of(parts.vip)
+    found = confirm_instance(parts.site, instance) if instance else None
+    if found and found.state is State.CRITICAL:
+        return f"does not go on answering, since its service fails: {found.said}"
+    return ""
 
 
 def _wait(parts: Parts, until: float, first: Came | None) -> Came | None:

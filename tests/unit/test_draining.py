@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from anycast_handlers.doctor.finding import Subject
 from anycast_handlers.doctor.whereabouts import drain
+from anycast_handlers.endpoint.change import HELPER
 from anycast_handlers.endpoint.site import Site
 from anycast_handlers.gate import files
 from anycast_handlers.operation.overview import Sight
@@ -20,7 +21,7 @@ from anycast_handlers.verbs import status
 from anycast_checks.local_route import METRIC, PROTOCOL
 from lab.waiting import wait_until
 from tests.support.handler import Monitor
-from tests.support.namespace import RESOLVER, VIP, Namespace, namespace
+from tests.support.namespace import RESOLVER, VIP, Namespace, namespace, write
 
 NOTE = f"/run/anycast-act/draining.{VIP}"
 VIP6 = "2001:db8:99::53"
@@ -195,6 +196,42 @@ class TestByHand:
         code, said = monitor.event("CRITICAL")
         assert code == 0, said
         assert not is_answering_by_route(host)
+
+    def test_a_dead_service_ends_it_at_once(self, host: Namespace, monitor: Monitor) -> None:
+        fleet = monitor.directory / "fleet.toml"
+        own = f'"{monitor.directory}/check_anycast", "tcp", "-p", "{PORT}"'
+        fleet.write_text(
+            fleet.read_text()
+            .replace(f'"{monitor.directory}/check", "dns"', own)
+            .replace("drain = 3", "drain = 600")
+        )
+        program = f'#!/bin/sh\nexec {sys.executable} -m anycast_checks "$@"\n'
+        write(monitor.directory / "check_anycast", program)
+        code, said = monitor.run("withdraw", "resolver", "ns1", "--force")
+        assert code == 0, said
+        assert "; does not go on answering, since its service fails: connection refused" in said
+        assert not is_answering_by_route(host)
+
+    def test_a_helper_that_fails_leaves_it_to_the_next_run(
+        self, host: Namespace, monitor: Monitor
+    ) -> None:
+        with withdrawing(host, monitor) as run:
+            host.run("sh", "-c", f"mv {HELPER} {HELPER}.away")
+            out, _ = run.communicate(timeout=60)
+        assert run.returncode == 2, out
+        assert "withdrawn, but goes on answering: " in out
+        host.run("sh", "-c", f"mv {HELPER}.away {HELPER}")
+        lift_time(host)
+        monitor.enforce("OK")
+        assert not is_answering_by_route(host)
+
+    def test_what_is_refused_touches_nothing(self, host: Namespace, monitor: Monitor) -> None:
+        monitor.configure("drain = 3\nmin_announcing = 2")
+        code, said = monitor.run("withdraw", "resolver", "ns1")
+        assert code == 1, said
+        assert is_present(host)
+        assert not is_answering_by_route(host)
+        assert commands(monitor) == []
 
     def test_a_restore_in_the_middle_takes_it_away(self, host: Namespace, monitor: Monitor) -> None:
         with withdrawing(host, monitor) as run:

@@ -55,7 +55,13 @@ def withdraw(parts: Parts, look: Look) -> None:
         return
     if drain and not parts.drain_failed:
         parts.drain = Drain(withdrawn_at, came)
-    _follow(parts, _Withdrawn(activator, written, before, after, withdrawn_at))
+    try:
+        _follow(parts, _Withdrawn(activator, written, before, after, withdrawn_at))
+    except HandlerError as error:
+        if parts.drain is None:
+            raise
+        # The endpoint must not go on answering for ever because of it.
+        outcome.failed(error)
 
 
 def _note(parts: Parts, look: Look) -> tuple[Note, ...]:

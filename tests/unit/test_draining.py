@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from anycast_handlers.doctor.finding import Subject
 from anycast_handlers.doctor.whereabouts import drain
-from anycast_handlers.endpoint.change import HELPER
+from anycast_handlers.endpoint.change import HELPER, Change
 from anycast_handlers.endpoint.site import Site
+from anycast_handlers.errors import GateRefusedError
 from anycast_handlers.gate import files
 from anycast_handlers.operation.overview import Sight
 from anycast_handlers.verbs import status
@@ -21,7 +22,7 @@ from anycast_handlers.verbs import status
 from anycast_checks.local_route import METRIC, PROTOCOL
 from lab.waiting import wait_until
 from tests.support.handler import Monitor
-from tests.support.namespace import RESOLVER, VIP, Namespace, namespace, write
+from tests.support.namespace import ALLOW, RESOLVER, VIP, Namespace, namespace, write
 
 NOTE = f"/run/anycast-act/draining.{VIP}"
 VIP6 = "2001:db8:99::53"
@@ -233,6 +234,15 @@ class TestByHand:
         assert not is_answering_by_route(host)
         assert commands(monitor) == []
 
+    def test_a_take_back_takes_it_away(self, host: Namespace, monitor: Monitor) -> None:
+        host.ospf(others=2, others_withdrawn=0)
+        code, said = monitor.run("withdraw", "resolver", "ns1")
+        assert code == 1, said
+        assert "withdrawn and restored" in said
+        assert "answering" not in said
+        assert is_present(host)
+        assert not is_answering_by_route(host)
+
     def test_a_restore_in_the_middle_takes_it_away(self, host: Namespace, monitor: Monitor) -> None:
         with withdrawing(host, monitor) as run:
             code, said = monitor.run("restore", "resolver", "ns1")
@@ -284,11 +294,13 @@ class TestWhatIsLeftBehind:
         assert not is_present(host)
         host.run("test", "!", "-e", NOTE)
 
+    @pytest.mark.parametrize("verb", ["enforce", "restore"])
     def test_beside_the_address_it_is_taken_away_at_once(
-        self, host: Namespace, monitor: Monitor
+        self, host: Namespace, monitor: Monitor, verb: str
     ) -> None:
         leave_behind(host)
-        code, said = monitor.run("restore", "resolver", "ns1")
+        state = ("--state", "OK", "--state-type", "HARD") if verb == "enforce" else ()
+        code, said = monitor.run(verb, "resolver", "ns1", *state)
         assert code == 0, said
         assert is_present(host)
         assert not is_answering_by_route(host)
@@ -309,6 +321,66 @@ class TestWhatIsLeftBehind:
         assert code == 0, said
         assert is_present(host)
         assert not is_answering_by_route(host)
+
+
+WEB = RESOLVER._replace(name="web", address="10.99.0.54", interface="lo:1")
+OF_IPV6 = RESOLVER._replace(name="six", address=VIP6, interface="lo")
+
+
+class TestTheHelper:
+    @pytest.fixture
+    def sites(self, host: Namespace) -> tuple[Site, ...]:
+        vips = [vip._replace(activator="ip") for vip in (RESOLVER, WEB, OF_IPV6)]
+        host.allow(*vips)
+        host.run("ip", "address", "add", "10.99.0.54/32", "dev", "lo", "label", "lo:1")
+        host.run("ip", "address", "add", f"{VIP6}/128", "dev", "lo")
+        return tuple(Site(host.shell(), vip) for vip in vips)
+
+    def test_each_vip_has_a_route_of_its_own(self, sites: tuple[Site, ...]) -> None:
+        for site in sites:
+            report = site.change(site.withdrawal(site.activator(), site.look(), drain=30))
+            assert [one.status for one in report.done] == [0, 0]
+        for number, site in enumerate(sites):
+            look = site.look()
+            assert not look.present
+            assert look.draining
+            assert site.change(Change(look, undrain=True)).done[0].status == 0
+            gone = [one.look().draining is None for one in sites]
+            assert gone == [True] * (number + 1) + [False] * (len(sites) - number - 1)
+
+    def test_without_a_route_there_is_nothing_to_take_away(self, sites: tuple[Site, ...]) -> None:
+        for site in sites:
+            (done,) = site.change(Change(site.look(), undrain=True)).done
+            assert done.status == 0
+
+    def test_what_is_not_withdrawn_has_no_route(
+        self, host: Namespace, sites: tuple[Site, ...]
+    ) -> None:
+        site = sites[0]
+        look = site.look()
+        change = site.withdrawal(site.activator(), look, drain=30)
+        with pinned(host):
+            report = site.change(change)
+        assert [one.words[0] for one in report.done] == ["drain", "/sbin/ip", "undrain"]
+        assert site.look().draining is None
+        assert not is_answering_by_route(host)
+
+    def test_only_what_is_listed_may_go_on(self, host: Namespace) -> None:
+        vip = RESOLVER._replace(drain=0, activator="ip")
+        host.allow(vip)
+        site = Site(host.shell(), vip)
+        with pytest.raises(GateRefusedError):
+            site.change(site.withdrawal(site.activator(), site.look(), drain=30))
+        assert is_present(host)
+
+
+@contextmanager
+def pinned(host: Namespace) -> Iterator[None]:
+    """Let nothing take the address away: the command has the name of an interface that is not."""
+    text = host.run("cat", ALLOW)
+    host.run("install", "/dev/stdin", ALLOW, input=text.replace("\tlo\n", "\tlo9\n"))
+    yield
+    host.run("install", "/dev/stdin", ALLOW, input=text)
 
 
 def told(host: Namespace) -> tuple[str, list[str], list[str]]:

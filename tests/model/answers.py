@@ -6,6 +6,8 @@ from functools import cache
 from typing import Any
 
 from anycast_handlers.activators._choice import VERSION
+from anycast_handlers.endpoint.drain import COUNTERS, SNMP
+from anycast_handlers.endpoint.drain import UPTIME as UPTIME_FILE
 from anycast_handlers.endpoint.look import BOOT
 from anycast_handlers.endpoint.site import CLOCK
 from anycast_handlers.transport.shell import Result
@@ -53,11 +55,14 @@ def say(world: World, place: int, effect: Effect) -> Result:
     if argv == BOOT:
         return _booted(member.boot_id, UPTIME + world.tick * TICK)
     if is_about_notes(effect):
-        return _noted(argv[-2:], member.latch, member.hold)
+        until = None if member.drains is None else f"{UPTIME + int(member.drains * TICK)}\n"
+        return _noted((argv[-4], *argv[-2:]), until, member.latch, member.hold)
     if argv[0] == VTYSH:
         return _view(world, place)
     if argv == CLOCK:
         return Result(0, str(world.clock), "")
+    if argv == COUNTERS:
+        return _heads({UPTIME_FILE: "1.00 1.00\n", SNMP: "Tcp: PassiveOpens\nTcp: 0\n"})
     assert argv == VERSION, argv
     return Result(0, "ifup version 0.8.41", "")
 
@@ -68,8 +73,8 @@ def _booted(boot: str, uptime: float) -> Result:
 
 
 @cache
-def _noted(files: tuple[str, ...], latch: str | None, hold: str | None) -> Result:
-    return _heads(dict(zip(files, (latch, hold), strict=True)))
+def _noted(files: tuple[str, ...], *texts: str | None) -> Result:
+    return _heads(dict(zip(files, texts, strict=True)))
 
 
 def _heads(files: dict[str, str | None]) -> Result:

@@ -103,6 +103,7 @@ def power(world: World, place: int, *, on: bool) -> World:
                 ifstate=True,
                 owner="",
                 withdrawn=LONG_AGO,
+                drains=None,
                 boot=member.boot + 1,
                 changed=world.tick,
             )

@@ -31,6 +31,7 @@ from tests.model.world import (
 LOCK_TICKS = 4
 NOTE_TICKS = 2
 NOTES = ("write", "record", "settle", "remove")
+DRAINS = ("drain", "undrain")
 
 
 class Asked(NamedTuple):
@@ -83,6 +84,8 @@ def read(command: Command) -> Asked:
 def _step(line: str) -> tuple[str, str, str]:
     word, _, rest = line.partition(" ")
     if word == "try":
+        return word, rest, ""
+    if word in DRAINS:
         return word, rest, ""
     note, _, text = rest.partition(" ")
     assert word in NOTES
@@ -169,6 +172,10 @@ def go_on(world: World, command: Command) -> tuple[World, Command]:
         world = world.on_host(place, acted=world.tick)
         reached = world.members[place].announced is not work.was
         work = work._replace(tried=True, reached=reached, said=(*work.said, f"did 0 0 {what}"))
+    elif word in DRAINS:
+        until = None if word == "undrain" else world.tick + int(int(what) / TICK)
+        world = world.member(place, drains=until)
+        work = work._replace(said=(*work.said, f"did 0 0 {word} {what}".rstrip()))
     else:
         text_now = None if word == "remove" else f"{text}\n"
         if what == "hold":

@@ -226,9 +226,16 @@ def check_dead(world: World) -> None:
             raise Hole(f"{name} is broken, not needed for the floor, and stays announced")
 
 
+def _check_routes(world: World) -> None:
+    for place, member in enumerate(world.members):
+        if member.on and not member.deaf and member.drains is not None:
+            raise Hole(f"{_name(place)} still answers by the route of a withdrawal")
+
+
 def check_converged(world: World) -> None:
     """Check that everything is where it belongs, and every note too."""
     check_dead(world)
+    _check_routes(world)
     if world.damage:
         raise Hole("a run took the withdrawal of a sibling for damage")
     for place, member in enumerate(world.members):

@@ -10,6 +10,7 @@ from anycast_handlers.activators._choice import VERSION
 from anycast_handlers.decision.facts import Policy, State, StateType
 from anycast_handlers.endpoint.change import HELPER
 from anycast_handlers.endpoint.check import confirmation
+from anycast_handlers.endpoint.drain import COUNTERS
 from anycast_handlers.endpoint.look import BOOT
 from anycast_handlers.endpoint.site import CLOCK
 from anycast_handlers.fleet.values import Endpoint, Fleet, Paths, Ssh, Vip
@@ -18,7 +19,17 @@ from anycast_handlers.operation.request import Request
 from tests.model import helper
 from tests.model.answers import check, is_about_notes, remember, say
 from tests.model.deeds import flood, note_scarcity
-from tests.model.stepping import Ahead, Answer, Effect, Fault, Kind, Node, Program, read_order
+from tests.model.stepping import (
+    UNLOCK,
+    Ahead,
+    Answer,
+    Effect,
+    Fault,
+    Kind,
+    Node,
+    Program,
+    read_order,
+)
 from tests.model.world import (
     ADDRESSES,
     HOSTS,
@@ -75,7 +86,7 @@ def _is_quiet(run: Run) -> bool:
     if run.node.program.ahead is Ahead.ASKS:
         # All is asked at the same time.
         return run.begun
-    quiet = (BOOT, CLOCK, VERSION)
+    quiet = (BOOT, CLOCK, VERSION, COUNTERS)
     return effect.kind is not Kind.RUN or effect.argv in quiet or is_about_notes(effect)
 
 
@@ -402,6 +413,8 @@ def _answer(world: World, number: int, effect: Effect) -> tuple[World, Any, bool
         return world, None, False
     if effect.kind is Kind.AHEAD:
         return *_take_ahead(world, number), False
+    if effect.argv == UNLOCK:
+        return change(world, number, locked=False), None, False
     if effect.kind in (Kind.NOTE, Kind.RECALL):
         return *remember(world, run, effect), False
     place = _place(run, effect)

@@ -24,6 +24,7 @@ def _settle(member: Member, tick: int) -> Member:
         changed=LONG_AGO,
         acted=LONG_AGO,
         due=0,
+        drains=None if member.drains is None else LONG_AGO,
         boot=0,
         latch=_settle_latch(member, tick),
         hold=_settle_hold(member, tick),

@@ -68,7 +68,7 @@ class Kind(Enum):
     AHEAD = "ahead"
 
 
-ACT, END, WITHDRAWAL = ("act",), ("end",), ("withdrawal",)
+ACT, END, WITHDRAWAL, UNLOCK = ("act",), ("end",), ("withdrawal",), ("unlock",)
 SINCE, UNDER_WAY = ("since",), ("under way",)
 
 
@@ -177,6 +177,7 @@ class _Locks:
     @contextmanager
     def open(self, vip: str) -> Iterator[_Locks]:
         yield self
+        self._replay.ask(Effect(Kind.NOTE, argv=UNLOCK))
 
     def take(self, deadline: Deadline) -> None:
         self._replay.ask(Effect(Kind.LOCK))

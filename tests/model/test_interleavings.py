@@ -30,7 +30,9 @@ from tests.model.scenes import (
     OUT,
     OUT_BROKEN,
     RECOVERED,
+    RESTORE,
     STALE_OK,
+    WITHDRAW,
     YOUNG_BROKEN,
     Called,
     flip,
@@ -104,6 +106,16 @@ def test_something_happens_in_the_middle_of_it(
     chosen = tuple(move for move in possible if move[0].startswith(what))
     limits = Limits(Faults(moves=1), chosen, ages=ages)
     for end in explore(world, size, limits):
+        judge.judge(world, end)
+
+
+@pytest.mark.parametrize("member", [HEALTHY, BROKEN, LEFT])
+@pytest.mark.parametrize("second", [RESTORE, FAILED, LOOKS, WITHDRAW])
+def test_an_endpoint_drains_beside_another_run(size: Size, member: Member, second: Called) -> None:
+    """A person withdraws it, and either run may be killed; no route is there in the end."""
+    judge = Judge(size)
+    world = race(World((member, HEALTHY, HEALTHY)), (0, WITHDRAW), (0, second), drain=4)
+    for end in explore(world, size, Limits(Faults(kills=1))):
         judge.judge(world, end)
 
 

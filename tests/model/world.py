@@ -36,6 +36,7 @@ class Member(NamedTuple):
     ``flooded`` tells whether the others believe that it is announced, ``due`` is the tick by which
     they must know the truth, ``changed`` the tick of its last change. ``deaf`` tells that its host
     cannot be asked over SSH, ``acted`` is the tick at which a helper has last acted on its host.
+    ``drains`` is the tick until which a route may answer for it, None where there is no such route.
 
     The rest is for the invariants only: ``owner`` is who has withdrawn it, ``withdrawn`` the tick
     at which the suite did so, ``held_out`` whether a hold was there that did not keep it from that;
@@ -57,6 +58,7 @@ class Member(NamedTuple):
     vtysh: bool = True
     deaf: bool = False
     acted: int = LONG_AGO
+    drains: int | None = None
     owner: str = ""
     withdrawn: int = LONG_AGO
     held_out: bool = False

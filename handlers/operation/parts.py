@@ -163,9 +163,12 @@ class Parts:
         return [step for step in self.site.steps if step.argv[0].startswith("/")]
 
     @property
-    def drain_failed(self) -> bool:
-        """Whether the route could not be added by which the endpoint would go on answering."""
-        return any(step.argv[0] == "drain" and step.status != 0 for step in self.site.steps)
+    def is_draining(self) -> bool:
+        """Whether the route was added by which the endpoint goes on answering, or may have been."""
+        last = self.site.steps[-1] if self.site.steps else None
+        if last and last.status is None:
+            return True
+        return any(step.argv[0] == "drain" and step.status == 0 for step in self.site.steps)
 
     @property
     def did(self) -> str:

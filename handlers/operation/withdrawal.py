@@ -7,9 +7,9 @@ from typing import NamedTuple
 from ..activators._activator import Activator
 from ..decision.facts import State
 from ..endpoint import notes
-from ..endpoint.change import HOLD, Note
+from ..endpoint.change import HOLD, Change, Note
 from ..endpoint.look import Look
-from ..errors import ChangedMeanwhileError, HandlerError, TooLateError
+from ..errors import ChangedMeanwhileError, GateRefusedError, HandlerError, TooLateError
 from . import draining
 from .parts import STALE_SECONDS, Drain, Parts
 
@@ -37,7 +37,7 @@ def withdraw(parts: Parts, look: Look) -> None:
         outcome.note(parts.lock.note_act(name, change.seconds))
     withdrawn_at = parts.deadline.clock.monotonic()
     with outcome.timed(f"take the address off {parts.interface}"):
-        before, after = parts.make(change)
+        before, after = _take_off(parts, change)
     if parts.request.dry_run:
         outcome.would_run()
         return
@@ -53,7 +53,7 @@ def withdraw(parts: Parts, look: Look) -> None:
     if after.in_place:
         _fail(parts, look, written)
         return
-    if drain and not parts.drain_failed:
+    if drain and parts.is_draining:
         parts.drain = Drain(withdrawn_at, came)
     try:
         _follow(parts, _Withdrawn(activator, written, before, after, withdrawn_at))
@@ -62,6 +62,17 @@ def withdraw(parts: Parts, look: Look) -> None:
             raise
         # The endpoint must not go on answering for ever because of it.
         outcome.failed(error)
+
+
+def _take_off(parts: Parts, change: Change) -> tuple[Look, Look]:
+    """Make the change, and without a drain where the endpoint has not been told of that."""
+    try:
+        return parts.make(change)
+    except GateRefusedError as error:
+        if not change.drain:
+            raise
+        parts.outcome.note(f"does not go on answering: {error}")
+        return parts.make(change._replace(drain=0))
 
 
 def _note(parts: Parts, look: Look) -> tuple[Note, ...]:

@@ -226,6 +226,16 @@ class TestByHand:
         monitor.enforce("OK")
         assert not is_answering_by_route(host)
 
+    def test_a_list_that_is_old_keeps_nobody_from_withdrawing(
+        self, host: Namespace, monitor: Monitor
+    ) -> None:
+        host.allow(RESOLVER._replace(drain=0))
+        code, said = monitor.run("withdraw", "resolver", "ns1", "--force")
+        assert code == 0, said
+        assert "; does not go on answering: " in said
+        assert not is_present(host)
+        assert not is_answering_by_route(host)
+
     def test_what_is_refused_touches_nothing(self, host: Namespace, monitor: Monitor) -> None:
         monitor.configure("drain = 3\nmin_announcing = 2")
         code, said = monitor.run("withdraw", "resolver", "ns1")

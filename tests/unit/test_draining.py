@@ -10,9 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from anycast_handlers.doctor.closed_list import closed_list
 from anycast_handlers.doctor.finding import Subject
 from anycast_handlers.doctor.whereabouts import drain
 from anycast_handlers.endpoint.change import HELPER, Change
+from anycast_handlers.endpoint.drain import COUNTERS
 from anycast_handlers.endpoint.site import Site
 from anycast_handlers.errors import GateRefusedError
 from anycast_handlers.gate import files
@@ -174,6 +176,13 @@ class TestByHand:
         assert commands(monitor)[-1] == "undrain"
         assert [c.split()[0] for c in commands(monitor)][:2] == ["write", "drain"]
         assert "go on answering" in monitor.log()[-1]["timings"]
+
+    def test_a_drill_loses_nothing_either(self, host: Namespace, monitor: Monitor) -> None:
+        code, said = monitor.run("drill", "resolver", "ns1")
+        assert code == 0, said
+        assert " s  go on answering\n" in said
+        assert is_present(host)
+        assert not is_answering_by_route(host)
 
     def test_without_a_drain_it_stops_at_once(self, host: Namespace, monitor: Monitor) -> None:
         monitor.configure("drain = 0")
@@ -402,6 +411,13 @@ def told(host: Namespace) -> tuple[str, list[str], list[str]]:
     subject = Subject("", "", RESOLVER, ns1, site, (RESOLVER,), look=look)
     found = [f"{one.text} -> {one.remedy}" for one in drain(subject)]
     return status._address(look), remarks, found
+
+
+@pytest.mark.parametrize("drain", [0, 5])
+def test_the_list_has_what_a_drain_needs_and_no_more(drain: int) -> None:
+    listed = closed_list(RESOLVER._replace(drain=drain), as_root=False)
+    assert (COUNTERS in [one.argv for one in listed.commands]) is bool(drain)
+    assert (f"drain {VIP}\n" in files.allow([listed])) is bool(drain)
 
 
 def test_the_helper_knows_the_route_by_the_same_numbers() -> None:

@@ -104,7 +104,7 @@ def test_a_withdrawal_by_another_run_during_the_check_is_found(
     away = f"/sbin/ip address del {VIP}/32 dev lo"
     write(monitor.directory / "check", f"#!/bin/sh\n{away}\necho DNS WARNING; exit 1\n")
     code, output = monitor.event("CRITICAL")
-    assert (code, output) == (0, f"ns1: {VIP} absent: nothing left to do")
+    assert (code, output) == (0, f"ns1: {VIP} withdrawn: nothing left to do (DNS WARNING)")
     assert commands(monitor) == []
 
 
@@ -518,7 +518,7 @@ def test_status_shows_what_is(monitor: Monitor) -> None:
     assert (first["announced"], first["routing"]) == (False, "ospf")
     assert first["latch"]["reason"] == "so"
     assert " ".join(first) == (
-        "vip endpoint site address present on announced routing latch hold error"
+        "vip endpoint site address present on draining announced routing latch hold error"
     )
     code, output = monitor.run("status", "resolver")
     columns = " ".join(output.splitlines()[0].split())

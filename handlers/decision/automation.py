@@ -105,12 +105,9 @@ def _decide_too_few(policy: Policy, seen: Seen, counted: Counted | None) -> Deci
         return None
     if seen.may_be_held or policy.downtime:
         return None
-    if counted is None or counted.others is None or counted.may_be_more:
+    if counted is None or not counted.is_surely_few:
         return None
-    if counted.others >= counted.floor:
-        return None
-    few = f"{counted.others} of {counted.endpoints} announce it and the floor is {counted.floor}"
-    return Decision(Action.RESTORE, TOO_FEW, few, State.CRITICAL)
+    return Decision(Action.RESTORE, TOO_FEW, counted.describe(), State.CRITICAL)
 
 
 def _decide_failed(
@@ -178,7 +175,7 @@ def _find_fault(seen: Seen, counted: Counted | None) -> str:
         return f"a withdrawal would leave it on {seen.elsewhere}: take it off there by hand"
     if counted and counted.others is None:
         return f"nothing could be withdrawn: cannot count who else announces it: {counted.trouble}"
-    if counted and counted.gaps and counted.others is not None and counted.others < counted.floor:
+    if counted and counted.gaps and counted.is_few:
         return f"nothing could be withdrawn: {counted.missing}"
     if counted and counted.announced is False:
         return NOT_ANNOUNCED

@@ -78,8 +78,11 @@ def describe_strangers(router_ids: Sequence[str]) -> str:
     """Say who else announces the VIP and is no endpoint; empty where nobody does."""
     if not router_ids:
         return ""
-    named = ", ".join(router_ids[:LISTED])
-    more = len(router_ids) - LISTED
-    beyond = f" and {more} more" if more > 0 else ""
     which = "is no endpoint" if len(router_ids) == 1 else "are no endpoints"
-    return f"also announced by {named}{beyond}, which {which}"
+    return f"also announced by {name_some(router_ids)}, which {which}"
+
+
+def name_some(names: Sequence[str]) -> str:
+    """Name the first few, and say how many more there are."""
+    named, more = ", ".join(names[:LISTED]), len(names) - LISTED
+    return f"{named} and {more} more" if more > 0 else named

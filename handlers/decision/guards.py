@@ -45,9 +45,8 @@ def find_guards(
         yield Decision(Action.COUNT, "count", "the others have to be counted", State.UNKNOWN)
     elif counted.others is None:
         yield _refuse("cannot-count", f"cannot count who else announces it: {counted.trouble}")
-    elif counted.others < counted.floor:
-        left = f"{counted.others} of {counted.endpoints} would announce it"
-        yield _refuse("floor", f"{left} and the floor is {counted.floor}{counted.unasked}")
+    elif counted.is_few:
+        yield _refuse("floor", f"{counted.describe('would announce')}{counted.unasked}")
 
 
 def refuse_elsewhere(seen: Seen, severity: State) -> Decision:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from anycast_checks.options import START_UP
 
+from ..decision.facts import name_some
 from ..fleet.values import Fleet, Paths
 from ..operation.request import user
 from ..transport.clock import RUN_SECONDS
@@ -40,6 +41,16 @@ def floors(fleet: Fleet) -> Iterator[Finding]:
                 f"{fleet.file}: vip.{vip.name}",
                 f"nothing could ever be withdrawn: {why if most else 'never_withdraw is on all'}",
                 "lower min_announcing" if most else "take never_withdraw off some",
+            )
+            continue
+        least = vip.min_announcing_per_site
+        small = [name for name, members in vip.sites.items() if len(members) <= least]
+        if least and small:
+            yield Finding(
+                f"{fleet.file}: vip.{vip.name}",
+                f"nothing could ever be withdrawn in {name_some(small)}: the floor of a site is "
+                f"{least}",
+                "lower min_announcing_per_site",
             )
 
 

@@ -85,7 +85,9 @@ def compare_routing(subjects: Sequence[Subject]) -> Iterator[Finding]:
     yield from _same_router_ids(subjects)
     for vip in dict.fromkeys(subject.vip for subject in subjects):
         of_vip = [subject for subject in subjects if subject.vip == vip]
-        if vip.count_by == "ospf" or (vip.count_by == "auto" and _count_in_routing(of_vip)):
+        # Where sites may be areas, those are asked that OSPF does not show.
+        in_ospf = vip.count_by == "auto" and len(vip.sites) < 2 and _count_in_routing(of_vip)
+        if vip.count_by == "ospf" or in_ospf:
             yield from _uncountable(of_vip)
 
 

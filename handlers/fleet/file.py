@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import ipaddress
-import string
 import sys
 from collections.abc import Sequence
 
 from ..errors import ConfigurationError, unreadable
 from . import engines, placed
+from .members import NOT_A_NAME, endpoints, is_login, is_name, refuse_clashes
 from .table import Table
-from .values import Endpoint, Fleet, Paths, Ssh, StreamSettings, Vip, Watch
+from .values import Fleet, Paths, Ssh, StreamSettings, Vip, Watch
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-LOWER, DIGITS = frozenset(string.ascii_lowercase), frozenset(string.digits)
-LETTERS = frozenset(string.ascii_letters)
-LONGEST_NAME, LONGEST_LOGIN = 63, 32
 # The command of a person waits so long.
 LONGEST_DRAIN = 600
+MOST_ENDPOINTS = 10_000
 
 
 def load(file: str, activators: Sequence[str]) -> Fleet:
@@ -55,25 +52,13 @@ def load(file: str, activators: Sequence[str]) -> Fleet:
     top.refuse_unknown()
     if not vips:
         raise top.wrong("vip", "needs at least one VIP, as [vip.NAME]")
-    _refuse_clashes(top, vips)
+    refuse_clashes(top, vips)
     return Fleet(file, ssh, vips, paths, watch, icinga, nagios)
-
-
-# These checks use no regular expressions, since compiling one costs as much as reading the whole
-# file.
-def _is_name(text: str) -> bool:
-    first = text[:1] in LETTERS | DIGITS
-    return first and len(text) <= LONGEST_NAME and LETTERS | DIGITS | {"_", ".", "-"} >= {*text}
-
-
-def _is_login(text: str) -> bool:
-    first = text[:1] in LOWER | {"_"}
-    return first and len(text) <= LONGEST_LOGIN and LOWER | DIGITS | {"_", ".", "-"} >= {*text}
 
 
 def _ssh(table: Table) -> Ssh:
     ssh = Ssh(
-        user=table.matching("user", _is_login, "a login name"),
+        user=table.matching("user", is_login, "a login name"),
         identity=table.path("identity"),
         known_hosts=table.path("known_hosts"),
     )
@@ -93,8 +78,8 @@ def _paths(table: Table) -> Paths:
 
 
 def _vip(name: str, table: Table, activators: Sequence[str], watch: Watch) -> Vip:
-    if not _is_name(name):
-        raise table.wrong("", f"{name!r} is not a name: letters, digits, _ . - only")
+    if not is_name(name):
+        raise table.wrong("", f"{name!r} {NOT_A_NAME}")
     address = placed.address(table)
     interface = placed.interface(table, address)
     vip = Vip(
@@ -108,6 +93,7 @@ def _vip(name: str, table: Table, activators: Sequence[str], watch: Watch) -> Vi
         max_restores=int(_at_least(table, "max_restores", table.take("max_restores", int, 3), 0)),
         activator=placed.activator(table, tuple(activators), interface),
         min_announcing=_min_announcing(table),
+        min_announcing_per_site=_min_announcing_per_site(table),
         routing=table.choice("routing", ("auto", "ospf", "bgp", "none"), "auto"),
         count_by=table.choice("count_by", ("auto", "ospf", "peers"), "auto"),
         spacing=_at_least(table, "spacing", table.take("spacing", float, 5.0), 0),
@@ -116,11 +102,13 @@ def _vip(name: str, table: Table, activators: Sequence[str], watch: Watch) -> Vi
     )
     if vip.count_by == "ospf" and vip.routing in ("bgp", "none"):
         raise table.wrong("count_by", f'is "ospf", and routing is "{vip.routing}": use "peers"')
-    endpoints = table.table("endpoints")
-    members = tuple(_endpoint(n, endpoints) for n in endpoints.names())
+    members = endpoints(table.table("endpoints"))
     table.refuse_unknown()
     if not members:
         raise table.wrong("endpoints", "needs at least one endpoint")
+    alone = next((e.name for e in members if not e.site), "")
+    if vip.min_announcing_per_site and alone:
+        raise table.wrong("min_announcing_per_site", f"endpoints.{alone} has no site")
     return vip._replace(endpoints=members)
 
 
@@ -128,30 +116,6 @@ def _stream(table: Table, watch: Watch) -> StreamSettings:
     stream = engines.stream(table, watch.stream)
     table.refuse_unknown()
     return stream
-
-
-def _refuse_clashes(top: Table, vips: tuple[Vip, ...]) -> None:
-    owner: dict[str, str] = {}
-    for vip in vips:
-        if vip.address in owner:
-            raise top.wrong(f"vip.{vip.name}.address", f"is that of vip.{owner[vip.address]} too")
-        owner[vip.address] = vip.name
-    aliases: dict[tuple[str, str], str] = {}
-    for vip in vips:
-        seen: dict[tuple[str, int], str] = {}
-        for member in vip.endpoints:
-            key = f"vip.{vip.name}.endpoints.{member.name}"
-            if member.address in owner:
-                raise top.wrong(
-                    key, f"{member.address} is a VIP; SSH must go to an address of the host's own"
-                )
-            alias = (member.address, vip.interface)
-            if vip.placement.label and aliases.setdefault(alias, vip.name) != vip.name:
-                other = aliases[alias]
-                raise top.wrong(f"vip.{vip.name}.interface", f"is that of vip.{other} on {key}")
-            twin = seen.setdefault((member.address, member.port), member.name)
-            if twin != member.name:
-                raise top.wrong(key, f"has the address of {twin}")
 
 
 def _check(table: Table) -> tuple[str, ...]:
@@ -184,7 +148,7 @@ def _min_announcing(table: Table) -> str:
     if isinstance(value, str) and text.isdecimal():
         # The percent sign may be missing, and then 50 would be a floor that no pool reaches.
         raise table.wrong("min_announcing", f'is text: write {text} or "{text}%"')
-    least, most = (0, 100) if text.endswith("%") else (1, 10_000)
+    least, most = (0, 100) if text.endswith("%") else (1, MOST_ENDPOINTS)
     number = text.removesuffix("%")
     sound = isinstance(value, str | int) and number.isascii() and number.isdecimal()
     if not sound or not least <= int(number) <= most:
@@ -192,28 +156,8 @@ def _min_announcing(table: Table) -> str:
     return text
 
 
-def _endpoint(name: str, table: Table) -> Endpoint:
-    if not _is_name(name):
-        raise table.wrong(name, "is not a name: letters, digits, _ . - only")
-    value = table.take(name, object)
-    if isinstance(value, str):
-        value = {"address": value}
-    if not isinstance(value, dict):
-        raise table.wrong(name, "must be an address, or a table with address and port")
-    inner = table.inner(name, value)
-    text = inner.take("address", str)
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError as error:
-        raise inner.wrong("address", f"{text!r} is not an IP address") from error
-    if address.is_unspecified or address.is_multicast:
-        raise inner.wrong("address", f"{text} cannot be a host's own address")
-    # ::ffff:192.0.2.1 is the same address as 192.0.2.1, but a VIP would not be recognised in this
-    # form.
-    address = getattr(address, "ipv4_mapped", None) or address
-    port = inner.take("port", int, 22)
-    if not 0 < port < 65536:
-        raise inner.wrong("port", f"{port} is not a port")
-    endpoint = Endpoint(name, str(address), port, inner.take("never_withdraw", bool, default=False))
-    inner.refuse_unknown()
-    return endpoint
+def _min_announcing_per_site(table: Table) -> int:
+    value = table.take("min_announcing_per_site", int, 0)
+    if not 0 <= value <= MOST_ENDPOINTS:
+        raise table.wrong("min_announcing_per_site", f"must be from 0 to {MOST_ENDPOINTS}")
+    return value

@@ -18,12 +18,17 @@ class Ssh(NamedTuple):
 
 
 class Endpoint(NamedTuple):
-    """A host that carries a VIP; ``address`` is its management address."""
+    """A host that carries a VIP.
+
+    ``address`` is its management address, and ``site`` the name of those that a person thinks of
+    together, such as a data centre; empty where the fleet file names none.
+    """
 
     name: str
     address: str
     port: int = 22
     never_withdraw: bool = False
+    site: str = ""
 
 
 class StreamSettings(NamedTuple):
@@ -58,6 +63,7 @@ class Vip(NamedTuple):
     spacing: float = 5.0
     stream: StreamSettings = StreamSettings()
     drain: float = 5.0
+    min_announcing_per_site: int = 0
 
     @property
     def placement(self) -> Placement:
@@ -71,6 +77,14 @@ class Vip(NamedTuple):
         if self.min_announcing.endswith("%"):
             number = len(self.endpoints) * number // 100
         return max(1, number)
+
+    @property
+    def sites(self) -> dict[str, tuple[Endpoint, ...]]:
+        """Give the endpoints of each site, in their order; those without a site are under ""."""
+        sites: dict[str, tuple[Endpoint, ...]] = {}
+        for one in self.endpoints:
+            sites[one.site] = (*sites.get(one.site, ()), one)
+        return sites
 
     def endpoint(self, name: str) -> Endpoint | None:
         """Find the endpoint of that name."""

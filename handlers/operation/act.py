@@ -223,14 +223,11 @@ def _count(parts: Parts) -> Counted:
         trouble = str(error)
     age = parts.lock.since_withdrawal_elsewhere(name)
     left = 0.0 if age is None else max(0.0, vip.spacing - age)
-    counted = Counted(None, vip.floor, len(vip.endpoints), trouble, left)
+    counted = Counted(None, vip.floor, len(vip.endpoints), trouble)
     if others is not None:
-        counted = counted._replace(
-            others=others.number,
-            announced=others.own,
-            gaps=others.gaps,
-            strangers=others.strangers,
-            under_way=" and ".join(others.under_way),
-        )
+        counted = others.counted(vip)
+    if counted.is_assumed:
+        parts.outcome.note(f"{counted.missing}: {counted.assumed} taken for announcing")
+    counted = counted._replace(spacing_left=left)
     parts.outcome.counted(counted)
     return counted

@@ -108,12 +108,11 @@ def _follow(parts: Parts, done: _Withdrawn) -> None:
     outcome.note(recount.trouble)
     outcome.verify("own_announcement", gone)
     outcome.verify("count_elsewhere", recount.seen_elsewhere)
-    others = recount.others
-    if others is not None and others < parts.vip.floor:
+    if recount.few:
         if not parts.keeps_floor:
-            outcome.note(f"{others} of {len(parts.vip.endpoints)} announce it now")
+            outcome.note(f"{recount.others} of {len(parts.vip.endpoints)} announce it now")
         elif look := _look_while_few(parts, done):
-            _take_back(parts, done, look, others)
+            _take_back(parts, done, look, recount.few)
             return
     if done.after.elsewhere:
         places = ", ".join(done.after.elsewhere)
@@ -138,7 +137,7 @@ def _look_while_few(parts: Parts, done: _Withdrawn) -> Look | None:
         look = parts.site.look()
         recount = parts.follower.recount(done.at, gone_here=None)
         parts.outcome.note(recount.trouble)
-        if recount.others is None or recount.others >= parts.vip.floor:
+        if not recount.few:
             return None
         if parts.deadline.clock.monotonic() - look.heard <= STALE_SECONDS:
             return look
@@ -146,9 +145,8 @@ def _look_while_few(parts: Parts, done: _Withdrawn) -> Look | None:
             raise TooLateError("withdrawn, and not restored: this run was stopped for too long")
 
 
-def _take_back(parts: Parts, done: _Withdrawn, look: Look, others: int) -> None:
-    vip, outcome, site = parts.vip, parts.outcome, parts.site
-    few = f"{others} of {len(vip.endpoints)} announce it and the floor is {vip.floor}"
+def _take_back(parts: Parts, done: _Withdrawn, look: Look, few: str) -> None:
+    outcome, site = parts.outcome, parts.site
     back = notes.as_before(done.before, look, done.written, (HOLD,))
     if look.hold and look.hold_mark != done.before.hold_mark and not back:
         # A person has seen the endpoint withdrawn, and has ordered to leave it so.

@@ -8,11 +8,13 @@ from typing import NamedTuple
 
 from anycast_checks.routing.daemon import RoutingDaemon, RoutingState, Unknown
 
+from ..decision.situation import Counted, SiteCount
 from ..errors import UncountableError
 from ..fleet.values import Endpoint, Vip
 from ..transport.clock import Deadline
 from ..transport.connections import Connections
 from ..transport.shell import Shell
+from .by_site import assumed, count_site
 from .peers import Peers
 from .see import see_routing
 from .tally import RouterIds, Tally, tally
@@ -40,6 +42,8 @@ class Others(NamedTuple):
         trouble: what went wrong beside, and does not change the number.
         under_way: endpoints that may announce, and were not counted because they may be withdrawn
             at this moment; empty where there is none.
+        assumed: how many of the gaps are taken for announcing; see by_site.
+        site: the count in the endpoint's own site; None where no floor of a site is set.
     """
 
     number: int
@@ -49,6 +53,22 @@ class Others(NamedTuple):
     asked: str = ""
     trouble: str = ""
     under_way: tuple[str, ...] = ()
+    assumed: int = 0
+    site: SiteCount | None = None
+
+    def counted(self, vip: Vip) -> Counted:
+        """Give what a decision needs of this count."""
+        return Counted(
+            self.number,
+            vip.floor,
+            len(vip.endpoints),
+            announced=self.own,
+            gaps=self.gaps,
+            strangers=self.strangers,
+            under_way=" and ".join(self.under_way),
+            assumed=self.assumed,
+            site=self.site,
+        )
 
 
 def count_announcers(state: RoutingState) -> Announced:
@@ -149,16 +169,43 @@ class Counter:
         state = self.see(shell)
         if vip.count_by == "auto" and not shows_all(state):
             return self._ask_peers(shell, under_way, state)
-        announced = count_announcers(state)
+        try:
+            announced = count_announcers(state)
+        except UncountableError:
+            if not self._may_be_apart:
+                raise
+            return self._ask_peers(shell, under_way, state)
         if not announced.by and vip.count_by == vip.routing == "auto":
             # Perhaps OSPF has the routers alone, and a bgpd that has ended the VIP.
             heard = self._ask_peers(shell, under_way, state)
             if heard.number:
                 return heard
+        counted = self._count_in(state, announced, under_way)
+        if self._may_be_apart and counted.counted(vip).is_few:
+            return self._ask_peers(shell, under_way, state)
+        return counted
+
+    @property
+    def _may_be_apart(self) -> bool:
+        """Whether sites may be areas of OSPF, which do not show each other all announcers."""
+        return self._vip.count_by == "auto" and len(self._vip.sites) > 1
+
+    def _count_in(
+        self, state: RoutingState, announced: Announced, under_way: Sequence[str]
+    ) -> Others:
+        """Count in the state of the routing on the run's endpoint."""
+        vip = self._vip
         trouble = self._router_ids.learn(vip, self._endpoint, announced.asked)
         number, strangers, left_out = self.tally(announced, announced.asked, {}, under_way)
         leaves = tuple(under_way) if left_out else ()
-        return Others(number, state.announced, (), strangers, announced.asked, trouble, leaves)
+        known = self._router_ids.known(vip)
+        announcing = [name for name, one in known.items() if one in announced.by]
+        unknown = [one.name for one in vip.endpoints if one.name not in known]
+        here = [name for name in announcing if name not in under_way]
+        site = count_site(vip, self._endpoint, here, (*unknown, *leaves))
+        return Others(
+            number, state.announced, (), strangers, announced.asked, trouble, leaves, site=site
+        )
 
     def _ask_peers(
         self, shell: Shell, under_way: Sequence[str], state: RoutingState | None = None
@@ -170,5 +217,13 @@ class Counter:
         # Where the routing daemon cannot be asked the others are counted all the same.
         with suppress(UncountableError):
             own = (state or self.see(shell)).announced
-        number, gaps = peers.wait()
-        return Others(number, own, gaps, under_way=tuple(under_way))
+        vip, endpoint = self._vip, self._endpoint
+        announcing, gaps = peers.wait()
+        return Others(
+            len(announcing),
+            own,
+            gaps,
+            under_way=tuple(under_way),
+            assumed=assumed(vip, endpoint, announcing, gaps),
+            site=count_site(vip, endpoint, announcing, (*gaps, *under_way)),
+        )

@@ -35,12 +35,14 @@ class Recount(NamedTuple):
 
     Attributes:
         others: how many other endpoints announce; None where the number is unknown.
+        few: says which floor is not kept any more; empty where each is, or that is unknown.
         seen_elsewhere: whether another endpoint has seen the withdrawal; None where none was asked
             for as long as an announcement may take to go.
         trouble: what could not be found out, and why.
     """
 
     others: int | None
+    few: str = ""
     seen_elsewhere: bool | None = None
     trouble: str = ""
 
@@ -105,35 +107,42 @@ class Follower:
             others = self._counter.others(self._shell)
         except HandlerError as error:
             return Recount(None, trouble=f"not counted again: {error}")
-        enough = others.number >= self._vip.floor
-        if others.gaps and not enough:
-            missing = " and ".join(others.gaps)
-            return Recount(None, trouble=f"not counted again: {missing} could not be asked")
+        counted = others.counted(self._vip)
+        if counted.is_few and not counted.is_surely_few:
+            return Recount(None, trouble=f"not counted again{counted.unasked}")
         # Where too few announce already, the withdrawal is taken back whatever another endpoint
         # says.
-        if others.asked and enough:
+        if others.asked and not counted.is_few:
             return self._compare_elsewhere(others, withdrawn_at, gone_here=gone_here)
-        return Recount(others.number)
+        return Recount(others.number, counted.describe() if counted.is_few else "")
 
     def _compare_elsewhere(
         self, here: Others, withdrawn_at: float, *, gone_here: bool | None
     ) -> Recount:
-        """Ask another endpoint whether it has seen the withdrawal, and how many it counts."""
+        """Ask another endpoint whether it has seen the withdrawal, and how many it counts.
+
+        One of the same site is asked: another site may be another area, which has never seen it.
+        """
         finding = self._deadline.within(FIND_OTHER_SECONDS)
-        for other in self._vip.endpoints:
-            if other is self._endpoint or finding.passed:
+        near = [one for one in self._vip.sites[self._endpoint.site] if one is not self._endpoint]
+        if not near:
+            return Recount(here.number)
+        for other in near:
+            if finding.passed:
                 continue
             patience = self._patience(withdrawn_at) if gone_here else 0.0
             seen = self._ask_other(other, here.asked, finding, patience)
             # An endpoint with the same router-id is the same router, and cannot see it go.
             if seen is not None and seen.asked != here.asked:
                 others = min(here.number, self._count_there(other, seen, here.asked))
+                counted = here.counted(self._vip)._replace(others=others)
+                few = counted.describe() if counted.is_few else ""
                 if here.asked not in seen.by:
-                    return Recount(others, seen_elsewhere=True)
+                    return Recount(others, few, seen_elsewhere=True)
                 if self._clock.monotonic() - withdrawn_at >= ELSEWHERE_SECONDS:
-                    return Recount(others, seen_elsewhere=False)
+                    return Recount(others, few, seen_elsewhere=False)
                 trouble = f"this run could not wait until {other.name} has seen it"
-                return Recount(others, trouble=trouble)
+                return Recount(others, few, trouble=trouble)
         trouble = "no other endpoint has said whether it has seen it"
         return Recount(here.number, trouble=trouble)
 

@@ -14,6 +14,7 @@ from ..transport.clock import Deadline
 from ..transport.connections import Connections
 from ..transport.each import Answers
 from ..transport.shell import COMMAND_SECONDS, Shell
+from .by_site import count_site
 from .see import see_routing
 
 # The whole asking takes no longer, connecting included, because other runs may wait for the lock.
@@ -23,9 +24,9 @@ REST_SECONDS = 0.5
 
 
 class Heard(NamedTuple):
-    """How many of the others announce, and the names of those of which that is not known."""
+    """The names of the others that announce, and of those of which that is not known."""
 
-    number: int
+    announcing: tuple[str, ...]
     gaps: tuple[str, ...]
 
 
@@ -52,6 +53,7 @@ class Peers:
             under_way: endpoints that do not count, whatever they say, and are not asked.
         """
         self._vip = vip
+        self._endpoint = endpoint
         self._connections = connections
         self._daemons = daemons
         self._until = deadline.within(PEERS_SECONDS)
@@ -72,10 +74,16 @@ class Peers:
             if answer is None:
                 break
             peer, known[peer.name] = answer
-            if not enough and _number(known) >= self._vip.floor:
+            if not enough and self._is_enough(known):
                 enough, until = True, until.within(REST_SECONDS)
         gaps = tuple(peer.name for peer in self._peers if known.get(peer.name) is None)
-        return Heard(_number(known), gaps)
+        return Heard(tuple(_announcing(known)), gaps)
+
+    def _is_enough(self, known: dict[str, bool | None]) -> bool:
+        announcing = _announcing(known)
+        site = count_site(self._vip, self._endpoint, announcing, ())
+        kept = site is None or site.others >= site.floor
+        return kept and len(announcing) >= self._vip.floor
 
     def _announces(self, endpoint: Endpoint) -> bool | None:
         try:
@@ -92,5 +100,5 @@ class Peers:
         return see_routing(shell, self._vip, self._daemons).is_heard
 
 
-def _number(known: dict[str, bool | None]) -> int:
-    return sum(announces is True for announces in known.values())
+def _announcing(known: dict[str, bool | None]) -> list[str]:
+    return [name for name, announces in known.items() if announces]

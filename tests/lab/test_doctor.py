@@ -15,7 +15,7 @@ from anycast_handlers.gate import files
 from lab import monitoring
 from lab.daemon import Daemon
 from lab.host import Host
-from lab.topology import MON, VIP
+from lab.topology import ENDPOINTS, MON, VIP, VIP_NAME
 from lab.unbound import CONFIGURATION
 from lab.waiting import wait_until
 from tests.lab.ward import (
@@ -277,12 +277,36 @@ class TestOspf:
             ospf(ward.ns3, [f"no {backbone}", other], [f"no {other}", backbone]),
         ):
             line = self.awaited(ward, "cannot count each other")
+            with text(ward.lab.mon, monitoring.FLEET_FILE, self.with_sites(ward)):
+                code, lines = ward.doctor()
+                withdrawal = self.withdraw(ward)
+            cut = self.with_sites(ward).replace('site = "us"', 'site = "us", port = 9')
+            with text(ward.lab.mon, monitoring.FLEET_FILE, cut):
+                during_a_cut = self.withdraw(ward)
         settle(ward)
+        assert (code, lines) == (0, HEALTHY)
+        assert "would run: " in withdrawal, withdrawal
+        assert "could not be asked" not in withdrawal, withdrawal
+        # The site of one endpoint has no share of this floor.
+        assert "1 of 3 would announce it and the floor is 2; ns3 could not" in during_a_cut
         assert line == (
             "vip.resolver: its endpoints cannot count each other in OSPF: "
             "ns1, ns2 in area 0.0.0.0; ns3 in area 0.0.0.1 -> "
             'set count_by = "peers" for vip.resolver in the fleet file'
         )
+
+    def with_sites(self, ward: Ward) -> str:
+        """Give the fleet file with a site for each area, and a floor too large for the first."""
+        fleet = ward.lab.mon.read(monitoring.FLEET_FILE)
+        for place, site in zip(ENDPOINTS, ("eu", "eu", "us"), strict=True):
+            named = f'{place.name} = {{ address = "{place.address}", site = "{site}" }}'
+            fleet = fleet.replace(f'{place.name} = "{place.address}"', named)
+        return fleet.replace("hold_down", "min_announcing = 2\nhold_down")
+
+    def withdraw(self, ward: Ward) -> str:
+        """Say what `withdraw` would do now."""
+        words = ["anycast-handler", "withdraw", VIP_NAME, "ns1", "--dry-run"]
+        return ward.lab.mon.run(words, user=monitoring.USER).stdout
 
     def test_without_vtysh_it_says_what_is_missing(self, ward: Ward) -> None:
         away, trouble = "/usr/bin/vtysh.away", "there is no vtysh"

@@ -873,6 +873,15 @@ class TestHere:
         vip = RESOLVER._replace(endpoints=members, min_announcing=floor)
         assert len(self.lines(fleet._replace(vips=(vip,)))) == found
 
+    def test_a_floor_of_a_site_that_only_all_of_it_reach(self, fleet: Fleet) -> None:
+        sites = ("fra", "fra", "ams")
+        pairs = zip((NS1, NS2, NS3), sites, strict=True)
+        members = tuple(endpoint._replace(site=site) for endpoint, site in pairs)
+        vip = RESOLVER._replace(endpoints=members, min_announcing="1", min_announcing_per_site=1)
+        (line,) = self.lines(fleet._replace(vips=(vip,)))
+        assert line.startswith("/f: vip.resolver: nothing could ever be withdrawn in ams: ")
+        assert line.endswith("the floor of a site is 1: lower min_announcing_per_site")
+
     def test_never_withdraw_on_all_of_them(self, fleet: Fleet) -> None:
         members = tuple(member._replace(never_withdraw=True) for member in (NS1, NS2))
         (line,) = self.lines(fleet._replace(vips=(RESOLVER._replace(endpoints=members),)))

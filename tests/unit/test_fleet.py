@@ -26,6 +26,7 @@ check = ["/usr/lib/nagios/plugins/check_anycast", "dns", "--query", "www.example
 "--expect", "192.0.2.80"]
 min_announcing = "50%"
 routing = "auto"
+min_announcing_per_site = 0
 count_by = "auto"
 spacing = 5
 restore = "auto"
@@ -76,6 +77,22 @@ def refusal(file: Path, text: str | bytes) -> str:
 def changed(old: str, new: str) -> str:
     assert EXAMPLE.count(old) == 1, old
     return EXAMPLE.replace(old, new)
+
+
+def test_endpoints_have_a_site_which_is_one_host_s_in_all_vips(file: Path) -> None:
+    named = MINIMAL.replace('"192.0.2.11"', '{ address = "192.0.2.11", site = "fra" }')
+    other = """
+[vip.web]
+address = "10.99.0.80"
+interface = "lo:1"
+check = ["/usr/bin/check_anycast", "http"]
+endpoints = { ns1 = { address = "192.0.2.11"SITE } }
+"""
+    file.write_text(named + other.replace("SITE", ', site = "fra"'))
+    vip = read_fleet(str(file)).vip("web")
+    assert (vip.endpoints[0].site, list(vip.sites)) == ("fra", ["fra"])
+    said = "vip.web.endpoints.ns1: 192.0.2.11 is 'fra' in another VIP"
+    assert refusal(file, named + other.replace("SITE", "")) == said
 
 
 def test_the_documented_example_loads(file: Path) -> None:
@@ -285,6 +302,9 @@ BAD = [
     ("vip.resolver.min_announcing", "true", "must be a number from 1"),
     ("vip.resolver.min_announcing", '"101%"', "must be a number from 1"),
     ("vip.resolver.min_announcing", '"50"', 'is text: write 50 or "50%"'),
+    ("vip.resolver.min_announcing_per_site", "-1", "must be from 0 to 10000"),
+    ("vip.resolver.min_announcing_per_site", '"1"', "must be a whole number"),
+    ("vip.resolver.min_announcing_per_site", "1", "endpoints.ns1 has no site"),
     ("vip.resolver.count_by", '"bgp"', "must be one of: auto, ospf, peers"),
     ("vip.resolver.routing", '"rip"', "must be one of: auto, ospf, bgp, none"),
     ("vip.resolver.spacing", "-1", "must be 0 or more"),
@@ -322,6 +342,8 @@ BAD = [
         '{ address = "192.0.2.11", never_withdraw = 1 }',
         "must be true or false",
     ),
+    ("vip.resolver.endpoints.ns1", '{ address = "192.0.2.11", site = "a b" }', "is not a name"),
+    ("vip.resolver.endpoints.ns1", '{ address = "192.0.2.11", site = 1 }', "must be text"),
     ("paths.state", '"var/lib"', "must be an absolute path"),
     ("paths.log", '"decisions.jsonl"', "must be an absolute path"),
     ("paths.log", '"/log\\u0000"', "has a NUL in it"),

@@ -1,0 +1,110 @@
+"""The endpoints of a VIP, as the fleet file names them, and what must not be in it twice."""
+
+from __future__ import annotations
+
+import ipaddress
+import string
+
+from .table import Table
+from .values import Endpoint, Vip
+
+LOWER, DIGITS = frozenset(string.ascii_lowercase), frozenset(string.digits)
+LETTERS = frozenset(string.ascii_letters)
+LONGEST_NAME, LONGEST_LOGIN = 63, 32
+NOT_A_NAME = "is not a name: letters, digits, _ . - only"
+
+
+# These checks use no regular expressions, since compiling one costs as much as reading the whole
+# file.
+def is_name(text: str) -> bool:
+    """Whether text may be the name of a VIP, an endpoint or a site."""
+    first = text[:1] in LETTERS | DIGITS
+    return first and len(text) <= LONGEST_NAME and LETTERS | DIGITS | {"_", ".", "-"} >= {*text}
+
+
+def is_login(text: str) -> bool:
+    """Whether text may be the name of an account."""
+    first = text[:1] in LOWER | {"_"}
+    return first and len(text) <= LONGEST_LOGIN and LOWER | DIGITS | {"_", ".", "-"} >= {*text}
+
+
+def endpoints(table: Table) -> tuple[Endpoint, ...]:
+    """Read the endpoints of a VIP; raises ConfigurationError for what is wrong in them."""
+    return tuple(_endpoint(name, table) for name in table.names())
+
+
+def _endpoint(name: str, table: Table) -> Endpoint:
+    if not is_name(name):
+        raise table.wrong(name, NOT_A_NAME)
+    value = table.take(name, object)
+    if isinstance(value, str):
+        value = {"address": value}
+    if not isinstance(value, dict):
+        raise table.wrong(name, "must be an address, or a table with address and port")
+    inner = table.inner(name, value)
+    endpoint = Endpoint(
+        name,
+        _address(inner),
+        _port(inner),
+        inner.take("never_withdraw", bool, default=False),
+        _site(inner),
+    )
+    inner.refuse_unknown()
+    return endpoint
+
+
+def _address(table: Table) -> str:
+    text = table.take("address", str)
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError as error:
+        raise table.wrong("address", f"{text!r} is not an IP address") from error
+    if address.is_unspecified or address.is_multicast:
+        raise table.wrong("address", f"{text} cannot be a host's own address")
+    # ::ffff:192.0.2.1 is the same address as 192.0.2.1, but a VIP would not be recognised in this
+    # form.
+    return str(getattr(address, "ipv4_mapped", None) or address)
+
+
+def _port(table: Table) -> int:
+    port = table.take("port", int, 22)
+    if not 0 < port < 65536:
+        raise table.wrong("port", f"{port} is not a port")
+    return port
+
+
+def _site(table: Table) -> str:
+    site = table.take("site", str, "")
+    if site and not is_name(site):
+        raise table.wrong("site", f"{site!r} {NOT_A_NAME}")
+    return site
+
+
+def refuse_clashes(top: Table, vips: tuple[Vip, ...]) -> None:
+    """Refuse what is right in each VIP, and wrong in all of them together."""
+    owner: dict[str, str] = {}
+    for vip in vips:
+        if vip.address in owner:
+            raise top.wrong(f"vip.{vip.name}.address", f"is that of vip.{owner[vip.address]} too")
+        owner[vip.address] = vip.name
+    aliases: dict[tuple[str, str], str] = {}
+    sites: dict[tuple[str, int], str] = {}
+    for vip in vips:
+        seen: dict[tuple[str, int], str] = {}
+        for member in vip.endpoints:
+            key = f"vip.{vip.name}.endpoints.{member.name}"
+            if member.address in owner:
+                raise top.wrong(
+                    key, f"{member.address} is a VIP; SSH must go to an address of the host's own"
+                )
+            alias = (member.address, vip.interface)
+            if vip.placement.label and aliases.setdefault(alias, vip.name) != vip.name:
+                other = aliases[alias]
+                raise top.wrong(f"vip.{vip.name}.interface", f"is that of vip.{other} on {key}")
+            site = sites.setdefault((member.address, member.port), member.site)
+            if site != member.site:
+                where = f"{site!r}" if site else "without a site"
+                raise top.wrong(key, f"{member.address} is {where} in another VIP")
+            twin = seen.setdefault((member.address, member.port), member.name)
+            if twin != member.name:
+                raise top.wrong(key, f"has the address of {twin}")

@@ -58,8 +58,9 @@ def look_at_all(
     daemons: Sequence[RoutingDaemon],
     clock: Clock,
     seconds: float,
+    site: str | None = None,
 ) -> list[Sight]:
-    """Look at every endpoint of some VIPs at once, for ``seconds`` at most.
+    """Look at every endpoint of some VIPs at once, or of one site, for ``seconds`` at most.
 
     Raises:
         ConfigurationError: the identity or the known_hosts file cannot be used.
@@ -69,7 +70,8 @@ def look_at_all(
     def look(pair: tuple[Vip, Endpoint]) -> Sight:
         return _look_at(*pair, connections, daemons, Deadline(clock, seconds))
 
-    return at_once(look, [(vip, endpoint) for vip in vips for endpoint in vip.endpoints])
+    every = [(vip, one) for vip in vips for one in vip.endpoints if site in (None, one.site)]
+    return at_once(look, every)
 
 
 def find_strangers(fleet: Fleet, vip: Vip, sights: Sequence[Sight]) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from anycast_checks.routing import DAEMONS
 from ..decision.facts import describe_strangers
 from ..endpoint.latch import UNREADABLE_HOLD
 from ..endpoint.look import Look
-from ..errors import DONE, TRIED_AND_FAILED
+from ..errors import DONE, TRIED_AND_FAILED, ConfigurationError
 from ..fleet.values import Fleet, Vip
 from ..operation.outcome import age
 from ..operation.overview import Sight, find_strangers, look_at_all
@@ -36,21 +36,32 @@ COLUMNS = ("vip", "endpoint", "address", "routing", "latch", "hold")
 @click.command()
 @click.argument("vip", metavar="[VIP]", required=False)
 @click.option("--watch", is_flag=True, help="Show the table again every 2 s, until Ctrl-C.")
+@click.option("--site", metavar="SITE", help="Show only the endpoints of one site.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list instead of the table.")
 @click.pass_obj
-def command(invocation: Invocation, /, vip: str | None, *, watch: bool, as_json: bool) -> int:
+def command(
+    invocation: Invocation,
+    /,
+    vip: str | None,
+    *,
+    site: str | None,
+    watch: bool,
+    as_json: bool,
+) -> int:
     """Show what every endpoint is like now, and change nothing.
 
     ADDRESS is what the kernel says: present, absent, or on another interface than its own; it is
     draining where it is absent, and the endpoint still answers for those who come late. ROUTING is
-    what the routing daemon says: announced, not, or unknown. Exit code 2 means that an endpoint
-    or its notes could not be read.
+    what the routing daemon says: announced, not, or unknown. What is not as it should be stands
+    first. Exit code 2 means that an endpoint or its notes could not be read.
     """
     fleet = read_fleet(invocation.file)
     vips = (fleet.vip(vip),) if vip else fleet.vips
+    if site:
+        vips = _with_site(fleet, vips, site)
     while True:
         seconds = WATCHED_SECONDS if watch else SECONDS
-        sights = look_at_all(fleet, vips, DAEMONS, SYSTEM_CLOCK, seconds)
+        sights = look_at_all(fleet, vips, DAEMONS, SYSTEM_CLOCK, seconds, site)
         if watch and not as_json:
             click.clear()
             now = time.strftime("%H:%M:%SZ", time.gmtime())
@@ -59,7 +70,7 @@ def command(invocation: Invocation, /, vip: str | None, *, watch: bool, as_json:
             documents = [_document(sight) for sight in sights]
             click.echo(json.dumps(documents, indent=None if watch else 2))
         else:
-            _print(sights, vips)
+            _print(sights, vips, site)
             _name_strangers(fleet, sights, vips)
             if os.path.exists(fleet.paths.stop):
                 text = f"{fleet.paths.stop} exists: the automation only looks"
@@ -67,6 +78,16 @@ def command(invocation: Invocation, /, vip: str | None, *, watch: bool, as_json:
         if not watch:
             return TRIED_AND_FAILED if any(sight.trouble for sight in sights) else DONE
         time.sleep(WATCH_SECONDS)
+
+
+def _with_site(fleet: Fleet, vips: tuple[Vip, ...], site: str) -> tuple[Vip, ...]:
+    """Give the VIPs that have endpoints in a site, or raise ConfigurationError."""
+    found = tuple(vip for vip in vips if site in vip.sites)
+    if not found:
+        known = ", ".join(sorted({name for vip in vips for name in vip.sites if name}))
+        there = f"there is: {known}" if known else "no endpoint has one"
+        raise ConfigurationError(f"{fleet.file}: there is no site {site!r} ({there})")
+    return found
 
 
 def _document(sight: Sight) -> dict[str, Any]:
@@ -83,7 +104,7 @@ def _document(sight: Sight) -> dict[str, Any]:
     return {
         "vip": sight.vip.name,
         "endpoint": sight.endpoint.name,
-        "site": None,
+        "site": sight.endpoint.site or None,
         "address": sight.endpoint.address,
         "present": look.present if look else None,
         "on": next(iter(look.interfaces), None) if look else None,
@@ -96,18 +117,32 @@ def _document(sight: Sight) -> dict[str, Any]:
     }
 
 
-def _print(sights: list[Sight], vips: tuple[Vip, ...]) -> None:
+def _print(sights: list[Sight], vips: tuple[Vip, ...], site: str | None = None) -> None:
+    sights = sorted(sights, key=_is_well)
+    columns: tuple[str, ...] = COLUMNS
+    rows = [_cells(sight) for sight in sights]
+    if any(sight.endpoint.site for sight in sights):
+        columns = (*COLUMNS[:2], "site", *COLUMNS[2:])
+        rows = [
+            (*cells[:2], sight.endpoint.site or "-", *cells[2:])
+            for cells, sight in zip(rows, sights, strict=True)
+        ]
     # An endpoint may put any character into its answers, such as the name of an interface.
-    shown = (tuple(clean(cell, CELL) for cell in _cells(sight)) for sight in sights)
-    table = [tuple(name.upper() for name in COLUMNS), *shown]
-    widths = [max(len(line[i]) for line in table) for i in range(len(COLUMNS))]
+    shown = (tuple(clean(cell, CELL) for cell in cells) for cells in rows)
+    table = [tuple(name.upper() for name in columns), *shown]
+    widths = [max(len(line[i]) for line in table) for i in range(len(columns))]
     for line, sight in zip(table, [None, *sights], strict=True):
         text = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
         click.secho(text.rstrip(), fg=_colour(sight), bold=sight is None)
     for text, is_red in _all_remarks(sights):
         click.secho(clean(text), fg="red" if is_red else None)
     for vip in vips:
-        click.echo(_summary(vip, [sight for sight in sights if sight.vip is vip]))
+        click.echo(_summary(vip, [sight for sight in sights if sight.vip is vip], site))
+
+
+def _is_well(sight: Sight) -> bool:
+    look = sight.look
+    return bool(look and look.in_place and sight.announced and not _remarks(sight))
 
 
 def _cells(sight: Sight) -> tuple[str, ...]:
@@ -182,13 +217,20 @@ def _name_strangers(fleet: Fleet, sights: list[Sight], vips: tuple[Vip, ...]) ->
             click.secho(clean(f"{vip.name}: {said}"), fg="yellow")
 
 
-def _summary(vip: Vip, sights: list[Sight]) -> str:
+def _summary(vip: Vip, sights: list[Sight], site: str | None = None) -> str:
+    """Say how many announce, and of which sites not all do."""
     announced = sum(sight.announced is True for sight in sights)
-    text = f"{vip.name}: {announced} of {len(sights)} announce {vip.address}, floor {vip.floor}"
+    least = vip.min_announcing_per_site if site else vip.floor
+    of = f"{len(sights)} in {site}" if site else f"{len(sights)}"
+    text = f"{vip.name}: {announced} of {of} announce {vip.address}, floor {least}"
     unseen = sum(sight.announced is None for sight in sights)
     misplaced = sum(bool(sight.look and sight.look.elsewhere) for sight in sights)
     for number, what in ((unseen, "unknown"), (misplaced, "on a wrong interface")):
         text += f"; {number} {what}" if number else ""
+    for name, members in vip.sites.items() if not site else ():
+        of_site = sum(one.announced is True for one in sights if one.endpoint.site == name)
+        if name and of_site < len(members):
+            text += f"; {name} {of_site} of {len(members)}"
     return text
 
 

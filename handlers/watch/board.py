@@ -79,6 +79,7 @@ class EndpointState(NamedTuple):
         stream_age: seconds since the last line of the stream; None without a stream.
         samples: how many samples were taken since the start of the watcher.
         decisions: the last decisions, the newest last.
+        site: its site; empty where the fleet file names none.
     """
 
     name: str
@@ -95,6 +96,7 @@ class EndpointState(NamedTuple):
     stream_age: float | None = None
     samples: int = 0
     decisions: tuple[Decided, ...] = ()
+    site: str = ""
 
 
 class VipState(NamedTuple):
@@ -177,6 +179,7 @@ def _vip(vip: VipState) -> dict[str, Any]:
 def _endpoint(one: EndpointState) -> dict[str, Any]:
     return {
         "endpoint": _safe(one.name),
+        "site": _safe(one.site) or None,
         "address": _safe(one.address, SHORT),
         "state": one.state.name,
         "text": _safe(one.text),

@@ -223,6 +223,7 @@ def _endpoint(target: Target, now: float) -> EndpointState:
         None if heard is None else max(0.0, now - heard),
         target.evidence.taken,
         tuple(target.decisions),
+        target.endpoint.site,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,18 +12,24 @@ import pytest
 from anycast_handlers.decision.automation import decide
 from anycast_handlers.decision.facts import Action, Decision, Policy, State, StateType
 from anycast_handlers.decision.situation import Counted, Seen, SiteCount
-from anycast_handlers.errors import UnreachableError
-from anycast_handlers.fleet.values import Endpoint, Vip
+from anycast_handlers.endpoint.latch import Latch
+from anycast_handlers.endpoint.look import Look
+from anycast_handlers.errors import ConfigurationError, UnreachableError
+from anycast_handlers.fleet.values import Endpoint, Fleet, Paths, Ssh, Vip
+from anycast_handlers.operation.overview import Sight
 from anycast_handlers.operation.router_ids import FileRouterIds
 from anycast_handlers.routing.by_site import assumed, count_site
 from anycast_handlers.routing.count import Counter, Others
 from anycast_handlers.transport.clock import SYSTEM_CLOCK, Deadline
 from anycast_handlers.transport.shell import Result, Shell
+from anycast_handlers.verbs import status
 from hypothesis import given
 from hypothesis import strategies as st
 
 from anycast_checks.addresses import ARGV as ADDRESSES
+from anycast_checks.addresses import Addresses, Assigned
 from anycast_checks.routing import DAEMONS
+from anycast_checks.routing.daemon import RoutingState
 from tests.support.shell import FakeShell
 
 VTYSH = (Path(__file__).with_name("captured") / "frr-8.4.4-network-3-announce-all.json").read_text()
@@ -155,6 +162,60 @@ class TestFloorOfASite:
     def test_many_that_are_missing_are_named_in_short(self) -> None:
         counted = Counted(1, 3, 9, gaps=("a", "b", "c", "d", "e"))
         assert counted.unasked == "; a, b, c and 2 more could not be asked"
+
+
+class TestStatus:
+    """Of each site one is away, and the last endpoint cannot be asked."""
+
+    def sights(self, pool: Vip) -> list[Sight]:
+        return [self.sight(pool, one) for one in pool.endpoints]
+
+    def sight(self, pool: Vip, endpoint: Endpoint) -> Sight:
+        if endpoint is pool.endpoints[-1]:
+            return Sight(pool, endpoint, error="192.0.2.6 port 22: Connection refused")
+        is_there = endpoint.name not in ("1", "4")
+        place = pool.placement
+        on_lo = Assigned(place.interface, pool.address, place.prefix_length, place.label)
+        look = Look(Addresses((on_lo,) if is_there else ()), pool, "boot", 9.0, Latch())
+        return Sight(pool, endpoint, look, routing=RoutingState(DAEMONS[0], announced=is_there))
+
+    def test_problems_stand_first_and_the_summary_is_by_site(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        pool = vip(*TWO_OF_THREE)
+        status._print(self.sights(pool), (pool,))
+        head, *rows, why, summary = capsys.readouterr().out.splitlines()
+        assert head.split() == ["VIP", "ENDPOINT", "SITE", "ADDRESS", "ROUTING", "LATCH", "HOLD"]
+        assert [row.split()[1:4] for row in rows] == [
+            ["1", "eu", "absent"], ["4", "us", "absent"], ["5", "us", "?"],
+            ["0", "eu", "present"], ["2", "eu", "present"], ["3", "us", "present"],
+        ]  # fmt: skip
+        assert why == "5: 192.0.2.6 port 22: Connection refused"
+        assert summary == (
+            "resolver: 3 of 6 announce 10.99.0.53, floor 3; 1 unknown; eu 2 of 3; us 1 of 3"
+        )
+
+    def test_one_site_alone_has_the_floor_of_sites(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        pool = vip(*TWO_OF_THREE, per_site=2)
+        status._print(
+            [one for one in self.sights(pool) if one.endpoint.site == "eu"], (pool,), "eu"
+        )
+        *_, summary = capsys.readouterr().out.splitlines()
+        assert summary == "resolver: 2 of 3 in eu announce 10.99.0.53, floor 2"
+
+    def test_a_document_has_the_site(self) -> None:
+        assert status._document(self.sights(vip(*TWO_OF_THREE))[0])["site"] == "eu"
+        assert status._document(self.sights(vip("", ""))[0])["site"] is None
+
+    @pytest.mark.parametrize(
+        ("sites", "known"), [(TWO_OF_THREE, "there is: eu, us"), (("",), "no endpoint has one")]
+    )
+    def test_a_site_that_nobody_has_is_named(self, sites: tuple[str, ...], known: str) -> None:
+        fleet = Fleet("/f", Ssh("anycast", "/id", "/known"), (vip(*sites),), Paths())
+        with pytest.raises(ConfigurationError, match=re.escape(f"no site 'fra' ({known})")):
+            status._with_site(fleet, fleet.vips, "fra")
 
 
 class Endpoints:

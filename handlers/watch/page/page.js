@@ -72,6 +72,21 @@ function rankOf(one) {
   return ORDER.indexOf(one.state) + (isWell(one) ? 1 : 0);
 }
 
+// Of each site in which not all announce: how many do, of how many.
+function ofSites(endpoints) {
+  const sites = new Map();
+  for (const one of endpoints.filter((one) => one.site)) {
+    const [some, all] = sites.get(one.site) || [0, 0];
+    sites.set(one.site, [some + (one.announced === true ? 1 : 0), all + 1]);
+  }
+  const few = [...sites].filter(([, [some, all]]) => some < all);
+  return few.map(([name, [some, all]]) => `; ${name} ${some} of ${all}`).join("");
+}
+
+function bySite(a, b) {
+  return (a.site || "").localeCompare(b.site || "");
+}
+
 function card(key) {
   let parts = shown.get(key);
   if (!parts) {
@@ -94,7 +109,7 @@ function showEndpoint(vip, one) {
   const state = ORDER.includes(one.state) ? one.state : "UNKNOWN";
   const name = `endpoint ${state}${isWell(one) ? " well" : ""}`;
   if (parts.box.className !== name) parts.box.className = name;
-  set(parts.name, one.endpoint);
+  set(parts.name, one.site ? `${one.endpoint} \u00B7 ${one.site}` : one.endpoint);
   set(parts.state, WORDS[state] + (state === "OK" && isOut(one) ? ", OUT" : ""));
   const told = one.state === "OK" || one.text.includes(one.kind);
   set(parts.text, told ? one.text : `${one.text} (${one.kind})`);
@@ -138,13 +153,15 @@ function showVip(vip) {
   const few = vip.announcing !== null && vip.announcing <= vip.floor && vip.announcing < total;
   const count = vip.announcing === null ? "nobody can tell how many announce it"
     : `${vip.announcing} of ${total} announce it`;
-  set(parts.count, `${count}, the floor is ${vip.floor}${few ? ": no more may leave" : ""}`);
+  set(parts.count, `${count}, the floor is ${vip.floor}${few ? ": no more may leave" : ""}${ofSites(vip.endpoints)}`);
   parts.count.className = few ? "few" : "";
   set(parts.cause, vip.common_cause ? `COMMON CAUSE: ${vip.common_cause}` : "");
   parts.cause.className = vip.common_cause ? "notice" : "";
-  const bad = vip.endpoints.filter((one) => !isWell(one)).sort((a, b) => rankOf(a) - rankOf(b));
+  const bad = vip.endpoints.filter((one) => !isWell(one))
+    .sort((a, b) => rankOf(a) - rankOf(b) || bySite(a, b));
   place(parts.bad, bad.map((one) => showEndpoint(vip, one)));
-  place(parts.well, vip.endpoints.filter(isWell).map((one) => showEndpoint(vip, one)));
+  const well = vip.endpoints.filter(isWell).sort(bySite);
+  place(parts.well, well.map((one) => showEndpoint(vip, one)));
   return parts.box;
 }
 

@@ -98,6 +98,7 @@ def readable_files(fleet: Fleet) -> Iterator[Finding]:
     told: set[str] = set()
     for key, file, remedy in (
         ("", fleet.file, f"chmod a+r {fleet.file}"),
+        *(("", one, f"chmod a+r {one}") for one in fleet.included),
         (": ssh.identity", ssh.identity, f"chown {name} {ssh.identity}"),
         (": ssh.known_hosts", ssh.known_hosts, f"chmod a+r {ssh.known_hosts}"),
         (": paths.stop", fleet.paths.stop, ""),

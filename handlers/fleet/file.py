@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
-from ..errors import ConfigurationError, unreadable
 from . import engines, placed
+from .gathered import ENDPOINTS, Gathered, read
 from .members import NOT_A_NAME, endpoints, is_login, is_name, refuse_clashes
 from .table import Table
 from .values import Fleet, Paths, Ssh, StreamSettings, Vip, Watch
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 # The command of a person waits so long.
 LONGEST_DRAIN = 600
@@ -31,29 +25,20 @@ def load(file: str, activators: Sequence[str]) -> Fleet:
     Raises:
         ConfigurationError: something is wrong; it names file, key and reason of the first error.
     """
-    try:
-        with open(file, "rb") as stream:
-            document = tomllib.load(stream)
-    except FileNotFoundError as error:
-        raise ConfigurationError(f"no {file}", "use --fleet or ANYCAST_FLEET") from error
-    except OSError as error:
-        raise unreadable(f"{file}:", error, "--fleet") from error
-    except (ValueError, RecursionError) as error:  # tomllib raises more than its own error
-        raise ConfigurationError(f"{file}: is not valid TOML: {error}") from error
-    top = Table(file, "", document)
+    top = Table(file, "", read(file))
     ssh = _ssh(top.table("ssh"))
     paths = _paths(top.table("paths", required=False))
     watch = engines.watch(top.table("watch", required=False))
-    tables = top.table("vip")
-    vips = tuple(_vip(name, tables.table(name), activators, watch) for name in tables.names())
+    gathered = Gathered(top, file)
+    vips = tuple(_vip(*one, activators, watch) for one in gathered.vips())
     names = top.names()
     icinga = engines.icinga(top.table("icinga")) if "icinga" in names else None
     nagios = engines.nagios(top.table("nagios")) if "nagios" in names else None
     top.refuse_unknown()
     if not vips:
         raise top.wrong("vip", "needs at least one VIP, as [vip.NAME]")
-    refuse_clashes(top, vips)
-    return Fleet(file, ssh, vips, paths, watch, icinga, nagios)
+    refuse_clashes(gathered, vips)
+    return Fleet(file, ssh, vips, paths, watch, icinga, nagios, gathered.included)
 
 
 def _ssh(table: Table) -> Ssh:
@@ -77,7 +62,9 @@ def _paths(table: Table) -> Paths:
     return paths
 
 
-def _vip(name: str, table: Table, activators: Sequence[str], watch: Watch) -> Vip:
+def _vip(
+    name: str, table: Table, members: list[Table], activators: Sequence[str], watch: Watch
+) -> Vip:
     if not is_name(name):
         raise table.wrong("", f"{name!r} {NOT_A_NAME}")
     address = placed.address(table)
@@ -102,14 +89,16 @@ def _vip(name: str, table: Table, activators: Sequence[str], watch: Watch) -> Vi
     )
     if vip.count_by == "ospf" and vip.routing in ("bgp", "none"):
         raise table.wrong("count_by", f'is "ospf", and routing is "{vip.routing}": use "peers"')
-    members = endpoints(table.table("endpoints"))
+    # Where no file has endpoints, it says so, and names a key that is nearly called so.
+    members = members or [table.table(ENDPOINTS)]
     table.refuse_unknown()
-    if not members:
-        raise table.wrong("endpoints", "needs at least one endpoint")
-    alone = next((e.name for e in members if not e.site), "")
+    found = tuple(one for some in members for one in endpoints(some))
+    if not found:
+        raise table.wrong(ENDPOINTS, "needs at least one endpoint")
+    alone = next((e.name for e in found if not e.site), "")
     if vip.min_announcing_per_site and alone:
         raise table.wrong("min_announcing_per_site", f"endpoints.{alone} has no site")
-    return vip._replace(endpoints=members)
+    return vip._replace(endpoints=found)
 
 
 def _stream(table: Table, watch: Watch) -> StreamSettings:

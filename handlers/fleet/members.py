@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import string
 
+from .gathered import Gathered
 from .table import Table
 from .values import Endpoint, Vip
 
@@ -80,7 +81,7 @@ def _site(table: Table) -> str:
     return site
 
 
-def refuse_clashes(top: Table, vips: tuple[Vip, ...]) -> None:
+def refuse_clashes(top: Gathered, vips: tuple[Vip, ...]) -> None:
     """Refuse what is right in each VIP, and wrong in all of them together."""
     owner: dict[str, str] = {}
     for vip in vips:

@@ -138,7 +138,10 @@ class Nagios(NamedTuple):
 
 
 class Fleet(NamedTuple):
-    """The whole fleet file; an engine is None where the watcher does not report to it."""
+    """The whole fleet file; an engine is None where the watcher does not report to it.
+
+    ``included`` names the files that are part of it.
+    """
 
     file: str
     ssh: Ssh
@@ -147,6 +150,7 @@ class Fleet(NamedTuple):
     watch: Watch = Watch()
     icinga: Icinga | None = None
     nagios: Nagios | None = None
+    included: tuple[str, ...] = ()
 
     def find(self, vip: str, endpoint: str) -> tuple[Vip, Endpoint]:
         """Resolve two names of the fleet file.

@@ -78,6 +78,7 @@ LATE = {
     "anycast_checks/tls_connection.py": "cryptography takes 27 ms of CPU",
     "anycast_checks/together.py": "concurrent.futures is for several names, or several checks",
     "anycast_checks/usage.py": "difflib is for a mistake alone",
+    "handlers/fleet/gathered.py": "most fleet files include nothing",
     "handlers/fleet/table.py": "difflib is for a mistake alone",
     "handlers/transport/each.py": "ctypes is for runs with many endpoints alone",
     "handlers/operation/operate.py": "an engine calls `event` mostly for nothing",

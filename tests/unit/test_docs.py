@@ -51,7 +51,7 @@ def examples(text: str) -> list[dict[str, Any]]:
 def documented() -> Iterator[Key]:
     _, *sections = TITLE.split(FLEET_FILE)
     for title, text in zip(sections[::2], sections[1::2], strict=True):
-        if not re.fullmatch(r"``\w+(\.\w+)+``", title):
+        if not re.fullmatch(r"``\w+(\.\w+)*``", title):
             continue
         name = title.strip("`")
         kind, default = (re.search(rf"^:{f}: (.*)", text, re.M) for f in ("Type", "Default"))

@@ -351,18 +351,24 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("key", "value", "said"), BAD, ids=[f"{k}={v[:30]}" for k, v, _ in BAD])
-def test_a_bad_value_is_refused_with_file_key_and_reason(
-    file: Path, key: str, value: str, said: str
-) -> None:
+def with_value(key: str, value: str) -> str:
+    """Give the example with another value for a key."""
+    if key == "vip.resolver.address":
+        return EXAMPLE.replace('"10.99.0.53"', value)
     name = key.rsplit(".", 1)[-1]
     # A value ends at its comment, or with its line.
     text, found = re.subn(
         rf"(?m)^{name} = (\[.*\]|[^#\n]*)", lambda _: f"{name} = {value}", EXAMPLE, count=1
     )
-    if key == "vip.resolver.address":
-        text = EXAMPLE.replace('"10.99.0.53"', value)
     assert found == 1
+    return text
+
+
+@pytest.mark.parametrize(("key", "value", "said"), BAD, ids=[f"{k}={v[:30]}" for k, v, _ in BAD])
+def test_a_bad_value_is_refused_with_file_key_and_reason(
+    file: Path, key: str, value: str, said: str
+) -> None:
+    text = with_value(key, value)
     answer = refusal(file, text)
     assert answer.startswith(key)
     assert said in answer
@@ -501,3 +507,96 @@ def test_a_file_without_permission(file: Path) -> None:
 )
 def test_what_is_not_toml_is_refused(file: Path, text: bytes) -> None:
     assert refusal(file, text).startswith("is not valid TOML: ")
+
+
+class TestInclude:
+    """Parts that are generated, beside a main file that a person writes."""
+
+    def part(self, directory: Path, name: str, text: str) -> Path:
+        (directory / "fleet.d").mkdir(exist_ok=True)
+        part = directory / "fleet.d" / name
+        part.write_text(text)
+        return part
+
+    @pytest.fixture
+    def main(self, file: Path) -> Path:
+        file.write_text('include = ["fleet.d/*.toml"]\n' + MINIMAL)
+        return file
+
+    def refusal(self, main: Path) -> str:
+        with pytest.raises(ConfigurationError) as caught:
+            read_fleet(str(main))
+        return str(caught.value)
+
+    def test_a_pattern_that_matches_nothing_includes_nothing(self, main: Path) -> None:
+        assert read_fleet(str(main)).included == ()
+
+    def test_a_part_has_vips_and_endpoints_of_other_files(self, main: Path) -> None:
+        web = MINIMAL.split("[vip.resolver]")[1].replace(".53", ".80").replace("lo:0", "lo:1")
+        parts = [
+            self.part(main.parent, "a.toml", f"[vip.web]{web}"),
+            self.part(main.parent, "b.toml", '[vip.resolver.endpoints]\nns2 = "192.0.2.12"'),
+            self.part(main.parent, "c.toml", '[vip.web.endpoints]\nns3 = "192.0.2.13"'),
+        ]
+        self.part(main.parent, "d.txt", "not TOML")
+        fleet = read_fleet(str(main))
+        assert {vip.name: [e.name for e in vip.endpoints] for vip in fleet.vips} == {
+            "resolver": ["ns1", "ns2"],
+            "web": ["ns1", "ns3"],
+        }
+        assert fleet.included == tuple(map(str, parts))
+
+    def test_the_main_file_may_have_no_vip(self, main: Path) -> None:
+        ssh, vip = MINIMAL.split("[vip.resolver]")
+        main.write_text(f'include = ["fleet.d/a.toml"]\n{ssh}')
+        self.part(main.parent, "a.toml", f"[vip.resolver]{vip}")
+        assert read_fleet(str(main)).vip("resolver").endpoints
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ('[vip.resolver]\naddress = "10.99.0.54"', "vip.resolver: is in {main} too"),
+            (
+                '[vip.resolver.endpoints]\nns1 = "192.0.2.12"',
+                "vip.resolver.endpoints.ns1: is in {main} too",
+            ),
+            (
+                '[vip.web.endpoints]\nns1 = "192.0.2.12"',
+                "vip.web.endpoints: no file has the other keys of vip.web",
+            ),
+            (
+                '[vip.resolver.endpoints]\nns2 = "192.0.2.11"',
+                "vip.resolver.endpoints.ns2: has the address of ns1",
+            ),
+            ('[vip.resolver.endpoints]\nns2 = "ns2"', "vip.resolver.endpoints.ns2.address: 'ns2'"),
+            ('[ssh]\nuser = "x"\n[vip]', "ssh: is not a key of the fleet file"),
+            ('include = ["x"]\n[vip]', "include: is not a key of the fleet file"),
+            ("[vip.", "is not valid TOML"),
+        ],
+    )
+    def test_what_is_wrong_names_the_file_that_has_it(
+        self, main: Path, text: str, said: str
+    ) -> None:
+        part = self.part(main.parent, "a.toml", text)
+        assert self.refusal(main).startswith(f"{part}: {said.format(main=main)}")
+
+    @pytest.mark.parametrize(
+        ("value", "said"),
+        [
+            ("5", "must be a list"),
+            ("[5]", "must be a list of files"),
+            ('[""]', "must be a list of files"),
+            ('["none.toml"]', "there is no "),
+            ('["fleet.d"]', "Is a directory"),
+        ],
+    )
+    def test_an_include_that_is_wrong(self, main: Path, value: str, said: str) -> None:
+        self.part(main.parent, "a.toml", "")
+        main.write_text(main.read_text().replace('["fleet.d/*.toml"]', value))
+        assert said in self.refusal(main)
+
+    def test_a_file_is_included_once_and_never_itself(self, main: Path) -> None:
+        self.part(main.parent, "a.toml", '[vip.resolver.endpoints]\nns2 = "192.0.2.12"')
+        text = main.read_text().replace('"fleet.d/*.toml"', '"*.toml", "fleet.d/*", "fleet.d/a*"')
+        main.write_text(text)
+        assert len(read_fleet(str(main)).vip("resolver").endpoints) == 2

@@ -20,6 +20,9 @@ def effective(fleet: Fleet) -> dict[str, Any]:
         "paths": fleet.paths._asdict(),
         "watch": _watch(fleet.watch),
     }
+    if fleet.monitors:
+        monitors = {one.name: {"address": one.address, "port": one.port} for one in fleet.monitors}
+        document["monitors"] = monitors
     if fleet.icinga:
         document["icinga"] = _icinga(fleet.icinga)
     if fleet.nagios:

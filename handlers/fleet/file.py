@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from . import engines, placed
 from .gathered import ENDPOINTS, Gathered, read
-from .members import NOT_A_NAME, endpoints, is_login, is_name, refuse_clashes
+from .members import NOT_A_NAME, endpoints, is_login, is_name, monitors, refuse_clashes
 from .table import Table
 from .values import Fleet, Paths, Ssh, StreamSettings, Vip, Watch
 
@@ -34,11 +34,12 @@ def load(file: str, activators: Sequence[str]) -> Fleet:
     names = top.names()
     icinga = engines.icinga(top.table("icinga")) if "icinga" in names else None
     nagios = engines.nagios(top.table("nagios")) if "nagios" in names else None
+    of_us = monitors(top.table("monitors", required=False))
     top.refuse_unknown()
     if not vips:
         raise top.wrong("vip", "needs at least one VIP, as [vip.NAME]")
     refuse_clashes(gathered, vips)
-    return Fleet(file, ssh, vips, paths, watch, icinga, nagios, gathered.included)
+    return Fleet(file, ssh, vips, paths, watch, icinga, nagios, gathered.included, of_us)
 
 
 def _ssh(table: Table) -> Ssh:

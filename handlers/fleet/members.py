@@ -34,7 +34,13 @@ def endpoints(table: Table) -> tuple[Endpoint, ...]:
     return tuple(_endpoint(name, table) for name in table.names())
 
 
-def _endpoint(name: str, table: Table) -> Endpoint:
+def monitors(table: Table) -> tuple[Endpoint, ...]:
+    """Read the monitoring hosts; raises ConfigurationError for what is wrong in them."""
+    return tuple(_monitor(name, table) for name in table.names())
+
+
+def _host(name: str, table: Table) -> Table:
+    """Take the table of a host, for which its address may stand."""
     if not is_name(name):
         raise table.wrong(name, NOT_A_NAME)
     value = table.take(name, object)
@@ -42,7 +48,18 @@ def _endpoint(name: str, table: Table) -> Endpoint:
         value = {"address": value}
     if not isinstance(value, dict):
         raise table.wrong(name, "must be an address, or a table with address and port")
-    inner = table.inner(name, value)
+    return table.inner(name, value)
+
+
+def _monitor(name: str, table: Table) -> Endpoint:
+    inner = _host(name, table)
+    host = Endpoint(name, _address(inner), _port(inner))
+    inner.refuse_unknown()
+    return host
+
+
+def _endpoint(name: str, table: Table) -> Endpoint:
+    inner = _host(name, table)
     endpoint = Endpoint(
         name,
         _address(inner),

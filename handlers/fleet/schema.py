@@ -32,6 +32,7 @@ def schema(activators: Sequence[str]) -> Schema:
                 "include": _list(_text("^.+$"), "Files with further VIPs and endpoints.", 0),
                 "ssh": _ssh(),
                 "vip": _names(part, "The anycast addresses."),
+                "monitors": _names({"anyOf": [_text(""), _monitor()]}, "The monitoring hosts."),
                 "paths": _paths(),
                 "watch": _watch(),
                 "icinga": _icinga(),
@@ -122,6 +123,10 @@ def _endpoint() -> Schema:
         },
         "address",
     )
+
+
+def _monitor() -> Schema:
+    return _table({"address": _text(""), "port": _whole(1, 65535)}, "address")
 
 
 def _stream() -> dict[str, Schema]:

@@ -140,7 +140,8 @@ class Nagios(NamedTuple):
 class Fleet(NamedTuple):
     """The whole fleet file; an engine is None where the watcher does not report to it.
 
-    ``included`` names the files that are part of it.
+    ``included`` names the files that are part of it, and ``monitors`` are the monitoring hosts that
+    act on these endpoints.
     """
 
     file: str
@@ -151,6 +152,7 @@ class Fleet(NamedTuple):
     icinga: Icinga | None = None
     nagios: Nagios | None = None
     included: tuple[str, ...] = ()
+    monitors: tuple[Endpoint, ...] = ()
 
     def find(self, vip: str, endpoint: str) -> tuple[Vip, Endpoint]:
         """Resolve two names of the fleet file.

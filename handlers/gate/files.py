@@ -14,7 +14,7 @@ from ..endpoint.check import ROUTING, check_of, is_ours
 from ..errors import ConfigurationError
 from ..fleet.values import Ssh, Vip
 from ..transport.shell import Argv
-from .allowed import Allowed
+from .allowed import Allowed, Command
 
 GATE = "/usr/local/sbin/anycast-gate"
 ALLOW = "/etc/anycast/gate.allow"
@@ -46,9 +46,10 @@ def helper() -> str:
     return files(__package__).joinpath("anycast-act").read_text()
 
 
-def allow(listed: Sequence[Allowed]) -> str:
-    """Write the closed list, for ALLOW."""
+def allow(listed: Sequence[Allowed], more: Sequence[Command] = ()) -> str:
+    """Write the closed list, for ALLOW, with commands that are for no VIP."""
     blocks = dict.fromkeys(block for one in listed for block in blocks_of(one))
+    blocks |= dict.fromkeys(map(_run, more))
     return f"{AGAIN}{''.join(blocks)}{END}"
 
 
@@ -63,7 +64,7 @@ def blocks_of(allowed: Allowed) -> Iterator[str]:
     if allowed.drains:
         yield f"drain {address}\n"
     for command in allowed.commands:
-        yield _block("feed" if command.is_fed else "run", command.argv)
+        yield _run(command)
 
 
 def vtysh() -> str:
@@ -86,13 +87,14 @@ def check_gate() -> str:
     return files(__package__).joinpath("anycast-check-gate").read_text()
 
 
-def sudoers(ssh: Ssh, listed: Sequence[Allowed]) -> str:
+def sudoers(ssh: Ssh, listed: Sequence[Allowed], more: Sequence[Command] = ()) -> str:
     """Write which of these commands the account may run as root, for SUDOERS.
 
     Raises:
         ConfigurationError: an argument cannot be written so that every sudo reads the same.
     """
-    privileged = [command.privileged for one in listed for command in one.commands]
+    commands = [*(command for one in listed for command in one.commands), *more]
+    privileged = [command.privileged for command in commands]
     return AGAIN + rules(ssh.user, [argv for argv in privileged if argv])
 
 
@@ -161,6 +163,10 @@ def authorized_keys(identity: str, gate: str = GATE) -> str:
     if not PUBLIC_KEY.fullmatch(key):
         raise ConfigurationError(f"{file}: does not begin with a public key; {make}")
     return f'restrict,command="{gate}" {key}\n'
+
+
+def _run(command: Command) -> str:
+    return _block("feed" if command.is_fed else "run", command.argv)
 
 
 def _block(how: str, argv: Argv) -> str:

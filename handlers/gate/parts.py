@@ -12,12 +12,14 @@ from ..errors import ConfigurationError
 from ..fleet.values import Fleet, Vip
 from ..transport.shell import Argv
 from . import checks, files
-from .allowed import Allowed
+from .allowed import Allowed, Command
 
 ACCOUNT = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 WORD = re.compile(r"[!-~]+")
 # NRPE and Icinga's agent run the checks as this user.
 LOCAL_USER = "nagios"
+# A monitoring host that is no endpoint has these.
+OF_MONITORS = ("gate", "allow", "sudoers", "authorized-keys")
 
 
 class Wanted(NamedTuple):
@@ -28,12 +30,14 @@ class Wanted(NamedTuple):
         check_key: the file of its private key; empty where there is no such account.
         also: further checks that the engine asks, each as the words after the program.
         nrpe: whether NRPE runs checks there.
+        commands: what the handler's account may run besides what the VIPs need.
     """
 
     check_user: str
     check_key: str
     also: tuple[Argv, ...] = ()
     nrpe: bool = False
+    commands: tuple[Command, ...] = ()
 
 
 class Part(NamedTuple):
@@ -78,7 +82,7 @@ def parts(
         Part("vtysh", files.VTYSH, 0o755, "root", files.vtysh),
         Part("birdc", files.BIRDC, 0o755, "root", files.birdc),
         # A check may have a password in it, so nobody else may read the lists.
-        Part("allow", files.ALLOW, 0o640, handler, lambda: files.allow(listed())),
+        Part("allow", files.ALLOW, 0o640, handler, lambda: files.allow(listed(), wanted.commands)),
         Part(
             "check-allow",
             files.CHECK_ALLOW,
@@ -87,7 +91,13 @@ def parts(
             lambda: checks.check_allow(vips, wanted.also),
         ),
         Part("nrpe", files.NRPE, 0o640, LOCAL_USER, lambda: files.nrpe(vips)),
-        Part("sudoers", files.SUDOERS, 0o440, "root", lambda: files.sudoers(fleet.ssh, listed())),
+        Part(
+            "sudoers",
+            files.SUDOERS,
+            0o440,
+            "root",
+            lambda: files.sudoers(fleet.ssh, listed(), wanted.commands),
+        ),
         _sudoers("check-sudoers", files.CHECK_SUDOERS, check, vips),
         _sudoers("nrpe-sudoers", files.NRPE_SUDOERS, LOCAL_USER, vips),
         _key("authorized-keys", handler, fleet.ssh.identity, files.GATE),
@@ -95,8 +105,10 @@ def parts(
     )
 
 
-def chosen(made: Sequence[Part], wanted: Wanted) -> tuple[Part, ...]:
-    """Leave out the parts of an account or a program that the endpoint does not have."""
+def chosen(made: Sequence[Part], vips: Sequence[Vip], wanted: Wanted) -> tuple[Part, ...]:
+    """Leave out the parts of an account or a program that the host does not have."""
+    if not vips:
+        return tuple(part for part in made if part.name in OF_MONITORS)
     absent = [] if wanted.check_key else ["check"]
     absent += [] if wanted.nrpe else ["nrpe"]
     return tuple(part for part in made if part.name.split("-")[0] not in absent)
@@ -111,7 +123,9 @@ def plan(made: Sequence[Part], handler: str, vips: Sequence[Vip]) -> str:
     accounts = [part.account for part in made if part.account]
     lines = [("needs", vip.check[0]) for vip in vips if WORD.fullmatch(vip.check[0])]
     lines += [("account", account) for account in accounts]
-    steps: list[tuple[str, ...]] = [*lines, ("directory", DIRECTORY, "755", handler)]
+    steps: list[tuple[str, ...]] = [*lines]
+    if vips:
+        steps.append(("directory", DIRECTORY, "755", handler))
     for part in made:
         if part.account:
             steps.append(("key", part.name, part.account))

@@ -1,10 +1,15 @@
-"""The stop file: as long as it exists, the automation only looks."""
+"""The stop file: as long as it exists, the automation of this monitoring host only looks."""
 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
-from ..errors import ConfigurationError
+from anycast_checks.line import clean
+
+from ..errors import ConfigurationError, HandlerError
+
+LARGEST = 500
 
 
 def is_there(file: str) -> bool:
@@ -21,3 +26,41 @@ def is_there(file: str) -> bool:
         why = error.strerror
         raise ConfigurationError(f"{file}: cannot tell whether it exists: {why}") from error
     return True
+
+
+def said(file: str) -> str:
+    """Give what the stop file says of who placed it and why; empty where it says nothing."""
+    with suppress(OSError), open(os.open(file, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
+        return clean(stream.read(LARGEST).decode(errors="replace"))
+    return ""
+
+
+def place(file: str, text: str) -> None:
+    """Place the stop file on this host; one that is there already stays as it is.
+
+    Raises:
+        HandlerError: it cannot be placed.
+    """
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise HandlerError(f"{file}: {error.strerror}", _remedy(error)) from error
+    # It stops by its existence, also where the disk is full.
+    with suppress(OSError), open(descriptor, "w", encoding="utf-8", errors="replace") as stream:
+        stream.write(text)
+
+
+def remove(file: str) -> None:
+    """Remove the stop file from this host; raises HandlerError where it cannot be removed."""
+    try:
+        os.unlink(file)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise HandlerError(f"{file}: {error.strerror}", _remedy(error)) from error
+
+
+def _remedy(error: OSError) -> str:
+    return "run as root" if isinstance(error, PermissionError) else ""

@@ -10,11 +10,13 @@ from functools import cache
 import click
 
 from ..doctor.closed_list import closed_list
+from ..endpoint.site import SUDO
 from ..errors import DONE, TRIED_AND_FAILED, ConfigurationError, InstallationError
-from ..fleet.values import Fleet, Vip
-from ..gate.allowed import Allowed
+from ..fleet.values import Endpoint, Fleet, Vip
+from ..gate.allowed import Allowed, Command
 from ..gate.install import archive, install
 from ..gate.parts import Part, Wanted, chosen, parts, plan
+from ..operation.stopping import looking, placing, removing
 from . import Invocation
 from ._options import FilesToInstall, read_fleet
 
@@ -80,6 +82,7 @@ NO_KEY = "none"
     help='A further check that the engine asks by SSH, such as "http -p 8080"; repeatable.',
 )
 @click.option("--nrpe", is_flag=True, help="Also what NRPE needs, which runs checks as nagios.")
+@click.option("--monitor", is_flag=True, help="Print what a monitoring host needs, for stop --all.")
 @click.pass_obj
 def command(
     invocation: Invocation,
@@ -94,26 +97,25 @@ def command(
     check_user: str,
     also: tuple[str, ...],
     nrpe: bool,
+    monitor: bool,
 ) -> int:
     """Install on endpoints what confines both accounts, the handler's and that of the checks.
 
     The accounts can then do what they must for the VIPs that are named, and no more; without VIP,
     for those of the endpoint, where HOST is its name or address in the fleet file, and else for
     all. Run it again after a change of the fleet file and after an upgrade. Without
-    --install the parts are printed.
+    --install the parts are printed. A host of the table [monitors] gets what `stop --all` needs.
     """
     fleet = read_fleet(invocation.file)
     found = tuple(fleet.vip(name) for name in vips)
     key = "" if check_key == NO_KEY else check_key
     wanted = Wanted(check_user, key, tuple(map(_words, also)), nrpe)
     if targets and not only:
-        packed = {
-            target: archive(_texts(fleet, found or _vips_of(fleet, target), wanted)[1])
-            for target in targets
-        }
-        # Each is tried, so that one endpoint that is down does not keep the others waiting.
-        return max([_install(*one, dry_run=dry_run) for one in packed.items()])
-    found = found or fleet.vips
+        return _install_all(fleet, found, targets, wanted, dry_run=dry_run)
+    if monitor:
+        wanted = _with_stop(fleet, wanted)
+    elif not found:
+        found = fleet.vips
     if only:
         made = _parts(fleet, found, wanted)
         click.echo(next(part for part in made if part.name == only).text(), nl=False)
@@ -150,16 +152,47 @@ def _texts(
     fleet: Fleet, vips: tuple[Vip, ...], wanted: Wanted
 ) -> tuple[tuple[Part, ...], dict[str, str]]:
     """Write the parts that are wanted, and the text of each and of the plan, by its name."""
-    made = chosen(_parts(fleet, vips, wanted), wanted)
+    made = chosen(_parts(fleet, vips, wanted), vips, wanted)
     texts = {part.name: part.text() for part in made}
     return made, {**texts, "plan": plan(made, fleet.ssh.user, vips)}
 
 
 def _vips_of(fleet: Fleet, target: str) -> tuple[Vip, ...]:
-    """List the VIPs of the endpoint that is installed, or all where the file has no such host."""
+    """List the VIPs of the host that is installed, or all where the file has no such host."""
+    own = tuple(vip for vip in fleet.vips if _is_among(vip.endpoints, target))
+    return own if own or _is_monitor(fleet, target) else fleet.vips
+
+
+def _is_monitor(fleet: Fleet, target: str) -> bool:
+    return _is_among(fleet.monitors, target)
+
+
+def _is_among(hosts: Sequence[Endpoint], target: str) -> bool:
     host = target.rpartition("@")[2]
-    own = [vip for vip in fleet.vips if any(host in (e.name, e.address) for e in vip.endpoints)]
-    return tuple(own) or fleet.vips
+    return any(host in (one.name, one.address) for one in hosts)
+
+
+def _with_stop(fleet: Fleet, wanted: Wanted) -> Wanted:
+    """Want also what stops the automation on a monitoring host."""
+    stop, as_root = fleet.paths.stop, fleet.ssh.user == "root"
+    sudo = () if as_root else SUDO
+    commands = (
+        Command(looking(stop), is_fed=False),
+        Command((*sudo, *placing(stop)), is_fed=True),
+        Command((*sudo, *removing(stop)), is_fed=False),
+    )
+    return wanted._replace(commands=commands)
+
+
+def _install_all(
+    fleet: Fleet, vips: tuple[Vip, ...], targets: tuple[str, ...], wanted: Wanted, *, dry_run: bool
+) -> int:
+    packed = {}
+    for target in targets:
+        there = _with_stop(fleet, wanted) if _is_monitor(fleet, target) else wanted
+        packed[target] = archive(_texts(fleet, vips or _vips_of(fleet, target), there)[1])
+    # Each is tried, so that one endpoint that is down does not keep the others waiting.
+    return max([_install(*one, dry_run=dry_run) for one in packed.items()])
 
 
 def _install(target: str, packed: bytes, *, dry_run: bool) -> int:

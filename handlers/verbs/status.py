@@ -18,6 +18,7 @@ from ..endpoint.latch import UNREADABLE_HOLD
 from ..endpoint.look import Look
 from ..errors import DONE, TRIED_AND_FAILED, ConfigurationError
 from ..fleet.values import Fleet, Vip
+from ..operation import stop_file
 from ..operation.outcome import age
 from ..operation.overview import Sight, find_strangers, look_at_all
 from ..transport.clock import SYSTEM_CLOCK
@@ -73,8 +74,9 @@ def command(
             _print(sights, vips, site)
             _name_strangers(fleet, sights, vips)
             if os.path.exists(fleet.paths.stop):
+                by = stop_file.said(fleet.paths.stop)
                 text = f"{fleet.paths.stop} exists: the automation only looks"
-                click.secho(clean(text), fg="yellow")
+                click.secho(clean(f"{text} ({by})" if by else text), fg="yellow")
         if not watch:
             return TRIED_AND_FAILED if any(sight.trouble for sight in sights) else DONE
         time.sleep(WATCH_SECONDS)

@@ -30,7 +30,7 @@ TYPES = {
     list: "list",
     object: "",  # several kinds are accepted
 }
-NAMES = {"resolver", "ns1", "ns2", "ns3"}
+NAMES = {"resolver", "ns1", "ns2", "ns3", "mon2"}
 CODE = re.compile(r"^\.\. code-block:: toml\n\n((?:    .*\n|\n)+)", re.MULTILINE)
 TITLE = re.compile(r"^(.+)\n(?:-+|=+)\n", re.MULTILINE)
 
@@ -61,8 +61,8 @@ def documented() -> Iterator[Key]:
         yield Key(name, kind[1], default[1], example)
 
 
-SMALLEST, NO_ENGINE, ENGINES, *_ = examples(FLEET_FILE)
-EVERY_DEFAULT = {**NO_ENGINE, **ENGINES}
+SMALLEST, NO_ENGINE, ENGINES, MONITORS, *_ = examples(FLEET_FILE)
+EVERY_DEFAULT = {**NO_ENGINE, **ENGINES, **MONITORS}
 KEYS = {key.name: key for key in documented()}
 
 

@@ -139,14 +139,16 @@ class TestSchema:
                 walk(inner, f"{above}{key}.")
             named = one.get("additionalProperties")
             if isinstance(named, dict):
-                # Endpoints are a key of the page by their name.
-                found.update({f"{above}NAME"} if above.endswith("endpoints.") else ())
+                # A host is a key of the page.
+                hosts = above.endswith(("endpoints.", "monitors."))
+                found.update({f"{above}NAME"} if hosts else ())
                 walk(named, f"{above}NAME.")
             for inner in one.get("anyOf", ()):
                 walk(inner, above)
 
         walk(schema(names()), "")
-        tables = {"ssh", "vip", "paths", "watch", "icinga", "nagios", "vip.NAME.endpoints"}
+        tables = {"ssh", "vip", "paths", "watch", "icinga", "nagios", "monitors"}
+        tables |= {"vip.NAME.endpoints"}
         assert found - tables - {"vip.NAME.stream"} == set(test_docs.KEYS) - {"vip.NAME.stream"}
 
     @pytest.mark.parametrize("text", [test_fleet.EXAMPLE, test_fleet.MINIMAL])

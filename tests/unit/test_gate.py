@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import shutil
 import subprocess
@@ -13,15 +14,19 @@ import pytest
 from anycast_handlers.activators import names
 from anycast_handlers.activators._choice import candidates
 from anycast_handlers.doctor.closed_list import closed_list
-from anycast_handlers.errors import ConfigurationError
+from anycast_handlers.errors import CommandFailedError, ConfigurationError
 from anycast_handlers.fleet.values import Endpoint, Fleet, Paths, Ssh, Vip
 from anycast_handlers.gate import files
 from anycast_handlers.gate.allowed import Allowed, Command
 from anycast_handlers.gate.checks import check_sudoers
 from anycast_handlers.gate.parts import Wanted, chosen, parts, plan
+from anycast_handlers.operation import stopping
+from anycast_handlers.transport.shell import Result
+from anycast_handlers.verbs import gate as verbs_gate
 from anycast_handlers.verbs.gate import NAMES
 
 from tests.support.namespace import VIP
+from tests.support.shell import Asked, FakeShell
 
 SHELLS = [["dash"], ["busybox", "sh"], ["bash", "--posix"]]
 NONE: Mapping[str, str] = MappingProxyType({})
@@ -346,7 +351,7 @@ class TestFiles:
     def test_what_an_endpoint_does_not_have_is_left_out(self) -> None:
         fleet = Fleet("fleet.toml", SSH, (RESOLVER,), Paths("/x", "/y", "/z"))
         wanted = Wanted("check", check_key="")
-        made = chosen(parts(fleet, (RESOLVER,), tuple, wanted), wanted)
+        made = chosen(parts(fleet, (RESOLVER,), tuple, wanted), (RESOLVER,), wanted)
         names = [part.name for part in made]
         assert names == [
             "gate",
@@ -395,3 +400,60 @@ class TestFiles:
             (tmp_path / "id.pub").write_text(text)
         with pytest.raises(ConfigurationError, match=r"ssh-keygen -y -f .*/id > .*/id\.pub"):
             files.authorized_keys(str(tmp_path / "id"))
+
+
+class TestOfMonitors:
+    """What stops the automation on another monitoring host."""
+
+    HOST = Endpoint("mon2", "192.0.2.42")
+
+    def fleet(self, tmp_path: Path, user: str = "anycast") -> Fleet:
+        (tmp_path / "id.pub").write_text("ssh-ed25519 AAAA test\n")
+        ssh = Ssh(user, str(tmp_path / "id"), "/etc/anycast/known_hosts")
+        return Fleet("/f", ssh, (RESOLVER,), Paths(), monitors=(self.HOST,))
+
+    @pytest.mark.parametrize("as_root", [True, False])
+    @pytest.mark.parametrize(("text", "there"), [("by me", 1), (None, 0)])
+    def test_its_list_has_exactly_what_is_sent(
+        self, tmp_path: Path, text: str | None, there: int, *, as_root: bool
+    ) -> None:
+        fleet = self.fleet(tmp_path, "root" if as_root else "anycast")
+        wanted = verbs_gate._with_stop(fleet, Wanted("check", ""))
+        listed = files.allow((), wanted.commands)
+        state = [there]
+
+        def answer(asked: Asked) -> Result:
+            if asked.argv[-2:-1] != ("-e",):
+                state[0] = 1 - there
+            return Result(state[0], "", "")
+
+        shell = FakeShell(answer, is_root=as_root)
+        with contextlib.suppress(CommandFailedError):
+            stopping._there(shell, fleet.paths.stop, text)
+        assert len(shell.asked) > 1
+        for asked in shell.asked:
+            how = "feed" if asked.stdin else "run"
+            assert f"\n{how} {shlex.join(asked.argv)}\n" in listed, listed
+
+    @pytest.mark.parametrize(("target", "has_vips"), [("root@mon2", False), ("root@ns1", True)])
+    def test_a_monitoring_host_gets_these_parts_alone(
+        self, tmp_path: Path, target: str, *, has_vips: bool
+    ) -> None:
+        fleet = self.fleet(tmp_path)
+        vips = verbs_gate._vips_of(fleet, target)
+        wanted = verbs_gate._with_stop(fleet, Wanted("check", ""))
+        made, texts = verbs_gate._texts(fleet, vips, wanted)
+        assert bool(vips) is has_vips
+        assert ("act" in {part.name for part in made}) is has_vips
+        if not has_vips:
+            assert sorted(texts) == ["allow", "authorized-keys", "gate", "plan", "sudoers"]
+            assert "/usr/bin/tee /etc/anycast/stop" in texts["sudoers"]
+            assert "check_anycast" not in texts["allow"]
+            assert texts["plan"].splitlines()[0] == "account anycast"
+
+    def test_a_host_that_is_both_has_both(self, tmp_path: Path) -> None:
+        fleet = self.fleet(tmp_path)._replace(monitors=RESOLVER.endpoints)
+        wanted = verbs_gate._with_stop(fleet, Wanted("check", ""))
+        _, texts = verbs_gate._texts(fleet, verbs_gate._vips_of(fleet, "root@ns1"), wanted)
+        assert "/usr/bin/tee /etc/anycast/stop" in texts["allow"]
+        assert f"vip {VIP} lo" in texts["allow"]

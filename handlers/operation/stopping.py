@@ -1,0 +1,95 @@
+"""Stops the automation on monitoring hosts, and ends that: the stop file on each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from anycast_checks.address import Locality, locality
+
+from ..endpoint.site import SUDO
+from ..errors import CommandFailedError, HandlerError
+from ..fleet.values import Endpoint, Fleet
+from ..transport.clock import RUN_SECONDS, Clock, Deadline
+from ..transport.connections import Connections
+from ..transport.each import at_once
+from ..transport.shell import Argv, Shell
+from . import stop_file
+
+HERE = "this host"
+
+
+class Told(NamedTuple):
+    """What came of it on a monitoring host; ``trouble`` is empty where it was done."""
+
+    name: str
+    trouble: str = ""
+
+
+def placing(file: str) -> Argv:
+    """Give the command that places the stop file with what it reads."""
+    return ("/usr/bin/tee", file)
+
+
+def removing(file: str) -> Argv:
+    """Give the command that removes the stop file."""
+    return ("/usr/bin/rm", "-f", file)
+
+
+def looking(file: str) -> Argv:
+    """Give the command that tells whether the stop file exists."""
+    return ("/usr/bin/test", "-e", file)
+
+
+def stop(
+    fleet: Fleet, connections: Connections, clock: Clock, text: str | None, *, everywhere: bool
+) -> list[Told]:
+    """Place the stop file, or remove it, here and on the other monitoring hosts.
+
+    Args:
+        fleet: has the monitoring hosts, and where the stop file is on each of them.
+        connections: lead to them.
+        clock: bounds it.
+        text: what the stop file says; None where it is to be removed.
+        everywhere: whether the other monitoring hosts are meant as well.
+    """
+    told = [_try(HERE, lambda: _here(fleet.paths.stop, text))]
+    if not everywhere:
+        return told
+
+    def there(host: Endpoint) -> Told:
+        def act() -> None:
+            with connections.open(host, Deadline(clock, RUN_SECONDS)) as shell:
+                _there(shell, fleet.paths.stop, text)
+
+        return _try(host.name, act)
+
+    others = [one for one in fleet.monitors if locality(one.address) is not Locality.LOCAL]
+    return told + (at_once(there, others) if others else [])
+
+
+def _try(name: str, act: Callable[[], None]) -> Told:
+    try:
+        act()
+    except HandlerError as error:
+        return Told(name, str(error))
+    return Told(name)
+
+
+def _here(file: str, text: str | None) -> None:
+    if text is None:
+        stop_file.remove(file)
+    else:
+        stop_file.place(file, text)
+
+
+def _there(shell: Shell, file: str, text: str | None) -> None:
+    is_there = shell.run(looking(file)).status == 0
+    if is_there is (text is not None):
+        return
+    argv = removing(file) if text is None else placing(file)
+    ended = shell.run(argv if shell.is_root else (*SUDO, *argv), stdin=text or "")
+    if ended.status != 0:
+        raise CommandFailedError(argv, ended.status, ended.stderr)
+    if (shell.run(looking(file)).status == 0) is (text is None):
+        raise HandlerError(f"{file} is {'still' if text is None else 'not'} there")

@@ -1,0 +1,63 @@
+"""Stop the automation, here or on every monitoring host, and let it act again."""
+
+from __future__ import annotations
+
+import click
+
+from anycast_checks.line import clean
+
+from ..errors import DONE, TRIED_AND_FAILED
+from ..fleet.values import Fleet
+from ..operation.log import Syslog
+from ..operation.request import signature
+from ..operation.stopping import Told, stop
+from ..transport.clock import SYSTEM_CLOCK
+from ..transport.connections import FreshConnections
+from . import Invocation
+from ._options import LINE, read_fleet
+
+
+@click.command()
+@click.option("--all", "everywhere", is_flag=True,
+              help="On every monitoring host of the fleet file.")  # fmt: skip
+@click.option("--end", is_flag=True, help="Let the automation act again.")
+@click.option("--reason", default="", metavar="TEXT", help="Reason, for whoever meets it.")
+@click.pass_obj
+def command(invocation: Invocation, /, *, everywhere: bool, end: bool, reason: str) -> int:
+    """Stop the automation: `event`, `enforce` and `watch` only look until it is ended.
+
+    It places the stop file, which stops one monitoring host. With --all it does so on each one of
+    the table [monitors] too, and names those that it could not reach: they go on acting. What was
+    withdrawn stays withdrawn, and a person may act by hand. Exit code 2 means that some were not
+    stopped.
+    """
+    fleet = read_fleet(invocation.file)
+    why = clean(reason, 200)
+    text = None if end else f"by {signature()}{f': {why}' if why else ''}\n"
+    connections = FreshConnections(fleet.ssh)
+    told = stop(fleet, connections, SYSTEM_CLOCK, text, everywhere=everywhere)
+    for one in told:
+        click.echo(clean(f"{one.name}: {_said(one, end=end)}", LINE))
+    summary = _summary(fleet, told, everywhere=everywhere, end=end)
+    click.echo(clean(summary, LINE))
+    Syslog().send(f"stop: {summary}, {text or f'by {signature()}'}", warning=True)
+    unknown = everywhere and not fleet.monitors
+    return TRIED_AND_FAILED if unknown or any(one.trouble for one in told) else DONE
+
+
+def _said(one: Told, *, end: bool) -> str:
+    if one.trouble:
+        return f"{'STILL STOPPED' if end else 'NOT STOPPED'}: {one.trouble}"
+    return "acts again" if end else "stopped"
+
+
+def _summary(fleet: Fleet, told: list[Told], *, everywhere: bool, end: bool) -> str:
+    failed = [one.name for one in told if one.trouble]
+    what = "acts again" if end else "stopped"
+    text = f"{what} on {len(told) - len(failed)} of {len(told)} monitoring hosts"
+    if failed:
+        how = f"`rm {fleet.paths.stop}`" if end else f"`touch {fleet.paths.stop}`"
+        text += f"; on {', '.join(failed)} do it by hand: {how}"
+    if everywhere and not fleet.monitors:
+        text += f"; no others are known: name them in [monitors] of {fleet.file}"
+    return text

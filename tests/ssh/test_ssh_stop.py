@@ -1,0 +1,116 @@
+"""Stopping the automation on every monitoring host, one of which cannot be reached."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.ssh.server import Sshd, free_port
+from tests.ssh.test_ssh_handler import Far
+from tests.support.namespace import REMOTE, namespace
+
+
+class Pair(Far):
+    """A monitoring host, and a second one behind SSH whose stop file is another file."""
+
+    def name_monitors(self, **ports: int) -> None:
+        """Write a fleet file with these other monitoring hosts."""
+        there = self.directory / "there"
+        lines = [f'{name} = {{ address = "{REMOTE}", port = {p} }}' for name, p in ports.items()]
+        table = "\n".join(["[monitors]", *lines, ""]) if ports else ""
+        text = self.at(self.sshd.port).replace(f'"{self.directory}/stop"', f'"{there}/stop"')
+        (self.directory / "fleet.toml").write_text(table + text)
+
+    def stopped(self) -> tuple[str, str]:
+        """Give what the stop file says here and there; empty where there is none."""
+        file = f"{self.directory}/there/stop"
+        here = self.host.run("sh", "-c", f"cat {file} || :", stderr=-3)
+        return here, self.there(f"cat {file} 2>/dev/null || :")
+
+    def there(self, command: str) -> str:
+        sshd = self.sshd
+        files = ("-i", str(sshd.identity), "-o", f"UserKnownHostsFile={sshd.known_hosts}")
+        argv = ("ssh", "-F", "none", *files, "-p", str(sshd.port), f"root@{REMOTE}", command)
+        return self.host.run(*argv)
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[Pair]:
+    (tmp_path / "there").mkdir()
+    try:
+        with namespace() as host:
+            sshd = Sshd(tmp_path, address=REMOTE)
+            with sshd.running(host.argv()):
+                made = Pair(tmp_path, host, sshd)
+                made.there(f"mount -t tmpfs tmpfs {tmp_path}/there")
+                yield made
+    except PermissionError as error:
+        pytest.skip(str(error))
+
+
+def test_it_stops_all_that_it_can_reach_and_names_the_others(pair: Pair) -> None:
+    pair.name_monitors(mon2=pair.sshd.port, mon3=free_port())
+    code, output = pair.run("stop", "--all", "--reason", "bad zone")
+    assert code == 2, output
+    here, mon2, mon3, summary = output.splitlines()
+    assert (here, mon2) == ("this host: stopped", "mon2: stopped")
+    assert mon3.startswith(f"mon3: NOT STOPPED: {REMOTE} port ")
+    by_hand = f"`touch {pair.directory}/there/stop`"
+    assert summary == f"stopped on 2 of 3 monitoring hosts; on mon3 do it by hand: {by_hand}"
+    said = pair.stopped()
+    assert said[0] == said[1]
+    assert said[0].startswith("by root@")
+    assert said[0].endswith(": bad zone\n")
+    assert pair.event("CRITICAL")[0] == 1
+    assert pair.announced()
+    assert "the automation only looks (by root@" in pair.run("status")[1]
+
+
+def test_the_end_of_it_is_everywhere_too_and_both_may_be_repeated(pair: Pair) -> None:
+    pair.name_monitors(mon2=pair.sshd.port)
+    for _ in range(2):
+        assert pair.run("stop", "--all")[0] == 0
+        assert all(pair.stopped())
+    for _ in range(2):
+        code, output = pair.run("stop", "--all", "--end")
+        assert code == 0, output
+        assert output.splitlines()[-1] == "acts again on 2 of 2 monitoring hosts"
+        assert pair.stopped() == ("", "")
+
+
+def test_a_stop_file_of_somebody_else_stays_as_it_is(pair: Pair) -> None:
+    pair.name_monitors(mon2=pair.sshd.port)
+    pair.there(f"echo theirs >{pair.directory}/there/stop")
+    assert pair.run("stop", "--all", "--reason", "ours")[0] == 0
+    here, there = pair.stopped()
+    assert there == "theirs\n"
+    assert here.endswith(": ours\n")
+
+
+def test_what_cannot_be_removed_there_is_said(pair: Pair) -> None:
+    pair.name_monitors(mon2=pair.sshd.port)
+    assert pair.run("stop", "--all")[0] == 0
+    pair.there(f"mount -o remount,ro {pair.directory}/there")
+    code, output = pair.run("stop", "--all", "--end")
+    assert code == 2, output
+    assert "mon2: STILL STOPPED: /usr/bin/rm -f " in output
+    assert "Read-only file system" in output
+
+
+def test_without_all_it_stops_this_host_alone(pair: Pair) -> None:
+    pair.name_monitors(mon2=pair.sshd.port)
+    assert pair.run("stop") == (
+        0,
+        "this host: stopped\nstopped on 1 of 1 monitoring hosts",
+    )
+    assert pair.stopped()[1] == ""
+
+
+def test_where_no_others_are_known_this_host_stops_all_the_same(pair: Pair) -> None:
+    pair.name_monitors()
+    code, output = pair.run("stop", "--all")
+    assert code == 2, output
+    assert "no others are known: name them in [monitors] of " in output
+    assert pair.stopped()[0]

@@ -16,7 +16,7 @@ from ..operation.outcome import age
 from ..operation.request import Case, Verb, signature
 from . import Invocation
 from ._options import note_options, note_request, read_fleet
-from ._orders import give_order
+from ._orders import Follows, give_order
 
 
 def _decide(case: Case) -> Decision:
@@ -24,6 +24,11 @@ def _decide(case: Case) -> Decision:
 
 
 HOLD = Verb("hold", _decide)
+FOLLOWS = Follows(
+    "held",
+    "NOT HELD",
+    "a monitoring host that reaches them goes on acting: hold them from there",
+)
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 LONGEST = 365 * 86400
 
@@ -90,4 +95,4 @@ def command(
             how = f"on {', '.join(look.interfaces)}"
         return f"held as it is, {how}{f', for {age(seconds)}' if seconds else ''}"
 
-    return give_order(fleet, request, endpoints, hold)
+    return give_order(fleet, request, endpoints, hold, FOLLOWS)

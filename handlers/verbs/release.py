@@ -13,7 +13,7 @@ from ..errors import HandlerError
 from ..operation.request import Case, Verb
 from . import Invocation
 from ._options import note_options, note_request, read_fleet
-from ._orders import give_order
+from ._orders import Follows, give_order
 
 
 def _decide(case: Case) -> Decision:
@@ -21,6 +21,11 @@ def _decide(case: Case) -> Decision:
 
 
 RELEASE = Verb("release", _decide)
+FOLLOWS = Follows(
+    "no hold any more",
+    "NOT RELEASED",
+    "a hold there stays until it is released from a host that reaches them",
+)
 
 
 def _what_follows(look: Look) -> str:
@@ -55,4 +60,4 @@ def command(invocation: Invocation, /, vip: str, endpoint: str | None, reason: s
             by = f"if it was held: {look.trouble}"
         return f"released{follows}; {by}"
 
-    return give_order(fleet, request, endpoints, remove)
+    return give_order(fleet, request, endpoints, remove, FOLLOWS)

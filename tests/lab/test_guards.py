@@ -336,16 +336,17 @@ class TestHold:
     def test_of_a_whole_vip_each_endpoint_has_its_line(self, scene: Scene) -> None:
         """An endpoint that does not answer does not prevent the hold or release of the others."""
         scene.set_fleet(scene.fleet.replace('"10.0.2.2"', '{ address = "10.0.2.2", port = 2222 }'))
-        for verb, more, done in (
-            ("hold", ("--reason", "night"), "held"),
-            ("release", (), "released; it was held by nagios@mon"),
-            ("release", (), "was not held"),
+        for verb, more, done, summary in (
+            ("hold", ("--reason", "night"), "held", "held on 2 of 3; NOT HELD: ns2: a monit"),
+            ("release", (), "released; it was held by nagios@mon", "no hold any more on 2 of 3; "),
+            ("release", (), "was not held", "no hold any more on 2 of 3; NOT RELEASED: ns2: "),
         ):
             ended = scene.handler(verb, VIP_NAME, *more)
             lines = ended.stdout.splitlines()
             assert ended.returncode == 2, ended.stdout
-            assert [line.split()[0] for line in lines] == ["ns1:", "ns2:", "ns3:"]
+            assert [line.split()[0] for line in lines] == ["ns1:", "ns2:", "ns3:", "resolver:"]
             assert "refused" in lines[1]
+            assert lines[3].startswith(f"resolver: {summary}")
             assert all(done in lines[place] for place in (0, 2)), lines
 
     def test_its_release_says_what_follows(self, scene: Scene) -> None:

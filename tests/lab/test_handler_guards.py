@@ -272,7 +272,8 @@ def test_without_an_endpoint_it_is_one_line_for_each_of_the_vip(monitor: Monitor
     """Both endpoints are this one host, so they share one hold file."""
     for verb, options in (("hold", ("--reason", "x")), ("release", ())):
         _code, output = monitor.run(verb, "resolver", *options)
-        assert [line.split(":")[0] for line in output.splitlines()] == ["ns1", "ns9"]
+        said = [line.split(":")[0] for line in output.splitlines()]
+        assert said == ["ns1", "ns9", "resolver"]
         # Each is logged when it is known.
         assert sorted(e["endpoint"] for e in monitor.log()[-2:]) == ["ns1", "ns9"]
 

@@ -281,7 +281,7 @@ def read_order(fleet: Fleet, verb: str, vip: Vip, endpoint: Endpoint) -> tuple[R
     module = {"hold": hold, "release": release}[verb]
     given: list[tuple[Request, Do]] = []
 
-    def give(_: Fleet, request: Request, endpoints: tuple[Endpoint, ...], do: Do) -> int:
+    def give(_: Fleet, request: Request, endpoints: tuple[Endpoint, ...], do: Do, __: Any) -> int:
         given.append((request._replace(endpoint=endpoints[0]), do))
         return 0
 

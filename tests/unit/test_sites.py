@@ -22,7 +22,7 @@ from anycast_handlers.routing.by_site import assumed, count_site
 from anycast_handlers.routing.count import Counter, Others
 from anycast_handlers.transport.clock import SYSTEM_CLOCK, Deadline
 from anycast_handlers.transport.shell import Result, Shell
-from anycast_handlers.verbs import status
+from anycast_handlers.verbs import _orders, hold, status
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -216,6 +216,24 @@ class TestStatus:
         fleet = Fleet("/f", Ssh("anycast", "/id", "/known"), (vip(*sites),), Paths())
         with pytest.raises(ConfigurationError, match=re.escape(f"no site 'fra' ({known})")):
             status._with_site(fleet, fleet.vips, "fra")
+
+
+class TestOrders:
+    """A person who holds a whole VIP hears what was not reached, and what follows."""
+
+    @pytest.mark.parametrize(
+        ("failed", "said"),
+        [
+            ("", "resolver: held on 6 of 6"),
+            ("1", "resolver: held on 5 of 6; NOT HELD: 1: a monitoring host that reaches"),
+            ("135", "resolver: held on 3 of 6; NOT HELD: 1, 3, 5: a monitoring host"),
+            ("1345", "resolver: held on 2 of 6; NOT HELD: 1, all 3 of us: a monitoring host"),
+        ],
+    )
+    def test_a_site_is_named_where_all_of_it_failed(self, failed: str, said: str) -> None:
+        pool = vip(*TWO_OF_THREE)
+        out = [one for one in pool.endpoints if one.name in failed]
+        assert _orders._summary(pool, out, hold.FOLLOWS).startswith(said)
 
 
 class Endpoints:

@@ -43,6 +43,7 @@ class Icinga:
 
     def __init__(self, home: Path) -> None:
         self.home = home
+        self.node = "mon"
         self.config = home / "icinga2.conf"
         self._directories: list[str] = []
         for constant, name in {**DIRECTORIES, "ConfigDir": "etc"}.items():
@@ -58,7 +59,7 @@ class Icinga:
         """Configure the library, the templates and these objects."""
         self.config.write_text(
             'const PluginDir = "/usr/lib/nagios/plugins"\n'
-            'const NodeName = "mon"\nconst ZoneName = "mon"\n'
+            f'const NodeName = "{self.node}"\nconst ZoneName = "{self.node}"\n'
             f"include <itl>\ninclude <plugins>\n{objects}"
         )
         self._own()

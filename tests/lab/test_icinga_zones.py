@@ -31,7 +31,8 @@ object Zone "eu" { endpoints = [ "sateu1", "sateu2" ], parent = "master" }
 object Zone "us" { endpoints = [ "satus1" ], parent = "master" }
 object Zone "global-templates" { global = true }
 """
-IN_EU = 'address = "192.0.2.11"\n zone = "eu"'
+OUTSIDE = 'address = "192.0.2.11"'
+IN_EU = f'{OUTSIDE}\n zone = "eu"'
 
 
 @pytest.mark.parametrize(
@@ -54,6 +55,47 @@ def test_only_the_zone_of_a_host_has_its_event_handler(
     health = icinga.services()["ns1!anycast-health-resolver"]
     assert health["event_command"] == command
     assert (health["enable_event_handler"], health["zone"]) == ("true", '"eu"')
+
+
+AGENT = """
+object Endpoint "ns1" { }
+object Zone "ns1" { endpoints = [ "ns1" ], parent = "eu" }
+object Zone "empty" { parent = "master" }
+"""
+
+
+@pytest.mark.parametrize(
+    ("zone", "more", "complaint"),
+    [
+        ("empty", "", "has no endpoints, so no node checks the host"),
+        ("ns1", ', transport = "agent"', "is the agent's own, and the endpoint would act on itself"),
+    ],
+)
+def test_a_host_that_nobody_could_act_on_is_refused(
+    icinga: Icinga, zone: str, more: str, complaint: str
+) -> None:
+    icinga.node = "m1"
+    result = icinga.validate(
+        ZONES + AGENT + host(f"{{ {VIP}{more} }}", f'{OUTSIDE}\n zone = "{zone}"')
+    )
+    assert result.returncode != 0
+    assert f"vars.anycast[\"resolver\"]: zone '{zone}' {complaint}. Move" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("node", "warns"), [("m1", "zone 'master' has 2 nodes"), ("satus1", ""), ("mon", "")]
+)
+def test_a_host_outside_of_the_zones_is_named_where_two_nodes_share_them(
+    icinga: Icinga, node: str, warns: str
+) -> None:
+    """Icinga gives each service to one node of a zone, whether that one has it or not."""
+    icinga.node = node
+    result = icinga.validate(ZONES + host(f"{{ {VIP} }}", OUTSIDE))
+    assert result.returncode == 0, result.stdout
+    said = [line for line in result.stdout.splitlines() if "warning/anycast" in line]
+    assert len(said) == bool(warns)
+    assert all(warns in line for line in said)
+    assert icinga.services()["ns1!anycast-health-resolver"]["event_command"] == '"anycast_event"'
 
 
 @pytest.fixture

@@ -30,6 +30,8 @@ MACRO = re.compile(r"\$(anycast_\w+)\$")
 FUNCTION = re.compile(r"^globals\.(anycast_\w+) = (function\(.*?^\})", re.MULTILINE | re.DOTALL)
 # Descriptions of variables that are not options of a command.
 DESCRIPTIONS = {
+    "anycast_zone": "Name of the zone that may fall silent, such as eu.",
+    "anycast_silence": "Seconds without a result after which a zone is silent (default 15).",
     "anycast_check": "What the endpoint is asked: a check of check_anycast, such as dns.",
     "anycast_health": "Name of the health service of this host, such as anycast-health-resolver.",
 }
@@ -42,7 +44,7 @@ def basket() -> dict[str, Any]:
     commands = (TEMPLATES / "anycast-commands.conf").read_text(encoding="utf-8")
     services = "".join(
         (TEMPLATES / f"anycast-{name}.conf").read_text(encoding="utf-8")
-        for name in ("services", "watcher")
+        for name in ("services", "watcher", "zones")
     )
     tables = dict(TABLE.findall(commands))
     fields: dict[str, dict[str, Any]] = {}

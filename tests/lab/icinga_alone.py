@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -54,6 +55,19 @@ class Icinga:
     def _own(self) -> None:
         subprocess.run(["chown", "-R", "nagios:nagios", self.home], check=True)
         subprocess.run(["chmod", "-R", "u+rwX,go+rX", self.home], check=True)
+
+    def certify(self) -> Path:
+        """Give it the certificate of its node, which its API needs; returns the directory."""
+        certs = self.home / "data" / "certs"
+        certs.mkdir(parents=True)
+        made = ["openssl", "req", "-x509", "-days", "2", "-nodes", "-subj", f"/CN={self.node}"]
+        made += ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
+        made += ["-addext", f"subjectAltName=DNS:{self.node},DNS:localhost"]
+        made += ["-keyout", str(certs / f"{self.node}.key")]
+        made += ["-out", str(certs / f"{self.node}.crt")]
+        subprocess.run(made, check=True, capture_output=True)
+        (certs / "ca.crt").write_bytes((certs / f"{self.node}.crt").read_bytes())
+        return certs
 
     def write(self, objects: str) -> None:
         """Configure the library, the templates and these objects."""
@@ -118,6 +132,13 @@ class Icinga:
                 daemon.wait()
 
 
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
 def host(settings: str, head: str = 'address = "192.0.2.11"') -> str:
     return (
         f'object Host "ns1" {{\n import "anycast-endpoint"\n {head}\n'
@@ -176,7 +197,7 @@ class Recorded(Icinga):
         programs.mkdir()
         (programs / "recorder").write_text(RECORDER)
         (programs / "recorder").chmod(0o755)
-        for name in ("check_by_ssh", "check_nrpe", "anycast-handler"):
+        for name in ("check_by_ssh", "check_nrpe", "check_dummy", "anycast-handler"):
             (programs / name).symlink_to("recorder")
         (home / "calls").touch()
         (home / "child").touch()
@@ -199,7 +220,7 @@ class Recorded(Icinga):
         )
         plugins, own = "/usr/lib/nagios/plugins", f"{self.home}/bin"
         text = self.config.read_text().replace(f'PluginDir = "{plugins}', f'PluginDir = "{own}', 1)
-        for program in ("check_by_ssh", "check_nrpe"):
+        for program in ("check_by_ssh", "check_nrpe", "check_dummy"):
             text = text.replace(f"{plugins}/{program}", f"{own}/{program}")
         self.config.write_text(text.replace("/usr/local/bin", own))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +14,7 @@ from tests.lab.icinga_alone import (
     Icinga,
     Recorded,
     basket,
+    free_port,
     home,
     host,
     needs_icinga,
@@ -35,6 +37,10 @@ OUTSIDE = 'address = "192.0.2.11"'
 IN_EU = f'{OUTSIDE}\n zone = "eu"'
 
 
+# Zones as a master sees them that is alone.
+OF_M1 = ZONES.replace('object Endpoint "m2" { }\n', "").replace('"m1", "m2"', '"m1"')
+
+
 @pytest.mark.parametrize(
     ("node", "command"),
     [
@@ -48,7 +54,7 @@ IN_EU = f'{OUTSIDE}\n zone = "eu"'
 def test_only_the_zone_of_a_host_has_its_event_handler(
     icinga: Icinga, node: str, command: str
 ) -> None:
-    """The switch for event handlers stays on everywhere: pressed on a master it reaches the zone."""
+    """The switch stays on everywhere: pressed on a master it then reaches the zone."""
     icinga.node = node
     result = icinga.validate(ZONES + host(f"{{ {VIP} }}", IN_EU))
     assert result.returncode == 0, result.stdout
@@ -68,7 +74,11 @@ object Zone "empty" { parent = "master" }
     ("zone", "more", "complaint"),
     [
         ("empty", "", "has no endpoints, so no node checks the host"),
-        ("ns1", ', transport = "agent"', "is the agent's own, and the endpoint would act on itself"),
+        (
+            "ns1",
+            ', transport = "agent"',
+            "is the agent's own, so the endpoint would act on itself",
+        ),
     ],
 )
 def test_a_host_that_nobody_could_act_on_is_refused(
@@ -126,7 +136,7 @@ def test_an_event_of_another_zone_changes_nothing(master: Recorded, made: str) -
         objects, template = 'include "%s/templates/*.conf"\n', ""
     else:
         objects, template = basket(), 'import "anycast-health"'
-    zones = ZONES.replace('object Endpoint "m2" { }\n', "").replace('"m1", "m2"', '"m1"')
+    zones = OF_M1
     for name, zone in (("eu1", "eu"), ("ns1", "master")):
         zones += BY_HAND.format(name=name, zone=zone, template=template)
     master.configure(objects + zones)
@@ -138,3 +148,69 @@ def test_an_event_of_another_zone_changes_nothing(master: Recorded, made: str) -
     calls = sorted(call[:3] for call in master.calls("anycast-handler"))
     assert calls == [["--version", "resolver", "eu1"], ["event", "resolver", "ns1"]]
     assert not master.warned("PluginEventTask"), (master.home / "out").read_text()
+
+
+OVER_ALL = """
+object Host "zones" { check_command = "dummy", zone = "master", vars.anycast_zones = true }
+"""
+
+
+def test_a_host_of_the_masters_has_a_service_for_each_zone_below(icinga: Icinga) -> None:
+    """A zone that is added later has its service at once; zones of agents have no hosts."""
+    icinga.node = "m1"
+    hosts = ZONES + AGENT + OVER_ALL
+    for name, zone in (("ns1", "eu"), ("ns2", "eu"), ("ns3", "us"), ("ns4", "master")):
+        hosts += host(f"{{ {VIP} }}", f'{OUTSIDE}\n zone = "{zone}"').replace("ns1", name)
+    result = icinga.validate(hosts)
+    assert result.returncode == 0, result.stdout
+    services = icinga.services()
+    found = {name for name, service in services.items() if "anycast_zone" in service}
+    assert found == {"zones!anycast-zone-eu", "zones!anycast-zone-us"}
+
+
+def test_zones_are_watched_from_above(icinga: Icinga) -> None:
+    """Outside of zones.d Icinga would run the service on any node, and nobody is below it."""
+    icinga.node = "m1"
+    result = icinga.validate(ZONES + OVER_ALL.replace(', zone = "master"', ""))
+    assert result.returncode != 0
+    assert "Host 'zones', vars.anycast_zones: move the host to zones.d/ZONE" in result.stdout
+
+
+DIRECTOR_ZONE = """
+object Host "zones" { check_command = "dummy", zone = "master" }
+object Service "anycast-zone-eu" {
+  import "anycast-zone"
+  host_name = "zones", zone = "master", vars.anycast_zone = "eu"
+}
+"""
+
+
+@pytest.mark.parametrize("made", ["by the rules", "by the Director"])
+def test_a_zone_that_falls_silent_is_critical(master: Recorded, made: str) -> None:
+    """The age of the newest result tells it, long before Icinga gives a connection up."""
+    if made == "by the rules":
+        health = host(f"{{ {VIP}, interval = 1 }}", IN_EU)
+        objects = f'include "%s/templates/*.conf"\n{health}{OVER_ALL}'
+    else:
+        health = BY_HAND.format(name="ns1", zone="eu", template='import "anycast-health"')
+        objects = basket() + DIRECTOR_ZONE + health.replace("anycast_event", "")
+    short = 'vars.anycast_silence = "2"'
+    objects = objects.replace('object Host "zones" {', f'object Host "zones" {{ {short}\n')
+    objects = objects.replace('vars = { "anycast_silence" = "15" }', "")
+    objects = objects.replace('vars.anycast_zone = "eu"', f'vars.anycast_zone = "eu"\n{short}')
+    # Only with its API does a node know which zone is its own.
+    master.certify()
+    api = f'bind_host = "127.0.0.1", bind_port = {free_port()}'
+    master.configure(f'object ApiListener "api" {{ {api} }}\n{OF_M1}{objects}')
+
+    def said(state: str, text: str) -> bool:
+        master.command(f"SCHEDULE_FORCED_SVC_CHECK;zones;anycast-zone-eu;{int(time.time())}")
+        return any(call[0] == state and text in call[1] for call in master.calls("check_dummy"))
+
+    with master.running():
+        wait_until((master.home / "run" / "cmd").exists, "the daemon runs", SECONDS)
+        wait_until(lambda: said("2", "zone eu has never sent a result; "), "none yet", SECONDS)
+        master.command("PROCESS_SERVICE_CHECK_RESULT;ns1;anycast-health-resolver;0;fine")
+        apart = "zone eu goes on, but without a connection to sateu1, sateu2; connected: 0 of 2"
+        wait_until(lambda: said("1", apart), "no connection", SECONDS)
+        wait_until(lambda: said("2", "zone eu is silent: no result for "), "silence", SECONDS)

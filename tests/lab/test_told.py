@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import http.client
 import json
-import socket
 import ssl
 import subprocess
 import time
@@ -24,7 +23,7 @@ from anycast_handlers.watch.engines.teller import Teller
 
 from lab.icinga import CONTROL, HEALTH
 from lab.waiting import wait_until
-from tests.lab.icinga_alone import SECONDS, VIP, Recorded, home, host, needs_icinga
+from tests.lab.icinga_alone import SECONDS, VIP, Recorded, free_port, home, host, needs_icinga
 from tests.support.peer import certificate
 
 pytestmark = needs_icinga
@@ -51,26 +50,14 @@ class Told:
 
     def __init__(self, recorded: Recorded) -> None:
         self.recorded = recorded
-        self._certs = recorded.home / "data/certs"
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
-        self._make_certificates()
+        self._certs = recorded.certify()
+        self._port = free_port()
         head = 'address = "192.0.2.11"\n check_command = "dummy"'
         objects = OBJECTS.format(port=self._port)
         recorded.configure(objects + host(f"{{ {FAST} }}", head))
         self._password = recorded.home / "password"
         self._password.write_text(f"{PASSWORD}\n")
         self._tls = ssl.create_default_context(cafile=str(self._certs / "ca.crt"))
-
-    def _make_certificates(self) -> None:
-        self._certs.mkdir(parents=True)
-        made = ["openssl", "req", "-x509", "-days", "2", "-nodes", "-subj", "/CN=mon"]
-        made += ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
-        made += ["-addext", "subjectAltName=DNS:mon,DNS:localhost"]
-        made += ["-keyout", str(self._certs / "mon.key"), "-out", str(self._certs / "mon.crt")]
-        subprocess.run(made, check=True, capture_output=True)
-        (self._certs / "ca.crt").write_bytes((self._certs / "mon.crt").read_bytes())
 
     def way(self) -> IcingaApi:
         # The daemon's directory was given to its user, and the file belongs to the one who reads.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from . import icinga_certificates
 from .errors import LabError
 from .host import Host
 from .icinga_api import Api
-from .topology import ENDPOINTS, QUERY, RIGHT_ANSWER, VIP, VIP_NAME
+from .topology import ENDPOINTS, QUERY, RIGHT_ANSWER, VIP, VIP_NAME, Place
 from .waiting import wait_until
 
 USER = "nagios"
@@ -50,7 +50,7 @@ include "lab.conf"
 HEALTH, CONTROL = f"anycast-health-{VIP_NAME}", f"anycast-control-{VIP_NAME}"
 
 
-def endpoints(pace: str, vip: str = VIP) -> str:
+def endpoints(pace: str, vip: str = VIP, places: Sequence[Place] = ENDPOINTS) -> str:
     """Write hosts as a user of the templates would; ``pace`` has further keys of the VIP."""
     return "".join(
         f"""
@@ -64,7 +64,7 @@ object Host "{place.name}" {{
   }}
 }}
 """
-        for place in ENDPOINTS
+        for place in places
     )
 
 

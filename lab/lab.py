@@ -67,6 +67,7 @@ class Lab:
             ``anycast-handler gate --install``; otherwise, and always without ``venv``, they are
             made by hand, with a login and in the group of vtysh.
         places: the endpoints, where they are not the usual three.
+        others: hosts beside the monitoring host and the client, such as satellites.
         speaks: the daemon and protocol of all routers, by a name of `routing.ROUTINGS`. A style is
             for the default alone.
     """
@@ -79,6 +80,7 @@ class Lab:
         hold_down: float = 60.0,
         gate: bool = True,
         places: Sequence[Place] = ENDPOINTS,
+        others: Sequence[Place] = (),
         speaks: str = routing.DEFAULT,
     ) -> None:
         if style not in STYLES:
@@ -88,6 +90,7 @@ class Lab:
         self.hold_down = hold_down
         self.gate = gate and venv is not None
         self.places = places
+        self.others = (MON, CLIENT, *others)
         self.routing = routing.find(speaks)
         self.hosts: dict[str, Host] = {}
         self._endpoints: dict[str, Endpoint] = {}
@@ -152,7 +155,7 @@ class Lab:
         _at_once(partial(monitoring.install, self.mon, place) for place in self.places)
 
     def _start_hosts(self) -> None:
-        for name in (ROUTER, *(place.name for place in self.places), MON.name, CLIENT.name):
+        for name in (ROUTER, *(place.name for place in (*self.places, *self.others))):
             self._processes.append(HostProcess(name))
         for process in self._processes:
             self.hosts[process.name] = process.wait_until_ready()
@@ -161,10 +164,9 @@ class Lab:
             self._endpoints[place.name] = Endpoint(host, place, Resolver(host, place))
 
     def _start_daemons(self) -> None:
-        places = (*self.places, MON, CLIENT)
-        network.connect(self.router, self.hosts, places)
+        network.connect(self.router, self.hosts, self.places, self.others)
         if not self._is_default:
-            network.add_ipv6(self.router, self.hosts, places)
+            network.add_ipv6(self.router, self.hosts, self.places, self.others)
         # Routing is started first, so that it converges while the rest starts.
         starts: list[Callable[[], None]] = [self._start_router]
         starts += [partial(self._start_routing, endpoint) for endpoint in self.endpoints]
@@ -227,7 +229,7 @@ class Lab:
         return not self._is_default or all(
             frr.next_hops(endpoint.host, place.network)
             for endpoint in self.endpoints
-            for place in (MON, CLIENT)
+            for place in self.others
         )
 
     def _end(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from .errors import LabError
 from .host import Host
-from .topology import CLIENT, INTERFACE, MON, Place
+from .topology import INTERFACE, Place
 
 # Scripts that the machine's packages have put there must not run in the lab's hosts.
 HOOKS = ("if-pre-up.d", "if-up.d", "if-down.d", "if-post-down.d")
@@ -32,8 +32,14 @@ ROUTER_KERNEL = (
 ROUTER_IPV6 = ("net.ipv6.conf.all.forwarding=1", "net.ipv6.fib_multipath_hash_policy=1")
 
 
-def connect(router: Host, hosts: dict[str, Host], places: Sequence[Place]) -> None:
-    """Link every place's host with the router, and give both sides their addresses."""
+def connect(
+    router: Host, hosts: dict[str, Host], endpoints: Sequence[Place], others: Sequence[Place]
+) -> None:
+    """Link every place's host with the router, and give both sides their addresses.
+
+    Endpoints learn routes from their routing daemon, and ifupdown sets up their lo.
+    """
+    places = (*endpoints, *others)
     for host in (router, *hosts.values()):
         more = ROUTER_KERNEL if host is router else ()
         host.run(["sysctl", "-q", "-w", *KERNEL, *more], check=True)
@@ -47,13 +53,18 @@ def connect(router: Host, hosts: dict[str, Host], places: Sequence[Place]) -> No
     _ip(router, commands)
     for place in places:
         _address(hosts[place.name], place)
+    for place in others:
+        _ip(hosts[place.name], ["link set lo up", f"route add default via {place.gateway}"])
 
 
-def add_ipv6(router: Host, hosts: dict[str, Host], places: Sequence[Place]) -> None:
+def add_ipv6(
+    router: Host, hosts: dict[str, Host], endpoints: Sequence[Place], others: Sequence[Place]
+) -> None:
     """Give both sides of each link an address of IPv6, and ways that no routing protocol brings.
 
     So the endpoints can be asked over SSH whatever becomes of the routing.
     """
+    places = (*endpoints, *others)
     router.run(["sysctl", "-q", "-w", *ROUTER_IPV6], check=True)
     _ip(router, [f"address add {place.gateway6}/64 dev {place.name} nodad" for place in places])
     for place in places:
@@ -61,7 +72,7 @@ def add_ipv6(router: Host, hosts: dict[str, Host], places: Sequence[Place]) -> N
             f"address add {place.address6}/64 dev eth0 nodad",
             f"route add default via {place.gateway6} metric 9999",
         ]
-        if place not in (MON, CLIENT):
+        if place in endpoints:
             commands.append(f"route add default via {place.gateway} metric 9999")
         _ip(hosts[place.name], commands)
 
@@ -108,10 +119,7 @@ def _make_links(router: Host, hosts: dict[str, Host], places: Sequence[Place]) -
 
 
 def _address(host: Host, place: Place) -> None:
-    commands = [f"address add {place.address}/30 dev eth0", "link set eth0 up"]
-    if place in (MON, CLIENT):  # endpoints learn routes by OSPF, and ifupdown sets up their lo
-        commands += ["link set lo up", f"route add default via {place.gateway}"]
-    _ip(host, commands)
+    _ip(host, [f"address add {place.address}/30 dev eth0", "link set eth0 up"])
 
 
 def _ip(host: Host, commands: list[str]) -> None:

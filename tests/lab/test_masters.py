@@ -11,8 +11,8 @@ import pytest
 
 from lab import Host, Lab, monitoring
 from lab.icinga import HEALTH, endpoints
-from lab.icinga_masters import Master
-from lab.topology import ENDPOINTS
+from lab.icinga_zones import Node, Zone, nodes
+from lab.topology import CLIENT, ENDPOINTS, MON
 from lab.waiting import wait_until
 from tests.lab.monitored import LOG, PACE
 
@@ -22,7 +22,7 @@ FAILOVER_SECONDS = 120.0
 class Pair:
     """A lab with two masters."""
 
-    def __init__(self, lab: Lab, first: Master, second: Master) -> None:
+    def __init__(self, lab: Lab, first: Node, second: Node) -> None:
         self.lab = lab
         self.first = first
         self.second = second
@@ -40,9 +40,8 @@ class Pair:
 def pair(venv: Path) -> Iterator[Pair]:
     with Lab(venv=venv, hold_down=3) as lab:
         monitoring.make_like(lab.client, lab.mon)
-        first = Master(lab.mon, endpoints(PACE))
+        first, second = nodes(lab.hosts, [Zone("master", (MON, CLIENT), endpoints(PACE))]).values()
         first.start()
-        second = Master(lab.client, first=first)
         second.start()
         for master in (first, second):
             for place in ENDPOINTS:

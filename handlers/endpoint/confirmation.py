@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from anycast_checks.line import clean
@@ -19,6 +20,9 @@ PLACES = (
     "healthy, withdrawn",
     "withdrawn, instance still failing",
 )
+# What our own checks say of an answer that was right and came too late; of several questions none
+# says so, because another one of them may have failed.
+SLOW = re.compile(r"slower than [-@~:.0-9]{1,40} s: ")
 
 
 class Confirmation(NamedTuple):
@@ -27,6 +31,11 @@ class Confirmation(NamedTuple):
     state: State
     said: str
     ahead: Ahead = Ahead()
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether the service answers rightly, and too slowly."""
+        return bool(SLOW.match(self.said))
 
 
 def confirm(site: Site) -> Confirmation:

@@ -205,7 +205,7 @@ def _confirm(parts: Parts) -> State:
     with parts.outcome.timed("run the endpoint's own check"):
         confirmation = confirm(parts.site)
     parts.outcome.confirmed(confirmation.said)
-    parts.ahead = confirmation.ahead
+    parts.ahead, parts.is_slow = confirmation.ahead, confirmation.is_slow
     return confirmation.state
 
 

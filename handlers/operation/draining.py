@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import pairwise
+from typing import NamedTuple
+
 from ..decision.facts import State
 from ..endpoint.change import Change
 from ..endpoint.check import instance_of
 from ..endpoint.confirmation import confirm_instance
 from ..endpoint.drain import COUNTERS, Came, read_counters
 from ..endpoint.look import Look
+from ..endpoint.noted import ANY
 from ..errors import ChangedMeanwhileError, HandlerError
-from .parts import Parts
+from .parts import Drain, Parts
 
 # So long nothing must have come to the host.
 QUIET_SECONDS = 2.0
@@ -17,21 +22,33 @@ POLL_SECONDS = 0.5
 # A route that is still there so long after its time was left behind by its run. Until then the run
 # may still verify the withdrawal, count again, and take the route away.
 SPARE_SECONDS = 20
+# A longer drain asks for its time piece by piece, so that a run that is killed leaves no long one.
+PIECE_SECONDS = 10
+# The automation ends its drain so long before the run has to end.
+LAST_SECONDS = 4.0
 
 
-def seconds_of(parts: Parts) -> int:
+def seconds_of(parts: Parts) -> float:
     """Give for how long the endpoint may go on answering; 0 where it must not.
 
-    Only what a person wants is planned. Whatever the automation withdraws is failing.
+    What a person wants is planned, and what is slow still serves those who come late. Whatever else
+    the automation withdraws is failing. It withdraws no other endpoint of the VIP within
+    ``spacing``, so that a drain of that length keeps it from nothing.
     """
-    if not parts.request.verb.places_hold or not parts.vip.drain:
-        return 0
-    return int(parts.vip.drain) + SPARE_SECONDS
+    if parts.request.verb.places_hold:
+        return parts.vip.drain
+    return min(parts.vip.drain, parts.vip.spacing) if parts.is_slow else 0.0
 
 
-def begin(parts: Parts) -> Came | None:
-    """Read what has come so far, and give the run the time for the drain."""
-    parts.deadline.put_off(parts.vip.drain)
+def lease_of(seconds: float) -> int:
+    """Give after how many seconds others may take the route away, if nobody asks for more."""
+    return int(min(seconds, PIECE_SECONDS)) + SPARE_SECONDS if seconds else 0
+
+
+def begin(parts: Parts, seconds: float) -> Came | None:
+    """Read what has come so far, and give a person's run the time for the drain."""
+    if parts.request.verb.by_hand:
+        parts.deadline.put_off(seconds)
     return _came(parts)
 
 
@@ -40,41 +57,72 @@ def finish(parts: Parts) -> None:
     drain, clock = parts.drain, parts.deadline.clock
     if drain is None:
         return
+    came: list[_At] = []
     with parts.outcome.timed("go on answering"):
-        failing = _why_failing(parts)
-        last = None if failing else _wait(parts, drain.since + parts.vip.drain, drain.came)
+        failing = _wait(parts, drain, came)
         try:
             words = _take_away(parts) or failing
         except HandlerError as error:
             parts.outcome.acted_in_vain(f"withdrawn, but goes on answering: {error}")
             return
     took = clock.monotonic() - drain.since
-    came = f", in which {last.since(drain.came)} came to the host" if last and drain.came else ""
-    parts.outcome.note(words or f"went on answering for {took:.1f} s{came}")
+    parts.outcome.note(words or f"went on answering for {took:.1f} s{_words(drain, came)}")
+
+
+class _At(NamedTuple):
+    """What had come to the host at a moment of the monotonic clock."""
+
+    at: float
+    came: Came
+
+
+def _wait(parts: Parts, drain: Drain, came: list[_At]) -> str:
+    """Wait until nothing has come for a while, the time is over, or somebody else has ended it.
+
+    Returns:
+        Why the instance must not go on answering; empty where it fails not, or nobody knows.
+    """
+    clock = parts.deadline.clock
+    last = clock.monotonic() + parts.deadline.left(drain.seconds + LAST_SECONDS) - LAST_SECONDS
+    until, quiet_since = min(drain.since + drain.seconds, last), clock.monotonic()
+    while True:
+        if _is_over(parts, until):
+            return ""
+        if failing := _why_failing(parts):
+            return failing
+        read, now = _came(parts), clock.monotonic()
+        if read is None or not came or not read.is_as(came[-1].came):
+            quiet_since = now
+        if read is not None:
+            came.append(_At(now, read))
+        if now >= until or now - quiet_since >= QUIET_SECONDS:
+            return ""
+        clock.sleep(min(POLL_SECONDS, until - now))
+
+
+def _is_over(parts: Parts, until: float) -> bool:
+    """Whether another run has ended the drain; if not, ask for the time that it needs."""
+    try:
+        look = parts.site.look()
+        if look.present or look.draining is None:
+            return True
+        goes_on = parts.deadline.clock.monotonic() < until
+        if goes_on and look.draining - look.uptime < SPARE_SECONDS:
+            parts.site.change(Change(_whatever_is_noted(look), drain=lease_of(PIECE_SECONDS)))
+    except HandlerError as error:
+        parts.outcome.note(f"it is unknown whether it went on answering: {error}")
+    return False
 
 
 def _why_failing(parts: Parts) -> str:
-    """Say why the instance must not go on answering; empty where it fails not, or nobody knows."""
     instance = instance_of(parts.vip)
-    found = confirm_instance(parts.site, instance) if instance else None
-    if found and found.state is State.CRITICAL:
+    try:
+        found = confirm_instance(parts.site, instance) if instance else None
+    except HandlerError:  # the look and the counters tell of a connection that is lost
+        return ""
+    if found and found.state is State.CRITICAL and not found.is_slow:
         return f"does not go on answering, since its service fails: {found.said}"
     return ""
-
-
-def _wait(parts: Parts, until: float, first: Came | None) -> Came | None:
-    """Wait until nothing has come for a while, or the time is over; returns what came last."""
-    clock, last = parts.deadline.clock, first
-    quiet_since = clock.monotonic()
-    while True:
-        now_came = _came(parts)
-        now = clock.monotonic()
-        if now_came is None or last is None or not now_came.is_as(last):
-            quiet_since = now
-        last = now_came or last
-        if now >= until or now - quiet_since >= QUIET_SECONDS:
-            return last
-        clock.sleep(min(POLL_SECONDS, until - now))
 
 
 def _came(parts: Parts) -> Came | None:
@@ -83,6 +131,23 @@ def _came(parts: Parts) -> Came | None:
     except HandlerError as error:
         parts.outcome.note(f"it is unknown what still came: {error}")
         return None
+
+
+def _words(drain: Drain, came: list[_At]) -> str:
+    """Say what has come, until when, and what was left at the end."""
+    if drain.came is None or not came:
+        return ""
+    end, first = came[-1], _At(drain.since, drain.came)
+    words = f", in which {end.came.since(first.came)} came to the host"
+    known = (first, *came)
+    changes = [now for before, now in pairwise(known) if not now.came.is_as(before.came)]
+    if not changes:
+        return words
+    if end.at - changes[-1].at >= QUIET_SECONDS:
+        return f"{words}, the last after {changes[-1].at - drain.since:.1f} s"
+    earlier = next((one for one in reversed(known) if end.at - one.at >= QUIET_SECONDS), first)
+    left, seconds = end.came.since(earlier.came), end.at - earlier.at
+    return f"{words}, {left} of them in its last {seconds:.1f} s"
 
 
 def _take_away(parts: Parts) -> str:
@@ -102,10 +167,15 @@ def undrain(parts: Parts, look: Look) -> str:
         HandlerError: it may still be there.
     """
     try:
-        report = parts.site.change(Change(look, undrain=True))
+        report = parts.site.change(Change(_whatever_is_noted(look), undrain=True))
     except ChangedMeanwhileError as error:
         return f"its route is left to another run: {error}"
     for done in report.done:
         if done.status != 0:
             raise HandlerError(f"its local route could not be removed: {done.said}")
     return ""
+
+
+def _whatever_is_noted(look: Look) -> Look:
+    """Let no latch and no hold that somebody writes meanwhile keep a route in its place."""
+    return replace(look, latch_mark=ANY, hold_mark=ANY)

@@ -39,10 +39,12 @@ STALE_SECONDS = 3.0
 class Drain(NamedTuple):
     """An endpoint that goes on answering: ``since`` when, by the monotonic clock.
 
-    ``came`` is what had come to it before; None where that is unknown.
+    ``seconds`` is for how long at most, ``came`` what had come to it before; None where that is
+    unknown.
     """
 
     since: float
+    seconds: float
     came: Came | None
 
 
@@ -61,6 +63,7 @@ class Parts:
         deadline: the deadline of the run.
         pulse: notices that this process was stopped.
         ahead: replies to the first questions of an act, which were asked while the check ran.
+        is_slow: the check that has confirmed the failure was answered, and too slowly.
         decided: when the last decision was made, by the monotonic clock.
         drain: the endpoint goes on answering after its withdrawal; None where it does not.
     """
@@ -75,6 +78,7 @@ class Parts:
     deadline: Deadline
     pulse: Pulse
     ahead: Ahead = field(default_factory=Ahead)
+    is_slow: bool = False
     decided: float = 0.0
     drain: Drain | None = None
 

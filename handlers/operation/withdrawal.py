@@ -30,8 +30,8 @@ def withdraw(parts: Parts, look: Look) -> None:
     activator = site.activator(parts.ahead.choice)
     written = _note(parts, look)
     drain = draining.seconds_of(parts)
-    came = draining.begin(parts) if drain else None
-    change = site.withdrawal(activator, look, *written, drain=drain)
+    came = draining.begin(parts, drain) if drain else None
+    change = site.withdrawal(activator, look, *written, drain=draining.lease_of(drain))
     name = parts.request.endpoint.name
     if not parts.request.dry_run:
         outcome.note(parts.lock.note_act(name, change.seconds))
@@ -54,7 +54,7 @@ def withdraw(parts: Parts, look: Look) -> None:
         _fail(parts, look, written)
         return
     if drain and parts.is_draining:
-        parts.drain = Drain(withdrawn_at, came)
+        parts.drain = Drain(withdrawn_at, drain, came)
     try:
         _follow(parts, _Withdrawn(activator, written, before, after, withdrawn_at))
     except HandlerError as error:

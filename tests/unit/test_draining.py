@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from anycast_handlers.doctor.closed_list import closed_list
 from anycast_handlers.doctor.finding import Subject
 from anycast_handlers.doctor.whereabouts import drain
 from anycast_handlers.endpoint.change import HELPER, Change
-from anycast_handlers.endpoint.drain import COUNTERS
+from anycast_handlers.endpoint.drain import COUNTERS, read_counters
 from anycast_handlers.endpoint.site import Site
 from anycast_handlers.errors import GateRefusedError
 from anycast_handlers.gate import files
@@ -28,6 +29,14 @@ from tests.support.namespace import ALLOW, RESOLVER, VIP, Namespace, namespace, 
 
 NOTE = f"/run/anycast-act/draining.{VIP}"
 VIP6 = "2001:db8:99::53"
+# Every answer takes longer.
+SLOW = "0.000001"
+CALL = """
+import socket, sys, time
+while True:
+    socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"-", (sys.argv[1], 9))
+    time.sleep(0.05)
+"""
 PORT = 5353
 SERVE = """
 import socket, sys
@@ -36,6 +45,7 @@ made = socket.create_server((sys.argv[1], int(sys.argv[2])), family=family)
 print("ready", flush=True)
 while True:
     made.accept()[0].close()
+    print("asked", flush=True)
 """
 
 
@@ -58,15 +68,25 @@ def monitor(host: Namespace, tmp_path: Path) -> Monitor:
 
 
 @contextmanager
-def serving(host: Namespace, address: str) -> Iterator[None]:
+def serving(host: Namespace, address: str) -> Iterator[subprocess.Popen[str]]:
     argv = host.argv(sys.executable, "-c", SERVE, address, str(PORT))
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         assert process.stdout.readline() == "ready\n"
         try:
-            yield
+            yield process
         finally:
             process.kill()
+
+
+def asked_for_real(monitor: Monitor, *options: str) -> None:
+    """Let the endpoint's own check be the real one, which asks what `serving` serves."""
+    fleet = monitor.directory / "fleet.toml"
+    words = ("tcp", "-p", str(PORT), *options)
+    own = ", ".join(f'"{word}"' for word in (f"{monitor.directory}/check_anycast", *words))
+    fleet.write_text(fleet.read_text().replace(f'"{monitor.directory}/check", "dns"', own))
+    program = f'#!/bin/sh\nexec {sys.executable} -m anycast_checks "$@"\n'
+    write(monitor.directory / "check_anycast", program)
 
 
 def add_route(host: Namespace, vip: str = VIP) -> None:
@@ -87,6 +107,28 @@ def is_present(host: Namespace) -> bool:
 def is_answering_by_route(host: Namespace) -> bool:
     shown = host.run("ip", "route", "show", "table", "local", "proto", str(PROTOCOL))
     return VIP in shown
+
+
+@contextmanager
+def called(host: Namespace) -> Iterator[None]:
+    """Let a client send datagrams to the VIP, from the host itself, 20 a second."""
+    with subprocess.Popen(host.argv(sys.executable, "-c", CALL, VIP)) as process:
+        try:
+            yield
+        finally:
+            process.kill()
+
+
+def datagrams(host: Namespace) -> int:
+    """Count the datagrams that have come to the host, as the product does."""
+    shown = host.shell().run(COUNTERS)
+    return read_counters(shown).datagrams
+
+
+def time_left(host: Namespace) -> float:
+    """Give the seconds for which the route may stay, by its note."""
+    until, now = host.run("cat", NOTE, "/proc/uptime").split()[:2]
+    return float(until) - float(now)
 
 
 @contextmanager
@@ -191,6 +233,36 @@ class TestByHand:
         assert "answering" not in said
         assert not is_answering_by_route(host)
 
+    def test_a_slow_service_goes_on(self, host: Namespace, monitor: Monitor) -> None:
+        asked_for_real(monitor, "-c", SLOW)
+        with serving(host, "0.0.0.0"):
+            code, said = monitor.event("CRITICAL")
+        assert code == 0, said
+        assert "slower than " in said
+        assert "; went on answering for " in said
+        assert [c.split()[0] for c in commands(monitor)][1::2] == ["drain", "undrain"]
+        assert not is_present(host)
+        assert not is_answering_by_route(host)
+
+    @pytest.mark.parametrize("policy", ["drain = 0", "spacing = 0"])
+    def test_a_slow_service_keeps_nobody_from_the_next_withdrawal(
+        self, host: Namespace, monitor: Monitor, policy: str
+    ) -> None:
+        monitor.configure(policy if policy[0] == "d" else f"drain = 3\n{policy}")
+        asked_for_real(monitor, "-c", SLOW)
+        with serving(host, "0.0.0.0"):
+            code, said = monitor.event("CRITICAL")
+        assert code == 0, said
+        assert "answering" not in said
+        assert not is_answering_by_route(host)
+
+    def test_a_slow_service_goes_on_by_hand_too(self, host: Namespace, monitor: Monitor) -> None:
+        asked_for_real(monitor, "-c", SLOW)
+        with serving(host, "0.0.0.0"):
+            code, said = monitor.run("withdraw", "resolver", "ns1", "--force")
+        assert code == 0, said
+        assert "; went on answering for " in said
+
     def test_a_failing_endpoint_does_not_go_on(self, host: Namespace, monitor: Monitor) -> None:
         monitor.check_says("CRITICAL", 2)
         code, said = monitor.event("CRITICAL")
@@ -208,18 +280,25 @@ class TestByHand:
         assert not is_answering_by_route(host)
 
     def test_a_dead_service_ends_it_at_once(self, host: Namespace, monitor: Monitor) -> None:
-        fleet = monitor.directory / "fleet.toml"
-        own = f'"{monitor.directory}/check_anycast", "tcp", "-p", "{PORT}"'
-        fleet.write_text(
-            fleet.read_text()
-            .replace(f'"{monitor.directory}/check", "dns"', own)
-            .replace("drain = 3", "drain = 600")
-        )
-        program = f'#!/bin/sh\nexec {sys.executable} -m anycast_checks "$@"\n'
-        write(monitor.directory / "check_anycast", program)
+        monitor.configure("drain = 600")
+        asked_for_real(monitor)
         code, said = monitor.run("withdraw", "resolver", "ns1", "--force")
         assert code == 0, said
         assert "; does not go on answering, since its service fails: connection refused" in said
+        assert not is_answering_by_route(host)
+
+    def test_a_service_that_dies_in_the_middle_ends_it(
+        self, host: Namespace, monitor: Monitor
+    ) -> None:
+        monitor.configure("drain = 600")
+        asked_for_real(monitor)
+        with serving(host, "127.0.0.1") as service, withdrawing(host, monitor) as run:
+            assert service.stdout
+            assert service.stdout.readline() == "asked\n"
+            service.kill()
+            out, _ = run.communicate(timeout=60)
+        assert run.returncode == 0, out
+        assert "; does not go on answering, since its service fails: connection refused" in out
         assert not is_answering_by_route(host)
 
     def test_a_helper_that_fails_leaves_it_to_the_next_run(
@@ -263,6 +342,7 @@ class TestByHand:
         assert not is_answering_by_route(host)
 
     def test_a_restore_in_the_middle_takes_it_away(self, host: Namespace, monitor: Monitor) -> None:
+        monitor.configure("drain = 600")
         with withdrawing(host, monitor) as run:
             code, said = monitor.run("restore", "resolver", "ns1")
             assert code == 0, said
@@ -273,6 +353,54 @@ class TestByHand:
             assert run.returncode == 0, out
             assert "was brought back while it went on answering" in out
         assert is_present(host)
+
+    def test_a_long_drain_asks_for_its_time_piece_by_piece(
+        self, host: Namespace, monitor: Monitor
+    ) -> None:
+        monitor.configure("drain = 600")
+        with called(host), withdrawing(host, monitor) as run:
+            assert time_left(host) <= 30
+            host.run("sh", "-c", f"read -r now _ </proc/uptime; echo $((${{now%.*}} + 9)) >{NOTE}")
+            wait_until(lambda: time_left(host) > 10, "more time is asked for", 30)
+            run.kill()
+        assert is_answering_by_route(host)
+
+    @pytest.mark.parametrize("more", [(), ("--for", "1s")])
+    def test_the_hold_of_another_person_in_the_middle_leaves_nothing_behind(
+        self, host: Namespace, monitor: Monitor, more: tuple[str, ...]
+    ) -> None:
+        with withdrawing(host, monitor) as run:
+            code, said = monitor.run("hold", "resolver", "ns1", "--reason", "mine", *more)
+            assert code == 0, said
+            out, _ = run.communicate(timeout=60)
+        assert run.returncode == 0, out
+        assert "; went on answering for " in out
+        assert not is_answering_by_route(host)
+        # An expired hold is an alert, and nothing comes back by it.
+        code, said = monitor.enforce("OK")
+        assert (code, "held by " in said) == (1, True), said
+        assert not is_present(host)
+
+    def test_it_says_what_was_left_when_its_time_was_over(
+        self, host: Namespace, monitor: Monitor
+    ) -> None:
+        with called(host), withdrawing(host, monitor) as run:
+            out, _ = run.communicate(timeout=60)
+        assert run.returncode == 0, out
+        said = re.search(r"in which (\d+) datagrams .*, (\d+) datagrams .* in its last", out)
+        assert said, out
+        assert int(said[1]) >= int(said[2]) > 0
+
+    def test_it_says_when_the_last_client_came(self, host: Namespace, monitor: Monitor) -> None:
+        monitor.configure("drain = 20")
+        with withdrawing(host, monitor) as run:
+            with called(host):
+                wait_until(lambda: datagrams(host) > 20, "clients come", 20)
+            out, _ = run.communicate(timeout=60)
+        assert run.returncode == 0, out
+        said = re.search(r"went on answering for (\S+) s, .*, the last after (\S+) s", out)
+        assert said, out
+        assert float(said[2]) <= float(said[1]) - 2
 
     def test_where_the_note_cannot_be_written_it_is_withdrawn_all_the_same(
         self, host: Namespace, monitor: Monitor

@@ -1,9 +1,10 @@
-"""Ask a DNS server the same question at a steady rate, and say how each query ended.
+"""Ask a server the same question at a steady rate, and say how each query ended.
 
 This file is run by path in the client's host, unprivileged, so it imports the standard library
 only. Each query has a socket, and so a source port, of its own, as the queries of many clients
 have. For each it prints a line with a JSON object: `sent` (epoch), `outcome` (answered, wrong or
-lost), and, both null for a lost query, `seconds` until the answer and `instance` (its NSID).
+lost), and, both null for a lost query, `seconds` until the answer and `instance` (its NSID, or what
+a web server says).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
+from typing import IO
 
 A, IN, OPT, NSID = 1, 1, 41, 3
 HEADER, RECORD = struct.Struct("!6H"), struct.Struct("!HHIH")
@@ -105,9 +107,11 @@ class Caller:
     lost only if it is not answered at the second try either, which follows at once.
     """
 
+    port = 53
+
     def __init__(self, server: str, name: str, expect: str, timeout: float) -> None:
         self.stopped = False
-        self._server = (server, 53)
+        self._server = (server, self.port)
         self._question = query(random.getrandbits(16), name)
         self._expect = socket.inet_aton(expect) if expect else b""
         self._timeout = timeout
@@ -128,15 +132,35 @@ class Caller:
 
     def _ask(self) -> tuple[str, str | None]:
         try:
-            with socket.create_connection(self._server, self._timeout) as connection:
-                connection.sendall(struct.pack("!H", len(self._question)) + self._question)
-                with connection.makefile("rb") as stream:
-                    size = struct.unpack("!H", stream.read(2))[0]
-                    addresses, instance = read_answer(stream.read(size))
+            connection = socket.create_connection(self._server, self._timeout)
+            with connection, connection.makefile("rb") as stream:
+                return self._exchange(connection, stream)
         except (OSError, struct.error):
             return "lost", None
+
+    def _exchange(self, connection: socket.socket, stream: IO[bytes]) -> tuple[str, str | None]:
+        connection.sendall(struct.pack("!H", len(self._question)) + self._question)
+        size = struct.unpack("!H", stream.read(2))[0]
+        addresses, instance = read_answer(stream.read(size))
         right = addresses and (not self._expect or self._expect in addresses)
         return ("answered" if right else "wrong"), instance
+
+
+class Visitor(Caller):
+    """Short requests to a web server, each over a connection of its own; lost as of a Caller."""
+
+    port = 80
+
+    def _exchange(self, connection: socket.socket, stream: IO[bytes]) -> tuple[str, str | None]:
+        connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        head, _, body = stream.read(LARGEST).partition(b"\r\n\r\n")
+        if not body:
+            return "lost", None
+        right = head.split(b" ")[1:2] == [b"200"]
+        return ("answered" if right else "wrong"), body.decode("ascii", "replace").strip()
+
+
+KINDS: dict[str, type[Questioner | Caller]] = {"udp": Questioner, "tcp": Caller, "http": Visitor}
 
 
 def query(number: int, name: str) -> bytes:
@@ -183,9 +207,9 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=50.0, help="queries a second")
     parser.add_argument("--count", type=int, default=0, help="queries (default: until input ends)")
     parser.add_argument("--timeout", type=float, default=1.0, help="seconds for an answer")
-    parser.add_argument("--tcp", action="store_true", help="over connections, one at a time")
+    parser.add_argument("--over", choices=[*KINDS], default="udp", help="(default: udp)")
     options = parser.parse_args()
-    kind = Caller if options.tcp else Questioner
+    kind = KINDS[options.over]
     questioner = kind(options.server, options.name, options.expect, options.timeout)
 
     def stop_at_end_of_input() -> None:

@@ -34,7 +34,7 @@ class Load:
         server: the VIP.
         rate: queries a second.
         count: how many; 0 means until `stop`.
-        tcp: over connections, one at a time.
+        over: "udp", or "tcp" or "http", which are over connections, one at a time.
     """
 
     def __init__(
@@ -44,11 +44,11 @@ class Load:
         server: str = VIP,
         rate: float = 50.0,
         count: int = 0,
-        tcp: bool = False,
+        over: str = "udp",
     ) -> None:
         client.write(INSTALLED, SCRIPT.read_text())
         argv = ["/usr/bin/python3", "-I", INSTALLED, server, QUERY, "--expect", RIGHT_ANSWER]
-        argv += ["--rate", f"{rate:g}", "--count", f"{count}", *["--tcp"] * tcp]
+        argv += ["--rate", f"{rate:g}", "--count", f"{count}", "--over", over]
         pipe = subprocess.PIPE
         self._process = client.popen(argv, user="nobody", stdin=pipe, stdout=pipe)
         self._ended: list[Query] = []

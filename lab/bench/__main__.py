@@ -13,7 +13,7 @@ from typing import Any
 
 from lab.errors import LabError
 
-from . import day
+from . import day, planned_ways
 from .questions import QUESTIONS, Options
 from .show import show
 from .systems import SMOKE, SYSTEMS
@@ -51,7 +51,12 @@ def _parse() -> tuple[Options, list[str], Path]:
         prog="scripts/bench",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="\n".join(["questions, each anew:", *what, "", "systems of failover:", *whose]),
+        epilog="\n".join(
+            [
+                *("questions, each anew:", *what, "", "systems of failover:", *whose),
+                *("", "ways of planned:", *(f"  {way.name}" for way in planned_ways.WAYS)),
+            ]
+        ),
     )
     parser.add_argument("--venv", type=Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--peers", type=Path, required=True, help=argparse.SUPPRESS)
@@ -67,6 +72,7 @@ def _parse() -> tuple[Options, list[str], Path]:
         "--show", type=Path, action="append", default=[], help="print a file of raw figures"
     )
     parser.add_argument("--system", action="append", help="of failover, by its first letters")
+    parser.add_argument("--way", action="append", help="of planned, by its first letters")
     parser.add_argument("--minutes", type=float, default=day.MINUTES, help="of day (30)")
     parser.add_argument("questions", nargs="*", metavar="QUESTION", help=", ".join(QUESTIONS))
     given = parser.parse_args()
@@ -75,6 +81,9 @@ def _parse() -> tuple[Options, list[str], Path]:
         parser.error(f"a QUESTION is one of {', '.join(QUESTIONS)}, and --runs 1 or more")
     chosen = [system.name for system in (SMOKE if given.smoke else SYSTEMS)]
     systems = tuple(given.system or chosen)
+    ways = planned_ways.SMOKE if given.smoke else planned_ways.WAYS
+    if given.way:
+        ways = tuple(one for one in planned_ways.WAYS if one.name.startswith(tuple(given.way)))
     runs = 1 if given.smoke else given.runs
     is_whole = runs >= ENOUGH and not given.system
     drawn = given.picture or (PICTURE if is_whole else None)
@@ -84,6 +93,7 @@ def _parse() -> tuple[Options, list[str], Path]:
         runs,
         given.smoke,
         systems,
+        ways,
         given.minutes,
         drawn,
         tuple(given.show),

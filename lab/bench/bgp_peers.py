@@ -19,6 +19,8 @@ router bgp 65000
   maximum-paths 8
 """
 BGPD = ["/usr/lib/frr/bgpd", "-d", "-i", "/run/frr/bgpd.pid", "-A", "127.0.0.1"]
+# While there is this file, ExaBGP takes the service for disabled.
+DISABLE = "/run/maintenance"
 STAND_IN = "/usr/local/lib/anycast-lab/cabourotte.py"
 
 
@@ -44,7 +46,7 @@ class Exabgp(System):
 process healthcheck {{
     run {{program}} -m exabgp healthcheck --no-syslog --no-ip-setup --ip {VIP}/32 \
 --interval {{interval}} --fast-interval {{retry}} --timeout 1 --fall {{samples}} \
---rise {{samples}} --withdraw-on-down --cmd "{DIG}";
+--rise {{samples}} --withdraw-on-down --disable {DISABLE} --cmd "{DIG}";
     encoder text;
 }}
 neighbor {{router}} {{

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lab.host import Host
 from lab.lab import Endpoint, Lab
 from lab.topology import VIP
 
 from .system import DIG, DIG_INSTANCE, System, start_quietly
+
+CONFIGURATION = "/etc/anycast-healthchecker.conf"
+PROGRAM, HEALTHCHECKER = "/usr/local/bin/anycast-healthchecker", "/run/anycast-healthchecker.pid"
 
 
 class Keepalived(System):
@@ -46,7 +50,12 @@ vrrp_instance anycast {{
             host = endpoint.host
             host.run(["ifdown", "lo:0"], check=True)
             host.write("/etc/keepalived/keepalived.conf", self.fill(self.configuration))
-            start_quietly(host, ["keepalived", "-n", "-l"])
+            self.run_on(host)
+
+    @staticmethod
+    def run_on(host: Host) -> None:
+        """Start it on a host that has its configuration."""
+        start_quietly(host, ["keepalived", "-n", "-l"])
 
 
 class Healthchecker(System):
@@ -57,7 +66,7 @@ class Healthchecker(System):
 interface = lo
 
 [daemon]
-pidfile = /run/anycast-healthchecker.pid
+pidfile = {HEALTHCHECKER}
 ipv4 = true
 ipv6 = false
 bird_conf = /etc/bird/anycast-prefixes.conf
@@ -112,7 +121,12 @@ protocol ospf v2 {{
         host.write("/etc/bird/anycast-prefixes.conf", first)
         host.write("/etc/bird/bird.conf", self.bird.format(address=endpoint.place.address))
         host.run(["bird", "-P", "/run/bird/bird.pid"], check=True)
-        host.write("/etc/anycast-healthchecker.conf", self.fill(self.configuration))
+        host.write(CONFIGURATION, self.fill(self.configuration))
         host.make_directory("/etc/anycast-healthchecker.d")
-        program = str(peers / "bin/anycast-healthchecker")
-        start_quietly(host, [program, "-f", "/etc/anycast-healthchecker.conf"])
+        host.run(["ln", "-s", str(peers / "bin/anycast-healthchecker"), PROGRAM], check=True)
+        self.run_on(host)
+
+    @staticmethod
+    def run_on(host: Host) -> None:
+        """Start it on a host that has its configuration."""
+        start_quietly(host, [PROGRAM, "-f", CONFIGURATION])

@@ -21,6 +21,8 @@ from . import (
     mass,
     night,
     picture,
+    planned,
+    planned_ways,
     probes,
     restarts,
     streams,
@@ -36,6 +38,7 @@ class Options(NamedTuple):
     runs: int
     smoke: bool
     systems: tuple[str, ...]
+    ways: tuple[planned_ways.Way, ...]
     minutes: float
     picture: Path | None
     shown: tuple[Path, ...]
@@ -160,6 +163,24 @@ def _restarts(options: Options) -> Any:
     return {way: one._asdict() for way, one in found.items()}
 
 
+def _planned(options: Options) -> Any:
+    """Take endpoints out under load, change them and bring them back."""
+    rounds: list[planned.Maintenance] = []
+    least = 0 if options.smoke else planned.LEAST
+    for way in options.ways:
+        try:
+            own = planned.measure(way, options.venv, options.peers, options.runs, least)
+        except LabError as error:
+            if options.smoke:
+                raise
+            print(f"  {way.name}: left out: {error}", flush=True)
+            continue
+        print(f"  {way.name:<34}{[one.lost['udp'] for one in own]} lost", flush=True)
+        rounds += own
+    print(planned.table(rounds))
+    return rounds
+
+
 def _day(options: Options) -> Any:
     """Let an endpoint fail every 20 s for half an hour, and see what grows."""
     minutes, each = (0.0, 5.0) if options.smoke else (options.minutes, day.EACH_SECONDS)
@@ -184,5 +205,6 @@ QUESTIONS: dict[str, Callable[[Options], Any]] = {
     "growth": _growth,
     "streams": _streams,
     "restarts": _restarts,
+    "planned": _planned,
     "day": _day,
 }

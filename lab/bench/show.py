@@ -7,7 +7,18 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from . import day, distance, failover_table, growth, mass, night, probes, restarts, streams
+from . import (
+    day,
+    distance,
+    failover_table,
+    growth,
+    mass,
+    night,
+    planned,
+    probes,
+    restarts,
+    streams,
+)
 from .failover import Failover
 from .timing import Cost
 from .usage import Usage
@@ -67,6 +78,10 @@ def _day(raw: Any) -> str:
     return day.table([day.Moment(**moment) for moment in moments])
 
 
+def _planned(raw: Any) -> str:
+    return planned.table([planned.Maintenance(**one) for one in raw])
+
+
 TABLES: dict[str, Callable[[Any], str]] = {
     "failover": _failover,
     "distance": _distance,
@@ -76,5 +91,6 @@ TABLES: dict[str, Callable[[Any], str]] = {
     "growth": _growth,
     "streams": _streams,
     "restarts": _restarts,
+    "planned": _planned,
     "day": _day,
 }

@@ -57,7 +57,7 @@ def round_trip(scene: Scene, least: int = LEAST) -> Asked:
     """Withdraw and restore by hand, and go on asking meanwhile and until enough were asked."""
     lab, vip = scene.lab, scene.ns1.place.vip
     datagrams = Load(lab.client, server=vip, rate=RATE)
-    connections = Load(lab.client, server=vip, rate=50, tcp=True)
+    connections = Load(lab.client, server=vip, rate=50, over="tcp")
     wait_until(lambda: len(datagrams.queries()) > RATE / 2, "queries are answered")
     for verb, routed in (("withdraw", OTHERS), ("restore", ("ns1", *OTHERS))):
         code, said = scene.by_hand(verb, "--reason", "a trial")

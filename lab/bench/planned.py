@@ -52,7 +52,7 @@ class Maintenance:
 
 def measure(way: Way, venv: Path, peers: Path, runs: int, least: int = LEAST) -> list[Maintenance]:
     """Build a lab, and maintain it in one way, so many times."""
-    with Lab(venv=venv, speaks=way.speaks, places=way.places) as lab:
+    with Lab(venv=venv, style=way.style, speaks=way.speaks, places=way.places) as lab:
         for endpoint in lab.endpoints:
             web_server(endpoint.host).start()
             # Otherwise the kernel lets unbound send no datagram from an absent address of IPv6.

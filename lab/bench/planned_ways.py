@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lab import monitoring, routing
 from lab.lab import Endpoint, Lab
-from lab.topology import ENDPOINTS, ENDPOINTS6, VIP_NAME, Place
+from lab.topology import ENDPOINTS, ENDPOINTS6, STYLES, VIP_NAME, Place
 
 from .bgp_peers import DISABLE, Exabgp
 from .ospf_peers import CONFIGURATION, HEALTHCHECKER, Healthchecker, Keepalived
@@ -36,6 +36,11 @@ class Way(ABC):
     places: tuple[Place, ...] = ENDPOINTS
     delay: float = 0.0
     rolling: bool = False
+
+    @property
+    def style(self) -> str:
+        """How the endpoints announce: a router follows an external route without any SPF."""
+        return STYLES[1 if self.delay else 0]
 
     @abstractmethod
     def start(self, lab: Lab, peers: Path) -> None:

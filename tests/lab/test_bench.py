@@ -48,6 +48,9 @@ def test_every_question_has_its_table_its_figures_and_its_picture(
     assert set(figures["growth"]) == {"pool", "fleet"}
     assert [few for few, *_ in figures["streams"]] == [4, 22]
     assert all(one["times"] == 1 for one in figures["restarts"].values())
+    ours, peer = figures["planned"]
+    assert (set(ours["lost"].values()), ours["left"] > 0, peer["left"] > 0) == ({0}, True, True)
+    assert all(number > 20 for one in (ours, peer) for number in one["asked"].values())
     assert [moment["fault"] for moment in figures["day"]][:1] == ["killed"]
     assert all(moment["watcher"]["files"] > 3 for moment in figures["day"])
     named = "".join(ElementTree.fromstring(picture.read_text()).itertext())

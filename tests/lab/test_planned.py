@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from lab import Lab, frr, monitoring
 from lab.load import Load, Query
+from lab.topology import STYLES, VIP_NAME
 from lab.waiting import wait_until
 from tests.lab.scene import Scene
 from tests.lab.test_routing_matrix import ROWS, Row
@@ -36,9 +38,9 @@ class Asked(NamedTuple):
 
 
 @contextmanager
-def planned(venv: Path, row: Row, drain: float = DRAIN) -> Iterator[Scene]:
+def planned(venv: Path, row: Row, drain: float = DRAIN, style: str = STYLES[0]) -> Iterator[Scene]:
     """Give a lab in which endpoints go on answering."""
-    with Lab(venv=venv, speaks=row.speaks, places=row.places) as lab:
+    with Lab(venv=venv, speaks=row.speaks, places=row.places, style=style) as lab:
         set_drain(lab, drain)
         for endpoint in lab.endpoints:
             # Otherwise the kernel lets unbound send no datagram from an absent address of IPv6.
@@ -63,10 +65,15 @@ def round_trip(scene: Scene, least: int = LEAST) -> Asked:
         code, said = scene.by_hand(verb, "--reason", "a trial")
         assert code == 0, said
         wait_until(lambda: lab.routed() == routed, f"{verb} is seen on the router", 20)  # noqa: B023
-        assert ADDED not in scene.ns1.host.run(["ip", "route", "show", "table", "local"]).stdout
+        assert not is_answering_by_route(scene)
     wait_until(lambda: len(datagrams.queries()) >= least, "enough were asked", 60)
     asked, called = datagrams.stop(), connections.stop()
     return Asked(len(asked), lost_of(asked), len(called), lost_of(called))
+
+
+def is_answering_by_route(scene: Scene) -> bool:
+    family = "-6" if scene.ns1.place.is_ipv6 else "-4"
+    return ADDED in scene.ns1.host.run(["ip", family, "route", "show", "table", "local"]).stdout
 
 
 def lost_of(queries: list[Query]) -> list[Query]:
@@ -103,25 +110,36 @@ def test_nothing_is_lost_where_the_routers_are_slow_to_learn(
 ) -> None:
     if not request.config.getoption("--all"):
         pytest.skip("a slow network, which --all has")
-    with planned(venv, ROWS[0]) as scene:
+    # A router follows an external route at once, and a network of a router only by an SPF.
+    with planned(venv, ROWS[0], style="network") as scene:
         timers = f"timers throttle spf {delay * 1000} {delay * 1000} {delay * 1000}"
         frr.configure(scene.lab.router, "ospfd", "router ospf", timers)
-        assert round_trip(scene).is_whole
-
-
-def test_rolling_maintenance_loses_nothing(request: pytest.FixtureRequest, venv: Path) -> None:
-    """Each endpoint in turn is withdrawn, has its service restarted, and is restored."""
-    if not request.config.getoption("--all"):
-        pytest.skip("three endpoints in turn, which --all has")
-    with planned(venv, ROWS[0]) as scene:
+        asked = round_trip(scene)
+        assert asked.is_whole, asked
         load = Load(scene.lab.client, rate=RATE)
-        for endpoint in scene.lab.endpoints:
-            name = endpoint.place.name
-            for verb in ("withdraw", "restore"):
-                ended = scene.handler(verb, "resolver", name, "--reason", "an upgrade", timeout=60)
-                assert ended.returncode == 0, ended.stdout
-                if verb == "withdraw":
-                    endpoint.resolver.kill()
-                    endpoint.resolver.repair()
-            wait_until(lambda: len(scene.lab.routed()) == 3, "the router sends to all", 20)
-        assert lost_of(load.stop()) == []
+        wait_until(lambda: len(load.queries()) > RATE / 2, "queries are answered")
+        scene.ns1.host.run(["ifdown", "lo:0"], check=True)
+        wait_until(lambda: scene.lab.routed() == OTHERS, "the router follows", 20)
+        # A third of the queries, for so long.
+        assert len(lost_of(load.stop())) > RATE * delay / 6
+
+
+def test_a_connection_that_is_lost_in_the_middle_leaves_what_the_next_run_takes_away(
+    request: pytest.FixtureRequest, venv: Path
+) -> None:
+    if not request.config.getoption("--all"):
+        pytest.skip("a connection that is lost, which --all has")
+    with planned(venv, ROWS[0], drain=3) as scene:
+        host = scene.ns1.host
+        argv = ["anycast-handler", "withdraw", VIP_NAME, "ns1"]
+        withdrawal = scene.lab.mon.popen(argv, user="nagios", stdout=subprocess.PIPE)
+        wait_until(lambda: not scene.is_announced(), "the address has gone")
+        host.run(["ip", "link", "set", "eth0", "down"], check=True)
+        said, _ = withdrawal.communicate(timeout=60)
+        assert withdrawal.returncode == 2, said
+        assert is_answering_by_route(scene)
+        host.run(["ip", "link", "set", "eth0", "up"], check=True)
+        # Others wait until the time is over for which that run has asked.
+        wait_until(lambda: scene.enforce("OK") and not is_answering_by_route(scene), "over", 60)
+        assert not scene.is_announced()
+        assert scene.by_hand("restore")[0] == 0

@@ -7,7 +7,8 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from anycast_handlers.doctor.whereabouts import drain
 from anycast_handlers.endpoint.change import HELPER, Change
 from anycast_handlers.endpoint.drain import COUNTERS, read_counters
 from anycast_handlers.endpoint.site import Site
-from anycast_handlers.errors import GateRefusedError
+from anycast_handlers.errors import GateRefusedError, HandlerError
 from anycast_handlers.gate import files
 from anycast_handlers.operation.overview import Sight
 from anycast_handlers.verbs import status
@@ -149,7 +150,7 @@ def commands(monitor: Monitor) -> list[str]:
 
 def lift_time(host: Namespace) -> None:
     """Let the time be over that the killed run would have had."""
-    host.run("sh", "-c", f"echo 0 >{NOTE}")
+    host.run("sh", "-c", f"[ ! -e {NOTE} ] || echo 0 >{NOTE}")
 
 
 class TestTheCheck:
@@ -412,6 +413,21 @@ class TestByHand:
         assert not is_answering_by_route(host)
         assert "drain 23: " in said
 
+    def test_on_a_disk_that_is_full_it_is_withdrawn_all_the_same(
+        self, host: Namespace, monitor: Monitor
+    ) -> None:
+        directory = os.path.dirname(NOTE)
+        host.run("mkdir", "-p", directory)
+        host.run("mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", directory)
+        host.run("sh", "-c", f"! cat /dev/zero >{directory}/full 2>/dev/null")
+        code, said = monitor.run("withdraw", "resolver", "ns1", "--force")
+        assert code == 0, said
+        assert "drain 23: " in said
+        assert not is_present(host)
+        assert not is_answering_by_route(host)
+        monitor.enforce("OK")
+        host.run("test", "!", "-e", NOTE)
+
 
 def leave_behind(host: Namespace) -> None:
     """Leave a route behind, and its note, beside an address that is present."""
@@ -468,6 +484,66 @@ class TestWhatIsLeftBehind:
         assert code == 0, said
         assert is_present(host)
         assert not is_answering_by_route(host)
+
+
+# In the place of ip: it ends the helper that calls it, before or after the call of some number.
+DEADLY_IP = r"""#!/bin/sh
+left=
+if [ -e /run/left ]; then
+    read -r left when </run/left
+    echo "$((left - 1)) $when" >/run/left
+fi
+[ "$left$when" = 0before ] || /run/ip "$@"
+status=$?
+[ "$left" = 0 ] || exit "$status"
+process=$PPID
+while [ "$process" -gt 1 ]; do
+    read -r name </proc/$process/comm
+    parent=$(sed -n 's/^PPid:[^0-9]*//p' /proc/$process/status)
+    [ "$name" != anycast-act ] || kill -KILL "$process"
+    process=$parent
+done 2>/dev/null
+"""
+
+
+class TestAHelperThatIsKilled:
+    # The note of a route comes before it and goes after it.
+    @pytest.mark.parametrize(("what", "when"), [("withdrawal", "before"), ("undrain", "after")])
+    def test_at_no_step_it_leaves_a_route_for_good(
+        self, host: Namespace, monitor: Monitor, what: str, when: str
+    ) -> None:
+        program = host.run("readlink", "-f", "/sbin/ip").strip()
+        host.run("cp", program, "/run/ip")
+        host.run("install", "-m", "755", "/dev/stdin", "/run/deadly", input=DEADLY_IP)
+        host.run("mount", "--bind", "/run/deadly", program)
+        vip = RESOLVER._replace(activator="ip")
+        host.allow(vip)
+        site, left_behind = Site(host.shell(), vip), 0
+        for step in range(20):
+            host.run("ip", "address", "replace", f"{VIP}/32", "dev", "lo", "label", "lo:0")
+            change = site.withdrawal(site.activator(), site.look(), drain=30)
+            if what == "undrain":
+                site.change(change)
+                change = Change(site.look(), undrain=True)
+            host.run("sh", "-c", f"echo {step} {when} >/run/left")
+            with suppress(HandlerError):
+                site.change(change)
+            was_killed = host.run("sh", "-c", "cat /run/left; rm /run/left").startswith("-")
+            if not was_killed:
+                break
+            look = site.look()
+            if look.draining is None:
+                assert not is_answering_by_route(host)
+                continue
+            left_behind += 1
+            lift_time(host)
+            monitor.enforce("OK")
+            assert not is_answering_by_route(host)
+            assert replace(site.look(), uptime=0, heard=0) == replace(
+                look, uptime=0, heard=0, draining=None
+            )
+        assert not was_killed
+        assert left_behind > 1
 
 
 WEB = RESOLVER._replace(name="web", address="10.99.0.54", interface="lo:1")

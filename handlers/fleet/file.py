@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from . import engines, placed
+from . import engines, names, placed
 from .gathered import ENDPOINTS, Gathered, read
-from .members import NOT_A_NAME, endpoints, is_login, is_name, monitors, refuse_clashes
+from .members import endpoints, monitors, refuse_clashes
 from .table import Table
 from .values import Fleet, Paths, Ssh, StreamSettings, Vip, Watch
 
@@ -31,9 +31,9 @@ def load(file: str, activators: Sequence[str]) -> Fleet:
     watch = engines.watch(top.table("watch", required=False))
     gathered = Gathered(top, file)
     vips = tuple(_vip(*one, activators, watch) for one in gathered.vips())
-    names = top.names()
-    icinga = engines.icinga(top.table("icinga")) if "icinga" in names else None
-    nagios = engines.nagios(top.table("nagios")) if "nagios" in names else None
+    keys = top.names()
+    icinga = engines.icinga(top.table("icinga")) if "icinga" in keys else None
+    nagios = engines.nagios(top.table("nagios")) if "nagios" in keys else None
     of_us = monitors(top.table("monitors", required=False))
     top.refuse_unknown()
     if not vips:
@@ -44,7 +44,7 @@ def load(file: str, activators: Sequence[str]) -> Fleet:
 
 def _ssh(table: Table) -> Ssh:
     ssh = Ssh(
-        user=table.matching("user", is_login, "a login name"),
+        user=table.matching("user", names.is_login, "a login name"),
         identity=table.path("identity"),
         known_hosts=table.path("known_hosts"),
     )
@@ -66,8 +66,6 @@ def _paths(table: Table) -> Paths:
 def _vip(
     name: str, table: Table, members: list[Table], activators: Sequence[str], watch: Watch
 ) -> Vip:
-    if not is_name(name):
-        raise table.wrong("", f"{name!r} {NOT_A_NAME}")
     address = placed.address(table)
     interface = placed.interface(table, address)
     vip = Vip(

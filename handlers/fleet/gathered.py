@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..errors import ConfigurationError, unreadable
+from . import names
 from .table import Table
 
 if sys.version_info >= (3, 11):
@@ -62,6 +63,7 @@ class Gathered:
 
     def _add(self, file: str, vips: Table) -> None:
         for name in vips.names():
+            names.check_vip(vips, name)
             key = f"vip.{name}"
             table = vips.table(name)
             members = table.table(ENDPOINTS) if ENDPOINTS in table.names() else None

@@ -3,30 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-import string
 
+from . import names
 from .gathered import Gathered
 from .table import Table
 from .values import Endpoint, Vip
-
-LOWER, DIGITS = frozenset(string.ascii_lowercase), frozenset(string.digits)
-LETTERS = frozenset(string.ascii_letters)
-LONGEST_NAME, LONGEST_LOGIN = 63, 32
-NOT_A_NAME = "is not a name: letters, digits, _ . - only"
-
-
-# These checks use no regular expressions, since compiling one costs as much as reading the whole
-# file.
-def is_name(text: str) -> bool:
-    """Whether text may be the name of a VIP, an endpoint or a site."""
-    first = text[:1] in LETTERS | DIGITS
-    return first and len(text) <= LONGEST_NAME and LETTERS | DIGITS | {"_", ".", "-"} >= {*text}
-
-
-def is_login(text: str) -> bool:
-    """Whether text may be the name of an account."""
-    first = text[:1] in LOWER | {"_"}
-    return first and len(text) <= LONGEST_LOGIN and LOWER | DIGITS | {"_", ".", "-"} >= {*text}
 
 
 def endpoints(table: Table) -> tuple[Endpoint, ...]:
@@ -41,8 +22,7 @@ def monitors(table: Table) -> tuple[Endpoint, ...]:
 
 def _host(name: str, table: Table) -> Table:
     """Take the table of a host, for which its address may stand."""
-    if not is_name(name):
-        raise table.wrong(name, NOT_A_NAME)
+    names.check_endpoint(table, name)
     value = table.take(name, object)
     if isinstance(value, str):
         value = {"address": value}
@@ -93,8 +73,8 @@ def _port(table: Table) -> int:
 
 def _site(table: Table) -> str:
     site = table.take("site", str, "")
-    if site and not is_name(site):
-        raise table.wrong("site", f"{site!r} {NOT_A_NAME}")
+    if site:
+        names.check_site(table, site)
     return site
 
 

@@ -11,10 +11,13 @@ from typing import Any
 
 from .engines import MOST_ATTEMPTS, SHORTEST
 from .file import LONGEST_DRAIN, MOST_ENDPOINTS
-from .members import LONGEST_LOGIN, LONGEST_NAME
+from .names import LONGEST_ENDPOINT, LONGEST_LOGIN, LONGEST_SITE, LONGEST_VIP
 
 Schema = dict[str, Any]
-NAME = f"^[A-Za-z0-9][A-Za-z0-9_.-]{{0,{LONGEST_NAME - 1}}}$"
+VIP, ENDPOINT, SITE = (
+    f"^[A-Za-z0-9][A-Za-z0-9_.-]{{0,{longest - 1}}}$"
+    for longest in (LONGEST_VIP, LONGEST_ENDPOINT, LONGEST_SITE)
+)
 LOGIN = f"^[a-z_][a-z0-9_.-]{{0,{LONGEST_LOGIN - 1}}}$"
 INTERFACE = "^(lo:[A-Za-z0-9_]{1,12}|[A-Za-z0-9][A-Za-z0-9_.-]{0,14})$"
 SHARE = "^0*(100|[0-9]{1,2})%$"
@@ -31,8 +34,10 @@ def schema(activators: Sequence[str]) -> Schema:
             {
                 "include": _list(_text("^.+$"), "Files with further VIPs and endpoints.", 0),
                 "ssh": _ssh(),
-                "vip": _names(part, "The anycast addresses."),
-                "monitors": _names({"anyOf": [_text(""), _monitor()]}, "The monitoring hosts."),
+                "vip": _names(VIP, part, "The anycast addresses."),
+                "monitors": _names(
+                    ENDPOINT, {"anyOf": [_text(""), _monitor()]}, "Monitoring hosts."
+                ),
                 "paths": _paths(),
                 "watch": _watch(),
                 "icinga": _icinga(),
@@ -104,7 +109,7 @@ def _vip(activators: Sequence[str]) -> Schema:
             "max_restores": _whole(0, None, "Automatic restores within a day."),
             "drain": _number(0, LONGEST_DRAIN, "Seconds for which it goes on answering."),
             "stream": _table(_stream()),
-            "endpoints": _names(endpoint, "The hosts that carry the address.") | _AT_LEAST_ONE,
+            "endpoints": _names(ENDPOINT, endpoint, "Hosts that carry it.") | _AT_LEAST_ONE,
         },
         "address interface check endpoints",
     )
@@ -119,7 +124,7 @@ def _endpoint() -> Schema:
             "address": _text("", "The management address, literal."),
             "port": _whole(1, 65535, "The port of sshd."),
             "never_withdraw": {"type": "boolean"},
-            "site": _text(f"^$|{NAME}", "The site, such as a data centre."),
+            "site": _text(f"^$|{SITE}", "The site, such as a data centre."),
         },
         "address",
     )
@@ -147,8 +152,8 @@ def _table(properties: dict[str, Schema], required: str = "") -> Schema:
     return {**table, "required": required.split()} if required else table
 
 
-def _names(value: Schema, text: str) -> Schema:
-    names = {"propertyNames": {"pattern": NAME}, "additionalProperties": value}
+def _names(name: str, value: Schema, text: str) -> Schema:
+    names = {"propertyNames": {"pattern": name}, "additionalProperties": value}
     return {"type": "object", **names, "description": text}
 
 

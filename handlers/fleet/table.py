@@ -23,6 +23,10 @@ class Table:
         """List the keys that have not been taken yet."""
         return list(self._values)
 
+    def peek(self, key: str) -> object:
+        """Look at a value that is not taken yet."""
+        return self._values.get(key)
+
     def wrong(self, key: str, reason: str) -> ConfigurationError:
         """Make the error that says what is wrong with a key."""
         name = f"{self._prefix}.{key}" if self._prefix and key else self._prefix or key
@@ -61,7 +65,7 @@ class Table:
         value = self._values.pop(key, default)
         if value is not None:
             return value
-        if misspelt := _near(key, list(self._values)):
+        if misspelt := near(key, list(self._values)):
             raise self._unknown(misspelt, key)
         raise self.wrong(key, "is missing")
 
@@ -91,14 +95,14 @@ class Table:
     def refuse_unknown(self) -> None:
         """Raise for the first key that has not been taken."""
         for key in self._values:
-            raise self._unknown(key, _near(key, self._known))
+            raise self._unknown(key, near(key, self._known))
 
     def _unknown(self, key: str, meant: str) -> ConfigurationError:
         what = "is not a key of the fleet file"
         return self.wrong(key, f"{what}; did you mean {meant}?" if meant else what)
 
 
-def _near(name: str, names: list[str]) -> str:
+def near(name: str, names: list[str]) -> str:
     """Find the name that is nearly the same; empty where none is."""
     from difflib import get_close_matches
 

@@ -19,6 +19,8 @@ from .log import only_a_file, open_shared, why_not
 WAIT_SECONDS = 10.0
 RETRY_SECONDS = 0.02
 LONGEST_ACT_SECONDS = 60.0
+# The notes of many acts, with long names of endpoints, are some thousand bytes.
+LARGEST_FILE = 1_000_000
 
 
 class Lock(Protocol):
@@ -139,7 +141,7 @@ class FileLock:
 
     def _remembered(self) -> dict[str, Any]:
         try:
-            document = json.loads(os.pread(self._descriptor, 4096, 0))
+            document = json.loads(os.pread(self._descriptor, LARGEST_FILE, 0))
         except (OSError, ValueError, RecursionError):
             return {}
         return document if isinstance(document, dict) else {}

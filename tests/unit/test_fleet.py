@@ -11,6 +11,9 @@ from anycast_handlers.activators._choice import activators
 from anycast_handlers.errors import ConfigurationError
 from anycast_handlers.fleet.placed import OF_ALIASES
 from anycast_handlers.fleet.values import Endpoint, Nagios, Paths
+from anycast_handlers.operation.lock import FileLocks
+from anycast_handlers.operation.router_ids import FileRouterIds
+from anycast_handlers.transport.clock import SYSTEM_CLOCK
 from anycast_handlers.verbs._options import read_fleet
 
 EXAMPLE = """
@@ -380,6 +383,76 @@ def test_names_are_words_because_they_become_file_names_and_arguments(
 ) -> None:
     assert "is not a name" in refusal(file, MINIMAL.replace("vip.resolver", f"vip.{name}"))
     assert "is not a name" in refusal(file, MINIMAL.replace("ns1 =", f"{name} ="))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("ns1 =", "ns1.example.org =", 'vip.resolver.endpoints.ns1: {}"ns1.example.org"'),
+        ('ns1 = "192.0.2.11"', "ns1.lab.address = '192.0.2.11'", '{}"ns1.lab"'),
+        ("vip.resolver", "vip.dns.example.org", 'vip.dns: {}"dns.example.org"'),
+    ],
+)
+def test_a_name_with_dots_and_without_quotes_is_explained(
+    file: Path, old: str, new: str, said: str
+) -> None:
+    answer = refusal(file, MINIMAL.replace(old, new))
+
+    assert said.format("has no address; a name with dots needs quotes: ") in answer
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (
+            "{ adress = '192.0.2.11' }",
+            "adress: is not a key of the fleet file; did you mean address",
+        ),
+        ("{ port = 22 }", "address: is missing"),
+        ("{ }", "address: is missing"),
+    ],
+)
+def test_an_endpoint_without_address_is_no_name_with_dots(
+    file: Path, value: str, said: str
+) -> None:
+    text = MINIMAL.replace('"192.0.2.11"', value)
+
+    assert refusal(file, text).startswith(f"vip.resolver.endpoints.ns1.{said}")
+
+
+LONGEST_HOST_NAME = ".".join(("ns1-" + 59 * "a", 63 * "b", 63 * "c", 61 * "d"))
+
+
+def test_an_endpoint_may_have_the_longest_name_that_a_host_has(file: Path) -> None:
+    assert len(LONGEST_HOST_NAME) == 253
+    file.write_text(MINIMAL.replace("ns1 =", f'"{LONGEST_HOST_NAME}" ='))
+
+    (endpoint,) = read_fleet(str(file)).vips[0].endpoints
+    assert endpoint.name == LONGEST_HOST_NAME
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            "ns1 =",
+            f'"{LONGEST_HOST_NAME}x" =',
+            "ns1-aaaaaaaaaaaaaaaa...: is longer than 253 charac",
+        ),
+        ("resolver", 201 * "r", "rrrrrrrrrrrrrrrrrrrr...: is longer than 200 characters"),
+    ],
+)
+def test_a_longer_name_is_called_too_long(file: Path, old: str, new: str, said: str) -> None:
+    assert said in refusal(file, MINIMAL.replace(old, new))
+
+
+def test_the_files_of_the_vip_with_the_longest_name_can_be_made(file: Path, tmp_path: Path) -> None:
+    file.write_text(MINIMAL.replace("resolver", 200 * "r"))
+    (vip,) = read_fleet(str(file)).vips
+
+    assert FileRouterIds(str(tmp_path)).learn(vip, vip.endpoints[0], "192.0.2.11") == ""
+    with FileLocks(str(tmp_path), SYSTEM_CLOCK).open(vip.name):
+        assert sorted(one.name[200:] for one in tmp_path.glob("rr*")) == [".lock", ".routers.json"]
 
 
 def test_an_empty_table_of_endpoints_is_refused(file: Path) -> None:

@@ -89,6 +89,13 @@ def test_the_lock_is_free_once_its_holder_was_killed(tmp_path: Path) -> None:
             pass
 
 
+def test_the_lock_remembers_many_acts_on_endpoints_with_long_names(tmp_path: Path) -> None:
+    names = [f"{number:0253}" for number in range(40)]
+    with held(tmp_path) as lock:
+        assert [said for name in names if (said := lock.note_act(name, 30))] == []
+        assert lock.under_way_elsewhere("ns1") == tuple(names)
+
+
 def test_the_lock_is_waited_for(tmp_path: Path) -> None:
     with holder(tmp_path) as process, ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(take, tmp_path)

@@ -10,6 +10,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime, timezone
 from typing import Any
 
 from .address import Connection, Target
@@ -86,7 +87,7 @@ class TlsConnection(Connection):
 
         try:
             chain = [x509.load_der_x509_certificate(one) for one in self._chain()]
-            ends = [one.not_valid_after_utc for one in chain]
+            ends = [_end_of(one) for one in chain]
         except (ValueError, TypeError, x509.InvalidVersion) as error:
             raise PeerFailedError(f"TLS: unreadable certificate: {error}") from error
         place = ends.index(min(ends))
@@ -97,7 +98,7 @@ class TlsConnection(Connection):
             with suppress(ValueError, TypeError):
                 names = chain[place].subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
                 whose = str(names[0].value) if names else chain[place].subject.rfc4514_string()
-        return ends[place].timestamp() - time.time(), clean(whose, _NAME)
+        return ends[place] - time.time(), clean(whose, _NAME)
 
     def _chain(self) -> list[bytes]:
         """Give the certificates that were used, the peer's own first; unverified, all it sent."""
@@ -135,6 +136,14 @@ class TlsConnection(Connection):
                 raise PeerFailedError(f"TLS: {error.verify_message.rstrip('.')}") from error
             except ssl.SSLError as error:
                 raise PeerFailedError(f"TLS: {_reason(error)}") from error
+
+
+def _end_of(certificate: Any) -> float:
+    """Give the end of a certificate in seconds since the epoch."""
+    # cryptography has it with a zone since version 42.
+    end: datetime | None = getattr(certificate, "not_valid_after_utc", None)
+    end = end or certificate.not_valid_after.replace(tzinfo=timezone.utc)
+    return end.timestamp()
 
 
 def make_context(ca_file: str | None, *, verify: bool) -> ssl.SSLContext:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 from cryptography.exceptions import UnsupportedAlgorithm
 
 from ..errors import ConfigurationError, RejectedError, unreadable
@@ -10,6 +12,10 @@ from .lean_paramiko import paramiko
 
 KINDS = {f"ecdsa-sha2-nistp{bits}" for bits in (256, 384, 521)}
 KINDS |= {"ssh-ed25519", "ssh-rsa", "rsa-sha2-256", "rsa-sha2-512"}
+LARGEST_KEY = 100_000
+# A key file of OpenSSH begins with these bytes, then with the length and the name of a cipher.
+OPENSSH = b"openssh-key-v1\0"
+OPENSSH_UNPROTECTED = OPENSSH + b"\0\0\0\4none"
 
 
 class PinnedKeys(paramiko.MissingHostKeyPolicy):
@@ -89,12 +95,25 @@ def read_identity(file: str) -> paramiko.PKey:
     ) as error:
         # The words of a library may be a link to its questions and answers.
         why = f"is no private key that can be used: `ssh-keygen -y -f {file}` tells why"
-        # Each format of key file has another exception for a missing passphrase.
-        if "password" in str(error).lower() or isinstance(
-            error, paramiko.PasswordRequiredException
-        ):
+        if _is_protected(file):
             why = "is protected by a passphrase, which nobody can type at night"
         raise ConfigurationError(f"{file}: identity {why}") from error
+
+
+def _is_protected(file: str) -> bool:
+    """Tell whether a file has a private key that is encrypted, in OpenSSH's format or as PEM.
+
+    The exceptions for a missing passphrase differ between formats and versions of libraries.
+    """
+    with open(file, "rb") as stream:
+        head, *body = stream.read(LARGEST_KEY).splitlines() or [b""]
+    if head != b"-----BEGIN OPENSSH PRIVATE KEY-----":
+        return b"ENCRYPTED" in head or b"Proc-Type: 4,ENCRYPTED" in body
+    try:
+        key = base64.b64decode(b"".join(line for line in body if b"-" not in line))
+    except ValueError:
+        return False
+    return key.startswith(OPENSSH) and not key.startswith(OPENSSH_UNPROTECTED)
 
 
 def _host_key(name: str, kind_and_key: str) -> paramiko.PKey | None:

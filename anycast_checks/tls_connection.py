@@ -83,7 +83,11 @@ class TlsConnection(Connection):
         """
         # ssl decodes a certificate only if it has verified it. To import cryptography takes 27 ms
         # of CPU, and only --cert-warning and --cert-critical need it.
-        from cryptography import x509
+        try:
+            from cryptography import x509
+        except ImportError as error:
+            needs = "--cert-warning and --cert-critical need the Python package cryptography"
+            raise CheckError(needs) from error
 
         try:
             chain = [x509.load_der_x509_certificate(one) for one in self._chain()]

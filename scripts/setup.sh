@@ -211,7 +211,7 @@ _open_venv() {
         echo "Making the virtual environment $dir"
         rm -rf "$dir"
         /usr/bin/python3 -m venv "$dir"
-        "$dir/bin/pip" install -q 'setuptools >= 68' wheel
+        "$dir/bin/pip" install -q 'setuptools >= 77' wheel
     fi
     needs=$(_digest "$copy"/setup.cfg "$copy"/pyproject.toml)
     pip=("$dir/bin/pip" install -q --no-build-isolation)
@@ -241,7 +241,7 @@ make_peers() (
     rm -rf "$1"
     echo "Installing what is measured beside: $(grep -v '^#' "$2" | paste -s -d ' ')"
     /usr/bin/python3 -m venv "$1"
-    "$1/bin/pip" install -qq --disable-pip-version-check 'setuptools >= 68' wheel
+    "$1/bin/pip" install -qq --disable-pip-version-check 'setuptools >= 77' wheel
     "$1/bin/pip" install -qq --disable-pip-version-check -r "$2"
     cp "$2" "$1/requirements.txt"
 )

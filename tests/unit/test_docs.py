@@ -221,11 +221,33 @@ def assert_refused_as_documented(file: str) -> None:
     assert f"    {str(caught.value).removeprefix(f'{file}: ')}\n" in FLEET_FILE
 
 
+# These pages are files of the repository, for the site.
+INCLUDED = {
+    "readme": "README.rst",
+    "changelog": "CHANGELOG.rst",
+    "contributing": "CONTRIBUTING.rst",
+}
+
+
 def test_every_page_is_in_the_index() -> None:
     index = (ROOT / "docs/index.rst").read_text()
-    pages = {f"docs/{page.name}" for page in (ROOT / "docs").glob("*.rst")} - {"docs/index.rst"}
+    names = {page.stem for page in (ROOT / "docs").glob("*.rst")} - {"index"}
+    pages = {name: INCLUDED.get(name, f"docs/{name}.rst") for name in names}
 
-    assert [page for page in pages if f"``{page}``" not in index] == []
+    assert [page for page in pages.values() if f"``{page}``" not in index] == []
+    assert [name for name in pages if f"\n    {name}\n" not in index] == []
+
+
+@pytest.mark.parametrize("program", ["check_anycast", "anycast-handler"])
+def test_a_man_page_has_every_command_of_its_program(program: str) -> None:
+    page = (ROOT / f"docs/{program}.rst").read_text()
+    folder, prefix = (
+        ("anycast_checks", "check_") if program == "check_anycast" else ("handlers/verbs", "")
+    )
+    files = (ROOT / folder).glob(f"{prefix}[a-z]*.py")
+
+    names = sorted(file.stem.removeprefix(prefix) for file in files)
+    assert re.findall(rf"^\.\. help-of:: {program} (.+)$", page, re.MULTILINE) == names
 
 
 def test_words_in_italics_have_an_entry_in_the_glossary() -> None:

@@ -51,9 +51,9 @@ class Outcome:
         return self.look.present if self.look else None
 
     @property
-    def announced(self) -> bool | None:
-        """Whether the endpoint announced the VIP when it was counted; None where nobody knows."""
-        return self._counted.announced if self._counted else None
+    def count(self) -> Counted | None:
+        """What was counted last, before an act; None where nobody has counted."""
+        return self._counted
 
     @property
     def has_acted(self) -> bool:

@@ -35,6 +35,7 @@ from ._options import LINE, read_fleet
 # Lines that nobody has read yet.
 UNREAD = 1000
 ENDING_SECONDS = 0.5
+RESTART = "reports to the engines as before: restart it to change that"
 UNIT = "see docs/watch.rst, Install it"
 
 
@@ -118,10 +119,10 @@ class _Service:
         try:
             fleet = read_fleet(self._file)
             self._watcher.reload(fleet, _targets(fleet, self._voice.say, *self._wanted))
-            if _told(fleet) != self._told:
-                self._show.note("reports to the engines as before: restart it to change that")
+            is_same = _told(fleet) == self._told
+            self._show.reloaded("" if is_same else RESTART)
         except HandlerError as error:
-            self._show.note(f"goes on with the fleet file as it was: {error}")
+            self._show.reloaded(f"goes on with the fleet file as it was: {error}")
         self._notify.ready()
 
 

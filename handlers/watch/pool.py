@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import TYPE_CHECKING
 
+from ..decision.facts import Action, State
 from ..fleet.values import Fleet, Vip
 from .board import Failover, VipState
 from .cause import Cause, Failing, common_cause
 from .target import Target
+
+if TYPE_CHECKING:
+    from ..operation.outcome import Outcome
 
 SOON_SECONDS = 1.0
 # So many changes of an endpoint within so many seconds have the others tried again.
@@ -32,6 +37,7 @@ class Pool:
         self.cause: Cause | None = None
         self.shown = VipState(vip.name, vip.address, vip.floor, ())
         self._changed: dict[Target, deque[float]] = {}
+        self._announcing: int | None = None
         self._patience = fleet.watch.common_cause_patience
 
     def find_cause(self) -> Cause | None:
@@ -54,13 +60,26 @@ class Pool:
     def take_over(self, before: Pool) -> None:
         """Go on where the pool of an earlier fleet file has ended."""
         self.acting, self.cause = before.acting, before.cause
+        self._announcing = before._announcing
         shown = before.shown
         self.shown = self.shown._replace(failovers=shown.failovers, spent=shown.spent)
 
+    def acted(self, outcome: Outcome) -> None:
+        """Take note of what a look or an act has counted in the routing."""
+        count = outcome.count
+        if count is None:
+            return
+        own = count.announced
+        if outcome.has_acted and outcome.decision:
+            # The count was before the act.
+            own = outcome.decision.action is Action.RESTORE
+        is_known = not (own is None or count.others is None or count.may_be_more)
+        self._announcing = (count.others or 0) + bool(own) if is_known else None
+
     def announcing(self) -> int | None:
-        """Count the endpoints that announce the VIP; None where one of them cannot be told."""
-        told = [one.announced for one in self.targets]
-        return None if None in told else sum(map(bool, told))
+        """How many endpoints announce the VIP by the last count; None where nobody can tell."""
+        is_heard = any(one.judgement.state is not State.UNKNOWN for one in self.targets)
+        return self._announcing if is_heard else None
 
     def note(self, failover: Failover) -> None:
         """Remember a failover for the board."""

@@ -8,26 +8,26 @@ from collections.abc import Callable, Sequence
 from anycast_checks.line import clean
 
 from ..decision.facts import Action, State, StateType
+from ..errors import TRIED_AND_FAILED
 from ..fleet.values import Fleet
 from ..operation.outcome import Outcome
 from ..transport.clock import Clock
 from .acts import Acted
-from .board import Board, Decided, EndpointState, Failover, Held, Stage
+from .board import Board, Decided, Held
 from .cause import Cause
 from .engines.report import Engine, control, health
 from .evidence import Judgement
+from .hearing import Hearing
 from .notify import Notify
 from .pool import Pool
+from .portrait import endpoint_state, failover
 from .target import Target
 
 TELL_SECONDS = 4.0
-KEPT_NOTES = 5
 NO_DIGITS = dict.fromkeys(map(ord, "0123456789"))
 # How many lines about one thing are said within so many seconds. An endpoint that says another
 # state each time must not fill the log, where others have to be found. The board has all of it.
 MOST_LINES, LINES_SECONDS = 20, 60.0
-# What a run does when clients are well again already.
-AFTER = frozenset({"count again"})
 
 
 class Show:
@@ -47,7 +47,8 @@ class Show:
         self._version = 0
         self._pools: list[Pool] = []
         self._leaders = ("",) * len(engines)
-        self._notes: tuple[str, ...] = ()
+        self._hearing = Hearing()
+        self._reload_trouble = ""
         self._told_at = 0.0
         self._said: dict[str, deque[float]] = {}
         self._lived_at = self._started
@@ -61,11 +62,12 @@ class Show:
         vips, endpoints = _count(len(pools), "VIP"), _count(len(places), "endpoint")
         self._say(f"watches {vips} on {endpoints} by {fleet.file}")
 
-    def note(self, text: str) -> None:
-        """Say something about the watcher itself."""
-        self._notes = (*self._notes, text)[-KEPT_NOTES:]
+    def reloaded(self, trouble: str = "") -> None:
+        """Take note of a reload; what was wrong with it is shown until the next one."""
+        self._reload_trouble = trouble
         self._version += 1
-        self._say(text)
+        if trouble:
+            self._say(trouble)
 
     def say_cause(self, pool: Pool, cause: Cause) -> None:
         """Say as loudly as possible what many endpoints fail of."""
@@ -93,34 +95,35 @@ class Show:
 
     def acted(self, acted: Acted, outcome: Outcome) -> None:
         """Take note of what came of an act or of a look."""
-        target, pool_name = acted.target, acted.target.vip.name
-        decision = outcome.decision
+        target, decision = acted.target, outcome.decision
         target.control = (outcome.severity, outcome.line, self._clock.time())
-        if outcome.announced is not None:
-            target.announced = outcome.announced
+        if outcome.count and outcome.count.announced is not None:
+            target.announced = outcome.count.announced
         if outcome.look:
             target.latched = outcome.look.latch_age is not None
             hold = outcome.look.hold
             target.held = Held(hold.by, hold.until, hold.reason) if hold else None
         if decision and (outcome.has_acted or not acted.is_look):
             done = Decided(self._clock.time(), decision.rule, outcome.line, outcome.exit_code)
-            target.decisions.append(done)
-            self._say(f"{target.vip.name} {outcome.line}")
+            self._decided(target, done, is_refusal=outcome.exit != TRIED_AND_FAILED)
         if outcome.has_acted and decision:
             # The look and the count were before the act.
             target.announced = decision.action is Action.RESTORE
             target.latched = decision.action is Action.WITHDRAW
-            for pool in self._pools:
-                is_failover = target.latched and acted.certain_since is not None
-                if pool.vip.name == pool_name and is_failover:
-                    pool.note(_failover(acted, outcome, self._clock))
+        for pool in self._pools:
+            if pool.vip.name == target.vip.name:
+                pool.acted(outcome)
+                if outcome.has_acted and target.latched and acted.certain_since is not None:
+                    pool.note(failover(acted, outcome, self._clock))
         self._version += 1
         self._tell(target)
 
     def round(self, now: float) -> None:
         """Say again what engines and systemd want to hear again and again."""
         self._lived_at = self._clock.time()
-        self._notify.alive(self._summary())
+        self._hearing.take_note((one for pool in self._pools for one in pool.targets), now)
+        text = self._hearing.text(now)
+        self._notify.alive(text)
         self._note_leaders()
         for pool in self._pools:
             if not pool.cause and pool.shown.common_cause:
@@ -129,8 +132,12 @@ class Show:
         if now - self._told_at < TELL_SECONDS:
             return
         self._told_at = now
+        state = self._hearing.state(now)
+        if self._reload_trouble:
+            text = f"{text}; {self._reload_trouble}"
+            state = State.WARNING if state is State.OK else state
         for engine in self._engines:
-            engine.alive(self._summary(), self._clock.time())
+            engine.alive(state, text, self._clock.time())
         for pool in self._pools:
             for target in pool.targets:
                 self._tell(target)
@@ -140,9 +147,8 @@ class Show:
         leaders = tuple(engine.leader() for engine in self._engines)
         for engine, before, now in zip(self._engines, self._leaders, leaders, strict=True):
             if now != before:
-                name = engine.state().name
-                whose = f"the watcher on {now}" if now else "this watcher again"
-                self.note(f"{name} hears of the endpoints by {whose}")
+                self._version += 1
+                self._say(_hears_by(engine, now))
         self._leaders = leaders
 
     def in_downtime(self, target: Target) -> bool:
@@ -156,12 +162,26 @@ class Show:
         vips = tuple(
             pool.shown._replace(
                 announcing=pool.announcing(),
-                endpoints=tuple(_endpoint(one, now) for one in list(pool.targets)),
+                endpoints=tuple(endpoint_state(one, now) for one in list(pool.targets)),
             )
             for pool in list(self._pools)
         )
         engines = tuple(engine.state() for engine in self._engines)
-        return Board(self._version, self._started, self._lived_at, vips, engines, self._notes)
+        notes = tuple(filter(None, (self._reload_trouble, *self._led())))
+        return Board(self._version, self._started, self._lived_at, vips, engines, notes)
+
+    def _led(self) -> list[str]:
+        pairs = zip(self._engines, self._leaders, strict=True)
+        return [_hears_by(engine, leader) for engine, leader in pairs if leader]
+
+    def _decided(self, target: Target, done: Decided, *, is_refusal: bool) -> None:
+        """Remember a decision, and say it; a refusal that is tried again and again, once."""
+        before = target.decisions[-1] if target.decisions else None
+        if before and is_refusal and _is_alike(before, done):
+            target.decisions[-1] = done
+            return
+        target.decisions.append(done)
+        self._say(f"{target.vip.name} {done.text}")
 
     def _say_of(self, what: str, text: str) -> None:
         """Say a line about something, where not too many were said just before."""
@@ -181,22 +201,30 @@ class Show:
         if judged.state is State.UNKNOWN or judged.state_type is not StateType.HARD:
             return
         name, vip = target.endpoint.name, target.vip
-        text = clean(f"{vip.address} {judged.text}")
+        text = clean(judged.text)
         for engine in self._engines:
             engine.tell(health(name, vip.name, judged.state, text, at))
             if target.control:
                 state, line, _ = target.control
                 engine.tell(control(name, vip.name, state, clean(line), at))
 
-    def _summary(self) -> str:
-        targets = [one for pool in self._pools for one in pool.targets]
-        heard = sum(one.judgement.state is not State.UNKNOWN for one in targets)
-        failing = sum(one.judgement.state is State.CRITICAL for one in targets)
-        return f"hears {heard} of {len(targets)} streams, {failing} CRITICAL"
-
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _hears_by(engine: Engine, leader: str) -> str:
+    whose = f"the watcher on {leader}" if leader else "this watcher again"
+    return f"{engine.state().name} hears of the endpoints by {whose}"
+
+
+def _is_alike(before: Decided, now: Decided) -> bool:
+    """Whether two decisions are the same but for their time, and numbers such as an age."""
+    return (before.rule, before.exit, before.text.translate(NO_DIGITS)) == (
+        now.rule,
+        now.exit,
+        now.text.translate(NO_DIGITS),
+    )
 
 
 def _is_another_reason(now: Judgement, before: Judgement) -> bool:
@@ -204,35 +232,3 @@ def _is_another_reason(now: Judgement, before: Judgement) -> bool:
     if now.state is not State.UNKNOWN:
         return False
     return now.text.translate(NO_DIGITS) != before.text.translate(NO_DIGITS)
-
-
-def _endpoint(target: Target, now: float) -> EndpointState:
-    judged, heard = target.judgement, target.evidence.heard
-    return EndpointState(
-        target.endpoint.name,
-        target.endpoint.address,
-        judged.state,
-        judged.text,
-        judged.kind if judged.failing_since is not None else "",
-        judged.present,
-        target.announced if judged.present is not False else False,
-        target.latched,
-        target.held,
-        target.since or None,
-        target.control[1] if target.control else "",
-        None if heard is None else max(0.0, now - heard),
-        target.evidence.taken,
-        tuple(target.decisions),
-        target.endpoint.site,
-    )
-
-
-def _failover(acted: Acted, outcome: Outcome, clock: Clock) -> Failover:
-    assert acted.certain_since is not None
-    now = clock.monotonic()
-    before = acted.certain_since - (acted.failing_since or acted.certain_since)
-    stages = [Stage("be certain", before), Stage("begin", acted.began - acted.certain_since)]
-    stages += [Stage(name, seconds) for name, seconds in outcome.timings if name not in AFTER]
-    return Failover(
-        acted.target.endpoint.name, clock.time() - (now - acted.certain_since), tuple(stages)
-    )

@@ -167,7 +167,7 @@ def _is_passive(told: Told) -> bool:
 def test_a_watcher_that_is_silent_is_critical(told: Told) -> None:
     teller = Teller("icinga", told.way(), 3, "mon")
     teller.start()
-    teller.alive("watches 3 endpoints", time.time())
+    teller.alive(State.OK, "watches 3 endpoints", time.time())
     wait_until(lambda: told.service(f"mon!{WATCHER}")["state"] == 0, "the watcher is OK", SECONDS)
     teller.close()
 

@@ -122,7 +122,7 @@ def test_a_change_is_hard_when_it_was_told_as_often_as_the_service_has_attempts(
 def test_a_watcher_that_is_silent_is_critical(told: Told) -> None:
     teller = Teller("nagios", CommandFile(Settings(str(told.command_file))), 3, "ns1")
     teller.start()
-    teller.alive("watches 3 endpoints", time.time())
+    teller.alive(State.OK, "watches 3 endpoints", time.time())
     expected = ("OK", "HARD", "watches 3 endpoints")
     wait_until(lambda: told.state(WATCHER) == expected, "the watcher is OK", SECONDS)
     teller.close()

@@ -478,7 +478,7 @@ class TestTeller:
         wait_until(lambda: teller.state() == ("icinga", 3, ""), "all is well")
 
     def test_the_watcher_is_a_service_of_its_own(self, teller: Teller, peer: Peer) -> None:
-        teller.alive("watches 3 endpoints", 1.0)
+        teller.alive(State.OK, "watches 3 endpoints", 1.0)
         wait_until(lambda: peer.results, "a result")
         assert peer.results[0]["service"] == "mon!anycast-watcher"
         assert peer.results[0]["exit_status"] == 0
@@ -587,7 +587,7 @@ class TestSecondWatcher:
             nonlocal number
             peer.watcher("mon1", 0, number := number + 1)
             second.tell(ill())
-            second.alive("watches", number)
+            second.alive(State.OK, "watches", number)
             return len(peer.asked) > 60
 
         wait_until(goes_on, "it has asked often")
@@ -631,7 +631,7 @@ class TestSecondWatcher:
 
     def test_it_says_its_rank(self, second: Teller, peer: Peer) -> None:
         second.start()
-        second.alive("watches", 1.0)
+        second.alive(State.OK, "watches", 1.0)
         wait_until(lambda: peer.results, "a result")
         assert peer.results[0]["performance_data"] == ["rank=1"]
 

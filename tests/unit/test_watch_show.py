@@ -10,7 +10,11 @@ from anycast_handlers.endpoint.site import Step
 from anycast_handlers.operation.outcome import Outcome
 from anycast_handlers.operation.request import Request
 from anycast_handlers.verbs._options import read_fleet
+from anycast_handlers.watch.acts import Acted
+from anycast_handlers.watch.board import EngineState
+from anycast_handlers.watch.engines.report import Report
 from anycast_handlers.watch.evidence import Judgement
+from anycast_handlers.watch.hearing import DEAF_SECONDS
 from anycast_handlers.watch.notify import Notify
 from anycast_handlers.watch.pool import Pool
 from anycast_handlers.watch.show import LINES_SECONDS, MOST_LINES, Show
@@ -21,17 +25,44 @@ from tests.unit.test_watch_response import FLEET, Now
 
 DEAD = Judgement(State.CRITICAL, StateType.SOFT, "dead")
 WELL = Judgement(State.OK, StateType.HARD, "well")
+NOT_HEARD = Judgement(State.UNKNOWN, StateType.HARD, "its stream fell silent")
+
+
+class Told:
+    """An engine that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.reports: list[Report] = []
+        self.self_reports: list[tuple[State, str]] = []
+        self.led_by = ""
+
+    def start(self) -> None: ...
+    def close(self) -> None: ...
+    def tell(self, report: Report) -> None:
+        self.reports.append(report)
+
+    def alive(self, state: State, text: str, at: float) -> None:
+        self.self_reports.append((state, text))
+
+    def in_downtime(self, endpoint: str, vip: str) -> bool:
+        return False
+
+    def leader(self) -> str:
+        return self.led_by
+
+    def state(self) -> EngineState:
+        return EngineState("icinga")
 
 
 class Scene:
-    """Two endpoints, and what is said of them."""
+    """Three endpoints, and what is said of them."""
 
     def __init__(self, file: Path) -> None:
         file.write_text(FLEET)
         fleet = read_fleet(str(file))
         vip = fleet.vips[0]
-        self.clock, self.lines = Now(), list[str]()
-        self.show = Show(self.lines.append, (), Notify(), self.clock)
+        self.clock, self.lines, self.engine = Now(), list[str](), Told()
+        self.show = Show(self.lines.append, (self.engine,), Notify(), self.clock)
         self.targets = [Target(fleet, vip, endpoint) for endpoint in vip.endpoints]
         self.show.take(fleet, [Pool(fleet, vip, self.targets)])
         self.lines.clear()
@@ -39,6 +70,19 @@ class Scene:
     def judge(self, target: Target, judgement: Judgement) -> None:
         before, target.judgement = target.judgement, judgement
         self.show.judged(target, before)
+
+    def round(self, at: float) -> tuple[State, str]:
+        """Let time pass; gives what the engine hears of the watcher itself then."""
+        self.clock.now = at
+        self.show.round(at)
+        return self.engine.self_reports[-1]
+
+    def refused(self, target: Target, text: str) -> None:
+        """Let an act be refused by a hold."""
+        outcome = Outcome(Request(VERBS["enforce"], target.vip, target.endpoint), self.clock)
+        outcome.conclude(Decision(Action.REFUSE, "held", text, State.CRITICAL))
+        nothing = {"certain_since": None, "failing_since": None}
+        self.show.acted(Acted(target, outcome, is_look=False, began=0.0, **nothing), outcome)
 
 
 @pytest.fixture
@@ -74,3 +118,87 @@ def test_a_command_that_worked_at_the_second_try_is_no_complaint(scene: Scene) -
     ]
     outcome.done("restored", State.OK)
     assert outcome.notes == ["/sbin/ifup lo: no such thing"]
+
+
+def test_an_engine_is_told_the_address_once(scene: Scene) -> None:
+    text = "10.99.0.53 announced: www.example.org A: 192.0.2.80 in 0.4 ms"
+    scene.judge(scene.targets[0], WELL._replace(text=text))
+    assert [one.text for one in scene.engine.reports] == [text]
+
+
+def test_what_was_wrong_with_a_reload_is_shown_until_the_next_one(scene: Scene) -> None:
+    for target in scene.targets:
+        scene.judge(target, WELL)
+    text = "goes on with the fleet file as it was: no such key"
+    scene.show.reloaded(text)
+    assert (scene.show.board().notes, scene.lines[-1]) == ((text,), text)
+    heard = "hears 3 of 3 streams, 0 CRITICAL"
+    assert scene.round(10.0) == (State.WARNING, f"{heard}; {text}")
+    scene.show.reloaded()
+    assert scene.show.board().notes == ()
+    assert scene.round(20.0) == (State.OK, heard)
+
+
+def test_whose_watcher_reports_is_shown_as_long_as_it_is_another_one(scene: Scene) -> None:
+    scene.engine.led_by = "mon1"
+    scene.round(10.0)
+    assert scene.show.board().notes == ("icinga hears of the endpoints by the watcher on mon1",)
+    scene.engine.led_by = ""
+    scene.round(20.0)
+    assert scene.show.board().notes == ()
+
+
+class TestTheWatcherItself:
+    """Where only the streams fail, the services are green, and nobody else would say so."""
+
+    def test_is_well_as_long_as_a_stream_may_take(self, scene: Scene) -> None:
+        assert scene.round(10.0) == (State.OK, "hears 0 of 3 streams, 0 CRITICAL")
+        scene.judge(scene.targets[0], DEAD)
+        assert scene.round(10.0 + DEAF_SECONDS - 5) == (
+            State.OK,
+            "hears 1 of 3 streams, 1 CRITICAL",
+        )
+
+    def test_is_in_doubt_where_it_does_not_hear_one_of_them(self, scene: Scene) -> None:
+        first, second, third = scene.targets
+        scene.judge(first, WELL)
+        scene.judge(second, NOT_HEARD._replace(text="refused\nMAINPID=1"))
+        scene.round(10.0)
+        assert scene.round(10.0 + DEAF_SECONDS) == (
+            State.WARNING,
+            "hears 1 of 3 streams, 0 CRITICAL; not resolver ns2 (and 1 more): refused MAINPID=1",
+        )
+        scene.judge(second, WELL)
+        scene.judge(third, WELL)
+        assert scene.round(90.0)[0] is State.OK
+        scene.judge(third, NOT_HEARD)
+        assert scene.round(100.0)[0] is State.OK
+
+    def test_is_as_good_as_dead_where_it_hears_none(self, scene: Scene) -> None:
+        scene.round(10.0)
+        assert scene.round(10.0 + DEAF_SECONDS)[0] is State.CRITICAL
+
+
+def test_a_refusal_that_is_tried_again_and_again_is_said_once(scene: Scene) -> None:
+    """It would fill the log for weeks, and push what was done off the page."""
+    target, *_ = scene.targets
+    for age in (1, 2, 4, 60):
+        scene.clock.now = age
+        scene.refused(target, f"held since {age} s")
+    (last,) = target.decisions
+    assert "held since 60 s" in last.text
+    assert len(scene.lines) == 1
+    scene.refused(target, "held by somebody else")
+    assert len(target.decisions) == len(scene.lines) == 2
+
+
+def test_of_an_endpoint_that_is_not_heard_the_board_claims_nothing(scene: Scene) -> None:
+    target, *_ = scene.targets
+    scene.judge(target, WELL._replace(present=True))
+    target.announced = True
+    target.control = (State.OK, "ns1: announced: as it should be", 0.0)
+    (vip,) = scene.show.board().vips
+    assert (vip.endpoints[0].announced, vip.endpoints[0].why) == (True, target.control[1])
+    scene.judge(target, NOT_HEARD)
+    (vip,) = scene.show.board().vips
+    assert (vip.endpoints[0].announced, vip.endpoints[0].why) == (None, "")

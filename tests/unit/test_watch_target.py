@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
-from anycast_handlers.decision.facts import State, StateType
+from anycast_handlers.decision.facts import Action, Decision, State, StateType
+from anycast_handlers.decision.situation import Counted
 from anycast_handlers.fleet.values import Fleet
+from anycast_handlers.operation.outcome import Outcome
+from anycast_handlers.operation.request import Request
+from anycast_handlers.transport.clock import SYSTEM_CLOCK
 from anycast_handlers.verbs._options import read_fleet
 from anycast_handlers.watch.board import FAILOVERS, Failover, Stage
 from anycast_handlers.watch.evidence import Judgement
 from anycast_handlers.watch.pool import Pool
 from anycast_handlers.watch.target import Target, Wait
+
+from tests.support.verbs import VERBS
 
 HEAD = """
 [ssh]
@@ -116,13 +123,49 @@ def fails(target: Target, since: float | None, kind: str = "refused") -> None:
     )
 
 
+def counted(pool: Pool, *, action: Action | None = None, **known: Any) -> Outcome:
+    """Give the outcome of a look, or of an act, that has counted so many."""
+    verb = VERBS["enforce"]
+    outcome = Outcome(Request(verb, pool.vip, pool.targets[0].endpoint), SYSTEM_CLOCK)
+    outcome.counted(Counted(floor=1, endpoints=3, **known))
+    if action:
+        outcome.decided(Decision(action, "rule", "so", State.OK))
+        outcome.verify("address", found=True)
+    return outcome
+
+
 class TestPool:
-    def test_how_many_announce_is_known_where_all_are(self, pool: Pool) -> None:
+    def test_how_many_announce_is_what_was_counted_last(self, pool: Pool) -> None:
+        """An endpoint that has died announces nothing, and nothing is heard of it either."""
         assert pool.announcing() is None
-        for one, announced in zip(pool.targets, (True, False, True), strict=True):
-            one.announced = announced
+        for one in pool.targets:
+            fails(one, None)
+        pool.acted(counted(pool, others=2, announced=True))
+        assert pool.announcing() == 3
+        pool.targets[2].judgement = Judgement(State.UNKNOWN, StateType.HARD, "silent")
+        pool.acted(counted(pool, others=1, announced=True))
         assert pool.announcing() == 2
-        pool.targets[1].announced = None
+
+    def test_how_many_announce_after_an_act(self, pool: Pool) -> None:
+        fails(pool.targets[0], 10.0)
+        pool.acted(counted(pool, others=2, announced=True, action=Action.WITHDRAW))
+        assert pool.announcing() == 2
+        pool.acted(counted(pool, others=2, announced=False, action=Action.RESTORE))
+        assert pool.announcing() == 3
+
+    @pytest.mark.parametrize(
+        "unknown", [{"others": None}, {"announced": None}, {"gaps": ("ns3",)}], ids=str
+    )
+    def test_how_many_announce_is_not_known_where_one_could_not_be_asked(
+        self, pool: Pool, unknown: dict[str, Any]
+    ) -> None:
+        fails(pool.targets[0], None)
+        pool.acted(counted(pool, others=2, announced=True))
+        pool.acted(counted(pool, **{"others": 2, "announced": True, **unknown}))
+        assert pool.announcing() is None
+
+    def test_how_many_announce_is_not_known_where_nothing_is_heard(self, pool: Pool) -> None:
+        pool.acted(counted(pool, others=2, announced=True))
         assert pool.announcing() is None
 
     def test_a_cause_is_told_once_and_forgotten_when_it_is_over(self, pool: Pool) -> None:

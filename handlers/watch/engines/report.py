@@ -97,8 +97,8 @@ class Engine(Protocol):
         lost, or by a watcher that hangs.
         """
 
-    def alive(self, text: str, at: float) -> None:
-        """Say that the watcher is alive: at least every 5 s, from its main loop."""
+    def alive(self, state: State, text: str, at: float) -> None:
+        """Say that the watcher is alive, and how it is: every 5 s at least, from its main loop."""
 
     def in_downtime(self, endpoint: str, vip: str) -> bool:
         """Whether the engine said last that the health service, or its host, is in a downtime."""

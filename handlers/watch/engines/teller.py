@@ -68,9 +68,9 @@ class Teller:
             if self._outbox.put(report, time.monotonic()):
                 self._changed.notify()
 
-    def alive(self, text: str, at: float) -> None:
-        """Say that the watcher is alive."""
-        self.tell(Report(self._watcher, WATCHER, State.OK, text, at, f"{RANK}={self._rank}"))
+    def alive(self, state: State, text: str, at: float) -> None:
+        """Say that the watcher is alive, and how it is."""
+        self.tell(Report(self._watcher, WATCHER, state, text, at, f"{RANK}={self._rank}"))
 
     def in_downtime(self, endpoint: str, vip: str) -> bool:
         """Whether a health service is in a downtime, as far as is known; see `Engine`."""

@@ -241,6 +241,15 @@ class TestServer:
         assert ask(number, "/status.json").status == 200
         showing.close()
 
+    def test_an_address_that_others_reach_is_said_to_be_open_to_all(self) -> None:
+        said: list[str] = []
+        showing = Showing("0.0.0.0:0", rich, said.append)
+        showing.close()
+        text = (
+            "serves its page at http://0.0.0.0:0, to everybody who gets there: it asks for no login"
+        )
+        assert said == [text]
+
     def test_it_listens_on_ipv6_too(self) -> None:
         page = open_page("[::1]:0", rich)
         with socket.create_connection(("::1", page.port), 5) as client:

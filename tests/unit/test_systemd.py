@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import shutil
 import subprocess
 from pathlib import Path
@@ -26,3 +27,11 @@ def test_systemd_finds_nothing_wrong_with_it(tmp_path: Path) -> None:
     ended = subprocess.run(argv, capture_output=True, text=True, check=False)
     said = ended.stdout + ended.stderr
     assert (ended.returncode, UNIT.name in said) == (0, False), said
+
+
+def test_it_is_started_again_however_often_it_has_failed() -> None:
+    """By default systemd gives up after five starts within 10 s, with a reload or two by hand."""
+    unit = configparser.ConfigParser(strict=False, interpolation=None)
+    unit.read(UNIT)
+    assert unit["Service"]["Restart"] == "always"
+    assert unit["Unit"]["StartLimitIntervalSec"] == "0"

@@ -51,8 +51,7 @@ class Showing:
         self._closed = threading.Event()
         self._page: Page | None = None
         try:
-            self._page = open_page(listen, look)
-            say(f"serves its page at http://{listen}")
+            self._page = self._opened()
         except NotFreeError as error:
             say(f"watches without its page, and tries again: {error}")
             self._opener = threading.Thread(target=self._open, daemon=True)
@@ -67,5 +66,10 @@ class Showing:
     def _open(self) -> None:
         while not (self._page or self._closed.wait(AGAIN)):
             with suppress(NotFreeError):
-                self._page = open_page(self._listen, self._look)
-                self._say(f"serves its page at http://{self._listen}")
+                self._page = self._opened()
+
+    def _opened(self) -> Page:
+        page = open_page(self._listen, self._look)
+        whom = "" if page.is_local else ", to everybody who gets there: it asks for no login"
+        self._say(f"serves its page at http://{self._listen}{whom}")
+        return page

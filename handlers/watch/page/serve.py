@@ -69,12 +69,16 @@ FILES = {
 
 
 class Page:
-    """The server, from its making until `close`. See `open_page`."""
+    """The server, from its making until `close`. See `open_page`.
+
+    Attributes:
+        is_local: whether only this host can reach it.
+    """
 
     def __init__(self, listen: str, look: Callable[[], Board]) -> None:
-        self._socket, is_local = bound(listen)
+        self._socket, self.is_local = bound(listen)
         self._map: dict[int, Any] = {}
-        app = _App(look, is_local=is_local)
+        app = _App(look, is_local=self.is_local)
         # It warns of each request that has to wait, so that a client could fill the log.
         logging.getLogger("waitress").setLevel(logging.ERROR)
         self._server = waitress.create_server(
@@ -127,6 +131,7 @@ class _App:
     def _answer(self, environ: Environ) -> tuple[str, list[tuple[str, str]], bytes]:
         if self._is_local and not _is_this_host(environ.get("HTTP_HOST", "")):
             # A page of somebody else could let its own name point here, and would then read this.
+            # On another address nobody knows by which names it may be called, and it is public.
             return _said("403 Forbidden", "this is not the name of the address it listens on")
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return _said("405 Method Not Allowed", "GET only")

@@ -160,7 +160,9 @@ def _ask(question: _Question, target: Target) -> Observation:
             response = ask(connection, request, question.limit)
         follow = _following(question, request, response)
         if follow is None:
-            seen = _judge(question, response, judged, time.monotonic() - began)
+            seconds = time.monotonic() - began
+            wrong = _wrong(question, response, target.until)
+            seen = _judge(question, response, judged._replace(wrong=wrong or judged.wrong), seconds)
             return seen._replace(details=(*details, *seen.details))
         details.append(f"{response.status}, followed to {follow.url}")
         request = follow
@@ -202,10 +204,9 @@ def _judge(
     location = response.headers.get("Location")
     if response.status in _REDIRECT and location:
         text = f"{answer} to {quoted(location)}"
-    wrong = _wrong(question, response) or judged.wrong
-    if wrong or judged.poor:
-        text = f"{text}: {wrong or judged.poor}"
-    grade = Grade.WRONG if wrong else Grade.POOR if judged.poor else Grade.RIGHT
+    if judged.wrong or judged.poor:
+        text = f"{text}: {judged.wrong or judged.poor}"
+    grade = Grade.WRONG if judged.wrong else Grade.POOR if judged.poor else Grade.RIGHT
     return Observation(
         grade,
         text,
@@ -215,10 +216,10 @@ def _judge(
     )
 
 
-def _wrong(question: _Question, response: Response) -> str:
+def _wrong(question: _Question, response: Response, until: float) -> str:
     if not any(response.status in one for one in question.status):
         return "not the status that is expected"
-    if lacks := missing(question.expected, response.body):
+    if lacks := missing(question.expected, response.body, until):
         where = "body" if response.complete else f"first {question.limit} bytes"
         return f"no {quoted(lacks.text)} in the {where}"
     return ""

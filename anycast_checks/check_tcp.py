@@ -88,7 +88,7 @@ def _ask(talk: _Talk, target: Target) -> Observation:
     try:
         with connect(target, socket.SOCK_STREAM, talk.make) as connection:
             judged = tls.judge(connection, talk.tls)
-            data = _converse(talk, connection)
+            data = _converse(talk, connection, target.until)
             seconds = time.monotonic() - began
             if talk.quit:
                 with contextlib.suppress(PeerFailedError, PeerSilentError):
@@ -104,12 +104,12 @@ def _ask(talk: _Talk, target: Target) -> Observation:
     return Observation(grade, text, seconds, judged.details, metrics=judged.metrics)
 
 
-def _converse(talk: _Talk, connection: Connection) -> bytes:
+def _converse(talk: _Talk, connection: Connection, until: float) -> bytes:
     """Send the text, and return the answer as soon as all that is expected is in it."""
     if talk.send:
         connection.send(talk.send)
     data = b""
-    while lacks := missing(talk.expected, data):
+    while lacks := missing(talk.expected, data, until):
         what = f"no {quoted(lacks.text)} in the answer {quoted(data)}"
         if len(data) >= _LIMIT:
             raise PeerFailedError(f"{what} of more than {_LIMIT} bytes")

@@ -63,6 +63,6 @@ def _ask(talk: _Talk, target: Target) -> Observation:
         data = connection.receive()
     seconds = time.monotonic() - began
     answer = f"port {target.port}: {quoted(data)}"
-    if lacks := missing(talk.expected, data):
+    if lacks := missing(talk.expected, data, target.until):
         return Observation(Grade.WRONG, f"{answer} has no {quoted(lacks.text)}", seconds)
     return Observation(Grade.RIGHT, answer, seconds, (f"{len(data)} bytes",))

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import click
 
 from .dump import shown
+from .pattern import is_in
 
 _ESCAPE = re.compile(rb"\\(x[0-9A-Fa-f]{2}|.|$)", re.DOTALL)
 _PLAIN = {b"r": b"\r", b"n": b"\n", b"t": b"\t", b"0": b"\0", b"\\": b"\\"}
@@ -27,11 +28,11 @@ class Expectation(NamedTuple):
     text: str
     pattern: bytes | re.Pattern[bytes]
 
-    def is_met(self, data: bytes) -> bool:
-        """Tell whether the data has what is expected."""
+    def is_met(self, data: bytes, until: float) -> bool:
+        """Tell whether the data has what is expected. Raises: CheckError, as `missing` does."""
         if isinstance(self.pattern, bytes):
             return self.pattern in data
-        return self.pattern.search(data) is not None
+        return is_in(self.pattern, data, until)
 
 
 def text(value: str) -> bytes:
@@ -103,9 +104,18 @@ def expect_options(text_name: str, regex_name: str, where: str) -> Decorator:
     return decorate
 
 
-def missing(expected: Sequence[Expectation], data: bytes) -> Expectation | None:
-    """Return the first expectation that the data does not meet; None where it meets all."""
-    return next((one for one in expected if not one.is_met(data)), None)
+def missing(expected: Sequence[Expectation], data: bytes, until: float) -> Expectation | None:
+    """Return the first expectation that the data does not meet; None where it meets all.
+
+    Args:
+        expected: the expectations.
+        data: the answer.
+        until: the end of the try, by `time.monotonic`.
+
+    Raises:
+        CheckError: a regular expression cannot be searched for in that time.
+    """
+    return next((one for one in expected if not one.is_met(data, until)), None)
 
 
 def quoted(data: bytes | str) -> str:

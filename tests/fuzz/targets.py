@@ -235,7 +235,9 @@ def of_tcp(data: bytes) -> None:
     """Read what a TCP service says."""
     expected = (expected_text("220 "), expected_regex("^[a-z]+$"))
     talk = check_tcp._Talk(b"", expected, b"", Grade.WRONG, None, Connection)
-    observed(lambda: Observation(Grade.RIGHT, repr(check_tcp._converse(talk, Fed(data)))))
+    observed(
+        lambda: Observation(Grade.RIGHT, repr(check_tcp._converse(talk, Fed(data), float("inf"))))
+    )
 
 
 def of_ntp(data: bytes) -> None:

@@ -278,3 +278,20 @@ def is_alive(pid: str) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+@pytest.mark.parametrize("question", ["tcp --expect-regex", "http --regex"])
+def test_a_regular_expression_that_backtracks_keeps_nothing_waiting(
+    ask: Ask, ports: dict[str, int], question: str
+) -> None:
+    """It would take years, and Python lets no other thread run meanwhile."""
+    body = b"a" * 64
+    page = b"HTTP/1.1 200 OK\r\nContent-Length: 64\r\n\r\n%s" % body
+    with stream_server(saying(page, first=True)) as port:
+        backtracks = ("--check", f"{question} '(a+)+b' -p {port}")
+        seen = both(ask, *of(ports, "dns"), *backtracks)
+    assert seen.code == 3, seen.output
+    name = question.split()[0]
+    why = "the regular expression '(a+)+b' takes too long here: it backtracks"
+    assert seen.text == f"ALL UNKNOWN - 127.0.0.1 announced, cannot tell: {name}: {why}"
+    assert seen.output.splitlines()[1].startswith("dns OK - ")

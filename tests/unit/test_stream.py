@@ -21,7 +21,7 @@ import pytest
 
 from tests.support.dns_server import answering, name_server, silent
 from tests.support.examples import HEALTH, arguments, with_options
-from tests.support.peer import Unanswering, bound_pair
+from tests.support.peer import Unanswering, bound_pair, saying, stream_server
 from tests.support.program import check_anycast
 from tests.support.streaming import Line, streaming
 
@@ -334,6 +334,18 @@ def test_trouble_is_unknown_and_passes(closed_port: str) -> None:
     assert (trouble["kind"], trouble["samples"]) == ("unclear", 0)
     assert "cannot open a socket: too many open files" in trouble["text"]
     assert (after["kind"], after["samples"]) == ("refused", 2)
+
+
+def test_a_regular_expression_that_backtracks_is_trouble_and_stops_no_beat() -> None:
+    with stream_server(saying(b"a" * 64, first=True)) as port:
+        words = ("tcp", "-H", "127.0.0.1", "-p", str(port), "--expect-regex", "(a+)+b")
+        with streaming(*words, *QUICK) as stream:
+            unclear = stream.until(is_sample)
+            stream.until(is_beat)
+            second = stream.until(is_beat)
+    assert (unclear["state"], unclear["kind"]) == ("UNKNOWN", "unclear")
+    assert "takes too long here: it backtracks" in unclear["text"]
+    assert second["samples"] > 0
 
 
 def test_samples_that_it_could_not_watch_are_discarded_and_counted(peer: Unanswering) -> None:

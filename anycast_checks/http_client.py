@@ -8,7 +8,8 @@ import h11
 
 from .address import Connection
 from .errors import CheckError, PeerFailedError, PeerSilentError
-from .http_head import HEAD_ENDS, first_line, may_begin_an_answer, tolerated
+from .http_chunks import Chunks
+from .http_head import CHUNKED, HEAD_ENDS, first_line, may_begin_an_answer, tolerated
 
 _SECRET = ("authorization", "proxy-authorization", "cookie", "x-api-key")
 # Bytes of all heads of an answer together, interim ones included; curl takes 300 kB.
@@ -95,7 +96,9 @@ class _Exchange:
         if status == _SWITCHED:
             # From here on it is another protocol.
             return Response(status, reason, headers, b"", complete=True)
-        body, complete = self._body(f"{status} {reason}".strip(), limit)
+        in_chunks = headers.get("Transfer-Encoding").lower() == CHUNKED.decode()
+        chunks = Chunks() if in_chunks else None
+        body, complete = self._body(f"{status} {reason}".strip(), limit, chunks)
         return Response(status, reason, headers, body, complete)
 
     def _send(self, request: Request) -> None:
@@ -156,12 +159,12 @@ class _Exchange:
             return PeerFailedError(f"no HTTP: {line}")
         return PeerFailedError(f"{line.partition(' ')[2]}, then closed within the head")
 
-    def _body(self, got: str, limit: int) -> tuple[bytes, bool]:
+    def _body(self, got: str, limit: int, chunks: Chunks | None) -> tuple[bytes, bool]:
         """Return the body up to the limit, and whether this is all of it."""
         body = bytearray()
         unread, self._unread = self._unread, b""
         if unread:
-            self._http.receive_data(unread)
+            self._take(unread, chunks)
         while True:
             try:
                 event = self._http.next_event()
@@ -173,13 +176,19 @@ class _Exchange:
                     return bytes(body[:limit]), False
             elif event is h11.NEED_DATA:
                 try:
-                    self._http.receive_data(self._connection.receive())
+                    self._take(self._connection.receive(), chunks)
                 except PeerSilentError as error:
                     if len(body) == limit:
                         return bytes(body), False
                     raise PeerFailedError(f"{got}, then not all of it in time") from error
             else:
                 return bytes(body), True
+
+    def _take(self, data: bytes, chunks: Chunks | None) -> None:
+        written = chunks.tolerated(data) if data and chunks else data
+        # To h11 nothing means that the server has closed the connection.
+        if written or not data:
+            self._http.receive_data(written)
 
 
 def _told(error: h11.RemoteProtocolError, got: int) -> str:

@@ -12,7 +12,7 @@ _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:[ \t]*(.*?)[ \t]*", r
 _ODD = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _STATUS = re.compile(rb"[Hh][Tt][Tt][Pp](/1\.[01]) +([1-9][0-9]{2}(?: .*)?)", re.DOTALL)
 _CODING, _LENGTH = b"transfer-encoding", b"content-length"
-_CHUNKED = b"chunked"
+CHUNKED = b"chunked"
 
 _Field = tuple[bytes, bytes]
 
@@ -23,6 +23,11 @@ def may_begin_an_answer(data: bytes) -> bool:
     if is_whole:
         return _STATUS.fullmatch(line.rstrip(b"\r")) is not None
     return b"HTTP/1.".startswith(line[:7].upper())
+
+
+def is_field(line: bytes) -> bool:
+    """Tell whether a line, without its end, is a name and a value."""
+    return _FIELD.fullmatch(line) is not None
 
 
 def first_line(data: bytes) -> str:
@@ -74,8 +79,8 @@ def _framed_once(fields: list[_Field]) -> list[_Field]:
     """
     codings = {one.lower() for one in _listed(fields, _CODING)} - {b"identity"}
     lengths = _listed(fields, _LENGTH)
-    if codings == {_CHUNKED}:
-        return [*_without(fields, _CODING, _LENGTH), (_CODING, _CHUNKED)]
+    if codings == {CHUNKED}:
+        return [*_without(fields, _CODING, _LENGTH), (_CODING, CHUNKED)]
     if codings:
         return fields
     fields = _without(fields, _CODING)

@@ -34,6 +34,7 @@ LEVELS = (
     {"routing"},
     {"address", "dns_answer", "dnspython", "http_client", "http_request", "ntp_packet", "outlet"}
     | {
+        "http_chunks",
         "http_head",
         "dns_exchange",
         "dns_https",

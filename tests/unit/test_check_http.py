@@ -11,6 +11,7 @@ import pytest
 
 from anycast_checks.command import run_check
 from anycast_checks.errors import CheckError
+from anycast_checks.http_chunks import Chunks
 from anycast_checks.run import CheckRun
 from tests.support.peer import (
     Talk,
@@ -107,6 +108,14 @@ UPGRADE = ("--header", "Upgrade: websocket", "--header", "Connection: Upgrade", 
         # As long as the limit, with an extension and a trailer (RFC 9112, 7.1).
         (CHUNKED + b"5;a=b\r\nhello\r\n0\r\nX: y\r\n\r\n", UP_TO_5, "200 OK, 5 bytes"),
         (HEAD + b"Content-Length: 5\r\n\r\nhello", UP_TO_5, "200 OK, 5 bytes"),
+        # Lines between the chunks that curl and browsers take.
+        (CHUNKED + b"2 ;ext\r\nhi\r\n0 ;ext\r\n\r\n", (), "200 OK, 2 bytes"),
+        (CHUNKED + b"2\t;a=\"b;c\"\r\nhi\r\n000\r\n\r\n", (), "200 OK, 2 bytes"),
+        (CHUNKED + b"2\nhi\n0\n\n", (), "200 OK, 2 bytes"),
+        (CHUNKED + b"2\nhi\r\n0\r\n\n", (), "200 OK, 2 bytes"),
+        (CHUNKED + b"2\r\r\nhi\r\r\n0\r\r\n\r\r\n", (), "200 OK, 2 bytes"),
+        (CHUNKED + b"2\r\n\r\n\r\n0\r\n\r\n", ("--string", "\\r\\n"), "200 OK, 2 bytes"),
+        (CHUNKED + b"2\r\nhi\r\n0\r\nX : y\r\nZ:\n\r\n", (), "200 OK, 2 bytes"),
         # Where both are said the chunks count (RFC 9112, 6.3).
         (HEAD + LONG + IN_CHUNKS + b"\r\n1\r\nh\r\n0\r\n\r\n", (), "200 OK, 1 bytes"),
         (HEAD + LONG + b"Content-Length: 3\r\n" + IN_CHUNKS + b"\r\n" + ONE, (), "200 OK, 1 bytes"),
@@ -142,12 +151,37 @@ def test_what_is_odd_and_right(
     assert says in seen.text
 
 
+def test_chunks_are_the_same_however_they_come() -> None:
+    body = b"2 ;e\nhi\r\n1\t;a\r\n\n\r\n0 \r\r\nX : y\r\nZ: \n\r\nHTTP/1.1 200 OK\r\n"
+    written = b"2\r\nhi\r\n1\r\n\n\r\n0\r\n\r\nHTTP/1.1 200 OK\r\n"
+    assert Chunks().tolerated(body) == written
+    for cut in range(len(body)):
+        chunks = Chunks()
+        assert chunks.tolerated(body[:cut]) + chunks.tolerated(body[cut:]) == written, cut
+    chunks = Chunks()
+    assert b"".join(chunks.tolerated(bytes([byte])) for byte in body) == written
+
+
+def test_a_line_between_chunks_without_an_end_is_not_kept() -> None:
+    chunks = Chunks()
+    assert b"".join(chunks.tolerated(b"2;" + b"a" * 9998) for _ in range(99)).startswith(b"2;a")
+    assert not chunks._unread
+
+
 @pytest.mark.parametrize(
     "answer",
     [
         HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\nhey",
         HEAD + b"Content-Length: -2\r\n\r\nhi",
         CHUNKED + b"-2\r\nhi\r\n0\r\n\r\n",
+        CHUNKED + b"2xyz\r\nhi\r\n0\r\n\r\n",
+        CHUNKED + b" 2\r\nhi\r\n0\r\n\r\n",
+        CHUNKED + b"0x2\r\nhi\r\n0\r\n\r\n",
+        CHUNKED + b"2\r\nhi \r\n0\r\n\r\n",
+        CHUNKED + b"2\r\nhi0\r\n\r\n",
+        CHUNKED + b"2\r\nhi\r\n0\r\n",
+        CHUNKED + b"2\r\nhi\r\n0\r\nno field\r\n\r\n",
+        CHUNKED + b"%s2\r\nhi\r\n0\r\n\r\n" % (b"0" * 20),
         HEAD + b"Transfer-Encoding: x-own\r\n" + LONG + b"\r\nhi",
         HEAD + b"Content-Length: 2, 3\r\n\r\nhey",
         HEAD + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\nhi",

@@ -134,6 +134,9 @@ OTHER = str(_DIRECTORY / f"{FIRST} {NAME}" / "cert.pem")
 ROWS = [
     of_http("the right page", OK, RIGHTLY),
     of_http("in chunks", OK, HEAD + IN_CHUNKS + CHUNKS),
+    of_http("in chunks, with extensions", OK,
+            HEAD + IN_CHUNKS + b"\r\n7 ;a=b\r\nWelcome\r\n0\r\n\r\n"),
+    of_http("in chunks, line feeds alone", OK, HEAD + IN_CHUNKS + b"\r\n7\nWelcome\n0\n\n"),
     of_http("until the connection is closed", OK, b"HTTP/1.0 200 OK\r\nServer: x\r\n" + WELCOME),
     of_http("no server: refused", CRITICAL, None),
     of_http("accepts, and is silent", CRITICAL, hanging()),

@@ -22,8 +22,8 @@ class Chunks:
     """Writes such lines anew as h11 takes them; the chunks stay as they are.
 
     Every client of the web takes a blank before an extension, a line feed alone, and a blank before
-    the colon of a trailer, which h11 refuses. What is wrong to them too is handed on as it came, and
-    h11 says what it is.
+    the colon of a trailer, and h11 does not. What is wrong to all is handed on as it came, and h11
+    says what it is.
     """
 
     def __init__(self) -> None:

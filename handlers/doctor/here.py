@@ -88,6 +88,9 @@ def own_files(fleet: Fleet) -> Iterator[Finding]:
             text = f"{name} cannot write {refused[0]}, so {so}"
             give = _give(name, key, files[0] if refused[0] == directory else refused[0])
             yield Finding(f"{fleet.file}: {key}", text, give)
+        elif not os.statvfs(directory).f_bavail:
+            text = f"no space is left in {directory}, so nothing is written there"
+            yield Finding(f"{fleet.file}: {key}", text, f"see `df {directory}`")
 
 
 def readable_files(fleet: Fleet) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -892,6 +893,21 @@ class TestHere:
         (line,) = self.lines(fleet)
         assert line.startswith(f"/f: paths.state: there is no {fleet.paths.state}, so nothing is ")
         assert line.endswith(f": `install -d -o {user()} {fleet.paths.state}`")
+
+    def test_a_disk_that_is_full(self, fleet: Fleet) -> None:
+        """A file there may be written, and nothing into it."""
+        directory = os.path.dirname(fleet.paths.log)
+        mount = ["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", directory]
+        if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
+            pytest.skip("a file system of its own needs root")
+        try:
+            assert self.lines(fleet) == []
+            Path(directory, "fill").write_bytes(b"x" * 4096)
+            (line,) = self.lines(fleet)
+        finally:
+            subprocess.run(["umount", directory], check=True)
+        assert line.startswith(f"/f: paths.log: no space is left in {directory}, so nothing is ")
+        assert line.endswith(f": see `df {directory}`")
 
     def test_nobody_is_given_what_is_not_the_handlers(self, fleet: Fleet) -> None:
         """paths.log may be in /var/log itself, which must not change its owner."""

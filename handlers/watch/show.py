@@ -46,7 +46,7 @@ class Show:
         self._started = clock.time()
         self._version = 0
         self._pools: list[Pool] = []
-        self._leaders = ("",) * len(engines)
+        self._leaders = self._troubles = ("",) * len(engines)
         self._hearing = Hearing()
         self._reload_trouble = ""
         self._told_at = 0.0
@@ -122,9 +122,10 @@ class Show:
         """Say again what engines and systemd want to hear again and again."""
         self._lived_at = self._clock.time()
         self._hearing.take_note((one for pool in self._pools for one in pool.targets), now)
-        text = self._hearing.text(now)
-        self._notify.alive(text)
+        text = "; ".join(filter(None, (self._hearing.text(now), self._reload_trouble)))
         self._note_leaders()
+        self._note_troubles()
+        self._notify.alive("; ".join((text, *filter(None, self._troubles))))
         for pool in self._pools:
             if not pool.cause and pool.shown.common_cause:
                 pool.shown = pool.shown._replace(common_cause="")
@@ -133,9 +134,8 @@ class Show:
             return
         self._told_at = now
         state = self._hearing.state(now)
-        if self._reload_trouble:
-            text = f"{text}; {self._reload_trouble}"
-            state = State.WARNING if state is State.OK else state
+        if self._reload_trouble and state is State.OK:
+            state = State.WARNING
         for engine in self._engines:
             engine.alive(state, text, self._clock.time())
         for pool in self._pools:
@@ -150,6 +150,17 @@ class Show:
                 self._version += 1
                 self._say(_hears_by(engine, now))
         self._leaders = leaders
+
+    def _note_troubles(self) -> None:
+        """Say whether an engine can be told; who is not told cannot tell anybody."""
+        states = [engine.state() for engine in self._engines]
+        troubles = [
+            f"{one.name} is not told: {one.trouble}" if one.trouble else "" for one in states
+        ]
+        for state, before, now in zip(states, self._troubles, troubles, strict=True):
+            if now.translate(NO_DIGITS) != before.translate(NO_DIGITS):
+                self._say_of(state.name, now or f"{state.name} is told again")
+        self._troubles = tuple(troubles)
 
     def in_downtime(self, target: Target) -> bool:
         """Whether an engine says that the service is in a downtime."""

@@ -34,7 +34,7 @@ class Told:
     def __init__(self) -> None:
         self.reports: list[Report] = []
         self.self_reports: list[tuple[State, str]] = []
-        self.led_by = ""
+        self.led_by = self.trouble = ""
 
     def start(self) -> None: ...
     def close(self) -> None: ...
@@ -51,7 +51,18 @@ class Told:
         return self.led_by
 
     def state(self) -> EngineState:
-        return EngineState("icinga")
+        return EngineState("icinga", 0, self.trouble)
+
+
+class Status(Notify):
+    """Remembers what systemd is told of the main loop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[str] = []
+
+    def alive(self, status: str) -> None:
+        self.said.append(status)
 
 
 class Scene:
@@ -62,7 +73,9 @@ class Scene:
         fleet = read_fleet(str(file))
         vip = fleet.vips[0]
         self.clock, self.lines, self.engine = Now(), list[str](), Told()
-        self.show = Show(self.lines.append, (self.engine,), Notify(), self.clock)
+        status = Status()
+        self.statuses = status.said
+        self.show = Show(self.lines.append, (self.engine,), status, self.clock)
         self.targets = [Target(fleet, vip, endpoint) for endpoint in vip.endpoints]
         self.show.take(fleet, [Pool(fleet, vip, self.targets)])
         self.lines.clear()
@@ -146,6 +159,22 @@ def test_whose_watcher_reports_is_shown_as_long_as_it_is_another_one(scene: Scen
     scene.engine.led_by = ""
     scene.round(20.0)
     assert scene.show.board().notes == ()
+
+
+def test_an_engine_that_cannot_be_told_is_said_where_a_person_looks(scene: Scene) -> None:
+    """Its service of the watcher is CRITICAL, and sends whoever sees it to systemd."""
+    scene.engine.trouble = "refuses the password (attempt 1)"
+    scene.round(10.0)
+    scene.engine.trouble = "refuses the password (attempt 2)"
+    scene.round(20.0)
+    assert scene.lines == ["icinga is not told: refuses the password (attempt 1)"]
+    assert scene.statuses[-1] == (
+        "hears 0 of 3 streams, 0 CRITICAL; icinga is not told: refuses the password (attempt 2)"
+    )
+    scene.engine.trouble = ""
+    scene.round(30.0)
+    assert scene.lines[1:] == ["icinga is told again"]
+    assert scene.statuses[-1] == "hears 0 of 3 streams, 0 CRITICAL"
 
 
 class TestTheWatcherItself:

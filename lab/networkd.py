@@ -29,6 +29,8 @@ def write_network(host: Host, interface: str, *addresses: str) -> None:
     """
     lines = "".join(f"Address={address}\n" for address in addresses)
     network = f"[Match]\nName={interface}\n[Network]\nIPv6AcceptRA=no\n{lines}"
+    if interface != "lo":
+        network += "KeepConfiguration=yes\n"
     host.write(f"{DIRECTORY}/10-{interface}.network", network)
     if interface != "lo":
         host.write(f"{DIRECTORY}/10-{interface}.netdev", f"[NetDev]\nName={interface}\nKind=ifb\n")

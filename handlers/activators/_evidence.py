@@ -27,11 +27,14 @@ NETWORKD = (
 )
 IFUPDOWN = ("/etc/network/interfaces", "/etc/network/interfaces.d")
 OTHERS = ("/etc/netplan", "/etc/sysconfig/network-scripts")
-FACTS = ("ADMIN_STATE=", "NETWORK_FILE=", "managed=true", "connection-uuid=")
+KEEPS = "KeepConfiguration"
+FACTS = ("ADMIN_STATE=", "NETWORK_FILE=", "managed=true", "connection-uuid=", f"{KEEPS} *=")
 # networkd has not looked at these, or leaves them alone.
 LEFT_ALONE = {"", "unmanaged", "initialized", "pending"}
 LONGEST_FILE = 120
 ZEROS = "0000"
+# As networkd writes it; it takes away what somebody else has added with the other values.
+YES = {"yes", "true", "on", "1"}
 
 
 class Evidence(NamedTuple):
@@ -42,11 +45,13 @@ class Evidence(NamedTuple):
         networkmanager: whether NetworkManager knows a profile for it, perhaps one that only tells
             what somebody else has configured.
         files: the readable files of all managers that have the VIP in them.
+        keeps: whether networkd takes no address off the interface that it does not know.
     """
 
     networkd: str = ""
     networkmanager: bool = False
     files: tuple[str, ...] = ()
+    keeps: bool = False
 
     def files_in(self, directories: tuple[str, ...]) -> tuple[str, ...]:
         """List the files that are, or are in, one of some directories."""
@@ -78,10 +83,14 @@ def read_evidence(vip: Vip, said: str) -> Evidence:
     files = [
         file for file, text in lines if not file.startswith(private) and _has(text, vip.address)
     ]
+    own = link.get("NETWORK_FILE", "a file of its own")
+    drop_ins = f"/{own.rpartition('/')[2]}.d/"
+    kept = (text.partition("=") for file, text in lines if file == own or drop_ins in file)
     return Evidence(
-        link.get("NETWORK_FILE", "a file of its own") if managed else "",
+        own if managed else "",
         device.get("managed") == "true" and "connection-uuid" in device,
         tuple(dict.fromkeys(files)),
+        any(name.strip() == KEEPS and value.strip().lower() in YES for name, _, value in kept),
     )
 
 

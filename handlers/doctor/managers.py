@@ -43,6 +43,23 @@ def files_that_bring_it_back(subject: Subject) -> Iterator[Finding]:
             )
 
 
+def taken_off(subject: Subject) -> Iterator[Finding]:
+    """Hint at an interface off which networkd takes a VIP that it does not know.
+
+    It does not know what was masked when it read its files last.
+    """
+    evidence, vip, activator = _evidence(subject), subject.vip, subject.activator
+    interface = vip.placement.interface
+    if activator is None or activator.name != "networkd" or interface == "lo" or evidence.keeps:
+        return
+    yield subject.hint(
+        f"where networkd was started while {vip.address} was withdrawn, a later `networkctl"
+        f" reconfigure {interface}` takes the restored VIP off",
+        f"write `KeepConfiguration=yes` below [Network] in {evidence.networkd or 'its file'}, or in"
+        " a drop-in of that, and run `networkctl reload` there",
+    )
+
+
 def other_manager(subject: Subject) -> Iterator[Finding]:
     """Find an interface that networkd has, although the fleet file names another manager."""
     evidence, vip = _evidence(subject), subject.vip
@@ -103,6 +120,7 @@ def _is_own(file: str, address: str) -> bool:
 
 MANAGER_EXAMINATIONS: tuple[Examination, ...] = (
     files_that_bring_it_back,
+    taken_off,
     other_manager,
     masks,
     label,

@@ -14,6 +14,7 @@ from typing import ClassVar
 
 import pytest
 from anycast_handlers.activators._choice import AUTO
+from anycast_handlers.activators._evidence import evidence_argv, read_evidence
 from anycast_handlers.endpoint.site import Site
 from anycast_handlers.fleet.values import Endpoint, Vip
 
@@ -364,6 +365,40 @@ def test_a_daemon_that_hangs_or_has_ended_delays_nothing(managed: Managed, site:
     managed.settle()
     managed.wait_for(site.vip.address)
     assert around(site, managed.host) == before
+
+
+@pytest.mark.parametrize("site", CASES[2:], indirect=True, ids=" ".join)
+def test_what_networkd_remembers_is_found_and_takes_nothing_away(
+    managed: Managed, site: Site
+) -> None:
+    """It reads its files when it starts, and when it is told to: not for `reconfigure`."""
+    if managed.title or managed.name != "networkd":
+        pytest.skip("this is about networkd alone")
+    before, interface = around(site, managed.host), site.vip.placement.interface
+    evidence = read_evidence(site.vip, site.shell.run(evidence_argv(site.vip)).stdout)
+    assert evidence.keeps
+
+    def networkctl(*verb: str) -> None:
+        managed.host.run(["networkctl", *verb], check=True)
+        managed.settle()
+
+    withdraw(site)
+    networkctl("reconfigure", interface)
+    managed.wait_for(site.vip.address)
+    assert site.look().present
+    look, _ = withdraw(site)
+    assert not look.present
+    networkctl("reload")
+    networkctl("reconfigure", interface)
+    assert not site.look().present
+    managed.start_again()
+    look, _ = restore(site)
+    assert look.in_place
+    # Now it knows nothing of the VIP, and takes away from an interface what it does not know.
+    networkctl("reconfigure", interface)
+    assert site.look().in_place
+    assert around(site, managed.host) == before
+    networkctl("reload")
 
 
 def test_masks_may_be_repeated_and_are_not_mixed_up(managed: Managed) -> None:

@@ -452,6 +452,31 @@ class TestManagers:
         on_lo = RESOLVER._replace(interface="lo", activator="networkd")
         assert self.about(on_lo, grep=evidence_of(OWN_DROP_IN, networkd=MAIN_FILE)) == []
 
+    def test_a_restored_vip_that_networkd_takes_off_its_interface(self) -> None:
+        file = "/etc/systemd/network/10-anycast0.network"
+        own = RESOLVER._replace(interface="anycast0", activator="networkd")
+
+        def hints(*settings: str, on: str = file) -> list[str]:
+            said = evidence_of(networkd=file).stdout.replace("/net/lo/", "/net/anycast0/")
+            said += "".join(f"{on}\0{setting}\n" for setting in settings)
+            found = self.about(own, grep=Result(0, said, ""))
+            return [line for line in found if "networkctl reconfigure anycast0" in line]
+
+        (line,) = hints()
+        assert line == (
+            f"where networkd was started while {VIP} was withdrawn, a later `networkctl"
+            " reconfigure anycast0` takes the restored VIP off -> write `KeepConfiguration=yes`"
+            f" below [Network] in {file}, or in a drop-in of that, and run `networkctl reload`"
+            " there"
+        )
+        # With `static` it takes off an address of IPv6 that is no source of the host.
+        assert hints("KeepConfiguration=static", "KeepConfiguration=no") == [line]
+        assert hints("KeepConfiguration=yes", on="/etc/systemd/network/10-lo.network") == [line]
+        assert hints("KeepConfiguration = yes") == []
+        assert (
+            hints("KeepConfiguration=true", on=f"{file.replace('/etc/', '/run/')}.d/a.conf") == []
+        )
+
     def test_plain_ip_beside_networkd_is_named(self) -> None:
         said = evidence_of(OWN_DROP_IN, networkd=MAIN_FILE)
         (line,) = self.about(RESOLVER._replace(activator="ip"), grep=said)

@@ -401,6 +401,51 @@ def test_what_networkd_remembers_is_found_and_takes_nothing_away(
     networkctl("reload")
 
 
+def test_a_second_profile_with_the_vip_is_named_and_masked_once_it_is_active(
+    managed: Managed,
+) -> None:
+    """A mask is for one profile; what brings the VIP back by another is found."""
+    if not isinstance(managed, NetworkManager):
+        pytest.skip("it has no profiles")
+    host, (address, _) = managed.host, VIPS["lo"]
+    site, file = site_on(host, vip_on("lo", address)), f"{networkmanager.PROFILES}/other"
+    first = host.run(["cat", f"{networkmanager.PROFILES}/lo.nmconnection"], check=True).stdout
+    second = first.replace("id=lo\nuuid=6f", "id=other\nautoconnect=false\nuuid=7f")
+
+    def nmcli(*words: str) -> None:
+        host.run(["nmcli", "connection", *words], check=True)
+        managed.settle()
+
+    def masks() -> list[tuple[int | None, str]]:
+        return [(one.status, one.said) for one in site.steps if one.argv[0] == "mask"]
+
+    host.write(f"{file}.nmconnection", second, mode=0o600)
+    try:
+        nmcli("reload")
+        look, _ = withdraw(site)
+        assert not look.present
+        ((status, said),) = masks()
+        assert status == 1
+        assert said.startswith(f"{file}.nmconnection has {address} too: take it out of that ")
+        nmcli("up", "other")
+        managed.wait_for(address)
+        look, _ = withdraw(site)
+        assert not look.present
+        assert masks()[1][1].startswith(f"{networkmanager.PROFILES}/lo.nmconnection has {address}")
+        nmcli("up", "other")
+        assert not site.look().present
+        look, _ = restore(site)
+        assert look.in_place
+    finally:
+        host.run(["rm", "-f", f"{file}.nmconnection"], check=True)
+        nmcli("reload")
+        nmcli("up", "lo")
+    # No mask is left of either.
+    managed.start_again()
+    managed.wait_for(address)
+    assert site.look().masked == ""
+
+
 def test_masks_may_be_repeated_and_are_not_mixed_up(managed: Managed) -> None:
     """As after one that was killed in the middle; each VIP of an interface has its own mask."""
 

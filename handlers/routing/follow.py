@@ -9,17 +9,16 @@ from ..fleet.values import Endpoint, Vip
 from ..transport.clock import RUN_SECONDS, Deadline
 from ..transport.connections import Connections
 from ..transport.shell import COMMAND_SECONDS, Shell
-from .count import Announced, Counter, Others
+from .count import Counter, Others
+from .elsewhere import POLL_SECONDS, Elsewhere
 
 WITHDRAWN_SECONDS = 2.0
 RESTORED_SECONDS = 5.0
-POLL_SECONDS = 0.1
 RECOUNT_SECONDS, RECOUNT_STEP, RECOUNT_LONGEST = 1.5, 0.5, 10.0
 # A router drops an update that comes within a second of the one before. It gets it again after 5 to
 # 10 s, since FRR looks every 5 s for what it sent at least 5 s ago. This is the time that another
 # endpoint has to see a withdrawal.
 ELSEWHERE_SECONDS = 12.0
-FIND_OTHER_SECONDS = 3.0
 TAKE_BACK_SECONDS = 3.0
 
 
@@ -73,7 +72,7 @@ class Follower:
         self._endpoint = endpoint
         self._shell = shell
         self._counter = counter
-        self._connections = connections
+        self._elsewhere = Elsewhere(vip, endpoint, counter, connections, deadline)
         self._deadline = deadline
         self._clock = deadline.clock
 
@@ -119,66 +118,31 @@ class Follower:
     def _compare_elsewhere(
         self, here: Others, withdrawn_at: float, *, gone_here: bool | None
     ) -> Recount:
-        """Ask another endpoint whether it has seen the withdrawal, and how many it counts.
-
-        One of the same site is asked: another site may be another area, which has never seen it.
-        """
-        finding = self._deadline.within(FIND_OTHER_SECONDS)
-        near = [one for one in self._vip.sites[self._endpoint.site] if one is not self._endpoint]
-        if not near:
+        """Ask another endpoint whether it has seen the withdrawal, and how many it counts."""
+        if not self._elsewhere.has_others:
             return Recount(here.number)
-        for other in near:
-            if finding.passed:
-                continue
-            patience = self._patience(withdrawn_at) if gone_here else 0.0
-            seen = self._ask_other(other, here.asked, finding, patience)
-            # An endpoint with the same router-id is the same router, and cannot see it go.
-            if seen is not None and seen.asked != here.asked:
-                others = min(here.number, self._count_there(other, seen, here.asked))
-                counted = here.counted(self._vip)._replace(others=others)
-                few = counted.describe() if counted.is_few else ""
-                if here.asked not in seen.by:
-                    return Recount(others, few, seen_elsewhere=True)
-                if self._clock.monotonic() - withdrawn_at >= ELSEWHERE_SECONDS:
-                    return Recount(others, few, seen_elsewhere=False)
-                trouble = f"this run could not wait until {other.name} has seen it"
-                return Recount(others, few, trouble=trouble)
-        trouble = "no other endpoint has said whether it has seen it"
-        return Recount(here.number, trouble=trouble)
-
-    def _count_there(self, other: Endpoint, seen: Announced, router_id: str) -> int:
-        return self._counter.tally(seen, router_id, {other.name: seen.asked}).number
+        told = self._elsewhere.ask(
+            here.asked, lambda: self._patience(withdrawn_at) if gone_here else 0.0
+        )
+        if told is None:
+            trouble = "no other endpoint has said whether it has seen it"
+            return Recount(here.number, trouble=trouble)
+        other, seen = told
+        others = min(here.number, self._elsewhere.count(other, seen, here.asked))
+        counted = here.counted(self._vip)._replace(others=others)
+        few = counted.describe() if counted.is_few else ""
+        if here.asked not in seen.by:
+            return Recount(others, few, seen_elsewhere=True)
+        if self._clock.monotonic() - withdrawn_at >= ELSEWHERE_SECONDS:
+            return Recount(others, few, seen_elsewhere=False)
+        trouble = f"this run could not wait until {other.name} has seen it"
+        return Recount(others, few, trouble=trouble)
 
     def _patience(self, withdrawn_at: float) -> float:
         """Give the seconds in which another endpoint may still learn of the withdrawal."""
         waited = self._clock.monotonic() - withdrawn_at
         left = self._deadline.left(RUN_SECONDS) - TAKE_BACK_SECONDS - COMMAND_SECONDS
         return max(0.0, min(ELSEWHERE_SECONDS - waited, left))
-
-    def _ask_other(
-        self, other: Endpoint, router_id: str, finding: Deadline, patience: float
-    ) -> Announced | None:
-        """Ask an endpoint until it has seen the withdrawal, or counts too few others.
-
-        With a patience of 0 it is asked once: as long as the announcement is still there on the
-        withdrawn endpoint, no other endpoint can have seen it go.
-        """
-        until = Deadline(self._clock, patience)
-        # The last question may be asked just before the patience ends, and needs time of its own.
-        ending = Deadline(self._clock, patience + COMMAND_SECONDS)
-        seen = None
-        try:
-            with self._connections.open(other, ending, finding) as shell:
-                while True:
-                    seen = self._counter.announced(shell)
-                    left = self._count_there(other, seen, router_id)
-                    followed = router_id not in seen.by or left < self._vip.floor
-                    if followed or until.passed:
-                        return seen
-                    self._clock.sleep(POLL_SECONDS)
-        except HandlerError:
-            # The last view stays true as long as no newer view was had.
-            return seen
 
     def _announces(self) -> bool:
         return self._counter.see(self._shell).announced

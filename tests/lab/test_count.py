@@ -205,6 +205,22 @@ class TestSeenElsewhere:
         verified = {"address", "other_addresses", "own_announcement", "count_elsewhere"}
         assert entry["verified"] == dict.fromkeys(verified, True)
 
+    @pytest.mark.parametrize("hung", ["sshd", "ospfd"])
+    def test_another_endpoint_is_asked_where_the_first_hangs(
+        self, scene: Scene, hung: str, request: pytest.FixtureRequest
+    ) -> None:
+        if hung == "ospfd" and not request.config.getoption("--all"):
+            pytest.skip("a long form, which --all runs")
+        wait_until(lambda: has_settled(scene.lab), "OSPF is idle", 30)
+        ns2 = scene.lab.host("ns2")
+        scene.ns1.resolver.kill()
+        hangs = stopped_sshd(ns2) if hung == "sshd" else replaced(ns2, "/usr/bin/vtysh", SILENT)
+        with hangs:
+            code, said = scene.event("CRITICAL")
+        assert code == 0, said
+        entry = scene.log()[-1]
+        assert entry["verified"].get("count_elsewhere") is True, entry
+
     def test_another_endpoint_that_has_not_seen_the_withdrawal_is_reported(
         self, scene: Scene
     ) -> None:

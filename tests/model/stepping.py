@@ -27,7 +27,7 @@ from anycast_handlers.operation.act import Means, act
 from anycast_handlers.operation.on_each import Do, _carry_out
 from anycast_handlers.operation.outcome import Outcome
 from anycast_handlers.operation.request import Request
-from anycast_handlers.routing import peers
+from anycast_handlers.routing import elsewhere, peers
 from anycast_handlers.transport.clock import RUN_SECONDS, Clock, Deadline
 from anycast_handlers.transport.connections import Connections
 from anycast_handlers.transport.shell import Argv, Reply, Result
@@ -312,7 +312,10 @@ class Node:
         self.told: tuple[Told, ...] = ()
         Node.made += 1
         try:
-            with patch.object(peers, "Answers", _InTurn):
+            with (
+                patch.object(peers, "Answers", _InTurn),
+                patch.object(elsewhere, "Answers", _InTurn),
+            ):
                 if program.ahead is Ahead.ASKS:
                     self.told = _ask_ahead(program, _Replay(answers))
                 else:

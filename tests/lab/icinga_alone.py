@@ -50,6 +50,7 @@ class Icinga:
         for constant, name in {**DIRECTORIES, "ConfigDir": "etc"}.items():
             (home / name).mkdir()
             self._directories.append(f"-D{constant}={home / name}")
+        self._directories.append(f"-DZonesDir={home / 'etc' / 'zones.d'}")
         shutil.copytree(TEMPLATES, home / "templates")
 
     def _own(self) -> None:

@@ -150,6 +150,23 @@ def identity(fleet: Fleet) -> Iterator[Finding]:
         yield Finding(f"{fleet.file}: ssh.identity", text, remedy)
 
 
+def bastions(fleet: Fleet) -> Iterator[Finding]:
+    """Find bastions that have to be looked up when the name servers may have failed."""
+    hosts = [one for vip in fleet.vips for one in vip.endpoints] + list(fleet.monitors)
+    for name in dict.fromkeys(one.jump.host for one in hosts if one.jump):
+        if ":" in name or name.replace(".", "").isdecimal():
+            continue
+        with open("/etc/hosts", encoding="utf-8", errors="replace") as lines:
+            known = {word for line in lines for word in line.partition("#")[0].split()[1:]}
+        if name not in known:
+            yield Finding(
+                f"{fleet.file}: jump",
+                f"{name} has to be looked up, and the name servers may be what has failed",
+                "name its address instead, or put it into /etc/hosts",
+                is_hint=True,
+            )
+
+
 def check_times(fleet: Fleet) -> Iterator[Finding]:
     """Find checks that take so long to confirm a failure that no time is left to act."""
     for vip in fleet.vips:
@@ -170,6 +187,7 @@ EXAMINATIONS_HERE: tuple[Callable[[Fleet], Iterator[Finding]], ...] = (
     own_files,
     readable_files,
     identity,
+    bastions,
     check_times,
 )
 

@@ -21,8 +21,7 @@ def effective(fleet: Fleet) -> dict[str, Any]:
         "watch": _watch(fleet.watch),
     }
     if fleet.monitors:
-        monitors = {one.name: {"address": one.address, "port": one.port} for one in fleet.monitors}
-        document["monitors"] = monitors
+        document["monitors"] = {one.name: _monitor(one) for one in fleet.monitors}
     if fleet.icinga:
         document["icinga"] = _icinga(fleet.icinga)
     if fleet.nagios:
@@ -46,7 +45,13 @@ def _vip(vip: Vip) -> dict[str, Any]:
 def _endpoint(endpoint: Endpoint) -> dict[str, Any]:
     document = endpoint._asdict()
     del document["name"]
-    return document
+    return document | {"jump": str(endpoint.jump or "")}
+
+
+def _monitor(host: Endpoint) -> dict[str, Any]:
+    return {
+        key: value for key, value in _endpoint(host).items() if key in ("address", "port", "jump")
+    }
 
 
 def _watch(watch: Watch) -> dict[str, Any]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+import string
 
 from . import names
 from .gathered import Gathered
 from .table import Table
-from .values import Endpoint, Vip
+from .values import Endpoint, Jump, Vip
+
+HEX = frozenset(string.hexdigits)
 
 
 def endpoints(table: Table) -> tuple[Endpoint, ...]:
@@ -33,7 +36,7 @@ def _host(name: str, table: Table) -> Table:
 
 def _monitor(name: str, table: Table) -> Endpoint:
     inner = _host(name, table)
-    host = Endpoint(name, _address(inner), _port(inner))
+    host = Endpoint(name, _address(inner), _port(inner), jump=_jump(inner))
     inner.refuse_unknown()
     return host
 
@@ -46,6 +49,7 @@ def _endpoint(name: str, table: Table) -> Endpoint:
         _port(inner),
         inner.take("never_withdraw", bool, default=False),
         _site(inner),
+        _jump(inner),
     )
     inner.refuse_unknown()
     return endpoint
@@ -78,6 +82,25 @@ def _site(table: Table) -> str:
     return site
 
 
+def _jump(table: Table) -> Jump | None:
+    text = table.take("jump", str, "")
+    if not text:
+        return None
+    user, at, place = text.rpartition("@")
+    host, colon, digits = place.rpartition(":")
+    if not colon or place.endswith("]"):
+        host, digits = place, "22"
+    is_six = host.startswith("[") and host.endswith("]") and ":" in host
+    host = host[1:-1] if is_six else host
+    letters = HEX | {":", "."} if is_six else names.LETTERS | names.DIGITS | {".", "-", "_"}
+    # A name that begins with "-" would be an option where it gets to a command line.
+    is_host = bool(host) and not host.startswith("-") and letters >= {*host}
+    is_port = digits.isascii() and digits.isdecimal() and 0 < int(digits[:6]) < 65536
+    if not is_host or not is_port or (at and not names.is_login(user)):
+        raise table.wrong("jump", f"{text!r} is not like bastion.example.net or user@192.0.2.1:22")
+    return Jump(host, int(digits), user)
+
+
 def refuse_clashes(top: Gathered, vips: tuple[Vip, ...]) -> None:
     """Refuse what is right in each VIP, and wrong in all of them together."""
     owner: dict[str, str] = {}
@@ -87,6 +110,7 @@ def refuse_clashes(top: Gathered, vips: tuple[Vip, ...]) -> None:
         owner[vip.address] = vip.name
     aliases: dict[tuple[str, str], str] = {}
     sites: dict[tuple[str, int], str] = {}
+    jumps: dict[str, Jump | None] = {}
     for vip in vips:
         seen: dict[tuple[str, int], str] = {}
         for member in vip.endpoints:
@@ -103,6 +127,9 @@ def refuse_clashes(top: Gathered, vips: tuple[Vip, ...]) -> None:
             if site != member.site:
                 where = f"{site!r}" if site else "without a site"
                 raise top.wrong(key, f"{member.address} is {where} in another VIP")
+            # Host keys are pinned by address, so that it cannot be that of two hosts.
+            if jumps.setdefault(member.address, member.jump) != member.jump:
+                raise top.wrong(key, f"{member.address} has another jump elsewhere")
             twin = seen.setdefault((member.address, member.port), member.name)
             if twin != member.name:
                 raise top.wrong(key, f"has the address of {twin}")

@@ -14,7 +14,7 @@ OTHERS = frozenset("_.-")
 LONGEST_ENDPOINT, LONGEST_VIP, LONGEST_SITE, LONGEST_LOGIN = 253, 200, 63, 32
 NOT_A_NAME = "is not a name: letters, digits, _ . - only"
 KEYS_OF_VIP = frozenset(("address", "interface", "check", "endpoints"))
-KEYS_OF_ENDPOINT = frozenset(("address", "port", "never_withdraw", "site"))
+KEYS_OF_ENDPOINT = frozenset(("address", "port", "never_withdraw", "site", "jump"))
 
 
 # These checks use no regular expressions, since compiling one costs as much as reading the whole

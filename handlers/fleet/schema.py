@@ -19,6 +19,7 @@ VIP, ENDPOINT, SITE = (
     for longest in (LONGEST_VIP, LONGEST_ENDPOINT, LONGEST_SITE)
 )
 LOGIN = f"^[a-z_][a-z0-9_.-]{{0,{LONGEST_LOGIN - 1}}}$"
+JUMP = r"^$|^([a-z_][a-z0-9_.-]*@)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$"
 INTERFACE = "^(lo:[A-Za-z0-9_]{1,12}|[A-Za-z0-9][A-Za-z0-9_.-]{0,14})$"
 SHARE = "^0*(100|[0-9]{1,2})%$"
 
@@ -125,13 +126,14 @@ def _endpoint() -> Schema:
             "port": _whole(1, 65535, "The port of sshd."),
             "never_withdraw": {"type": "boolean"},
             "site": _text(f"^$|{SITE}", "The site, such as a data centre."),
+            "jump": _text(JUMP, "The bastion through which SSH goes."),
         },
         "address",
     )
 
 
 def _monitor() -> Schema:
-    return _table({"address": _text(""), "port": _whole(1, 65535)}, "address")
+    return _table({"address": _text(""), "port": _whole(1, 65535), "jump": _text(JUMP)}, "address")
 
 
 def _stream() -> dict[str, Schema]:

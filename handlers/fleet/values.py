@@ -17,11 +17,26 @@ class Ssh(NamedTuple):
     known_hosts: str
 
 
+class Jump(NamedTuple):
+    """A bastion through which SSH goes; without a user it is logged in to as on the endpoints."""
+
+    host: str
+    port: int = 22
+    user: str = ""
+
+    def __str__(self) -> str:
+        """Write it as the fleet file has it."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        port = f":{self.port}" if self.port != 22 else ""
+        return f"{self.user}@{host}{port}" if self.user else f"{host}{port}"
+
+
 class Endpoint(NamedTuple):
     """A host that carries a VIP.
 
     ``address`` is its management address, and ``site`` the name of those that a person thinks of
-    together, such as a data centre; empty where the fleet file names none.
+    together, such as a data centre; empty where the fleet file names none. ``jump`` is the bastion
+    through which SSH goes there; None where it goes there directly.
     """
 
     name: str
@@ -29,6 +44,7 @@ class Endpoint(NamedTuple):
     port: int = 22
     never_withdraw: bool = False
     site: str = ""
+    jump: Jump | None = None
 
 
 class StreamSettings(NamedTuple):

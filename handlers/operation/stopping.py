@@ -64,7 +64,9 @@ def stop(
 
         return _try(host.name, act)
 
-    others = [one for one in fleet.monitors if locality(one.address) is not Locality.LOCAL]
+    others = [
+        one for one in fleet.monitors if one.jump or locality(one.address) is not Locality.LOCAL
+    ]
     return told + (at_once(there, others) if others else [])
 
 

@@ -172,7 +172,7 @@ class _Kept:
 
     def connect(self, deadline: Deadline, *, kept: bool) -> SshConnection | LocalShell:
         """Make another connection; raises as Connections.open does."""
-        if self._is_local(self._endpoint.address):
+        if not self._endpoint.jump and self._is_local(self._endpoint.address):
             return LocalShell()
         # It waits for no turn: whoever stalls at the login would keep runs and streams waiting.
         return SshConnection(self._endpoint, self._ssh, None, (), deadline, kept=kept)

@@ -25,8 +25,9 @@ def open_session(
     """Open a session; see Connections.open.
 
     The session is local where the management address is this host's own, which a socket proves.
+    Behind a bastion the same address may be that of another host.
     """
-    if locality(endpoint.address) is Locality.LOCAL:
+    if not endpoint.jump and locality(endpoint.address) is Locality.LOCAL:
         return Session(_connect_here, deadline, connecting)
     waiting = (deadline, connecting)
     return Session(partial(SshConnection, endpoint, ssh, turns, waiting), deadline, connecting)

@@ -71,8 +71,10 @@ class PromptSocket(socket.socket):
     said_first = b""
     overrun = False
 
-    def __init__(self, fileno: int) -> None:
+    def __init__(self, fileno: int, distance: float | None = None) -> None:
+        """Take a socket that is connected; ``distance`` is known where it is that of a tunnel."""
         super().__init__(fileno=fileno)
+        self._distance = distance
         with suppress(OSError):
             # A request is a few small packets, each of which waits for the answer to the one
             # before.
@@ -85,6 +87,8 @@ class PromptSocket(socket.socket):
 
         Where packets are lost on the way, the time after which one is sent again is part of it.
         """
+        if self._distance is not None:
+            return min(self._distance, LONGEST_DISTANCE)
         try:
             told = self.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
             again_after, round_trip, sent_again = _TCP_INFO.unpack(told)
@@ -97,10 +101,13 @@ class PromptSocket(socket.socket):
         """Let the peer send what commands print: it has logged in."""
         self._most = MOST_KEPT
 
-    def keep(self) -> None:
-        """Prepare for a connection that is idle for long, and end it where the peer has gone."""
+    def keep(self, *, counts: bool = True) -> None:
+        """Prepare for a connection that is idle for long, and end it where the peer has gone.
+
+        Without ``counts`` it may bring any number of packets: those of many tunnels.
+        """
         self.settimeout(IDLE_SECONDS)
-        self._is_kept, self._reads_left = True, float(READS * MOST_PACKETS)
+        self._is_kept, self._reads_left = counts, float(READS * MOST_PACKETS)
         with suppress(OSError):
             self.setsockopt(
                 socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(UNACKNOWLEDGED_SECONDS * 1000)

@@ -17,6 +17,7 @@ from anycast_checks.line import clean
 
 from ..errors import OutcomeUnknownError, RejectedError, UnreachableError
 from ..fleet.values import Endpoint, Ssh
+from .bastion import look_up, open_tunnel
 from .bounded import DEAR_EXCHANGES, BoundedTransport, close_channel, open_channel, open_ear
 from .channel import receive, send
 from .clock import SYSTEM_CLOCK, Deadline
@@ -45,6 +46,8 @@ HANDSHAKE_SECONDS = 18.0
 # Seconds by which paramiko's own time-outs come before the connection is closed, since their errors
 # say more.
 GRACE = 1.0
+# Where a tunnel says that it comes from.
+LOOPBACK = "127.0.0.1"
 # Bytes that an endpoint may send on a channel before they are read; no more are kept.
 WINDOW = LARGEST_OUTPUT + 65536
 LARGEST_ERROR = 200
@@ -62,6 +65,7 @@ class SshConnection:
         connecting: Deadline,
         *,
         kept: bool = False,
+        tunnels: bool = False,
     ) -> None:
         """Connect and log in.
 
@@ -73,13 +77,15 @@ class SshConnection:
             connecting: the deadline by which the login has to be complete.
             kept: the connection outlasts a command that is late; otherwise that closes it, since
                 nothing else would be heard of on it either.
+            tunnels: the host is a bastion, where no command is run, and which brings what many
+                others send.
         """
-        self._is_kept = kept
+        self._is_kept, self._is_bastion = kept, tunnels
+        self._ssh = ssh
         self.is_root = ssh.user == "root"
-        self.distance = 0.0
         self._connecting = connecting
         self._address = endpoint.address
-        self._where = f"{endpoint.address} port {endpoint.port}"
+        self._where = _where(endpoint)
         self._client = paramiko.SSHClient()
         self.spares = Spares(self._open_spare)
         self._turns: Turns | None = None
@@ -101,7 +107,7 @@ class SshConnection:
         self.distance = self._sock.distance
         self._sock.allow_commands()
         if kept:
-            self._sock.keep()
+            self._sock.keep(counts=not tunnels)
 
     @property
     def is_open(self) -> bool:
@@ -185,6 +191,16 @@ class SshConnection:
                 raise
         return _SshStream(channel, lines)
 
+    def open_tunnel(self, to: tuple[str, int], seconds: float) -> paramiko.Channel:
+        """Open a tunnel to another host; raises as paramiko does."""
+        return self._transport().open_channel(
+            "direct-tcpip", to, (LOOPBACK, 0), window_size=WINDOW, timeout=seconds
+        )
+
+    def release(self) -> None:
+        """Begin to count anew what the peer has sent, as somebody has taken it."""
+        self._sock.release()
+
     def drop_spares(self) -> None:
         """Close the channels that no command has taken."""
         for channel in self.spares.take_all():
@@ -243,9 +259,13 @@ class SshConnection:
             raise
 
     def _connect_tcp(self, endpoint: Endpoint) -> PromptSocket:
+        if endpoint.jump:
+            tunnel = open_tunnel(endpoint.jump, endpoint, self._ssh, self._connecting, _to_bastion)
+            return PromptSocket(tunnel.sock.detach(), tunnel.distance)
         seconds = self._connecting.left(CONNECT_SECONDS)
         try:
-            sock = socket.create_connection((endpoint.address, endpoint.port), seconds)
+            address = look_up(endpoint.address, seconds) if self._is_bastion else endpoint.address
+            sock = socket.create_connection((address, endpoint.port), seconds)
         except TimeoutError as error:
             raise UnreachableError(
                 f"{self._where}: no connection within {seconds:.1f} s"
@@ -317,8 +337,11 @@ class SshConnection:
             return UnreachableError(f"{self._where}: the key exchange failed: {_say(error)}")
         refused = isinstance(error, paramiko.AuthenticationException)
         if refused and "timeout" not in str(error).lower() and transport.is_active():
+            what = f"{self._where}: login as {ssh.user} with {ssh.identity} was refused"
+            if self._is_bastion:
+                return RejectedError(what, "put the public key into authorized_keys on the bastion")
             return RejectedError(
-                f"{self._where}: login as {ssh.user} with {ssh.identity} was refused",
+                what,
                 f"`anycast-handler gate --install root@{self._address}` puts the public key into "
                 "authorized_keys there",
             )
@@ -342,6 +365,11 @@ class SshConnection:
             timer.cancel()
 
 
+def _to_bastion(bastion: Endpoint, ssh: Ssh, connecting: Deadline) -> SshConnection:
+    """Connect to a bastion; see open_tunnel."""
+    return SshConnection(bastion, ssh, None, (), connecting, kept=True, tunnels=True)
+
+
 class _SshStream:
     """A command that goes on, on a channel of its own; see Stream."""
 
@@ -360,6 +388,11 @@ class _SshStream:
 
     def close(self) -> None:
         close_channel(self._channel)
+
+
+def _where(endpoint: Endpoint) -> str:
+    way = f" through {endpoint.jump}" if endpoint.jump else ""
+    return f"{endpoint.address} port {endpoint.port}{way}"
 
 
 def _say(error: Exception) -> str:

@@ -127,7 +127,8 @@ class _Service:
 
 
 def _is_here(target: Target) -> bool:
-    return locality(target.endpoint.address) is Locality.LOCAL
+    endpoint = target.endpoint
+    return not endpoint.jump and locality(endpoint.address) is Locality.LOCAL
 
 
 def _told(fleet: Fleet) -> tuple[object, ...]:

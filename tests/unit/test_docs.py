@@ -197,6 +197,7 @@ MISTAKES: dict[str, dict[str, Any]] = {
     "min_announcing": vip(min_announcing=0),
     "a VIP as management address": vip(endpoints={"ns1": "10.99.0.53"}),
     "one host twice": vip(endpoints={"ns2": "192.0.2.11"}),
+    "a jump that is none": vip(endpoints={"ns1": {"address": "192.0.2.11", "jump": "a b"}}),
     "a floor of sites without sites": vip(min_announcing_per_site=1),
     # What TOML makes of  ns3.example.org = "192.0.2.13".
     "a name without quotes": vip(endpoints={"ns3": {"example": {"org": "192.0.2.13"}}}),

@@ -32,7 +32,7 @@ from anycast_handlers.endpoint.look import BOOT
 from anycast_handlers.endpoint.noted import notes_argv
 from anycast_handlers.endpoint.site import Site
 from anycast_handlers.errors import OutcomeUnknownError, UnreachableError
-from anycast_handlers.fleet.values import Endpoint, Fleet, Paths, Ssh, Vip
+from anycast_handlers.fleet.values import Endpoint, Fleet, Jump, Paths, Ssh, Vip
 from anycast_handlers.gate import files
 from anycast_handlers.operation.request import user
 from anycast_handlers.transport.refusal import GatedShell
@@ -912,6 +912,18 @@ class TestHere:
         members = tuple(member._replace(never_withdraw=True) for member in (NS1, NS2))
         (line,) = self.lines(fleet._replace(vips=(RESOLVER._replace(endpoints=members),)))
         assert line.startswith("/f: vip.resolver: nothing could ever be withdrawn: never_withdraw ")
+
+    def test_a_bastion_that_only_a_name_server_knows(self, fleet: Fleet) -> None:
+        def through(host: str) -> Fleet:
+            members = tuple(e._replace(jump=Jump(host)) for e in RESOLVER.endpoints)
+            return fleet._replace(vips=(RESOLVER._replace(endpoints=members),))
+
+        assert self.lines(through("192.0.2.1")) == []
+        assert self.lines(through("2001:db8::1")) == []
+        assert self.lines(through("localhost")) == []
+        (line,) = self.lines(through("bastion.example.net"))
+        assert line.startswith("/f: jump: ")
+        assert "bastion.example.net has to be looked up, and the name servers may" in line
 
     def test_a_missing_directory(self, fleet: Fleet) -> None:
         Path(fleet.paths.state).rmdir()

@@ -10,7 +10,7 @@ import pytest
 from anycast_handlers.activators._choice import activators
 from anycast_handlers.errors import ConfigurationError
 from anycast_handlers.fleet.placed import OF_ALIASES
-from anycast_handlers.fleet.values import Endpoint, Nagios, Paths
+from anycast_handlers.fleet.values import Endpoint, Jump, Nagios, Paths
 from anycast_handlers.operation.lock import FileLocks
 from anycast_handlers.operation.router_ids import FileRouterIds
 from anycast_handlers.transport.clock import SYSTEM_CLOCK
@@ -580,6 +580,48 @@ def test_a_file_without_permission(file: Path) -> None:
 )
 def test_what_is_not_toml_is_refused(file: Path, text: bytes) -> None:
     assert refusal(file, text).startswith("is not valid TOML: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "jump"),
+    [
+        ("", None),
+        ("bastion.example.net", Jump("bastion.example.net")),
+        ("192.0.2.1:2222", Jump("192.0.2.1", 2222)),
+        ("2001:db8::1", None),
+        ("[2001:db8::1]", Jump("2001:db8::1")),
+        ("[2001:db8::1]:2222", Jump("2001:db8::1", 2222)),
+        ("jump-user@bastion.example.net:22", Jump("bastion.example.net", 22, "jump-user")),
+    ],
+)
+def test_a_jump_is_written_as_ssh_takes_it(file: Path, text: str, jump: Jump | None) -> None:
+    table = f'{{ address = "192.0.2.11", jump = "{text}" }}'
+    changed = MINIMAL.replace('"192.0.2.11"', table)
+    if text == "2001:db8::1":
+        assert "is not like bastion.example.net" in refusal(file, changed)
+        return
+    file.write_text(changed)
+    assert read_fleet(str(file)).vip("resolver").endpoints[0].jump == jump
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["-oProxyCommand=x", "a b", "a;b", "$(x)", "@host", "A@host", "-a@host", "host:", "host:0",
+     "host:65536", "host:x", "a@b@c", "[host]", "[::1", "a/b", "x:1:2"],
+)  # fmt: skip
+def test_a_jump_that_is_none_is_refused(file: Path, text: str) -> None:
+    table = f'{{ address = "192.0.2.11", jump = "{text}" }}'
+    said = refusal(file, MINIMAL.replace('"192.0.2.11"', table))
+    assert said.startswith(f"vip.resolver.endpoints.ns1.jump: {text!r} is not like bastion")
+
+
+def test_one_address_has_one_jump(file: Path) -> None:
+    more = (
+        '{ ns1 = { address = "192.0.2.11", jump = "a" },'
+        ' ns2 = { address = "192.0.2.11", port = 2, jump = "b" } }'
+    )
+    said = refusal(file, MINIMAL.replace('{ ns1 = "192.0.2.11" }', more))
+    assert said == "vip.resolver.endpoints.ns2: 192.0.2.11 has another jump elsewhere"
 
 
 class TestInclude:

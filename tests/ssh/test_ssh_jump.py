@@ -1,0 +1,209 @@
+"""Through a bastion: both host keys are pinned, and all share one connection to the bastion."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from anycast_handlers.errors import HandlerError, RejectedError, UnreachableError
+from anycast_handlers.fleet.values import Endpoint, Jump, Ssh
+from anycast_handlers.transport import bastion as module
+from anycast_handlers.transport.clock import SYSTEM_CLOCK, Deadline
+from anycast_handlers.transport.connections import FreshConnections
+from anycast_handlers.transport.kept import KeptConnections
+from anycast_handlers.transport.ssh import SshConnection
+
+from tests.ssh.server import Sshd, free_port, key, public
+
+SECONDS = 30.0
+
+
+class Way:
+    """A bastion and an endpoint behind it, which takes no other way."""
+
+    def __init__(self, directory: Path) -> None:
+        for name in ("bastion", "endpoint"):
+            (directory / name).mkdir()
+        self.bastion = Sshd(directory / "bastion", more="LogLevel VERBOSE")
+        self.behind = Sshd(directory / "endpoint")
+        self.known_hosts = directory / "known_hosts"
+        self.pin()
+        self.allow(f'restrict,port-forwarding,permitopen="127.0.0.1:{self.behind.port}"')
+
+    def allow(self, options: str) -> None:
+        """Let the key of the endpoint log in at the bastion too, with these options."""
+        line = f"{options} {public(self.behind.identity)}\n"
+        (self.bastion.directory / "authorized_keys").write_text(line)
+
+    def pin(self, *, bastion: Path | None = None, endpoint: Path | None = None) -> None:
+        """Pin the host keys of both, or others in their place."""
+        keys = (bastion or self.bastion.host_keys[0], endpoint or self.behind.host_keys[0])
+        ports = (self.bastion.port, self.behind.port)
+        lines = [f"[127.0.0.1]:{p} {public(k)}\n" for p, k in zip(ports, keys, strict=True)]
+        self.known_hosts.write_text("".join(lines))
+
+    @property
+    def ssh(self) -> Ssh:
+        return Ssh(getpass.getuser(), str(self.behind.identity), str(self.known_hosts))
+
+    def endpoint(self, jump: Jump | None = None, port: int = 0) -> Endpoint:
+        jump = jump or Jump("127.0.0.1", self.bastion.port)
+        return Endpoint("ns1", "127.0.0.1", port or self.behind.port, jump=jump)
+
+    def connect(self, endpoint: Endpoint | None = None) -> SshConnection:
+        deadline = Deadline(SYSTEM_CLOCK, SECONDS)
+        return SshConnection(endpoint or self.endpoint(), self.ssh, None, (), deadline)
+
+    def logins(self) -> int:
+        """Say how many logins there were at the bastion."""
+        return (self.bastion.directory / "sshd.log").read_text().count("Accepted publickey")
+
+
+@pytest.fixture
+def way(tmp_path: Path) -> Iterator[Way]:
+    made = Way(tmp_path)
+    with made.bastion.running(), made.behind.running():
+        yield made
+
+
+def refused(way: Way, endpoint: Endpoint | None = None) -> HandlerError:
+    with pytest.raises(HandlerError) as caught:
+        way.connect(endpoint).close()
+    return caught.value
+
+
+def wait_until_closed() -> None:
+    """Wait until no connection to a bastion is open any more."""
+    end = time.monotonic() + SECONDS
+    while any(one._connection for one in module._bastions.values()):
+        assert time.monotonic() < end, "a connection to a bastion stays open"
+        time.sleep(0.01)
+
+
+def test_commands_get_there_and_back(way: Way) -> None:
+    shell = way.connect()
+    try:
+        assert shell.run(("cat",), stdin="x" * 1_000).stdout == "x" * 1_000
+        assert len(shell.run(("head", "-c", "900000", "/dev/zero")).stdout) == 900_000
+        assert 0.0 < shell.distance < 2.0
+    finally:
+        shell.close()
+    wait_until_closed()
+
+
+def test_all_connections_share_one_login_at_the_bastion(way: Way) -> None:
+    shells = [way.connect() for _ in range(3)]
+    for shell in shells:
+        assert shell.run(("true",)).status == 0
+    assert way.logins() == 1
+    shells[0].close()
+    assert shells[1].run(("true",)).status == 0
+    for shell in shells:
+        shell.close()
+    wait_until_closed()
+    way.connect().close()
+    assert way.logins() == 2
+
+
+def test_it_is_the_way_of_runs_and_of_kept_connections(way: Way) -> None:
+    """The address is this very host's, and yet another host may have it behind a bastion."""
+    deadline = Deadline(SYSTEM_CLOCK, SECONDS)
+    kept = KeptConnections(way.ssh)
+    try:
+        for connections in (FreshConnections(way.ssh), kept):
+            with connections.open(way.endpoint(), deadline) as shell:
+                words = shell.run(("sh", "-c", "echo $SSH_CONNECTION")).stdout.split()
+                assert words[3:] == [str(way.behind.port)]
+    finally:
+        kept.close()
+    assert way.logins() >= 1
+
+
+@pytest.mark.parametrize("which", ["bastion", "endpoint"])
+def test_each_of_them_has_to_show_its_pinned_key(way: Way, tmp_path: Path, which: str) -> None:
+    way.pin(**{which: key(tmp_path / "another")})
+    error = refused(way)
+    assert isinstance(error, RejectedError)
+    port = way.bastion.port if which == "bastion" else way.behind.port
+    through = "" if which == "bastion" else f" through 127.0.0.1:{way.bastion.port}"
+    assert str(error).startswith(f"127.0.0.1 port {port}{through}: its host key is not the one in ")
+
+
+def test_a_login_that_the_bastion_refuses_names_the_bastion(way: Way) -> None:
+    way.allow("# ")
+    error = refused(way)
+    assert isinstance(error, RejectedError)
+    assert f"port {way.bastion.port}: login as " in str(error)
+    assert error.remedy == "put the public key into authorized_keys on the bastion"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("restrict", "the bastion forbids it: let the key forward ports there"),
+        ('restrict,port-forwarding,permitopen="127.0.0.1:9"', "the bastion forbids it"),
+    ],
+)
+def test_a_bastion_that_forwards_nothing_says_so(way: Way, options: str, said: str) -> None:
+    way.allow(options)
+    error = refused(way)
+    assert isinstance(error, UnreachableError)
+    assert said in str(error)
+    wait_until_closed()
+
+
+def test_an_endpoint_that_is_down_is_told_from_a_bastion_that_is_down(way: Way) -> None:
+    way.allow("restrict,port-forwarding")
+    closed = free_port()
+    said = str(refused(way, way.endpoint(port=closed)))
+    assert said.startswith(f"127.0.0.1:{way.bastion.port}: no tunnel to 127.0.0.1 port {closed}: ")
+    said = str(refused(way, way.endpoint(Jump("127.0.0.1", closed))))
+    assert said == f"127.0.0.1 port {closed}: Connection refused"
+
+
+def test_a_bastion_may_have_a_name_and_an_account_of_its_own(way: Way) -> None:
+    way.known_hosts.write_text(way.known_hosts.read_text().replace("[127.0.0.1]", "*"))
+    jump = Jump("localhost", way.bastion.port, getpass.getuser())
+    shell = way.connect(way.endpoint(jump))
+    shell.close()
+    said = str(refused(way, way.endpoint(Jump("no.such.host.invalid", 22))))
+    assert said.startswith("no.such.host.invalid port 22: ")
+
+
+def test_name_servers_that_are_silent_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    over = threading.Event()
+
+    def hang(*_: object, **__: object) -> list[object]:
+        over.wait(SECONDS)
+        raise OSError
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    try:
+        with pytest.raises(TimeoutError):
+            module.look_up("bastion.example.net", 0.05)
+    finally:
+        over.set()
+
+
+def test_a_bastion_that_dies_ends_what_goes_through_it(way: Way) -> None:
+    shell = way.connect()
+    try:
+        for one in module._bastions.values():
+            if one._connection:
+                one._connection._sock.shut()
+        end = time.monotonic() + SECONDS
+        while shell.is_open:
+            assert time.monotonic() < end, "the connection seems to be open for ever"
+            time.sleep(0.01)
+        with pytest.raises(HandlerError):
+            shell.run(("true",))
+    finally:
+        shell.close()
+    again = way.connect()
+    assert again.run(("true",)).status == 0
+    again.close()

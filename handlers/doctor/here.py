@@ -7,14 +7,18 @@ import pwd
 import stat
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from anycast_checks.options import START_UP
 
 from ..decision.facts import name_some
+from ..errors import HandlerError
 from ..fleet.values import Fleet, Paths
 from ..operation.request import user
-from ..transport.clock import RUN_SECONDS
+from ..transport.certificates import certificate_of, expires_soon
+from ..transport.clock import RUN_SECONDS, SYSTEM_CLOCK
+from ..transport.keys import RENEW, read_identity
 from .finding import Finding
 from .login import ACT_SECONDS
 from .service import confirmation_seconds
@@ -150,6 +154,17 @@ def identity(fleet: Fleet) -> Iterator[Finding]:
         yield Finding(f"{fleet.file}: ssh.identity", text, remedy)
 
 
+def certificate(fleet: Fleet) -> Iterator[Finding]:
+    """Find a certificate of the handler's key that logs nobody in, or will soon."""
+    with suppress(HandlerError, OSError):
+        _, trouble = read_identity(fleet.ssh.identity, fleet.ssh.user)
+        file = certificate_of(fleet.ssh.identity)
+        if file and not trouble and (soon := expires_soon(file, SYSTEM_CLOCK.time())):
+            trouble = f"{file} {soon}"
+        if trouble:
+            yield Finding(f"{fleet.file}: ssh.identity", trouble, RENEW)
+
+
 def bastions(fleet: Fleet) -> Iterator[Finding]:
     """Find bastions that have to be looked up when the name servers may have failed."""
     hosts = [one for vip in fleet.vips for one in vip.endpoints] + list(fleet.monitors)
@@ -187,6 +202,7 @@ EXAMINATIONS_HERE: tuple[Callable[[Fleet], Iterator[Finding]], ...] = (
     own_files,
     readable_files,
     identity,
+    certificate,
     bastions,
     check_times,
 )

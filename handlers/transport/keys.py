@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import base64
+from contextlib import suppress
+from typing import NamedTuple
 
 from cryptography.exceptions import UnsupportedAlgorithm
 
 from ..errors import ConfigurationError, RejectedError, unreadable
-from .known_hosts import REVOKED, lines_about
+from .bounded import BoundedTransport
+from .certificates import certificate_of, why_no_host, why_no_login
+from .clock import SYSTEM_CLOCK
+from .known_hosts import AUTHORITY, REVOKED, lines_about
 from .lean_paramiko import paramiko
 
 KINDS = {f"ecdsa-sha2-nistp{bits}" for bits in (256, 384, 521)}
@@ -16,6 +21,8 @@ LARGEST_KEY = 100_000
 # A key file of OpenSSH begins with these bytes, then with the length and the name of a cipher.
 OPENSSH = b"openssh-key-v1\0"
 OPENSSH_UNPROTECTED = OPENSSH + b"\0\0\0\4none"
+RENEW = "have the key signed anew"
+CERTIFIED = "-cert-v01@openssh.com"
 
 
 class PinnedKeys(paramiko.MissingHostKeyPolicy):
@@ -24,22 +31,33 @@ class PinnedKeys(paramiko.MissingHostKeyPolicy):
     Args:
         known_hosts: the file that has them.
         name: of the host, as the file has it.
+        host: its address or name, without a port.
         where: address and port of the host, for messages.
 
     Raises:
         ConfigurationError: the file cannot be read.
     """
 
-    def __init__(self, known_hosts: str, name: str, where: str) -> None:
+    def __init__(self, known_hosts: str, name: str, host: str, where: str) -> None:
         self._known_hosts = known_hosts
+        self._host = host
         self._where = where
         lines = lines_about(known_hosts, name)
+        if host != name:
+            # A certificate is for a host, on whatever port: so OpenSSH has it.
+            lines += [one for one in lines_about(known_hosts, host) if one.marker == AUTHORITY]
         keys = [(line.marker, key) for line in lines if (key := _host_key(name, line.key))]
         self._revoked = {key.asbytes() for marker, key in keys if marker == REVOKED}
-        # A marker such as @cert-authority is about certificates, which are not supported.
+        authorities = {key.asbytes() for marker, key in keys if marker == AUTHORITY}
+        self._authorities = authorities - self._revoked
         pinned = [key for marker, key in keys if not marker and key.asbytes() not in self._revoked]
         self._kinds = {key.get_name() for key in pinned}
         self._pinned = {key.asbytes() for key in pinned}
+
+    @property
+    def transport(self) -> type[BoundedTransport]:
+        """The kind of transport that asks for a certificate where one may prove the host."""
+        return CertifiedTransport if self._authorities else BoundedTransport
 
     @property
     def other_kinds(self) -> list[str]:
@@ -58,9 +76,14 @@ class PinnedKeys(paramiko.MissingHostKeyPolicy):
         Raises:
             RejectedError: it is not pinned, or revoked.
         """
-        if key.asbytes() in self._pinned:
+        # A certificate is of no use where its key is pinned anyway, or no authority is.
+        plain, certificate = key.asbytes(), key.public_blob
+        if plain in self._pinned:
             return
-        if key.asbytes() in self._revoked:
+        if certificate and self._authorities:
+            self._believe(certificate)
+            return
+        if plain in self._revoked:
             raise RejectedError(
                 f"the host key of {hostname} is revoked in {self._known_hosts}",
                 "give the host another key, and pin that",
@@ -70,18 +93,70 @@ class PinnedKeys(paramiko.MissingHostKeyPolicy):
                 f"{self._where}: its host key is not the one in {self._known_hosts}",
                 "find out why before you pin the new one",
             )
+        if self._authorities:
+            raise RejectedError(
+                f"{self._where}: it shows no certificate",
+                "have its key signed by the authority (HostCertificate in sshd_config)",
+            )
         raise RejectedError(
             f"no host key is pinned for {hostname} in {self._known_hosts}",
             "add it, after comparing it with the endpoint's own",
         )
 
+    def _believe(self, certificate: paramiko.pkey.PublicBlob) -> None:
+        kind, blob = certificate.key_type, certificate.key_blob
+        why = why_no_host(
+            kind, blob, self._host, self._authorities, self._revoked, SYSTEM_CLOCK.time()
+        )
+        if why:
+            raise RejectedError(
+                f"{self._where}: its certificate {why}",
+                f"see @cert-authority in {self._known_hosts}",
+            )
 
-def read_identity(file: str) -> paramiko.PKey:
-    """Read the private key that logs in.
+
+class CertifiedTransport(BoundedTransport):
+    """Asks for a certificate first; paramiko itself asks for one last."""
+
+    @property
+    def preferred_keys(self) -> tuple[str, ...]:
+        """The kinds of host keys, the preferred first."""
+        plain = self._filter_algorithm("keys")  # type: ignore[attr-defined]
+        every = sorted(KINDS - {"ssh-rsa"})
+        return (*(f"{kind}{CERTIFIED}" for kind in every), *plain)
+
+
+class Identity(NamedTuple):
+    """The key that logs in, with its certificate; why there is none although there is a file."""
+
+    key: paramiko.PKey
+    trouble: str = ""
+
+
+def read_identity(file: str, user: str) -> Identity:
+    """Read the private key that logs in, and the certificate beside it.
+
+    A certificate that logs nobody in is left out, since the key may be allowed without it.
 
     Raises:
-        ConfigurationError: it cannot be used.
+        ConfigurationError: the key cannot be used.
     """
+    key = _read_key(file)
+    key.public_blob = None
+    certificate = certificate_of(file)
+    if not certificate:
+        return Identity(key)
+    try:
+        why = why_no_login(certificate, user, key.asbytes(), SYSTEM_CLOCK.time())
+        if not why:
+            key.load_certificate(certificate)
+            return Identity(key)
+    except (OSError, ValueError, paramiko.SSHException) as error:
+        why = f"cannot be read: {error.strerror if isinstance(error, OSError) else error}"
+    return Identity(key, f"{certificate} {why}")
+
+
+def _read_key(file: str) -> paramiko.PKey:
     try:
         return paramiko.PKey.from_path(file)
     except OSError as error:
@@ -93,6 +168,8 @@ def read_identity(file: str) -> paramiko.PKey:
         ValueError,
         TypeError,
     ) as error:
+        if key := _read_alone(file):
+            return key
         # The words of a library may be a link to its questions and answers.
         why = f"is no private key that can be used: `ssh-keygen -y -f {file}` tells why"
         if _is_protected(file):
@@ -114,6 +191,15 @@ def _is_protected(file: str) -> bool:
     except ValueError:
         return False
     return key.startswith(OPENSSH) and not key.startswith(OPENSSH_UNPROTECTED)
+
+
+def _read_alone(file: str) -> paramiko.PKey | None:
+    """Read a key beside which a certificate is that paramiko cannot read; None where it fails."""
+    if certificate_of(file):
+        for kind in (paramiko.Ed25519Key, paramiko.RSAKey, paramiko.ECDSAKey):
+            with suppress(paramiko.SSHException, OSError, ValueError, TypeError):
+                return kind.from_private_key_file(file)
+    return None
 
 
 def _host_key(name: str, kind_and_key: str) -> paramiko.PKey | None:

@@ -16,6 +16,7 @@ from ..fleet.values import Endpoint
 
 HASHED, SALT = "|1|", 20
 REVOKED = "@revoked"
+AUTHORITY = "@cert-authority"
 # A line that matches none of these names its hosts literally.
 _PATTERNS = re.compile(r"[*?@]|\|1\|")
 # OpenSSH separates the fields by blanks and tabs only.

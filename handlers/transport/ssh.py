@@ -18,11 +18,11 @@ from anycast_checks.line import clean
 from ..errors import OutcomeUnknownError, RejectedError, UnreachableError
 from ..fleet.values import Endpoint, Ssh
 from .bastion import look_up, open_tunnel
-from .bounded import DEAR_EXCHANGES, BoundedTransport, close_channel, open_channel, open_ear
+from .bounded import DEAR_EXCHANGES, close_channel, open_channel, open_ear
 from .channel import receive, send
 from .clock import SYSTEM_CLOCK, Deadline
 from .each import at_once
-from .keys import PinnedKeys, read_identity
+from .keys import RENEW, Identity, PinnedKeys, read_identity
 from .known_hosts import name_of
 from .lean_paramiko import paramiko
 from .prompt_socket import PromptSocket
@@ -92,8 +92,8 @@ class SshConnection:
         self._closing = threading.Lock()
         # The identity is read before any socket is opened, so that a missing file is not reported
         # as an unreachable endpoint.
-        identity = read_identity(ssh.identity)
-        self._pinned = PinnedKeys(ssh.known_hosts, name_of(endpoint), self._where)
+        identity = read_identity(ssh.identity, ssh.user)
+        self._pinned = PinnedKeys(ssh.known_hosts, name_of(endpoint), endpoint.address, self._where)
         self._client.set_missing_host_key_policy(self._pinned)
         self._sock = self._connect_tcp(endpoint)
         try:
@@ -295,7 +295,7 @@ class SshConnection:
         if turns:
             turns.give_back()
 
-    def _log_in(self, endpoint: Endpoint, ssh: Ssh, identity: paramiko.PKey) -> None:
+    def _log_in(self, endpoint: Endpoint, ssh: Ssh, identity: Identity) -> None:
         seconds = self._handshake_seconds()
         with self._abort_after(seconds):
             try:
@@ -303,7 +303,7 @@ class SshConnection:
                     endpoint.address,
                     endpoint.port,
                     ssh.user,
-                    pkey=identity,
+                    pkey=identity.key,
                     sock=self._sock,
                     timeout=seconds,
                     banner_timeout=seconds,
@@ -316,7 +316,7 @@ class SshConnection:
                         "keys": self._pinned.other_kinds,
                     },
                     # The stubs are about the paramiko that had GSS options here.
-                    transport_factory=BoundedTransport,  # type: ignore[arg-type]
+                    transport_factory=self._pinned.transport,  # type: ignore[arg-type]
                 )
             except paramiko.ssh_exception.IncompatiblePeer as error:
                 raise RejectedError(
@@ -324,9 +324,11 @@ class SshConnection:
                 ) from error
             except (paramiko.SSHException, EOFError, OSError, ValueError) as error:
                 # paramiko decodes what the server says of itself, which may be no text.
-                raise self._login_failed(ssh, error) from error
+                raise self._login_failed(ssh, error, identity.trouble) from error
 
-    def _login_failed(self, ssh: Ssh, error: Exception) -> UnreachableError | RejectedError:
+    def _login_failed(
+        self, ssh: Ssh, error: Exception, trouble: str
+    ) -> UnreachableError | RejectedError:
         transport = self._client.get_transport()
         if transport is None or not transport.remote_version:
             # sshd says in a line of text, instead of its banner, why it lets nobody in at present.
@@ -338,6 +340,8 @@ class SshConnection:
         refused = isinstance(error, paramiko.AuthenticationException)
         if refused and "timeout" not in str(error).lower() and transport.is_active():
             what = f"{self._where}: login as {ssh.user} with {ssh.identity} was refused"
+            if trouble:
+                return RejectedError(f"{what}, and {trouble}", RENEW)
             if self._is_bastion:
                 return RejectedError(what, "put the public key into authorized_keys on the bastion")
             return RejectedError(

@@ -245,7 +245,6 @@ BROKEN: dict[str, Callable[[Path], object]] = {
     "another kind": lambda file: run(
         "openssl", "genpkey", "-algorithm", "ed448", "-out", str(file)
     ),
-    "certificate": lambda file: Path(f"{key(file)}-cert.pub").write_text("garbage\n"),
     "empty": lambda file: file.touch(),
     "garbage": lambda file: file.write_bytes(b"\xff\x00garbage\n"),
 }

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import getpass
+import re
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -21,6 +23,7 @@ from anycast_handlers.transport.ssh import SshConnection
 from tests.ssh.server import Sshd, free_port, key, public
 
 SECONDS = 30.0
+PAGE = (Path(__file__).parents[2] / "docs/engines.rst").read_text()
 
 
 class Way:
@@ -207,3 +210,35 @@ def test_a_bastion_that_dies_ends_what_goes_through_it(way: Way) -> None:
     again = way.connect()
     assert again.run(("true",)).status == 0
     again.close()
+
+
+def through_bastion(way: Way) -> tuple[str, ...]:
+    """Give the command line of ssh with the option for check_by_ssh that docs/engines.rst shows."""
+    (option,) = re.findall(r'anycast_ssh_options = \[ "(ProxyCommand=.*)" \]', PAGE)
+    for theirs, ours in (
+        ("/etc/anycast/known_hosts", str(way.known_hosts)),
+        ("/etc/anycast/check_ed25519", str(way.behind.identity)),
+        ("-l check", f"-l {getpass.getuser()} -p {way.bastion.port}"),
+        ("bastion.example.net", "127.0.0.1"),
+    ):
+        assert theirs in option
+        option = option.replace(theirs, ours)
+    pinned = ("StrictHostKeyChecking=yes", f"UserKnownHostsFile={way.known_hosts}")
+    options = (option, "BatchMode=yes", "GlobalKnownHostsFile=/dev/null", *pinned)
+    words = [word for one in options for word in ("-o", one)]
+    files = ("-F", "/dev/null", "-i", str(way.behind.identity), "-p", str(way.behind.port))
+    return ("ssh", *files, *words, "127.0.0.1", "echo there")
+
+
+def test_the_documented_way_of_the_checks_pins_both_keys_too(way: Way, tmp_path: Path) -> None:
+    def said() -> str:
+        argv = through_bastion(way)
+        return subprocess.run(argv, check=False, capture_output=True, text=True).stdout
+
+    assert said() == "there\n"
+    assert way.logins() == 1
+    for which in ("bastion", "endpoint"):
+        way.pin(**{which: key(tmp_path / which / "another")})
+        assert said() == ""
+    way.pin()
+    assert said() == "there\n"

@@ -25,7 +25,10 @@ class Held(NamedTuple):
 
 
 class Decided(NamedTuple):
-    """A decision: when (wall clock), by which rule, what was done, and the exit code."""
+    """A decision: when (wall clock), by which rule, what was done, and as which exit code.
+
+    It is that of a verb for people: 0 done or nothing to do, 1 refused, 2 tried and failed.
+    """
 
     at: float
     rule: str

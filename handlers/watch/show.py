@@ -104,8 +104,9 @@ class Show:
             hold = outcome.look.hold
             target.held = Held(hold.by, hold.until, hold.reason) if hold else None
         if decision and (outcome.has_acted or not acted.is_look):
-            done = Decided(self._clock.time(), decision.rule, outcome.line, outcome.exit_code)
-            self._decided(target, done, is_refusal=outcome.exit != TRIED_AND_FAILED)
+            done = Decided(self._clock.time(), decision.rule, outcome.line, outcome.exit)
+            is_refusal = not outcome.has_acted and outcome.exit != TRIED_AND_FAILED
+            self._decided(target, done, is_refusal=is_refusal)
         if outcome.has_acted and decision:
             # The look and the count were before the act.
             target.announced = decision.action is Action.RESTORE

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from anycast_handlers.decision.facts import Action, Decision, State, StateType
 from anycast_handlers.endpoint.site import Step
+from anycast_handlers.errors import DONE, REFUSED
 from anycast_handlers.operation.outcome import Outcome
 from anycast_handlers.operation.request import Request
 from anycast_handlers.verbs._options import read_fleet
@@ -94,6 +95,17 @@ class Scene:
         """Let an act be refused by a hold."""
         outcome = Outcome(Request(VERBS["enforce"], target.vip, target.endpoint), self.clock)
         outcome.conclude(Decision(Action.REFUSE, "held", text, State.CRITICAL))
+        self._acted(outcome, target)
+
+    def withdrawn(self, target: Target) -> None:
+        """Let an act be done."""
+        outcome = Outcome(Request(VERBS["enforce"], target.vip, target.endpoint), self.clock)
+        outcome.decided(Decision(Action.WITHDRAW, "withdraw", "so", State.CRITICAL))
+        outcome.verify("address", found=True)
+        outcome.done("withdrawn", State.WARNING)
+        self._acted(outcome, target)
+
+    def _acted(self, outcome: Outcome, target: Target) -> None:
         nothing = {"certain_since": None, "failing_since": None}
         self.show.acted(Acted(target, outcome, is_look=False, began=0.0, **nothing), outcome)
 
@@ -219,6 +231,17 @@ def test_a_refusal_that_is_tried_again_and_again_is_said_once(scene: Scene) -> N
     assert len(scene.lines) == 1
     scene.refused(target, "held by somebody else")
     assert len(target.decisions) == len(scene.lines) == 2
+
+
+def test_each_act_is_said_and_one_that_worked_is_no_failure(scene: Scene) -> None:
+    """A person may have brought the endpoint back between two withdrawals."""
+    target, *_ = scene.targets
+    for _ in range(2):
+        scene.withdrawn(target)
+    assert [(one.rule, one.exit) for one in target.decisions] == [("withdraw", DONE)] * 2
+    assert len(scene.lines) == 2
+    scene.refused(target, "held")
+    assert target.decisions[-1].exit == REFUSED
 
 
 def test_of_an_endpoint_that_is_not_heard_the_board_claims_nothing(scene: Scene) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from anycast_checks.line import clean
 
@@ -18,9 +18,13 @@ class Hearing:
 
     Nobody else would say so: where the list of the gate lacks the stream, the engine's own checks
     go on, all services are green, and a failover takes seconds again.
+
+    Args:
+        is_excused: whether a person expects that nothing is heard of an endpoint.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, is_excused: Callable[[Target], bool]) -> None:
+        self._is_excused = is_excused
         self._targets: tuple[Target, ...] = ()
         self._deaf: dict[Target, float] = {}
 
@@ -49,4 +53,5 @@ class Hearing:
         return clean(text)
 
     def _long(self, now: float) -> list[Target]:
-        return [one for one, since in self._deaf.items() if now - since >= DEAF_SECONDS]
+        long = [one for one, since in self._deaf.items() if now - since >= DEAF_SECONDS]
+        return [one for one in long if not self._is_excused(one)]

@@ -47,7 +47,7 @@ class Show:
         self._version = 0
         self._pools: list[Pool] = []
         self._leaders = self._troubles = ("",) * len(engines)
-        self._hearing = Hearing()
+        self._hearing = Hearing(self.in_downtime)
         self._reload_trouble = ""
         self._told_at = 0.0
         self._said: dict[str, deque[float]] = {}

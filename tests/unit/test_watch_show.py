@@ -36,6 +36,7 @@ class Told:
         self.reports: list[Report] = []
         self.self_reports: list[tuple[State, str]] = []
         self.led_by = self.trouble = ""
+        self.downtimes: set[tuple[str, str]] = set()
 
     def start(self) -> None: ...
     def close(self) -> None: ...
@@ -46,7 +47,7 @@ class Told:
         self.self_reports.append((state, text))
 
     def in_downtime(self, endpoint: str, vip: str) -> bool:
-        return False
+        return (endpoint, vip) in self.downtimes
 
     def leader(self) -> str:
         return self.led_by
@@ -214,6 +215,15 @@ class TestTheWatcherItself:
         assert scene.round(90.0)[0] is State.OK
         scene.judge(third, NOT_HEARD)
         assert scene.round(100.0)[0] is State.OK
+
+    def test_is_well_where_it_does_not_hear_what_is_in_a_downtime(self, scene: Scene) -> None:
+        for target in scene.targets[1:]:
+            scene.judge(target, WELL)
+        scene.engine.downtimes = {("ns1", "resolver")}
+        scene.round(10.0)
+        assert scene.round(80.0) == (State.OK, "hears 2 of 3 streams, 0 CRITICAL")
+        scene.engine.downtimes.clear()
+        assert scene.round(90.0)[0] is State.WARNING
 
     def test_is_as_good_as_dead_where_it_hears_none(self, scene: Scene) -> None:
         scene.round(10.0)

@@ -13,6 +13,7 @@ from ..fleet.values import Endpoint, Fleet
 from ..transport.clock import RUN_SECONDS, Clock, Deadline
 from ..transport.connections import Connections
 from ..transport.each import at_once
+from ..transport.refusal import GatedShell
 from ..transport.shell import Argv, Shell
 from . import stop_file
 
@@ -86,12 +87,20 @@ def _here(file: str, text: str | None) -> None:
 
 
 def _there(shell: Shell, file: str, text: str | None) -> None:
-    is_there = shell.run(looking(file)).status == 0
-    if is_there is (text is not None):
+    gated = GatedShell(shell)
+    if _is_there(gated, file) is (text is not None):
         return
     argv = removing(file) if text is None else placing(file)
-    ended = shell.run(argv if shell.is_root else (*SUDO, *argv), stdin=text or "")
+    ended = gated.run(argv if shell.is_root else (*SUDO, *argv), stdin=text or "")
     if ended.status != 0:
         raise CommandFailedError(argv, ended.status, ended.stderr)
-    if (shell.run(looking(file)).status == 0) is (text is None):
+    if _is_there(gated, file) is (text is None):
         raise HandlerError(f"{file} is {'still' if text is None else 'not'} there")
+
+
+def _is_there(shell: Shell, file: str) -> bool:
+    """Whether the stop file is there; whatever else is said than yes or no is an error."""
+    ended = shell.run(looking(file))
+    if ended.status not in (0, 1):
+        raise CommandFailedError(looking(file), ended.status, ended.stderr)
+    return ended.status == 0

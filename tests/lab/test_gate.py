@@ -445,3 +445,31 @@ def test_the_whole_cycle_goes_through_the_gate(lab: Lab, ns1: Host) -> None:
     assert ns1.read("/var/log/syslog").count(REFUSED) == refused
     for account in ("anycast", "check"):
         assert f"Starting session: command for {account}" not in ns1.read("/var/log/sshd.log")
+
+
+def test_the_automation_is_stopped_on_another_monitoring_host_through_the_gate(lab: Lab) -> None:
+    """Here it is an endpoint as well; before the installation the gate there refuses."""
+    scene, ns2 = Scene(lab), lab.endpoint("ns2")
+    stop = ("stop", "--all", "--reason", "bad zone")
+    scene.set_fleet(f'[monitors]\nns2 = "{ns2.place.address}"\n{scene.fleet}')
+    try:
+        refused = scene.handler(*stop, user="root")
+        installed = monitoring.install(lab.mon, ns2.place)
+        stopped = scene.handler(*stop, user="root")
+        said = ns2.host.read("/etc/anycast/stop")
+        ended = scene.handler("stop", "--all", "--end", user="root")
+    finally:
+        scene.set_fleet(scene.fleet)
+        monitoring.install(lab.mon, ns2.place)
+        ns2.host.run(["rm", "-f", "/etc/anycast/stop"])
+    assert refused.returncode == 2
+    assert "ns2: NOT STOPPED: install it anew by `anycast-handler gate --install`" in refused.stdout
+    assert "/etc/anycast/gate.allow: written" in installed
+    assert "/etc/sudoers.d/anycast: written" in installed
+    assert (stopped.returncode, stopped.stdout.splitlines()[-1]) == (
+        0,
+        "stopped on 2 of 2 monitoring hosts",
+    )
+    assert said.startswith("by root@mon: bad zone")
+    assert ended.returncode == 0, ended.stdout
+    assert scene.event("OK")[0] == 0

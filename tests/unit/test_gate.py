@@ -14,7 +14,12 @@ import pytest
 from anycast_handlers.activators import names
 from anycast_handlers.activators._choice import candidates
 from anycast_handlers.doctor.closed_list import closed_list
-from anycast_handlers.errors import CommandFailedError, ConfigurationError
+from anycast_handlers.errors import (
+    CommandFailedError,
+    ConfigurationError,
+    GateRefusedError,
+    HandlerError,
+)
 from anycast_handlers.fleet.values import Endpoint, Fleet, Paths, Ssh, Vip
 from anycast_handlers.gate import files
 from anycast_handlers.gate.allowed import Allowed, Command
@@ -434,6 +439,22 @@ class TestOfMonitors:
         for asked in shell.asked:
             how = "feed" if asked.stdin else "run"
             assert f"\n{how} {shlex.join(asked.argv)}\n" in listed, listed
+
+    @pytest.mark.parametrize(
+        ("said", "error"),
+        [
+            (Result(126, "", "anycast-gate: refused: /usr/bin/test ..."), GateRefusedError),
+            (Result(127, "", "test: not found"), CommandFailedError),
+            (Result(2, "", "test: syntax error"), CommandFailedError),
+        ],
+    )
+    @pytest.mark.parametrize("text", ["by me", None])
+    def test_what_cannot_be_told_is_never_done(
+        self, said: Result, error: type[HandlerError], text: str | None
+    ) -> None:
+        """A host that shows nothing has neither been stopped nor let go."""
+        with pytest.raises(error):
+            stopping._there(FakeShell(lambda _: said), "/etc/anycast/stop", text)
 
     @pytest.mark.parametrize(("target", "has_vips"), [("root@mon2", False), ("root@ns1", True)])
     def test_a_monitoring_host_gets_these_parts_alone(

@@ -65,10 +65,15 @@ def stop(
 
         return _try(host.name, act)
 
-    others = [
+    hosts = others(fleet)
+    return told + (at_once(there, hosts) if hosts else [])
+
+
+def others(fleet: Fleet) -> list[Endpoint]:
+    """List the other monitoring hosts; this one may be named too."""
+    return [
         one for one in fleet.monitors if one.jump or locality(one.address) is not Locality.LOCAL
     ]
-    return told + (at_once(there, others) if others else [])
 
 
 def _try(name: str, act: Callable[[], None]) -> Told:
@@ -87,20 +92,23 @@ def _here(file: str, text: str | None) -> None:
 
 
 def _there(shell: Shell, file: str, text: str | None) -> None:
-    gated = GatedShell(shell)
-    if _is_there(gated, file) is (text is not None):
+    if is_there(shell, file) is (text is not None):
         return
     argv = removing(file) if text is None else placing(file)
-    ended = gated.run(argv if shell.is_root else (*SUDO, *argv), stdin=text or "")
+    ended = GatedShell(shell).run(argv if shell.is_root else (*SUDO, *argv), stdin=text or "")
     if ended.status != 0:
         raise CommandFailedError(argv, ended.status, ended.stderr)
-    if _is_there(gated, file) is (text is None):
+    if is_there(shell, file) is (text is None):
         raise HandlerError(f"{file} is {'still' if text is None else 'not'} there")
 
 
-def _is_there(shell: Shell, file: str) -> bool:
-    """Whether the stop file is there; whatever else is said than yes or no is an error."""
-    ended = shell.run(looking(file))
+def is_there(shell: Shell, file: str) -> bool:
+    """Whether the stop file is on another host.
+
+    Raises:
+        HandlerError: it does not say yes or no.
+    """
+    ended = GatedShell(shell).run(looking(file))
     if ended.status not in (0, 1):
         raise CommandFailedError(looking(file), ended.status, ended.stderr)
     return ended.status == 0

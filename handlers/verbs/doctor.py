@@ -10,6 +10,7 @@ from anycast_checks.routing import DAEMONS
 
 from ..doctor.finding import Finding
 from ..doctor.here import examine_here
+from ..doctor.monitors import examine_monitors
 from ..doctor.report import lines, summary
 from ..doctor.survey import survey
 from ..errors import DONE, REFUSED, TRIED_AND_FAILED
@@ -36,7 +37,9 @@ def command(invocation: Invocation, /, vip: str | None, endpoint: str | None) ->
     if vip and endpoint:
         members = [fleet.find(vip, endpoint)]
     narrowed = fleet._replace(vips=vips)
-    here = [*examine_here(narrowed), *examine_engines(narrowed)]
+    # What is about no VIP is examined where all of them are.
+    of_all = [] if vip else examine_monitors(fleet)
+    here = [*examine_here(narrowed), *examine_engines(narrowed), *of_all]
     for finding in here:
         _say(finding)
     surveyed = survey(fleet, members, DAEMONS, SYSTEM_CLOCK)

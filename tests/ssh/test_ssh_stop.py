@@ -114,3 +114,20 @@ def test_where_no_others_are_known_this_host_stops_all_the_same(pair: Pair) -> N
     assert code == 2, output
     assert "no others are known: name them in [monitors] of " in output
     assert pair.stopped()[0]
+
+
+def test_doctor_finds_a_host_that_would_not_be_stopped_and_one_that_is(pair: Pair) -> None:
+    pair.name_monitors(mon2=pair.sshd.port, mon3=free_port())
+
+    def found() -> list[str]:
+        printed = pair.run("doctor")[1].replace("\n  -> ", " -> ").replace("\n     ", " ")
+        return [line for line in printed.splitlines() if ": monitors." in line]
+
+    (mon3,) = found()
+    assert ": monitors.mon3: `stop --all` would not stop it: " in mon3
+    pair.run("stop", "--all")
+    mon2, _ = found()
+    assert mon2.endswith(
+        "/there/stop exists there, so its automation only looks"
+        " -> `anycast-handler stop --all --end`"
+    )

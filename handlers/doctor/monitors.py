@@ -1,0 +1,38 @@
+"""The other monitoring hosts: whether `stop --all` would stop them, and whether they are stopped."""
+
+from __future__ import annotations
+
+from ..errors import HandlerError
+from ..fleet.values import Endpoint, Fleet
+from ..operation.stopping import is_there, others
+from ..transport.clock import SYSTEM_CLOCK, Deadline
+from ..transport.connections import Connections, FreshConnections
+from ..transport.each import at_once
+from .finding import Finding
+
+SECONDS = 15.0
+
+
+def examine_monitors(fleet: Fleet) -> list[Finding]:
+    """Examine the other monitoring hosts of the fleet file; nothing is changed on them."""
+    connections = FreshConnections(fleet.ssh)
+
+    def look(host: Endpoint) -> Finding | None:
+        return _examine(fleet, host, connections)
+
+    hosts = others(fleet)
+    found = at_once(look, hosts) if hosts else []
+    return [finding for finding in found if finding]
+
+
+def _examine(fleet: Fleet, host: Endpoint, connections: Connections) -> Finding | None:
+    about, stop = f"{fleet.file}: monitors.{host.name}", fleet.paths.stop
+    try:
+        with connections.open(host, Deadline(SYSTEM_CLOCK, SECONDS)) as shell:
+            if is_there(shell, stop):
+                text = f"{stop} exists there, so its automation only looks"
+                return Finding(about, text, "`anycast-handler stop --all --end`")
+    except HandlerError as error:
+        remedy = f"`anycast-handler gate --install root@{host.address}`"
+        return Finding(about, f"`stop --all` would not stop it: {error.what}", remedy)
+    return None

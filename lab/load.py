@@ -46,7 +46,9 @@ class Load:
         count: int = 0,
         over: str = "udp",
     ) -> None:
-        client.write(INSTALLED, SCRIPT.read_text())
+        # Another load may be about to read it.
+        if client.run(["cat", INSTALLED]).stdout != SCRIPT.read_text():
+            client.write(INSTALLED, SCRIPT.read_text())
         argv = ["/usr/bin/python3", "-I", INSTALLED, server, QUERY, "--expect", RIGHT_ANSWER]
         argv += ["--rate", f"{rate:g}", "--count", f"{count}", "--over", over]
         pipe = subprocess.PIPE

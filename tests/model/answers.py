@@ -84,11 +84,14 @@ def _heads(files: dict[str, str | None]) -> Result:
 
 
 @cache
-def check(*, healthy: bool, announced: bool) -> Result:
-    """Give what the endpoint's own check says."""
+def check(*, healthy: bool, announced: bool, slow: bool) -> Result:
+    """Give what the endpoint's own check says; a service that fails may only be slow."""
     if healthy:
         return Result(0, "DNS OK - answered", "")
-    return Result(2, "DNS CRITICAL - silent", "") if announced else Result(1, "DNS WARNING - x", "")
+    said = "slower than 0.5 s: answered" if slow else "silent"
+    if not announced:
+        return Result(1, "DNS WARNING - x", "")
+    return Result(2, f"DNS CRITICAL - {said}", "")
 
 
 def _view(world: World, place: int) -> Result:

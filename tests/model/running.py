@@ -399,7 +399,7 @@ def _check(world: World, number: int, place: int) -> tuple[World, Any]:
         world = change(world, number, well=world.tick)
     elif member.announced:
         world = change(world, number, confirmed=world.tick - run.lost)
-    return world, check(healthy=member.healthy, announced=member.announced)
+    return world, check(healthy=member.healthy, announced=member.announced, slow=world.slow)
 
 
 def _answer(world: World, number: int, effect: Effect) -> tuple[World, Any, bool]:

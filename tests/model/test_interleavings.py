@@ -119,6 +119,18 @@ def test_an_endpoint_drains_beside_another_run(size: Size, member: Member, secon
         judge.judge(world, end)
 
 
+@pytest.mark.parametrize("second", [RESTORE, RECOVERED, LOOKS, WITHDRAW, FAILING])
+def test_a_slow_endpoint_drains_beside_another_run(size: Size, second: Called) -> None:
+    """The automation withdraws it, and either run may be killed; no route is there in the end."""
+    judge, drained = Judge(size), 0
+    world = race(World((BROKEN, HEALTHY, HEALTHY), slow=True), (0, FAILED), (0, second), drain=4)
+    for end in explore(world, size, Limits(Faults(kills=1))):
+        drained += end.world.members[0].drains is not None
+        judge.judge(world, end)
+    # Where a run was killed in the middle of it, there was something to be taken away.
+    assert drained
+
+
 def between_runs(world: World) -> Iterator[World]:
     """List what may happen while no run is under way."""
     for place, member in enumerate(world.members):

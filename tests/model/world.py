@@ -241,7 +241,8 @@ class World(NamedTuple):
 
     A run of a watcher belongs to the watcher of its host; there is one at most.
 
-    ``stranger`` tells that a router announces the VIP that is no endpoint. For the invariants:
+    ``stranger`` tells that a router announces the VIP that is no endpoint, ``slow`` that what fails
+    answers, and too slowly. For the invariants:
     ``few`` is the tick since which too few announce because of the automation, ``damage`` whether
     a run has reported that more than its VIP was lost.
     """
@@ -252,6 +253,7 @@ class World(NamedTuple):
     files: tuple[LockFile, ...] = (LockFile(),) * 4
     tick: int = 0
     stranger: bool = False
+    slow: bool = False
     few: int | None = None
     damage: bool = False
     watchers: tuple[Watcher, ...] = ()

@@ -31,6 +31,7 @@ from tests.support.namespace import ALLOW, RESOLVER, VIP, Namespace, namespace, 
 
 NOTE = f"/run/anycast-act/draining.{VIP}"
 VIP6 = "2001:db8:99::53"
+WEB = RESOLVER._replace(name="web", address="10.99.0.54", interface="lo:1")
 # Every answer takes longer.
 SLOW = "0.000001"
 CALL = """
@@ -404,6 +405,26 @@ class TestByHand:
         assert said, out
         assert float(said[2]) <= float(said[1]) - 2
 
+    def test_two_vips_at_once_do_not_end_each_other(
+        self, host: Namespace, monitor: Monitor
+    ) -> None:
+        fleet = monitor.directory / "fleet.toml"
+        before, rest = fleet.read_text().split("[vip.resolver]", 1)
+        first, last = rest.split("[paths]", 1)
+        web = first.replace("vip.resolver", "vip.web").replace(VIP, WEB.address)
+        second = f"[vip.web]{web.replace('lo:0', 'lo:1')}"
+        fleet.write_text(f"{before}[vip.resolver]{first}{second}[paths]{last}")
+        host.allow(RESOLVER, WEB)
+        host.run("ip", "address", "add", f"{WEB.address}/32", "dev", "lo", "label", "lo:1")
+        with withdrawing(host, monitor) as run:
+            code, said = monitor.run("withdraw", "web", "ns1", "--force")
+            out, _ = run.communicate(timeout=60)
+        assert (code, run.returncode) == (0, 0), out
+        assert "; went on answering for " in said
+        assert "; went on answering for " in out
+        assert not host.addresses() & {f"{VIP}/32", f"{WEB.address}/32"}
+        assert not host.run("ip", "route", "show", "table", "local", "proto", str(PROTOCOL))
+
     def test_where_the_note_cannot_be_written_it_is_withdrawn_all_the_same(
         self, host: Namespace, monitor: Monitor
     ) -> None:
@@ -548,7 +569,6 @@ class TestAHelperThatIsKilled:
         assert left_behind > 1
 
 
-WEB = RESOLVER._replace(name="web", address="10.99.0.54", interface="lo:1")
 OF_IPV6 = RESOLVER._replace(name="six", address=VIP6, interface="lo")
 
 

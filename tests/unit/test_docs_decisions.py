@@ -167,3 +167,17 @@ def test_the_documented_decisions_by_hand_are_the_ones_that_are_made() -> None:
     assert told == {
         rule: ({d for _, d in ones}, {v for v, _ in ones}) for rule, ones in made.items()
     }
+
+
+def test_a_person_on_call_finds_every_rule() -> None:
+    on_call = (Path(__file__).parents[2] / "docs/on-call.rst").read_text()
+    section = PAGE.split("\nThe decisions\n", 1)[1].split("\nWhat would I change where\n", 1)[0]
+    rules = set(re.findall(r"^([a-z]+(?:-[a-z]+)*)  +[^ =]", section, re.MULTILINE)) - {"rule"}
+    explained = {
+        rule
+        for line in re.findall(r"^``.*", on_call, re.MULTILINE)
+        for rule in re.findall("``([a-z-]+)``", line)
+    }
+
+    assert {"floor", "too-few", "not-restorable", "by-hand"} < rules
+    assert explained == rules | {"error", "common-cause"}

@@ -18,26 +18,24 @@ QUOTED = re.compile(r"`([^`]+)`")
 
 
 class HelpOf(Directive):
-    """Write what `PROGRAM COMMAND -h` says: usage, what it does, options and examples.
-
-    The argument is a program, and perhaps a command of it.
-    """
+    """Write what `PROGRAM -h` says, and a section for what it says of each of its commands."""
 
     required_arguments = 1
-    final_argument_whitespace = True
 
     def run(self) -> list[nodes.Node]:
         """Make the nodes."""
-        program, *words = self.arguments[0].split()
-        command: click.Command = _group(program)
-        context = click.Context(command, info_name=program, **command.context_settings)
-        for word in words:
-            assert isinstance(command, click.Group)
-            found = command.get_command(context, word)
-            assert found, self.arguments[0]
-            command, above = found, context
-            context = click.Context(command, above, word, **command.context_settings)
-        return list(_written(command, context))
+        program = self.arguments[0]
+        group = _group(program)
+        context = click.Context(group, info_name=program, **group.context_settings)
+        written = list(_written(group, context))
+        for name in group.list_commands(context):
+            command = group.get_command(context, name)
+            assert command
+            title = f"{program} {name}"
+            section = nodes.section("", nodes.title(title, title), ids=[nodes.make_id(title)])
+            section += list(_written(command, click.Context(command, context, name)))
+            written.append(section)
+        return written
 
 
 def _group(program: str) -> click.Group:

@@ -239,18 +239,6 @@ def test_every_page_is_in_the_index() -> None:
     assert [name for name in pages if f"\n    {name}\n" not in index] == []
 
 
-@pytest.mark.parametrize("program", ["check_anycast", "anycast-handler"])
-def test_a_man_page_has_every_command_of_its_program(program: str) -> None:
-    page = (ROOT / f"docs/{program}.rst").read_text()
-    folder, prefix = (
-        ("anycast_checks", "check_") if program == "check_anycast" else ("handlers/verbs", "")
-    )
-    files = (ROOT / folder).glob(f"{prefix}[a-z]*.py")
-
-    names = sorted(file.stem.removeprefix(prefix) for file in files)
-    assert re.findall(rf"^\.\. help-of:: {program} (.+)$", page, re.MULTILINE) == names
-
-
 def test_words_in_italics_have_an_entry_in_the_glossary() -> None:
     glossary = (ROOT / "docs/glossary.rst").read_text()
     entries = {

@@ -182,6 +182,12 @@ def readme_fleet(directory: Path) -> str:
     return str(file)
 
 
+def test_the_example_of_the_package_is_the_fleet_file_of_the_readme(tmp_path: Path) -> None:
+    example = (ROOT / "packaging/fleet.toml").read_text()
+
+    assert tomllib.loads(example) == tomllib.loads(Path(readme_fleet(tmp_path)).read_text())
+
+
 def test_the_fields_of_status_are_documented(resolver: Vip) -> None:
     sight = seen(resolver, "ns1")
     assert sight.look

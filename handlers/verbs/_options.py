@@ -17,6 +17,7 @@ from ..operation.operate import operate, this_host
 from ..operation.outcome import Outcome
 from ..operation.request import Request, Verb
 from . import Prints
+from ._completion import endpoint_names, vip_names
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 # Longest line that is printed, in characters; engines cut longer ones.
@@ -47,8 +48,8 @@ def run(fleet: Fleet, request: Request) -> Outcome:
 
 def place(function: Function) -> Function:
     """Add the arguments VIP and ENDPOINT, which are names in the fleet file."""
-    function = click.argument("endpoint", metavar="ENDPOINT")(function)
-    return click.argument("vip", metavar="VIP")(function)
+    endpoint = click.argument("endpoint", metavar="ENDPOINT", shell_complete=endpoint_names)
+    return click.argument("vip", metavar="VIP", shell_complete=vip_names)(endpoint(function))
 
 
 def engine_options(function: Function) -> Function:
@@ -100,8 +101,10 @@ def force_option(function: Function) -> Function:
 
 def note_options(function: Function) -> Function:
     """Add VIP, and ENDPOINT for an order that is for one endpoint only."""
-    function = click.argument("endpoint", metavar="[ENDPOINT]", required=False)(function)
-    return click.argument("vip", metavar="VIP")(function)
+    endpoint = click.argument(
+        "endpoint", metavar="[ENDPOINT]", required=False, shell_complete=endpoint_names
+    )
+    return click.argument("vip", metavar="VIP", shell_complete=vip_names)(endpoint(function))
 
 
 def note_request(

@@ -17,12 +17,13 @@ from ..errors import DONE, REFUSED, TRIED_AND_FAILED
 from ..transport.clock import SYSTEM_CLOCK
 from ..watch.engines.examine import examine_engines
 from . import Invocation
+from ._completion import endpoint_names, vip_names
 from ._options import read_fleet
 
 
 @click.command()
-@click.argument("vip", metavar="[VIP]", required=False)
-@click.argument("endpoint", metavar="[ENDPOINT]", required=False)
+@click.argument("vip", metavar="[VIP]", required=False, shell_complete=vip_names)
+@click.argument("endpoint", metavar="[ENDPOINT]", required=False, shell_complete=endpoint_names)
 @click.pass_obj
 def command(invocation: Invocation, /, vip: str | None, endpoint: str | None) -> int:
     """Find by day what would go wrong at night, and say what to do.

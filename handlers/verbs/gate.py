@@ -18,6 +18,7 @@ from ..gate.install import archive, install
 from ..gate.parts import Part, Wanted, chosen, parts, plan
 from ..operation.stopping import looking, placing, removing
 from . import Invocation
+from ._completion import vip_names
 from ._options import FilesToInstall, read_fleet
 
 NAMES = (
@@ -40,7 +41,7 @@ NO_KEY = "none"
 
 
 @click.command(cls=FilesToInstall)
-@click.argument("vips", metavar="[VIP]...", nargs=-1)
+@click.argument("vips", metavar="[VIP]...", nargs=-1, shell_complete=vip_names)
 @click.option(
     "--install",
     "targets",

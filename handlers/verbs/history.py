@@ -12,12 +12,13 @@ from ..errors import DONE, ConfigurationError
 from ..operation.log import why_not
 from ..operation.past import Wanted, last
 from . import Invocation
+from ._completion import endpoint_names, vip_names
 from ._options import read_fleet
 
 
 @click.command()
-@click.argument("vip", metavar="[VIP]", required=False)
-@click.argument("endpoint", metavar="[ENDPOINT]", required=False)
+@click.argument("vip", metavar="[VIP]", required=False, shell_complete=vip_names)
+@click.argument("endpoint", metavar="[ENDPOINT]", required=False, shell_complete=endpoint_names)
 @click.option("-n", "--lines", type=click.IntRange(1), default=20, show_default=True, metavar="N",
               help="Show the last N decisions.")  # fmt: skip
 @click.option("--all", "everything", is_flag=True, help="Show decisions to do nothing too.")

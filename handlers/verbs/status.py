@@ -23,6 +23,7 @@ from ..operation.outcome import age
 from ..operation.overview import Sight, find_strangers, look_at_all
 from ..transport.clock import SYSTEM_CLOCK
 from . import Invocation
+from ._completion import vip_names
 from ._options import read_fleet
 
 SECONDS = 15.0
@@ -35,7 +36,7 @@ COLUMNS = ("vip", "endpoint", "address", "routing", "latch", "hold")
 
 
 @click.command()
-@click.argument("vip", metavar="[VIP]", required=False)
+@click.argument("vip", metavar="[VIP]", required=False, shell_complete=vip_names)
 @click.option("--watch", is_flag=True, help="Show the table again every 2 s, until Ctrl-C.")
 @click.option("--site", metavar="SITE", help="Show only the endpoints of one site.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list instead of the table.")

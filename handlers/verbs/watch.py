@@ -30,6 +30,7 @@ from ..watch.show import Show
 from ..watch.target import Target
 from ..watch.watcher import Wake, Watcher
 from . import Invocation
+from ._completion import endpoint_names, vip_names
 from ._options import LINE, read_fleet
 
 # Lines that nobody has read yet.
@@ -40,8 +41,8 @@ UNIT = "see docs/watch.rst, Install it"
 
 
 @click.command()
-@click.argument("vip", metavar="[VIP]", required=False)
-@click.argument("endpoint", metavar="[ENDPOINT]", required=False)
+@click.argument("vip", metavar="[VIP]", required=False, shell_complete=vip_names)
+@click.argument("endpoint", metavar="[ENDPOINT]", required=False, shell_complete=endpoint_names)
 @click.option(
     "--listen",
     metavar="ADDRESS:PORT",

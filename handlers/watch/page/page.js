@@ -188,7 +188,7 @@ function showPast() {
     one.decisions.map((done) => ({ ...done, of: `${vip.vip} ${one.endpoint}` }))));
   decisions.sort((a, b) => b.at - a.at);
   const lines = decisions.slice(0, PAST).map((done) => {
-    const failed = done.exit ? ` (exit code ${done.exit})` : "";
+    const failed = ["", " (refused)", " (failed)"][done.exit] ?? "";
     return line(done.at, `${done.of} \u2013 ${done.rule}: ${done.text}${failed}`, done.exit !== 0);
   });
   byId("decisions").replaceChildren(...(lines.length ? lines : [made("p", "", "none yet")]));

@@ -46,7 +46,9 @@ def host(value: str) -> str:
     try:
         parts = urlsplit(f"//{value}")
         alone = parts.netloc == value and parts.hostname and parts.username is None
-        meant = alone and parts.port != 0  # to read the port is to check it
+        # Some versions of Python take what comes between a bracket and the port.
+        ends = value.rpartition("]")[2][:1] in ("", ":") or not value.startswith("[")
+        meant = alone and ends and parts.port != 0  # to read the port is to check it
     except ValueError:
         meant = False
     if not meant or not is_visible(value):

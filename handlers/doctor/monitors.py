@@ -1,4 +1,4 @@
-"""The other monitoring hosts: whether `stop --all` would stop them, and whether they are stopped."""
+"""The other monitoring hosts: whether `stop --all` would stop them, and whether they stand."""
 
 from __future__ import annotations
 

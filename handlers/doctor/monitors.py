@@ -1,4 +1,4 @@
-"""The other monitoring hosts: whether `stop --all` would stop them, and whether they stand."""
+"""The other monitoring hosts: whether they could be stopped, and whether they are stopped now."""
 
 from __future__ import annotations
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 from tests.model.world import (
-    FLOOR,
     LAG,
     LAG_POWER,
     LAG_TOO_SOON,
@@ -16,7 +15,7 @@ from tests.model.world import (
     is_at_work,
     is_latched,
     is_scarce,
-    others,
+    lacks,
     pool,
     twins,
 )
@@ -41,7 +40,7 @@ def announce(world: World, place: int, owner: str, *, up: bool) -> World:
     by_suite = owner == "suite"
     owner = "suite" if is_latched(member) and owner != "anybody" else owner
     soon = any(world.tick - world.members[at].changed < TOO_SOON for at in twins(world, place))
-    before = others(world, place) + member.announces
+    kept = not lacks(world, place, own=member.announces)
     after = world.member(
         place,
         announced=up,
@@ -52,13 +51,12 @@ def announce(world: World, place: int, owner: str, *, up: bool) -> World:
         changed=world.tick,
         due=world.tick + (LAG_TOO_SOON if soon else LAG),
     )
-    left = others(world, place) + (up and member.on)
-    if left >= FLOOR:
+    if not lacks(after, place, own=up and member.on):
         return note_scarcity(after._replace(few=None))
     after = note_scarcity(after)
     # No recount can know of a host that the routers do not miss yet.
     blind = any(world.members[at].flooded and not world.members[at].on for at in pool(place))
-    return after._replace(few=world.tick) if by_suite and before >= FLOOR and not blind else after
+    return after._replace(few=world.tick) if by_suite and kept and not blind else after
 
 
 def ifdown(world: World, place: int, owner: str) -> World:
@@ -108,7 +106,7 @@ def power(world: World, place: int, *, on: bool) -> World:
                 changed=world.tick,
             )
     if on:
-        return world._replace(few=None) if others(world, place) + 1 >= FLOOR else world
+        return world if lacks(world, place, own=True) else world._replace(few=None)
     orphans = tuple(one for one in world.orphans if one.place not in twins(world, place))
     runs = tuple(_cut_off(run, world, place) for run in world.runs)
     return note_scarcity(world._replace(orphans=orphans, runs=runs))

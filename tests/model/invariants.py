@@ -12,7 +12,6 @@ from anycast_handlers.decision.facts import State
 
 from tests.model.mind import ACT, ASK, LOOK
 from tests.model.world import (
-    FLOOR,
     HOSTS,
     NAMES,
     PATIENCE,
@@ -27,10 +26,10 @@ from tests.model.world import (
     is_damped,
     is_latched,
     is_scarce,
+    lacks,
     order,
     others,
     pool,
-    pool_of,
     protects,
     restores,
     watcher_of,
@@ -205,7 +204,7 @@ def check_floor(world: World, when: str) -> None:
         if not (young and member.on and member.owner == "suite" and not member.hold):
             continue
         announcing = others(world, place)
-        if not member.announced and announcing < FLOOR:
+        if not member.announced and lacks(world, place):
             raise Hole(f"{when}: {announcing} announce, and {_name(place)} was just withdrawn")
 
 
@@ -220,8 +219,8 @@ def check_dead(world: World) -> None:
         # An endpoint that cannot be asked may count for nothing, and nothing can be done there.
         if member.deaf or is_damped(member, world.clock):
             continue
-        known = sum(m.announces and not m.deaf for m in pool_of(world, place) if m is not member)
-        if broken and known >= FLOOR and not protects(member, world.clock):
+        needed = lacks(world, place, lambda one: one.announces and not one.deaf)
+        if broken and not needed and not protects(member, world.clock):
             name = _name(place)
             raise Hole(f"{name} is broken, not needed for the floor, and stays announced")
 

@@ -118,3 +118,15 @@ def moves(*places: int) -> Moves:
     made = {"flip": flip, "off": power_off, "boot": power_cycle, "hold": held}
     made |= {"release": released, "ifup": up, "ifdown": down}
     return tuple((f"{name} {n + 1}", make(n)) for n in places for name, make in made.items())
+
+
+# The first two hosts are a site, which keeps one of them; see World.split.
+SITES = ("fra", "fra", "ams")
+SPLIT: dict[str, Any] = {
+    "endpoints": tuple(
+        one._replace(site=site) for one, site in zip(running.VIP.endpoints, SITES, strict=True)
+    ),
+    "min_announcing_per_site": 1,
+    # The others are in the same area, so that nobody has to be asked.
+    "count_by": "ospf",
+}

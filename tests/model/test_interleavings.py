@@ -31,6 +31,7 @@ from tests.model.scenes import (
     OUT_BROKEN,
     RECOVERED,
     RESTORE,
+    SPLIT,
     STALE_OK,
     WITHDRAW,
     YOUNG_BROKEN,
@@ -56,6 +57,16 @@ def test_two_hosts_withdraw_two_endpoints_and_either_may_be_killed(size: Size) -
         for end in explore(world, size, limits):
             judge.judge(world, end)
     assert size.states > 10_000
+
+
+def test_two_hosts_withdraw_both_endpoints_of_a_site(size: Size) -> None:
+    """The floor of the VIP would permit both, and that of the site permits one."""
+    judge = Judge(size, **SPLIT)
+    for members in ((BROKEN, BROKEN, HEALTHY), (BROKEN, OUT_BROKEN, HEALTHY)):
+        for calls in (((0, FAILED), (1, FAILED)), ((0, FAILED), (0, FAILED))):
+            world = race(World(members, split=True), *calls, **SPLIT)
+            for end in explore(world, size, Limits(Faults(kills=1))):
+                judge.judge(world, end)
 
 
 OTHERS = [(HEALTHY, HEALTHY), (BROKEN, OUT_BROKEN), (OUT_BROKEN, OFF)]

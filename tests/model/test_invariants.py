@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 from anycast_handlers.decision import automation
 from anycast_handlers.decision.facts import Action, Decision, State, StateType
+from anycast_handlers.decision.situation import Counted
 from anycast_handlers.endpoint import notes
 from anycast_handlers.endpoint.change import HOLD as A_HOLD
 from anycast_handlers.endpoint.change import Change, How, Note
@@ -40,6 +41,7 @@ from tests.model.scenes import (
     OUT_BROKEN,
     RECOVERED,
     RELEASE,
+    SPLIT,
     WITHDRAW,
     Called,
     cut,
@@ -333,3 +335,20 @@ def test_an_invariant_sees_a_watcher_that_is_broken(
     limits = Limits(case.faults, case.happens, late=(Sent.HANGING,), ages=AGES)
     with pytest.raises(Hole, match=case.found):
         Judge(size, watches=True).judge_all(world, limits)
+
+
+@pytest.mark.parametrize(
+    ("name", "seen"),
+    [
+        ("few_in_site", "withdraws, and too few others announced"),
+        ("is_surely_few", "was just withdrawn|longer than a recount takes"),
+    ],
+)
+def test_a_floor_of_a_site_that_nobody_keeps_is_seen(
+    monkeypatch: pytest.MonkeyPatch, size: Size, name: str, seen: str
+) -> None:
+    monkeypatch.setattr(Counted, name, property(lambda _: False))
+    members = (BROKEN, BROKEN, HEALTHY)
+    world = race(World(members, split=True), (0, FAILED), (1, FAILED), **SPLIT)
+    with pytest.raises(Hole, match=seen):
+        Judge(size, **SPLIT).judge_all(world)

@@ -8,6 +8,7 @@ product's own code, but for the nodes of the runs.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from anycast_handlers.watch.line import Line
@@ -19,6 +20,8 @@ NAMES = ("ns1", "ns2", "ns3")
 ADDRESSES = ("192.0.2.53", "192.0.2.54")
 HOSTS = len(NAMES)
 FLOOR = 1
+# The hosts of the site, where there is one; its floor is 1 as well.
+IN_SITE = (0, 1)
 MOST_TAKE_BACKS = 2
 # What makes a failure certain: so many samples, and failing samples alone for so many ticks.
 SAMPLES, PATIENCE = 2, 2
@@ -241,8 +244,13 @@ class World(NamedTuple):
 
     A run of a watcher belongs to the watcher of its host; there is one at most.
 
+<<<<<<< HEAD
     ``stranger`` tells that a router announces the VIP that is no endpoint, ``slow`` that what fails
     answers, and too slowly. For the invariants:
+=======
+    ``stranger`` tells that a router announces the VIP that is no endpoint, ``split`` that the first
+    two hosts are a site, of which one has to announce. For the invariants:
+>>>>>>> d101da7 (Let the search know a floor of a site)
     ``few`` is the tick since which too few announce because of the automation, ``damage`` whether
     a run has reported that more than its VIP was lost.
     """
@@ -257,6 +265,7 @@ class World(NamedTuple):
     few: int | None = None
     damage: bool = False
     watchers: tuple[Watcher, ...] = ()
+    split: bool = False
 
     def member(self, place: int, **changes: Any) -> World:
         """Change one member."""
@@ -313,9 +322,24 @@ def others_seen(world: World, place: int) -> int:
     return sum(world.members[at].flooded for at in pool(place) if at != place)
 
 
+def lacks(
+    world: World,
+    place: int,
+    announces: Callable[[Member], bool] = lambda member: member.announces,
+    *,
+    own: bool = False,
+) -> bool:
+    """Whether fewer than the floor announce, of the VIP or of a site; with one's ``own`` if set."""
+    here = [at for at in pool(place) if at != place]
+    if sum(announces(world.members[at]) for at in here) + own < FLOOR:
+        return True
+    site = [at for at in here if world.split and at % HOSTS in IN_SITE and place % HOSTS in IN_SITE]
+    return bool(site) and not own and not any(announces(world.members[at]) for at in site)
+
+
 def is_scarce(world: World, place: int) -> bool:
     """Whether too few other endpoints announce the VIP, or are believed to do so."""
-    return min(others(world, place), others_seen(world, place)) < FLOOR
+    return lacks(world, place) or lacks(world, place, lambda member: member.flooded)
 
 
 def at_work(world: World, place: int) -> list[Command]:
@@ -326,7 +350,7 @@ def at_work(world: World, place: int) -> list[Command]:
 
 def is_ample(world: World, place: int) -> bool:
     """Whether enough other endpoints announce the VIP, or are believed to do so."""
-    return max(others(world, place), others_seen(world, place)) >= FLOOR
+    return not (lacks(world, place) and lacks(world, place, lambda member: member.flooded))
 
 
 def watcher_of(world: World, run: Run) -> int:

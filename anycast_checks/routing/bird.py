@@ -24,6 +24,11 @@ RETRACT = "let the export filter accept `source = RTS_DEVICE` only, and no stati
 ROUTER_ID = "configure `router id` with an address of its own"
 # Where the packages put it, and where BIRD does that was built from its source.
 _SOCKETS = ("/run/bird/bird.ctl", "/run/bird.ctl", "/usr/local/var/run/bird.ctl")
+# Where HELPER looks for it.
+_PROGRAMS = tuple(
+    f"{directory}/birdc"
+    for directory in ("/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin")
+)
 _SUDO = "`anycast-handler gate --install` puts the line into sudoers"
 _STATUS, _PROTOCOLS = "show status", "show protocols all"
 _NO_HELPER = f"there is no {HELPER}"
@@ -111,7 +116,7 @@ def is_own(origin: str) -> bool:
 def question(vip: str) -> Question:
     """Give the question about a VIP, which OSPF and BGP share."""
     by_sudo = ("/usr/bin/sudo", "-n", HELPER, vip)
-    return Question((HELPER, vip), by_sudo, _SOCKETS, only_there=True)
+    return Question((HELPER, vip), by_sudo, _SOCKETS, only_there=True, programs=_PROGRAMS)
 
 
 def read(vip: str, answer: Answer) -> Bird:

@@ -23,11 +23,14 @@ class Question(tuple[str, ...]):
         by_sudo: the command that gets the same answer for an account without privileges.
         sockets: the daemon's sockets; whoever may write to one of them needs no sudo.
         only_there: whether the daemon does not run where there is none of these sockets.
+        programs: where the daemon can be asked, one of these files is there; empty where that is
+            not known.
     """
 
     by_sudo: tuple[str, ...]
     sockets: tuple[str, ...]
     only_there: bool
+    programs: tuple[str, ...]
 
     def __new__(
         cls,
@@ -36,10 +39,12 @@ class Question(tuple[str, ...]):
         sockets: tuple[str, ...] = (),
         *,
         only_there: bool = False,
+        programs: tuple[str, ...] = (),
     ) -> Question:
         """Make it of the words of the command."""
         made = super().__new__(cls, words)
         made.by_sudo, made.sockets, made.only_there = by_sudo, sockets, only_there
+        made.programs = programs
         return made
 
 

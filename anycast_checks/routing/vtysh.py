@@ -53,7 +53,8 @@ def question(
     only = ("-d", daemon) if daemon else ()
     words = (word for question in questions for word in ("-c", question))
     sockets = tuple(f"{directory}/{socket}.vty" for directory in _DIRECTORIES)
-    return Question((VTYSH, *only, *words), (*BY_SUDO, *by_helper), sockets)
+    by_sudo = (*BY_SUDO, *by_helper)
+    return Question((VTYSH, *only, *words), by_sudo, sockets, programs=(VTYSH,))
 
 
 def stands_alone(daemon: str, told: str) -> bool:

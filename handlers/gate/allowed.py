@@ -30,7 +30,7 @@ from ..errors import (
     UncountableError,
 )
 from ..fleet.values import Vip
-from ..routing.ask import asking
+from ..routing.ask import asking, existence
 from ..routing.see import daemons_of
 from ..transport.shell import (
     COMMAND_SECONDS,
@@ -150,6 +150,8 @@ def _act(site: Site, daemons: Sequence[RoutingDaemon]) -> None:
     # The rehearsal gives no sensible answer, so a change has a report that cannot be read.
     for question in questions(site.vip.address, daemons):
         asking(site.shell)([question])
+        if question.programs:
+            site.shell.run(existence(question))
     site.note(look, NO_HOLD)
     with suppress(CommandFailedError):
         site.change(site.withdrawal(candidates(site.vip)[0], look))

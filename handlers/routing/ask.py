@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from anycast_checks.errors import NotStartedError
 from anycast_checks.routing.daemon import Ask, Question
 
-from ..errors import GateRefusedError
+from ..errors import GateRefusedError, OutcomeUnknownError
 from ..transport.refusal import is_refused_by_sudo
 from ..transport.shell import NOT_FOUND, Argv, Query, Reply, Result, Shell, ask
 
-Told = Reply | GateRefusedError
+Told = Reply | GateRefusedError | NotStartedError
 
 
 def asking(shell: Shell) -> Ask:
@@ -22,6 +23,11 @@ def asking(shell: Shell) -> Ask:
         return [_second(shell, question, reply) for question, reply in told]
 
     return ask_all
+
+
+def existence(question: Question) -> Argv:
+    """Build the command that tells whether the program that answers a question is there."""
+    return ("/bin/ls", "-d", *question.programs)
 
 
 def _is_by_sudo(shell: Shell, question: Question) -> bool:
@@ -45,7 +51,13 @@ def _ask(shell: Shell, argv: Argv) -> Told:
 
 
 def _second(shell: Shell, question: Question, told: Told) -> Told:
-    """Ask without sudo where sudo, or the closed list of an older version, has refused."""
+    """Ask without sudo where sudo, or the closed list of an older version, has refused.
+
+    Where there was no answer, find out whether any could come: sudo may hang, and no such daemon be
+    there at all.
+    """
+    if isinstance(told, OutcomeUnknownError) and _is_missing(shell, question):
+        return NotStartedError(f"there is no {question.programs[0]}")
     is_refused = isinstance(told, GateRefusedError) or (
         isinstance(told, Result) and is_refused_by_sudo(told)
     )
@@ -56,3 +68,12 @@ def _second(shell: Shell, question: Question, told: Told) -> Told:
     if isinstance(direct, Result) and (direct.status in (0, NOT_FOUND) or direct.stdout.strip()):
         return direct
     return told
+
+
+def _is_missing(shell: Shell, question: Question) -> bool:
+    if not question.programs:
+        return False
+    told = _ask(shell, existence(question))
+    if not isinstance(told, Result) or told.stdout.strip():
+        return False
+    return all(program in told.stderr for program in question.programs)

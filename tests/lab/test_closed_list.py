@@ -20,10 +20,11 @@ from anycast_handlers.operation.operate import Host, operate
 from anycast_handlers.operation.outcome import Outcome
 from anycast_handlers.operation.request import Request
 from anycast_handlers.operation.router_ids import FileRouterIds
+from anycast_handlers.routing.ask import existence
 from anycast_handlers.transport.clock import SYSTEM_CLOCK, Deadline
 from anycast_handlers.transport.shell import Result, Shell
 
-from anycast_checks.routing import DAEMONS, frr_bgp
+from anycast_checks.routing import DAEMONS, bird_bgp, frr_bgp
 from anycast_checks.routing.vtysh import HELPER
 from tests.support.namespace import VIP, Namespace, NamespaceShell, write
 from tests.support.shell import Asked, FakeShell
@@ -124,8 +125,10 @@ class TestClosedList:
         listed = {(c.argv, c.is_fed) for c in closed_list(handler.vip, as_root=False).commands}
         assert {c for c in handler.seen if c not in listed} == set()
         # Only a host that announces the VIP in BGP is asked for the configuration of BGP, and only
-        # one on which NetworkManager may have the interface is asked about that.
+        # one on which NetworkManager may have the interface is asked about that. Where a routing
+        # daemon gives no answer, the endpoint is asked whether there is one.
         rare = {(frr_bgp.CONFIGURATION.by_sudo, False)}
         rare |= {c for c in listed if "/usr/bin/nmcli" in c[0]}
-        assert len(rare) == 2
+        rare |= {(existence(one.question(VIP)), False) for one in (frr_bgp.DAEMON, bird_bgp.DAEMON)}
+        assert len(rare) == 4
         assert listed - handler.seen == rare

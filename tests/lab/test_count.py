@@ -191,6 +191,22 @@ class TestDaemonThatHangs:
             assert "not verified in the routing" in said
             assert scene.is_announced()
 
+    def test_a_question_that_hangs_and_could_have_no_answer_hinders_nothing(
+        self, scene: Scene
+    ) -> None:
+        """BIRD is asked where FRR announces no more, also on a host that has no BIRD."""
+        host = scene.ns1.host
+        birdc = host.run(["sh", "-c", "command -v birdc"], check=True).stdout.strip()
+        host.run(["mv", birdc, f"{birdc}.away"], check=True)
+        try:
+            scene.ns1.resolver.kill()
+            with replaced(host, "/usr/local/sbin/anycast-birdc", SILENT):
+                code, said = scene.event("CRITICAL")
+            assert code == 0, said
+            assert scene.log()[-1]["verified"].get("own_announcement") is True, scene.log()[-1]
+        finally:
+            host.run(["mv", f"{birdc}.away", birdc], check=True)
+
 
 class TestSeenElsewhere:
     def test_another_endpoint_is_asked_whether_it_has_seen_the_withdrawal(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from anycast_handlers.errors import GateRefusedError
-from anycast_handlers.routing.ask import asking
+from anycast_handlers.errors import GateRefusedError, OutcomeUnknownError
+from anycast_handlers.routing.ask import asking, existence
 from anycast_handlers.transport.refusal import GatedShell
 from anycast_handlers.transport.shell import Result
 
+from anycast_checks.errors import NotStartedError
 from anycast_checks.routing.daemon import Question
 from tests.support.shell import FakeShell
 
@@ -60,6 +61,32 @@ def test_a_helper_that_is_missing_is_told_from_one_that_sudo_refuses() -> None:
     missing = Result(127, "", "sh: 1: /helper: not found\n")
     shell = FakeShell({BY_SUDO: NO_RULE, DIRECT: missing}, is_root=False)
     assert asking(shell)([QUESTION]) == [missing]
+
+
+PROGRAMS = ("/usr/sbin/daemonc", "/usr/bin/daemonc")
+MISSING = "".join(f"ls: cannot access '{one}': No such file or directory\n" for one in PROGRAMS)
+
+
+@pytest.mark.parametrize(
+    ("shown", "is_missing"),
+    [
+        (Result(2, "", MISSING), True),
+        (Result(2, f"{PROGRAMS[1]}\n", MISSING.splitlines()[0]), False),
+        (Result(127, "", "sh: 1: /bin/ls: not found\n"), False),
+        (REFUSED, False),
+        (OutcomeUnknownError(BY_SUDO, "it did not end within 3 s"), False),
+    ],
+    ids=["missing", "there", "no-ls", "old-list", "hangs-too"],
+)
+def test_no_answer_is_none_of_a_daemon_that_is_not_there(
+    shown: Result | Exception, *, is_missing: bool
+) -> None:
+    """As where sudo hangs; whether the daemon is there can be seen without sudo."""
+    question = Question(tuple(QUESTION), BY_SUDO, programs=PROGRAMS)
+    hangs = OutcomeUnknownError(BY_SUDO, "it did not end within 3 s")
+    shell = FakeShell({BY_SUDO: hangs, existence(question): shown}, is_root=False)
+    (told,) = asking(GatedShell(shell))([question])
+    assert isinstance(told, NotStartedError) if is_missing else told is hangs
 
 
 def test_root_asks_directly() -> None:

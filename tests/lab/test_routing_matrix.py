@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from lab import Lab
+from lab.routing import DIRECTORY
 from lab.topology import ENDPOINTS, ENDPOINTS6, VIP_NAME, Place
 from lab.waiting import wait_until
 from tests.lab.scene import Scene
@@ -146,6 +147,13 @@ def test_every_cell_is_yes(
     assert not reasons, "\n".join(reasons)
 
 
+def test_the_page_has_the_table() -> None:
+    """The page says what is tried, so it must not say more."""
+    whole = {row.title: dict.fromkeys(COLUMNS, "yes") for row in ROWS}
+    lines = [f"    {line.rstrip()}" for line in _printed(whole).splitlines()]
+    assert "\n".join(lines) in (DIRECTORY / "../routing.rst").resolve().read_text()
+
+
 def _of_today() -> tuple[Row, ...]:
     """Choose one row of FRR, and one of BIRD with the next protocol."""
     half = len(ROWS) // 2
@@ -187,12 +195,17 @@ def _try(cell: Cell, scene: Scene, row: Row) -> str:
 
 
 def _printed(table: dict[str, dict[str, str]]) -> str:
-    head = f"{'':<16}" + "".join(f"{column:<15}" for column in COLUMNS)
-    lines = [
-        f"{title:<16}" + "".join(f"{cells[column].split(':')[0]:<15}" for column in COLUMNS)
+    """Write the table as docs/routing.rst has it."""
+    lines = [("", COLUMNS)]
+    lines += [
+        (title, tuple(cells[column].split(":")[0] for column in COLUMNS))
         for title, cells in table.items()
     ]
-    return "\n".join((head, *lines))
+    return "\n".join(
+        f"{title:<15}"
+        + "".join(f"{cell:<{len(column) + 2}}" for cell, column in zip(cells, COLUMNS, strict=True))
+        for title, cells in lines
+    )
 
 
 def _verified(scene: Scene) -> dict[str, Any]:

@@ -104,10 +104,10 @@ def _is_over(parts: Parts, until: float) -> bool:
     """Whether another run has ended the drain; if not, ask for the time that it needs."""
     try:
         look = parts.site.look()
-        if look.present or look.draining is None:
+        if look.present or _has_no_drain(look):
             return True
-        goes_on = parts.deadline.clock.monotonic() < until
-        if goes_on and look.draining - look.uptime < SPARE_SECONDS:
+        ends_soon = look.draining is not None and look.draining - look.uptime < SPARE_SECONDS
+        if ends_soon and parts.deadline.clock.monotonic() < until:
             parts.site.change(Change(_whatever_is_noted(look), drain=lease_of(PIECE_SECONDS)))
     except HandlerError as error:
         parts.outcome.note(f"it is unknown whether it went on answering: {error}")
@@ -155,9 +155,14 @@ def _take_away(parts: Parts) -> str:
     look = parts.site.look()
     if look.present:
         return "was brought back while it went on answering"
-    if look.draining is None:
+    if _has_no_drain(look):
         return "another run has ended its drain"
     return undrain(parts, look)
+
+
+def _has_no_drain(look: Look) -> bool:
+    """Whether no route answers; where the notes cannot be read, there may be one."""
+    return look.draining is None and not look.trouble
 
 
 def undrain(parts: Parts, look: Look) -> str:

@@ -32,6 +32,11 @@ from tests.support.namespace import ALLOW, RESOLVER, VIP, Namespace, namespace, 
 NOTE = f"/run/anycast-act/draining.{VIP}"
 VIP6 = "2001:db8:99::53"
 WEB = RESOLVER._replace(name="web", address="10.99.0.54", interface="lo:1")
+# In the place of head: the disk with the notes is broken.
+BLIND_HEAD = """#!/bin/sh
+case "$*" in */var/lib/anycast/*) echo "head: no" >&2; exit 1 ;; esac
+exec /run/head "$@"
+"""
 # Every answer takes longer.
 SLOW = "0.000001"
 CALL = """
@@ -404,6 +409,18 @@ class TestByHand:
         said = re.search(r"went on answering for (\S+) s, .*, the last after (\S+) s", out)
         assert said, out
         assert float(said[2]) <= float(said[1]) - 2
+
+    def test_notes_that_cannot_be_read_keep_no_route(
+        self, host: Namespace, monitor: Monitor
+    ) -> None:
+        host.run("sh", "-c", "cp -L /usr/bin/head /run/head")
+        host.run("install", "-m", "755", "/dev/stdin", "/run/blind", input=BLIND_HEAD)
+        with withdrawing(host, monitor) as run:
+            host.run("mount", "--bind", "/run/blind", "/usr/bin/head")
+            out, _ = run.communicate(timeout=60)
+        assert run.returncode == 0, out
+        assert "another run" not in out
+        assert not is_answering_by_route(host)
 
     def test_two_vips_at_once_do_not_end_each_other(
         self, host: Namespace, monitor: Monitor

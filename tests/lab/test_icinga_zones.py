@@ -168,6 +168,23 @@ def test_a_host_of_the_masters_has_a_service_for_each_zone_below(icinga: Icinga)
     assert found == {"zones!anycast-zone-eu", "zones!anycast-zone-us"}
 
 
+@pytest.mark.parametrize(
+    ("node", "more", "warned"),
+    [("m1", "", {"eu", "us"}), ("m1", OVER_ALL, set()), ("sateu1", "", set())],
+)
+def test_a_zone_of_which_nobody_hears_is_named(
+    icinga: Icinga, node: str, more: str, warned: set[str]
+) -> None:
+    """On the masters: the satellites do not see their hosts."""
+    icinga.node = node
+    hosts = ZONES + more
+    for name, zone in (("ns1", "eu"), ("ns2", "eu"), ("ns3", "us"), ("ns4", "master")):
+        hosts += host(f"{{ {VIP} }}", f'{OUTSIDE}\n zone = "{zone}"').replace("ns1", name)
+    said = [line for line in icinga.validate(hosts).stdout.splitlines() if "warning/any" in line]
+    assert {line.split("'")[1] for line in said} == warned
+    assert all("Set vars.anycast_zones = true on a Host in zones.d/master" in x for x in said)
+
+
 def test_zones_are_watched_from_above(icinga: Icinga) -> None:
     """Outside of zones.d Icinga would run the service on any node, and nobody is below it."""
     icinga.node = "m1"

@@ -1,0 +1,85 @@
+"""Who is told of what: the notification rules, counted with a real Icinga 2."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab import Lab
+from lab.icinga import CONTROL, HEALTH, Icinga, endpoints
+from lab.topology import ENDPOINTS
+from lab.waiting import wait_until
+from tests.lab.monitored import PACE, Monitored
+
+TOLD = "/var/lib/icinga2-lab/told"
+RECORD = "/usr/local/bin/record"
+# What a person adds to the templates; the command writes a line instead of a mail.
+CONTACTS = f"""
+object NotificationComponent "notification" {{ }}
+object User "person" {{ }}
+object NotificationCommand "record" {{
+  command = [ "{RECORD}", "$notification.name$", "$notification.type$", "$host.name$",
+    "$service.name$", "$service.state$" ]
+}}
+template Notification "anycast-page-by" {{ command = "record", users = [ "person" ] }}
+template Notification "anycast-ticket-by" {{ command = "record", users = [ "person" ] }}
+"""
+
+
+@pytest.fixture(scope="module")
+def monitored(venv: Path) -> Iterator[Monitored]:
+    with Lab(venv=venv, hold_down=3) as lab:
+        lab.mon.write(RECORD, f'#!/bin/sh\necho "$*" >>{TOLD}\n', mode=0o755)
+        icinga = Icinga(lab.mon, endpoints(f"{PACE}, control_retry = 1s") + CONTACTS)
+        icinga.start()
+        for place in ENDPOINTS:
+            icinga.check_now(place.name, HEALTH)
+            icinga.wait_for(place.name, CONTROL, "OK")
+        yield Monitored(lab, icinga)
+
+
+def told(monitored: Monitored) -> list[str]:
+    """List what was sent: the kind of the message, and what it is about."""
+    lines = monitored.lab.mon.run(["cat", TOLD]).stdout.splitlines()
+    return [line.rpartition("!")[2] for line in lines]
+
+
+def about(kind: str, event: str, host: str, service: str, state: str) -> str:
+    return f"{kind} {event} {host} {service} {state}"
+
+
+def test_one_dead_resolver_is_a_ticket_and_its_end(monitored: Monitored) -> None:
+    monitored.restart()
+    monitored.ns1.resolver.kill()
+    monitored.wait_until_routed("ns2", "ns3")
+    opened = about("anycast-ticket", "PROBLEM", "ns1", CONTROL, "WARNING")
+    wait_until(lambda: told(monitored) == [opened], "the withdrawal is told", 30)
+
+    monitored.ns1.resolver.repair()
+    monitored.wait_until_routed("ns1", "ns2", "ns3")
+    closed = about("anycast-ticket", "RECOVERY", "ns1", CONTROL, "OK")
+    wait_until(lambda: closed in told(monitored), "its end is told", 30)
+    monitored.icinga.wait_for("ns1", HEALTH, "OK")
+    assert told(monitored) == [opened, closed]
+
+
+def test_a_person_is_paged_once_where_the_floor_is_reached(monitored: Monitored) -> None:
+    """All resolvers die: two are withdrawn, and nothing but a person helps the third."""
+    monitored.restart()
+    monitored.lab.mon.run(["rm", "-f", TOLD], check=True)
+    for endpoint in monitored.lab.endpoints:
+        endpoint.resolver.kill()
+    wait_until(lambda: paged(monitored), "a person is paged", 60)
+
+    (stays,) = monitored.lab.routed()
+    assert paged(monitored) == [about("anycast-page", "PROBLEM", stays, HEALTH, "CRITICAL")]
+    refused = about("anycast-ticket", "PROBLEM", stays, CONTROL, "CRITICAL")
+    wait_until(lambda: refused in told(monitored), "why it was not withdrawn is told", 30)
+    assert len(set(told(monitored))) == len(told(monitored))
+    monitored.restart()
+
+
+def paged(monitored: Monitored) -> list[str]:
+    return [line for line in told(monitored) if line.startswith("anycast-page")]

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.peer import saying, stream_server
+from tests.support.peer import stream_server
+from tests.support.program import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -46,12 +47,13 @@ def test_pip_alone_brings_everything(wheel: str, tmp_path: Path) -> None:
 
 
 def test_an_endpoint_gets_the_checks_and_nothing_to_log_in_with(wheel: str, tmp_path: Path) -> None:
-    listed = str(tmp_path / "share/anycast-checks/endpoint.txt")
-    made = environment(tmp_path, ("--no-deps", wheel), ("-r", listed))
+    listed = ROOT / "packaging/endpoint.txt"
+    made = environment(tmp_path, ("-r", str(listed)), ("--no-deps", wheel))
 
+    assert (made / "share/anycast-checks/endpoint.txt").read_text() == listed.read_text()
     own = {"anycast-checks", "click", "dnspython", "h11", "nagiosplugin"}
     assert packages(made) == own
-    with stream_server(saying(b"220 ready\r\n")) as port:
+    with stream_server(lambda peer: peer.sendall(b"220 ready\r\n")) as port:
         argv = [str(made / "bin/check_anycast"), "tcp", "-H", "127.0.0.1", "-p", str(port)]
         ended = subprocess.run([*argv, "--expect", "220"], capture_output=True, text=True)
     assert ended.returncode == 0, ended

@@ -242,17 +242,12 @@ class LockFile(NamedTuple):
 class World(NamedTuple):
     """Everything there is: for each VIP a Member on each host, the runs, and orphaned commands.
 
-        A run of a watcher belongs to the watcher of its host; there is one at most.
+    A run of a watcher belongs to the watcher of its host; there is one at most.
 
-    <<<<<<< HEAD
-        ``stranger`` tells that a router announces the VIP that is no endpoint, ``slow`` that what fails
-        answers, and too slowly. For the invariants:
-    =======
-        ``stranger`` tells that a router announces the VIP that is no endpoint, ``split`` that the first
-        two hosts are a site, of which one has to announce. For the invariants:
-    >>>>>>> d101da7 (Let the search know a floor of a site)
-        ``few`` is the tick since which too few announce because of the automation, ``damage`` whether
-        a run has reported that more than its VIP was lost.
+    ``stranger`` tells that a router announces the VIP that is no endpoint, ``slow`` that what fails
+    answers, and too slowly, ``split`` that the first two hosts are a site, of which one has to
+    announce. For the invariants: ``few`` is the tick since which too few announce because of the
+    automation, ``damage`` whether a run has reported that more than its VIP was lost.
     """
 
     members: tuple[Member, ...] = (Member(), Member(), Member())

@@ -5,7 +5,8 @@ from __future__ import annotations
 from .host import Host
 
 CONFIGURATION, SOCKET, PIDFILE = "/etc/bird/bird.conf", "/run/bird/bird.ctl", "/run/bird/bird.pid"
-BIRD = ["/usr/sbin/bird", "-c", CONFIGURATION, "-s", SOCKET, "-P", PIDFILE, "-u", "bird"]
+BIRD = ("/usr/sbin/bird", "-c", CONFIGURATION, "-s", SOCKET, "-P", PIDFILE)
+STARTS = (*BIRD, "-u", "bird", "-g", "bird")
 
 
 def start(host: Host, text: str) -> None:
@@ -13,7 +14,7 @@ def start(host: Host, text: str) -> None:
     for directory in ("/etc/bird", "/run/bird"):
         host.make_directory(directory, owner="bird")
     _write(host, text)
-    host.run([*BIRD, "-g", "bird"], check=True)
+    host.run(STARTS, check=True)
 
 
 def configure(host: Host, text: str) -> None:

@@ -72,15 +72,24 @@ def start(host: Host, text: str, daemon: str = "ospfd") -> None:
 def restart(host: Host) -> None:
     """End zebra and ospfd, as an upgrade does, and start them again."""
     for name in reversed(DAEMONS):
-        host.end_daemon(f"/run/frr/{name}.pid")
+        host.end_daemon(pidfile(name))
     _start_daemons(host, DAEMONS)
     set_real_timers(host)
 
 
+def pidfile(daemon: str) -> str:
+    """Name the file in which a daemon leaves its process id."""
+    return f"/run/frr/{daemon}.pid"
+
+
+def starts(daemon: str) -> Sequence[str]:
+    """Give the command that starts a daemon in the background."""
+    return (f"/usr/lib/frr/{daemon}", "-d", "-i", pidfile(daemon), "-A", "127.0.0.1")
+
+
 def _start_daemons(host: Host, daemons: Sequence[str]) -> None:
     for name in daemons:
-        pidfile = f"/run/frr/{name}.pid"
-        host.run([f"/usr/lib/frr/{name}", "-d", "-i", pidfile, "-A", "127.0.0.1"], check=True)
+        host.run(starts(name), check=True)
 
 
 def set_real_timers(host: Host) -> None:

@@ -18,12 +18,14 @@ from .topology import Place
 
 DIRECTORY = Path(__file__).parents[1] / "docs" / "routing"
 DEFAULT = "frr-ospf"
-# What is added behind a line of the configurations: a dead neighbor is noticed within 3 to 4 s.
+# What is added behind a line of the configurations: a dead neighbor is noticed within 3 to 4 s,
+# and spoken to again a second after it is back.
 TIMERS = {
     r"( ip ospf) network .*": r"\1 hello-interval 1\n\1 dead-interval 4\n",
     r"( ipv6 ospf6) network .*": r"\1 hello-interval 1\n\1 dead-interval 4\n",
     r"( neighbor \S+) remote-as .*": r"\1 timers 1 3\n\1 timers connect 1\n",
-    r"  neighbor \S+ as \d+;": "  hold time 3; connect retry time 1; connect delay time 1;\n",
+    r"  neighbor \S+ as \d+;": "  hold time 3; connect retry time 1; connect delay time 1;\n"
+    "  error wait time 1, 1;\n",
 }
 
 
@@ -50,6 +52,16 @@ class Routing:
     def start_router(self, host: Host, places: Sequence[Place]) -> None:
         """Start the routing of the router."""
         self._start(host, _repeat(self._text("router"), places))
+
+    @property
+    def pidfile(self) -> str:
+        """Where the daemon leaves its process id."""
+        return frr.pidfile(self.program) if self.program else bird.PIDFILE
+
+    @property
+    def starts(self) -> Sequence[str]:
+        """The command that starts the daemon again, with the configuration that it has."""
+        return frr.starts(self.program) if self.program else bird.STARTS
 
     def shut_sessions(self, host: Host, place: Place, *, shut: bool) -> None:
         """Let an endpoint exchange no routes with its neighbors, or let it exchange them again."""

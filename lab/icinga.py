@@ -113,15 +113,20 @@ class Icinga:
         if not self._is_prepared:
             self._prepare()
             self._is_prepared = True
-        argv = ["icinga2", "daemon", f"-DNodeName={self._host.name}"]
-        argv += [f"-D{name}={BASE}/{directory}" for name, directory in DIRECTORIES.items()]
-        argv += ["-c", CONFIGURATION]
-        self._host.run([*argv, "-C", "-x", "critical"], user=USER, check=True)
+        self._host.run([*self.validation, "-x", "critical"], user=USER, timeout=120, check=True)
+        argv = [word for word in self.validation if word != "-C"]
         quiet = subprocess.DEVNULL
         self._process = self._host.popen(
             [*argv, "-x", "critical"], user=USER, stdout=quiet, stderr=quiet
         )
         wait_until(self._answers, f"{self._host.name}: Icinga answers")
+
+    @property
+    def validation(self) -> list[str]:
+        """The command that validates the configuration; its user is the daemon's."""
+        argv = ["icinga2", "daemon", "-C", f"-DNodeName={self._host.name}"]
+        argv += [f"-D{name}={BASE}/{directory}" for name, directory in DIRECTORIES.items()]
+        return [*argv, "-c", CONFIGURATION]
 
     @property
     def api(self) -> Api:

@@ -25,6 +25,7 @@ from . import (
     planned_ways,
     probes,
     restarts,
+    scale,
     streams,
 )
 from .systems import find
@@ -154,6 +155,15 @@ def _streams(options: Options) -> Any:
     return crowds
 
 
+def _scale(options: Options) -> Any:
+    """Let one Icinga and one watcher have 100, 300 and 1,000 endpoints."""
+    sizes, peace = ((5,), 2.0) if options.smoke else (scale.SIZES, scale.PEACE_SECONDS)
+    with Lab(venv=options.venv, hold_down=300) as lab:
+        found = scale.measure(lab, options.runs, sizes, peace)
+    print(scale.table(found))
+    return [one._asdict() for one in found]
+
+
 def _restarts(options: Options) -> Any:
     """Restart a large resolver, which the watcher is to leave alone."""
     names = 1000 if options.smoke else restarts.NAMES
@@ -204,6 +214,7 @@ QUESTIONS: dict[str, Callable[[Options], Any]] = {
     "mass": _mass,
     "growth": _growth,
     "streams": _streams,
+    "scale": _scale,
     "restarts": _restarts,
     "planned": _planned,
     "day": _day,

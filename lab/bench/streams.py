@@ -113,7 +113,7 @@ def measure(
 ) -> list[Crowd]:
     """Measure a few streams, then many; the CPU is that of so many seconds of peace."""
     host = lab.endpoint("ns1").host
-    _stand_in(host)
+    stand_in(host)
     others = [place.address for place in ENDPOINTS[1:]]
     pinned = "".join(
         line
@@ -166,7 +166,7 @@ def _both(figures: tuple[float, float]) -> str:
     return f"{figures[0]:.2f}, worst {figures[1]:.2f}"
 
 
-def _stand_in(host: Host) -> None:
+def stand_in(host: Host) -> None:
     """Put stand-ins in the place of the streams of an endpoint."""
     real = host.run(["readlink", "-f", CHECK], check=True).stdout.strip()
     host.run(["rm", CHECK], check=True)
@@ -181,7 +181,7 @@ def _measure(lab: Lab, timeline: Timeline, runs: int, size: int, peace: float) -
     began = time.time()
     watch = Watch(lab)
     try:
-        connected = _all_heard(watch, size, began) - began
+        connected = all_heard(watch, size, began) - began
         before, at = usage(lab.mon, WATCHER).cpu, time.monotonic()
         time.sleep(peace)
         now = usage(lab.mon, WATCHER)
@@ -192,7 +192,7 @@ def _measure(lab: Lab, timeline: Timeline, runs: int, size: int, peace: float) -
             failures.append(_fail(lab, watch, timeline, run % size))
         lost = time.time()
         lab.endpoint("ns1").host.run(["pkill", "-KILL", "-u", "anycast", "sshd"], check=True)
-        again = _all_heard(watch, size, lost) - lost
+        again = all_heard(watch, size, lost) - lost
         most = usage(lab.mon, WATCHER).most
     finally:
         watch.end()
@@ -208,7 +208,7 @@ def _measure(lab: Lab, timeline: Timeline, runs: int, size: int, peace: float) -
     )
 
 
-def _all_heard(watch: Watch, size: int, since: float) -> float:
+def all_heard(watch: Watch, size: int, since: float) -> float:
     """Wait until the streams of all stand-ins are heard, and give the time of the last one."""
     wanted = {f"{VIP_NAME} e{number} OK HARD" for number in range(size)}
     heard: dict[str, float] = {}

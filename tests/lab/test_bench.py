@@ -47,6 +47,7 @@ def test_every_question_has_its_table_its_figures_and_its_picture(
     assert all(one["kept"] for one in mass.values())
     assert set(figures["growth"]) == {"pool", "fleet"}
     assert [few for few, *_ in figures["streams"]] == [4, 22]
+    assert [(one["endpoints"], one["shown"][0] > 0) for one in figures["scale"]] == [(5, True)]
     assert all(one["times"] == 1 for one in figures["restarts"].values())
     ours, peer = figures["planned"]
     assert (set(ours["lost"].values()), ours["left"] > 0, peer["left"] > 0) == ({0}, True, True)

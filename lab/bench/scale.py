@@ -1,0 +1,185 @@
+"""Scale: one Icinga with the watcher, and ever more endpoints of two services each.
+
+The endpoints are the stand-ins of `streams`. The intervals are those for many endpoints: a minute,
+since the watcher reports every ten seconds. Nothing acts.
+"""
+
+from __future__ import annotations
+
+import signal
+import statistics
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+from lab import icinga_watcher
+from lab.errors import LabError
+from lab.host import Host
+from lab.icinga import BASE, HEALTH, Icinga
+from lab.lab import Lab
+from lab.monitoring import FLEET_FILE
+from lab.topology import QUERY, RIGHT_ANSWER, VIP, VIP_NAME
+from lab.waiting import wait_until
+
+from . import growth, streams
+from .strike import strike
+from .timing import cost
+from .usage import usage
+from .watched import WATCHER, Watch
+
+SIZES = (100, 300, 1000)
+PEACE_SECONDS = 30.0
+LONGEST_SECONDS = 300.0
+STOP = "/etc/anycast/stop"
+ICINGA = "icinga2.* daemon "
+OBJECT = f"""
+object Host "{{name}}" {{{{
+  import "anycast-endpoint"
+  enable_active_checks = false
+  address = "{{address}}"
+  vars.anycast["{VIP_NAME}"] = {{{{
+    address = "{VIP}", check = "dns", dns_query = "{QUERY}", dns_expect = [ "{RIGHT_ANSWER}" ]
+    interval = 1m, control_interval = 1m, route = false
+  }}}}
+}}}}
+"""
+VERBS = ("fleet", "history", "status", "doctor")
+
+
+class Scale(NamedTuple):
+    """What one Icinga and one watcher need for so many endpoints; times are in seconds.
+
+    Attributes:
+        endpoints: how many there are.
+        cpu: seconds of CPU a second in peace, of Icinga and of the watcher.
+        memory: resident MiB, of Icinga and of the watcher.
+        shown: from a failure until Icinga shows it HARD, the median and the worst.
+        validated: CPU and wall time of ``icinga2 daemon -C``.
+        reloaded: from SIGHUP until the new Icinga answers.
+        verbs: wall time of each verb that looks at all endpoints.
+    """
+
+    endpoints: int
+    cpu: tuple[float, float]
+    memory: tuple[float, float]
+    shown: tuple[float, float]
+    validated: tuple[float, float]
+    reloaded: float
+    verbs: dict[str, float]
+
+
+def measure(
+    lab: Lab, runs: int, sizes: Sequence[int] = SIZES, peace: float = PEACE_SECONDS
+) -> list[Scale]:
+    """Measure each number of endpoints; the CPU is that of so many seconds of peace."""
+    streams.stand_in(lab.endpoint("ns1").host)
+    # All endpoints have the same address on the same host, so nothing is to be withdrawn there.
+    lab.mon.write(STOP, "")
+    key = growth.answer(lab)
+    head, _, _ = lab.mon.read(FLEET_FILE).partition("[vip.resolver.endpoints]")
+    found = []
+    for size in sizes:
+        at = growth.addresses(growth.ANSWERING, size)
+        growth.write_fleet(lab, f"{head}spacing = 0\nmin_announcing = 1\n", at, key)
+        objects, table = icinga_watcher.prepare(lab.mon)
+        text = lab.mon.read(FLEET_FILE)
+        lab.mon.write(FLEET_FILE, f"{text}\n[watch]\npatience = 0\n{table}")
+        hosts = (OBJECT.format(name=f"e{n}", address=address) for n, address in enumerate(at))
+        found.append(_measure(lab, Icinga(lab.mon, objects + "".join(hosts)), runs, size, peace))
+    return found
+
+
+def table(found: Sequence[Scale]) -> str:
+    """Write the figures of each number of endpoints in a column."""
+    rows = {
+        "services": [f"{one.endpoints * 2}" for one in found],
+        "CPU of Icinga in peace, % of a core": [f"{one.cpu[0] * 100:.1f}" for one in found],
+        "CPU of the watcher": [f"{one.cpu[1] * 100:.1f}" for one in found],
+        "memory of Icinga, MiB": [f"{one.memory[0]:.0f}" for one in found],
+        "memory of the watcher": [f"{one.memory[1]:.0f}" for one in found],
+        "one fails: Icinga shows it after, s": [f"{one.shown[0]:.2f}" for one in found],
+        "at the worst": [f"{one.shown[1]:.2f}" for one in found],
+        "icinga2 daemon -C, CPU s": [f"{one.validated[0]:.2f}" for one in found],
+        "reload of Icinga, s": [f"{one.reloaded:.1f}" for one in found],
+        **{f"anycast-handler {verb}, s": [f"{x.verbs[verb]:.1f}" for x in found] for verb in VERBS},
+    }
+    lines = [f"{'endpoints':<38}" + "".join(f"{one.endpoints:>10}" for one in found)]
+    lines += [f"{what:<38}" + "".join(f"{cell:>10}" for cell in row) for what, row in rows.items()]
+    return "\n".join(lines)
+
+
+def _measure(lab: Lab, icinga: Icinga, runs: int, size: int, peace: float) -> Scale:
+    # The watcher reads the certificate at its start.
+    icinga.start()
+    began = time.time()
+    watch = Watch(lab)
+    try:
+        streams.all_heard(watch, size, began)
+        wait_until(lambda: _well(icinga) == size, "Icinga is told of all", LONGEST_SECONDS)
+        before = [usage(lab.mon, pattern).cpu for pattern in (ICINGA, WATCHER)]
+        at = time.monotonic()
+        time.sleep(peace)
+        now = [usage(lab.mon, pattern) for pattern in (ICINGA, WATCHER)]
+        passed = time.monotonic() - at
+        spent = [(one.cpu - then) / passed for one, then in zip(now, before, strict=True)]
+        shown = [_fail(lab, icinga, run % size) for run in range(runs)]
+        validated = cost(lab.mon, icinga.validation, user="nagios")
+        reloaded = _reload(lab.mon, icinga)
+        verbs = {verb: _seconds(lab.mon, verb) for verb in VERBS}
+    finally:
+        watch.end()
+        icinga.stop()
+    return Scale(
+        size,
+        (spent[0], spent[1]),
+        (now[0].memory, now[1].memory),
+        (statistics.median(shown), max(shown)),
+        (validated.cpu, validated.wall),
+        reloaded,
+        verbs,
+    )
+
+
+def _well(icinga: Icinga) -> int:
+    body = {
+        "filter": "match(p, service.name) && service.state == 0 && service.last_check_result",
+        "filter_vars": {"p": "anycast-health-*"},
+        "attrs": ["state"],
+    }
+    answer = icinga.api.ask("GET", "objects/services", body)
+    return len(answer["results"])
+
+
+def _fail(lab: Lab, icinga: Icinga, number: int) -> float:
+    """Let one stand-in fail; give the seconds until Icinga shows that."""
+    host, name = lab.endpoint("ns1").host, f"e{number}"
+    file = f"{streams.RUN}/{growth.addresses(growth.ANSWERING, number + 1)[-1]}"
+    failed = strike(host, signal.SIGUSR1, file)
+    icinga.wait_for(name, HEALTH, "CRITICAL", seconds=LONGEST_SECONDS)
+    took = time.time() - failed
+    strike(host, signal.SIGUSR1, file)
+    icinga.wait_for(name, HEALTH, "OK", seconds=LONGEST_SECONDS)
+    return took
+
+
+def _reload(mon: Host, icinga: Icinga) -> float:
+    """Reload as systemd does; give the seconds until the new process answers."""
+    before, at = _started(icinga), time.monotonic()
+    mon.run(["kill", "-HUP", mon.read(f"{BASE}/run/icinga2.pid").strip()], check=True)
+    wait_until(lambda: _started(icinga) > before, "reloaded", LONGEST_SECONDS)
+    return time.monotonic() - at
+
+
+def _started(icinga: Icinga) -> float:
+    """Give the time of the start of the process that answers; 0 where none does."""
+    with suppress(LabError):
+        (found,) = icinga.api.ask("GET", "status/IcingaApplication")["results"]
+        return float(found["status"]["icingaapplication"]["app"]["program_start"])
+    return 0.0
+
+
+def _seconds(mon: Host, verb: str) -> float:
+    began = time.monotonic()
+    mon.run(["anycast-handler", verb], user="nagios", timeout=LONGEST_SECONDS)
+    return time.monotonic() - began

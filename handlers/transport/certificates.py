@@ -12,14 +12,9 @@ import time
 from collections.abc import Collection
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    PublicFormat,
-    SSHCertificate,
-    SSHCertificateType,
-    load_ssh_public_identity,
-)
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from anycast_checks.line import clean
 
@@ -54,7 +49,7 @@ def why_no_host(
     certificate = _read(f"{kind} {base64.b64encode(blob).decode()}".encode())
     if isinstance(certificate, str):
         return certificate
-    if certificate.type is not SSHCertificateType.HOST:
+    if certificate.type is not serialization.SSHCertificateType.HOST:
         return "is not that of a host"
     try:
         authority = _blob(certificate.signature_key())
@@ -92,7 +87,7 @@ def why_no_login(file: str, user: str, own: bytes, now: float) -> str:
         certificate = _read(stream.read(LARGEST_FILE))
     if isinstance(certificate, str):
         return certificate
-    if certificate.type is not SSHCertificateType.USER:
+    if certificate.type is not serialization.SSHCertificateType.USER:
         return "is not that of a user"
     try:
         if _blob(certificate.public_key()) != own:
@@ -126,15 +121,18 @@ def certificate_of(identity: str) -> str:
     return file if os.path.exists(file) else ""
 
 
-def _read(line: bytes) -> SSHCertificate | str:
+def _read(line: bytes) -> serialization.SSHCertificate | str:
+    # Debian 12 has cryptography 38. A certificate that cannot be judged proves nothing.
+    if not hasattr(serialization, "SSHCertificate"):
+        return "cannot be read: that needs cryptography 40"
     try:
-        found = load_ssh_public_identity(line.strip())
+        found = serialization.load_ssh_public_identity(line.strip())
     except (ValueError, UnsupportedAlgorithm):
         found = None
-    return found if isinstance(found, SSHCertificate) else "makes no sense"
+    return found if isinstance(found, serialization.SSHCertificate) else "makes no sense"
 
 
-def _why_not_now(certificate: SSHCertificate, now: float) -> str:
+def _why_not_now(certificate: serialization.SSHCertificate, now: float) -> str:
     if now < certificate.valid_after:
         return f"is not valid before {_date(certificate.valid_after)}"
     if now >= certificate.valid_before:
@@ -155,7 +153,7 @@ def _blob(key: object) -> bytes:
     return base64.b64decode(line.split()[1])
 
 
-def _is_sound(certificate: SSHCertificate, blob: bytes) -> bool:
+def _is_sound(certificate: serialization.SSHCertificate, blob: bytes) -> bool:
     """Tell whether an RSA authority has signed with a hash that still counts."""
     authority = certificate.signature_key()
     if not isinstance(authority, RSAPublicKey):

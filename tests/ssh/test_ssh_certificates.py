@@ -14,6 +14,7 @@ from anycast_handlers.errors import RejectedError
 from anycast_handlers.fleet.values import Fleet, Paths
 from anycast_handlers.transport.certificates import why_no_host
 from anycast_handlers.transport.keys import read_identity
+from cryptography.hazmat.primitives import serialization
 
 from tests.ssh.server import Sshd, key, public
 
@@ -253,3 +254,13 @@ class TestOfAUser:
             (finding,) = here.certificate(fleet)
             assert finding.text.startswith(f"{file} {said}")
             assert finding.remedy == "have the key signed anew"
+
+
+def test_where_cryptography_knows_no_certificate_it_proves_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As on Debian 12, where a login by a pinned key goes on."""
+    monkeypatch.delattr(serialization, "SSHCertificate")
+    said = why_no_host("ssh-ed25519-cert-v01@openssh.com", b"", "127.0.0.2", (), (), 1e9)
+
+    assert said == "cannot be read: that needs cryptography 40"

@@ -6,6 +6,7 @@ endpoint's own host key, so that the bastion can neither read nor change what is
 
 from __future__ import annotations
 
+import select
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from .ssh import SshConnection
 
 CHUNK = 32768
+# As long as a bastion takes no more, it is asked again after so many seconds.
+UNTAKEN_STEP = 0.05
 # Makes the connection to a bastion, and gives up at a deadline.
 Connect = Callable[[Endpoint, Ssh, Deadline], "SshConnection"]
 
@@ -108,10 +111,10 @@ def open_tunnel(
             seconds = connecting.left(connecting.seconds)
             channel = connection.open_tunnel((endpoint.address, endpoint.port), seconds)
             distance = SYSTEM_CLOCK.monotonic() - began
+            ours, theirs = socket.socketpair()
     except UnreachableError:
         bastion.give_back(connection)
         raise
-    ours, theirs = socket.socketpair()
     ends = threading.Semaphore(0)
 
     def close() -> None:
@@ -128,7 +131,7 @@ def open_tunnel(
 
     def to_bastion() -> None:
         while data := theirs.recv(CHUNK):
-            channel.sendall(data)
+            _send(channel, data, theirs)
 
     for pump in (from_bastion, to_bastion):
         _start(_pumping(pump, channel, theirs, ends))
@@ -160,6 +163,21 @@ def look_up(host: str, seconds: float) -> str:
     if isinstance(answer, OSError):
         raise answer
     return answer
+
+
+def _send(channel: paramiko.Channel, data: bytes, theirs: socket.socket) -> None:
+    """Send data; raises OSError where whoever uses the tunnel goes before all of it is taken."""
+    gone = select.poll()
+    gone.register(theirs, 0)
+    while data:
+        # A bastion need not take anything, and paramiko would wait for that without end.
+        while not channel.send_ready():
+            if gone.poll(UNTAKEN_STEP * 1000):
+                raise BrokenPipeError
+        sent = channel.send(data)
+        if not sent:
+            raise BrokenPipeError
+        data = data[sent:]
 
 
 def _start(run: Callable[[], None]) -> None:
@@ -200,7 +218,8 @@ def _refused(jump: Jump, endpoint: Endpoint) -> Iterator[None]:
             raise UnreachableError(f"{to}: the bastion forbids it", remedy) from error
         raise UnreachableError(f"{to}: {error.text or 'the bastion cannot connect'}") from error
     except (paramiko.SSHException, EOFError, OSError) as error:
-        raise UnreachableError(f"{to}: {error or 'the connection was lost'}") from error
+        said = isinstance(error, OSError) and error.strerror
+        raise UnreachableError(f"{to}: {said or error or 'the connection was lost'}") from error
 
 
 # Of RFC 4254, section 5.1.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import getpass
+import os
 import re
 import socket
 import subprocess
@@ -11,6 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import paramiko
 import pytest
 from anycast_handlers.errors import HandlerError, RejectedError, UnreachableError
 from anycast_handlers.fleet.values import Endpoint, Jump, Ssh
@@ -19,8 +22,10 @@ from anycast_handlers.transport.clock import SYSTEM_CLOCK, Deadline
 from anycast_handlers.transport.connections import FreshConnections
 from anycast_handlers.transport.kept import KeptConnections
 from anycast_handlers.transport.ssh import SshConnection
+from paramiko.common import AUTH_SUCCESSFUL, OPEN_SUCCEEDED
 
 from tests.ssh.server import Sshd, free_port, key, public
+from tests.ssh.tarpit import BANNER, Port, serve
 
 SECONDS = 30.0
 PAGE = (Path(__file__).parents[2] / "docs/engines.rst").read_text()
@@ -210,6 +215,55 @@ def test_a_bastion_that_dies_ends_what_goes_through_it(way: Way) -> None:
     again = way.connect()
     assert again.run(("true",)).status == 0
     again.close()
+
+
+class Forwarder(paramiko.ServerInterface):
+    """Lets everybody in, and opens every tunnel."""
+
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
+        return AUTH_SUCCESSFUL
+
+    def check_channel_direct_tcpip_request(
+        self, chanid: int, origin: tuple[str, int], destination: tuple[str, int]
+    ) -> int:
+        return OPEN_SUCCEEDED
+
+
+def test_a_bastion_that_takes_nothing_keeps_no_thread_and_no_file(way: Way) -> None:
+    """It brings the endpoint's first line, and allows no byte in the other direction."""
+
+    def talk(connection: socket.socket, over: threading.Event) -> None:
+        transport = paramiko.Transport(connection)
+        transport.default_window_size = 0
+        transport.add_server_key(
+            paramiko.Ed25519Key.from_private_key_file(str(way.bastion.host_keys[0]))
+        )
+        transport.start_server(threading.Event(), Forwarder())
+        channel = transport.accept(SECONDS)
+        assert channel
+        channel.sendall(BANNER)
+        over.wait()
+        transport.close()
+
+    with serve(Port(way.bastion.directory), talk) as port:
+        way.bastion.port = port.number
+        way.pin()
+        deadline = Deadline(SYSTEM_CLOCK, 1.0)
+        with pytest.raises(UnreachableError):
+            SshConnection(way.endpoint(), way.ssh, None, (), deadline)
+        wait_until_closed()
+
+
+def test_where_files_run_out_the_connection_to_the_bastion_ends_too(
+    way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_left() -> tuple[socket.socket, socket.socket]:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(socket, "socketpair", none_left)
+        assert str(refused(way)).endswith(": Too many open files")
+    wait_until_closed()
 
 
 def through_bastion(way: Way) -> tuple[str, ...]:

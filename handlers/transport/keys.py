@@ -21,6 +21,7 @@ LARGEST_KEY = 100_000
 # A key file of OpenSSH begins with these bytes, then with the length and the name of a cipher.
 OPENSSH = b"openssh-key-v1\0"
 OPENSSH_UNPROTECTED = OPENSSH + b"\0\0\0\4none"
+MARKERS = (AUTHORITY, REVOKED)
 RENEW = "have the key signed anew"
 CERTIFIED = "-cert-v01@openssh.com"
 
@@ -45,7 +46,7 @@ class PinnedKeys(paramiko.MissingHostKeyPolicy):
         lines = lines_about(known_hosts, name)
         if host != name:
             # A certificate is for a host, on whatever port: so OpenSSH has it.
-            lines += [one for one in lines_about(known_hosts, host) if one.marker == AUTHORITY]
+            lines += [one for one in lines_about(known_hosts, host) if one.marker in MARKERS]
         keys = [(line.marker, key) for line in lines if (key := _host_key(name, line.key))]
         self._revoked = {key.asbytes() for marker, key in keys if marker == REVOKED}
         authorities = {key.asbytes() for marker, key in keys if marker == AUTHORITY}

@@ -157,10 +157,13 @@ class TestOfAHost:
         assert "is signed by an authority that is not pinned for it" in certified.refusal()
 
     @pytest.mark.parametrize("which", ["authority", "host"])
-    def test_a_revoked_key_counts_no_more(self, certified: Certified, which: str) -> None:
+    @pytest.mark.parametrize("name", ["*", HOST])
+    def test_a_revoked_key_counts_no_more(
+        self, certified: Certified, which: str, name: str
+    ) -> None:
         revoked = public(certified.authority if which == "authority" else certified.host)
         ours = f"@cert-authority {HOST} {public(certified.authority)}"
-        certified.know(ours, f"@revoked * {revoked}")
+        certified.know(ours, f"@revoked {name} {revoked}")
         certified.refusal()
         assert not certified.ssh_logs_in()
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from anycast_checks.address import Locality, locality
 
 from ..errors import UnreachableError
-from ..fleet.values import Endpoint, Ssh
+from ..fleet.values import Endpoint, Jump, Ssh
 from .clock import Deadline
 from .local import LocalShell
 from .session import Session
@@ -27,10 +27,14 @@ MOST_STREAMS = 4
 
 
 class Place(NamedTuple):
-    """Where a connection leads to; ``number`` is 0 for the one that runs commands."""
+    """Where a connection leads to, and through which bastion.
+
+    ``number`` is 0 for the one that runs commands.
+    """
 
     address: str
     port: int
+    jump: Jump | None
     number: int = 0
 
 
@@ -105,7 +109,7 @@ class KeptConnections:
             one.drop()
 
     def _of(self, endpoint: Endpoint, number: int = 0) -> _Kept:
-        place = Place(endpoint.address, endpoint.port, number)
+        place = Place(endpoint.address, endpoint.port, endpoint.jump, number)
         with self._lock:
             if place not in self._kept:
                 self._kept[place] = _Kept(endpoint, self._ssh, self._is_local)

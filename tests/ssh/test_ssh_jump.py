@@ -132,6 +132,21 @@ def test_it_is_the_way_of_runs_and_of_kept_connections(way: Way) -> None:
     assert way.logins() >= 1
 
 
+def test_a_connection_that_is_kept_is_not_used_for_another_way(way: Way) -> None:
+    """The fleet file may name a bastion for an endpoint that was reached without one before."""
+    deadline = Deadline(SYSTEM_CLOCK, SECONDS)
+    kept = KeptConnections(way.ssh, is_local=lambda _: False)
+    jumps = (None, Jump("127.0.0.1", way.bastion.port))
+    try:
+        for logins, jump in enumerate(jumps):
+            endpoint = way.endpoint()._replace(jump=jump)
+            with kept.open(endpoint, deadline) as shell:
+                assert shell.run(("true",)).status == 0
+            assert way.logins() == logins
+    finally:
+        kept.close()
+
+
 @pytest.mark.parametrize("which", ["bastion", "endpoint"])
 def test_each_of_them_has_to_show_its_pinned_key(way: Way, tmp_path: Path, which: str) -> None:
     way.pin(**{which: key(tmp_path / "another")})

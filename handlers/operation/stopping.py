@@ -28,8 +28,11 @@ class Told(NamedTuple):
 
 
 def placing(file: str) -> Argv:
-    """Give the command that places the stop file with what it reads."""
-    return ("/usr/bin/tee", file)
+    """Give the command that places the stop file with what it reads, where there is none.
+
+    It runs as root, and the directory may be somebody else's, who could make a link of the file.
+    """
+    return ("/usr/bin/dd", f"of={file}", "conv=excl", "status=none")
 
 
 def removing(file: str) -> Argv:
@@ -92,14 +95,17 @@ def _here(file: str, text: str | None) -> None:
 
 
 def _there(shell: Shell, file: str, text: str | None) -> None:
-    if is_there(shell, file) is (text is not None):
+    wanted = text is not None
+    # Who may not look into the directory sees no file either, so the end of it never trusts a look.
+    if wanted and is_there(shell, file):
         return
     argv = removing(file) if text is None else placing(file)
     ended = GatedShell(shell).run(argv if shell.is_root else (*SUDO, *argv), stdin=text or "")
+    if is_there(shell, file) is wanted and (wanted or ended.status == 0):
+        return
     if ended.status != 0:
         raise CommandFailedError(argv, ended.status, ended.stderr)
-    if is_there(shell, file) is (text is None):
-        raise HandlerError(f"{file} is {'still' if text is None else 'not'} there")
+    raise HandlerError(f"{file} is {'not' if wanted else 'still'} there")
 
 
 def is_there(shell: Shell, file: str) -> bool:

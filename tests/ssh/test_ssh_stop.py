@@ -99,6 +99,17 @@ def test_what_cannot_be_removed_there_is_said(pair: Pair) -> None:
     assert "Read-only file system" in output
 
 
+def test_root_there_follows_no_link_in_a_directory_of_somebody_else(pair: Pair) -> None:
+    pair.name_monitors(mon2=pair.sshd.port)
+    there = f"{pair.directory}/there"
+    pair.there(f"ln -s {there}/victim {there}/stop")
+    code, output = pair.run("stop", "--all")
+    assert code == 2, output
+    assert "mon2: NOT STOPPED: /usr/bin/dd of=" in output
+    assert "File exists" in output
+    assert pair.there(f"ls {there}") == "stop\n"
+
+
 def test_without_all_it_stops_this_host_alone(pair: Pair) -> None:
     pair.name_monitors(mon2=pair.sshd.port)
     assert pair.run("stop") == (

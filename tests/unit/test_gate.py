@@ -14,6 +14,7 @@ import pytest
 from anycast_handlers.activators import names
 from anycast_handlers.activators._choice import candidates
 from anycast_handlers.doctor.closed_list import closed_list
+from anycast_handlers.endpoint.site import SUDO
 from anycast_handlers.errors import (
     CommandFailedError,
     ConfigurationError,
@@ -456,6 +457,19 @@ class TestOfMonitors:
         with pytest.raises(error):
             stopping._there(FakeShell(lambda _: said), "/etc/anycast/stop", text)
 
+    def test_the_end_does_not_rely_on_a_look_that_may_see_nothing(self) -> None:
+        """The account may not look into the directory, so that every file seems to be away."""
+        removed: list[tuple[str, ...]] = []
+
+        def answer(asked: Asked) -> Result:
+            if asked.argv[0] == "/usr/bin/test":
+                return Result(1, "", "")
+            removed.append(asked.argv)
+            return Result(0, "", "")
+
+        stopping._there(FakeShell(answer, is_root=False), "/etc/anycast/stop", None)
+        assert removed == [(*SUDO, "/usr/bin/rm", "-f", "/etc/anycast/stop")]
+
     @pytest.mark.parametrize(("target", "has_vips"), [("root@mon2", False), ("root@ns1", True)])
     def test_a_monitoring_host_gets_these_parts_alone(
         self, tmp_path: Path, target: str, *, has_vips: bool
@@ -468,7 +482,7 @@ class TestOfMonitors:
         assert ("act" in {part.name for part in made}) is has_vips
         if not has_vips:
             assert sorted(texts) == ["allow", "authorized-keys", "gate", "plan", "sudoers"]
-            assert "/usr/bin/tee /etc/anycast/stop" in texts["sudoers"]
+            assert r"/usr/bin/dd of\=/etc/anycast/stop conv\=excl" in texts["sudoers"]
             assert "check_anycast" not in texts["allow"]
             assert texts["plan"].splitlines()[0] == "account anycast"
 
@@ -476,5 +490,5 @@ class TestOfMonitors:
         fleet = self.fleet(tmp_path)._replace(monitors=RESOLVER.endpoints)
         wanted = verbs_gate._with_stop(fleet, Wanted("check", ""))
         _, texts = verbs_gate._texts(fleet, verbs_gate._vips_of(fleet, "root@ns1"), wanted)
-        assert "/usr/bin/tee /etc/anycast/stop" in texts["allow"]
+        assert "/usr/bin/dd of=/etc/anycast/stop conv=excl" in texts["allow"]
         assert f"vip {VIP} lo" in texts["allow"]

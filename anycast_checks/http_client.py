@@ -124,7 +124,8 @@ class _Exchange:
             self._http.receive_data(self._next_head())
             try:
                 event = self._http.next_event()
-            except h11.RemoteProtocolError as error:
+            # h11 0.14 hands on what Python says of a number with thousands of digits.
+            except (h11.RemoteProtocolError, ValueError) as error:
                 raise PeerFailedError(f"no HTTP: {error}") from error
             if isinstance(event, h11.Response):
                 return event

@@ -31,12 +31,21 @@ class Came(NamedTuple):
         """Whether nothing has come between the two."""
         return self[1:] == other[1:]
 
+    def plus(self, other: Came) -> Came:
+        """Add what another one has."""
+        return Came(self.at, self.datagrams + other.datagrams, self.connections + other.connections)
+
+    def minus(self, other: Came) -> Came:
+        """Leave out what another one has."""
+        return Came(self.at, self.datagrams - other.datagrams, self.connections - other.connections)
+
     def since(self, other: Came) -> str:
         """Say what has come since an earlier one."""
-        return (
-            f"{self.datagrams - other.datagrams} datagrams and "
-            f"{self.connections - other.connections} connections"
-        )
+        came = self.minus(other)
+        return f"{came.datagrams} datagrams and {came.connections} connections"
+
+
+NOTHING = Came(0.0, 0, 0)
 
 
 def read_counters(shown: Result) -> Came:

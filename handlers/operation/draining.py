@@ -10,7 +10,7 @@ from ..decision.facts import State
 from ..endpoint.change import Change
 from ..endpoint.check import instance_of
 from ..endpoint.confirmation import confirm_instance
-from ..endpoint.drain import COUNTERS, Came, read_counters
+from ..endpoint.drain import COUNTERS, NOTHING, Came, read_counters
 from ..endpoint.look import Look
 from ..endpoint.noted import ANY
 from ..errors import ChangedMeanwhileError, HandlerError
@@ -19,6 +19,8 @@ from .parts import Drain, Parts
 # So long nothing must have come to the host.
 QUIET_SECONDS = 2.0
 POLL_SECONDS = 0.5
+# So often the service is asked whether it still answers.
+CHECK_SECONDS = 1.0
 # A route that is still there so long after its time was left behind by its run. Until then the run
 # may still verify the withdrawal, count again, and take the route away.
 SPARE_SECONDS = 20
@@ -85,19 +87,31 @@ def _wait(parts: Parts, drain: Drain, came: list[_At]) -> str:
     clock = parts.deadline.clock
     last = clock.monotonic() + parts.deadline.left(drain.seconds + LAST_SECONDS) - LAST_SECONDS
     until, quiet_since = min(drain.since + drain.seconds, last), clock.monotonic()
+    own, asked_at = NOTHING, None
     while True:
         if _is_over(parts, until):
             return ""
-        if failing := _why_failing(parts):
-            return failing
         read, now = _came(parts), clock.monotonic()
-        if read is None or not came or not read.is_as(came[-1].came):
+        clients = read and read.minus(own)
+        if clients is None or not came or not clients.is_as(came[-1].came):
             quiet_since = now
-        if read is not None:
-            came.append(_At(now, read))
-        if now >= until or now - quiet_since >= QUIET_SECONDS:
+        if clients is not None:
+            came.append(_At(now, clients))
+        is_over = now >= until or now - quiet_since >= QUIET_SECONDS
+        if asked_at is None or (not is_over and now - asked_at >= CHECK_SECONDS):
+            asked_at = now
+            if failing := _why_failing(parts):
+                return failing
+            own = own.plus(_since(parts, read))
+        if is_over:
             return ""
-        clock.sleep(min(POLL_SECONDS, until - now))
+        clock.sleep(min(POLL_SECONDS, until - clock.monotonic()))
+
+
+def _since(parts: Parts, before: Came | None) -> Came:
+    """Give what has come by the question of this run itself, which is no client."""
+    after = _came(parts) if before else None
+    return after.minus(before) if before and after else NOTHING
 
 
 def _is_over(parts: Parts, until: float) -> bool:

@@ -422,6 +422,17 @@ class TestByHand:
         assert "another run" not in out
         assert not is_answering_by_route(host)
 
+    def test_its_own_check_is_no_client(self, host: Namespace, monitor: Monitor) -> None:
+        monitor.configure("drain = 600")
+        asked_for_real(monitor)
+        with serving(host, "0.0.0.0") as service:
+            code, said = monitor.run("withdraw", "resolver", "ns1", "--force")
+            assert service.stdout
+            assert service.stdout.readline() == "asked\n"
+        assert code == 0, said
+        assert ", in which 0 datagrams and 0 connections came to the host" in said
+        assert "of them in its last" not in said
+
     def test_two_vips_at_once_do_not_end_each_other(
         self, host: Namespace, monitor: Monitor
     ) -> None:

@@ -226,6 +226,7 @@ def _count(parts: Parts) -> Counted:
     counted = Counted(None, vip.floor, len(vip.endpoints), trouble)
     if others is not None:
         counted = others.counted(vip)
+    parts.unseen = counted.gaps if counted.is_assumed else ()
     if counted.is_assumed:
         parts.outcome.note(f"{counted.missing}: {counted.assumed} taken for announcing")
     counted = counted._replace(spacing_left=left)

@@ -66,6 +66,7 @@ class Parts:
         is_slow: the check that has confirmed the failure was answered, and too slowly.
         decided: when the last decision was made, by the monotonic clock.
         drain: the endpoint goes on answering after its withdrawal; None where it does not.
+        unseen: the endpoints that could not be asked, where the last count relied on them.
     """
 
     outcome: Outcome
@@ -81,6 +82,7 @@ class Parts:
     is_slow: bool = False
     decided: float = 0.0
     drain: Drain | None = None
+    unseen: tuple[str, ...] = ()
 
     @property
     def request(self) -> Request:

@@ -104,7 +104,7 @@ def _follow(parts: Parts, done: _Withdrawn) -> None:
     outcome = parts.outcome
     gone = parts.see_in_routing(announced=False)
     with outcome.timed("count again"):
-        recount = parts.follower.recount(done.at, gone_here=gone)
+        recount = parts.follower.recount(done.at, parts.unseen, gone_here=gone)
     outcome.note(recount.trouble)
     outcome.verify("own_announcement", gone)
     outcome.verify("count_elsewhere", recount.seen_elsewhere)
@@ -135,7 +135,7 @@ def _look_while_few(parts: Parts, done: _Withdrawn) -> Look | None:
     """
     while True:
         look = parts.site.look()
-        recount = parts.follower.recount(done.at, gone_here=None)
+        recount = parts.follower.recount(done.at, parts.unseen, gone_here=None)
         parts.outcome.note(recount.trouble)
         if not recount.few:
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 from ..errors import HandlerError
@@ -87,7 +88,9 @@ class Follower:
             return Followed(None, f"not verified in the routing: {error}")
         return Followed(followed)
 
-    def recount(self, withdrawn_at: float, *, gone_here: bool | None) -> Recount:
+    def recount(
+        self, withdrawn_at: float, unseen: Collection[str] = (), *, gone_here: bool | None
+    ) -> Recount:
         """Count again, some time after a withdrawal.
 
         Several monitoring hosts may have withdrawn an endpoint each at the same moment. Only one
@@ -96,6 +99,9 @@ class Follower:
 
         Args:
             withdrawn_at: when the address was taken away, by the monotonic clock.
+            unseen: the endpoints that could not be asked before the withdrawal either, where it
+                relied on some of them; see by_site. That they are missing makes nothing uncertain
+                then: what has allowed the withdrawal would refuse it now.
             gone_here: whether the endpoint's own announcement has gone, as `wait_for_own` says.
         """
         place = self._vip.endpoints.index(self._endpoint)
@@ -107,7 +113,8 @@ class Follower:
         except HandlerError as error:
             return Recount(None, trouble=f"not counted again: {error}")
         counted = others.counted(self._vip)
-        if counted.is_few and not counted.is_surely_few:
+        is_as_unseen = bool(counted.gaps) and {*counted.gaps} <= {*unseen}
+        if counted.is_few and not counted.is_surely_few and not is_as_unseen:
             return Recount(None, trouble=f"not counted again{counted.unasked}")
         # Where too few announce already, the withdrawal is taken back whatever another endpoint
         # says.

@@ -20,6 +20,7 @@ from anycast_handlers.operation.overview import Sight
 from anycast_handlers.operation.router_ids import FileRouterIds
 from anycast_handlers.routing.by_site import assumed, count_site
 from anycast_handlers.routing.count import Counter, Others
+from anycast_handlers.routing.follow import Follower
 from anycast_handlers.transport.clock import SYSTEM_CLOCK, Deadline
 from anycast_handlers.transport.shell import Result, Shell
 from anycast_handlers.verbs import _orders, hold, status
@@ -237,10 +238,11 @@ class TestOrders:
 
 
 class Endpoints:
-    """Connections to endpoints that announce, except those that nobody can reach."""
+    """Connections to endpoints that announce, except those that are out or nobody can reach."""
 
-    def __init__(self, *unreachable: str) -> None:
+    def __init__(self, *unreachable: str, out: str = "") -> None:
         self._unreachable = unreachable
+        self._out = out
         self.asked: list[str] = []
 
     @contextmanager
@@ -251,7 +253,11 @@ class Endpoints:
         self.asked.append(endpoint.name)
         if endpoint.name in self._unreachable:
             raise UnreachableError("no route to host")
-        there = {"local": "10.99.0.53", "prefixlen": 32, "label": "lo:0"}
+        there = (
+            {}
+            if endpoint.name == self._out
+            else {"local": "10.99.0.53", "prefixlen": 32, "label": "lo:0"}
+        )
         shown = json.dumps([{"ifname": "lo", "addr_info": [there]}])
         yield FakeShell(lambda asked: Result(0, shown if asked.argv == ADDRESSES else VTYSH, ""))
 
@@ -262,12 +268,17 @@ class TestCount:
     IDS = ("10.0.1.2", "10.0.2.2", "10.0.3.2", "10.0.4.2", "10.0.5.2", "10.0.6.2")
 
     def count(self, pool: Vip, endpoints: Endpoints, directory: Path) -> Others:
+        return self.counter(pool, endpoints, directory).others(self.shell())
+
+    def shell(self) -> FakeShell:
+        return FakeShell(lambda _: Result(0, VTYSH, ""))
+
+    def counter(self, pool: Vip, endpoints: Endpoints, directory: Path) -> Counter:
         ids = FileRouterIds(str(directory))
         for one, router_id in zip(pool.endpoints, self.IDS, strict=True):
             ids.learn(pool, one, router_id)
         deadline = Deadline(SYSTEM_CLOCK, 60)
-        counter = Counter(pool, pool.endpoints[0], endpoints, DAEMONS, ids, deadline)
-        return counter.others(FakeShell(lambda _: Result(0, VTYSH, "")))
+        return Counter(pool, pool.endpoints[0], endpoints, DAEMONS, ids, deadline)
 
     def test_the_sites_of_other_areas_are_asked_where_ospf_shows_too_few(
         self, tmp_path: Path
@@ -283,6 +294,27 @@ class TestCount:
         assert (others.number, others.gaps, others.assumed) == (2, THEIRS, 1)
         assert not others.counted(pool).is_few
         assert others.counted(pool).is_assumed
+
+    @pytest.mark.parametrize(
+        ("unseen", "few"),
+        [
+            (THEIRS, "1 of 6 announce it and the floor is 3"),
+            # The withdrawal relied on nobody, or on fewer: too few are in sight, and no more.
+            ((), ""),
+            (THEIRS[1:], ""),
+        ],
+    )
+    def test_a_race_in_a_site_that_is_cut_off_is_taken_back(
+        self, tmp_path: Path, unseen: tuple[str, ...], few: str
+    ) -> None:
+        """Two hosts of the site have each withdrawn one of three, which each alone may do."""
+        pool, endpoints = vip(*TWO_OF_THREE), Endpoints(*THEIRS, out="1")
+        deadline = Deadline(SYSTEM_CLOCK, 60)
+        counter = self.counter(pool, endpoints, tmp_path)
+        own = pool.endpoints[0]
+        follower = Follower(pool, own, self.shell(), counter, endpoints, deadline)
+        recount = follower.recount(SYSTEM_CLOCK.monotonic() - 60, unseen, gone_here=True)
+        assert (recount.few, bool(recount.trouble)) == (few, not few)
 
     def test_nobody_is_asked_where_ospf_shows_enough(self, tmp_path: Path) -> None:
         endpoints = Endpoints()

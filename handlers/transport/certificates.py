@@ -20,6 +20,8 @@ from anycast_checks.line import clean
 
 # What signs with an RSA key; the older ssh-rsa rests on SHA-1.
 SOUND_WITH_RSA = (b"rsa-sha2-256", b"rsa-sha2-512")
+# What the library raises for what it cannot read, such as a point of a curve that is compressed.
+MAKES_NO_SENSE = (ValueError, TypeError, UnsupportedAlgorithm, NotImplementedError)
 LONGEST_TEXT = 120
 LARGEST_FILE = 65536
 # Of the time for which a certificate is valid. Whatever renews certificates has done so before.
@@ -60,7 +62,7 @@ def why_no_host(
         if not _is_sound(certificate, blob):
             return "is signed with SHA-1"
         certificate.verify_cert_signature()
-    except (InvalidSignature, UnsupportedAlgorithm, ValueError, AssertionError):
+    except (InvalidSignature, AssertionError, *MAKES_NO_SENSE):
         return "has a signature that is wrong"
     # OpenSSH knows no critical option for hosts, and refuses each.
     if certificate.critical_options:
@@ -92,7 +94,7 @@ def why_no_login(file: str, user: str, own: bytes, now: float) -> str:
     try:
         if _blob(certificate.public_key()) != own:
             return "is for another key"
-    except ValueError:
+    except MAKES_NO_SENSE:
         return "is for another key"
     names = [name.decode(errors="replace") for name in certificate.valid_principals]
     if names and user not in names:
@@ -127,7 +129,7 @@ def _read(line: bytes) -> serialization.SSHCertificate | str:
         return "cannot be read: that needs cryptography 40"
     try:
         found = serialization.load_ssh_public_identity(line.strip())
-    except (ValueError, UnsupportedAlgorithm):
+    except MAKES_NO_SENSE:
         found = None
     return found if isinstance(found, serialization.SSHCertificate) else "makes no sense"
 

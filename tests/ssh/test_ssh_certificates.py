@@ -186,6 +186,16 @@ class TestOfAHost:
         for end in range(0, len(blob), 7):
             assert why_no_host(kind, blob[:end], HOST, {authority}, (), 1e9) == "makes no sense"
 
+    def test_a_key_that_the_library_cannot_read_is_none(self, tmp_path: Path) -> None:
+        """The authority's point is compressed, for which the library has an error of its own."""
+        authority, host = key(tmp_path / "authority", "ecdsa"), key(tmp_path / "host")
+        kind, text = sign(authority, host, names=HOST, host=True).read_text().split()[:2]
+        pinned = base64.b64decode(public(authority).split()[1])
+        point = pinned[-65:]
+        blob = base64.b64decode(text).replace(point, b"\2" + point[1:])
+        assert why_no_host(kind, base64.b64decode(text), HOST, {pinned}, (), 1e9) == ""
+        assert why_no_host(kind, blob, HOST, {pinned}, (), 1e9) != ""
+
 
 class TestOfAUser:
     """The key alone is not allowed, so that only the certificate logs in."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+import socket
 import threading
 import time
 from functools import partial
@@ -51,6 +53,23 @@ def test_as_many_wait_at_once_as_there_are() -> None:
 
     assert at_once(wait, range(MANY)) == list(range(MANY))
     assert at_once(wait, ()) == []
+
+
+def test_each_may_have_the_two_ends_of_a_tunnel() -> None:
+    """Through a bastion each connection is a pair of sockets."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+    barrier = threading.Barrier(MANY)
+
+    def hold(_: int) -> None:
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            barrier.wait(PATIENCE)
+
+    try:
+        at_once(hold, range(MANY))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_an_error_does_not_wait_for_who_is_silent() -> None:

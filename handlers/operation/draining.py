@@ -26,6 +26,8 @@ CHECK_SECONDS = 1.0
 SPARE_SECONDS = 20
 # A longer drain asks for its time piece by piece, so that a run that is killed leaves no long one.
 PIECE_SECONDS = 10
+# An address that comes, or another run that acts, keeps the route from being taken away at once.
+MOST_LOOKS = 3
 # The automation ends its drain so long before the run has to end.
 LAST_SECONDS = 4.0
 
@@ -63,12 +65,18 @@ def finish(parts: Parts) -> None:
     with parts.outcome.timed("go on answering"):
         failing = _wait(parts, drain, came)
         try:
-            words = _take_away(parts) or failing
+            look, words = _take_away(parts)
         except HandlerError as error:
             parts.outcome.acted_in_vain(f"withdrawn, but goes on answering: {error}")
             return
+    if look.present:
+        # Who goes by the exit code must not change an endpoint to which clients come.
+        parts.outcome.acted(look, address=False)
+        parts.outcome.acted_in_vain("withdrawn, and brought back while it went on answering")
+        return
     took = clock.monotonic() - drain.since
-    parts.outcome.note(words or f"went on answering for {took:.1f} s{_words(drain, came)}")
+    answered = f"went on answering for {took:.1f} s{_words(drain, came)}"
+    parts.outcome.note(words or failing or answered)
 
 
 class _At(NamedTuple):
@@ -164,14 +172,28 @@ def _words(drain: Drain, came: list[_At]) -> str:
     return f"{words}, {left} of them in its last {seconds:.1f} s"
 
 
-def _take_away(parts: Parts) -> str:
-    """Take the route away; returns why there was none any more, empty where there was one."""
-    look = parts.site.look()
-    if look.present:
-        return "was brought back while it went on answering"
-    if _has_no_drain(look):
-        return "another run has ended its drain"
-    return undrain(parts, look)
+def _take_away(parts: Parts) -> tuple[Look, str]:
+    """Take the route away.
+
+    Returns:
+        The last look, and why there was no route any more; empty where there was one.
+
+    Raises:
+        HandlerError: it may still be there.
+    """
+    trouble: HandlerError | None = None
+    for _ in range(MOST_LOOKS):
+        look = parts.site.look()
+        if _has_no_drain(look):
+            return look, "" if trouble else "another run has ended its drain"
+        try:
+            undrain(parts, look)
+        except ChangedMeanwhileError as error:
+            trouble = error
+        else:
+            return look, ""
+    assert trouble is not None
+    raise trouble
 
 
 def _has_no_drain(look: Look) -> bool:
@@ -179,20 +201,17 @@ def _has_no_drain(look: Look) -> bool:
     return look.draining is None and not look.trouble
 
 
-def undrain(parts: Parts, look: Look) -> str:
-    """Take the route of a drain away; returns why another run has done so, empty where none has.
+def undrain(parts: Parts, look: Look) -> None:
+    """Take the route of a drain away.
 
     Raises:
+        ChangedMeanwhileError: something is not as the look has found it, or another run acts.
         HandlerError: it may still be there.
     """
-    try:
-        report = parts.site.change(Change(_whatever_is_noted(look), undrain=True))
-    except ChangedMeanwhileError as error:
-        return f"its route is left to another run: {error}"
+    report = parts.site.change(Change(_whatever_is_noted(look), undrain=True))
     for done in report.done:
         if done.status != 0:
             raise HandlerError(f"its local route could not be removed: {done.said}")
-    return ""
 
 
 def _whatever_is_noted(look: Look) -> Look:

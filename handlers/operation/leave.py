@@ -103,6 +103,8 @@ def _undrain(parts: Parts, look: Look) -> str:
     """Take a route away that was left behind; returns what a person should know about it."""
     try:
         undrain(parts, look)
+    except ChangedMeanwhileError:
+        return ""
     except HandlerError as error:
         return f"goes on answering on it: {error}"
     return ""

@@ -358,9 +358,32 @@ class TestByHand:
             assert is_present(host)
             assert not is_answering_by_route(host)
             out, _ = run.communicate(timeout=60)
-            assert run.returncode == 0, out
-            assert "was brought back while it went on answering" in out
+        assert run.returncode == 2, out
+        assert "withdrawn, and brought back while it went on answering" in out
         assert is_present(host)
+
+    def test_a_person_who_brings_the_address_back_in_the_middle_leaves_no_route(
+        self, host: Namespace, monitor: Monitor
+    ) -> None:
+        monitor.configure("drain = 600")
+        with called(host), withdrawing(host, monitor) as run:
+            host.run("ip", "address", "add", f"{VIP}/32", "dev", "lo", "label", "lo:0")
+            out, _ = run.communicate(timeout=60)
+        assert run.returncode == 2, out
+        assert "withdrawn, and brought back while it went on answering" in out
+        assert is_present(host)
+        assert not is_answering_by_route(host)
+        host.run("test", "!", "-e", NOTE)
+
+    def test_a_helper_that_is_busy_is_asked_again(self, host: Namespace, monitor: Monitor) -> None:
+        with withdrawing(host, monitor) as run:
+            host.run("mv", HELPER, f"{HELPER}.real")
+            host.run("install", "-m", "755", "/dev/stdin", HELPER, input=BUSY)
+            out, _ = run.communicate(timeout=60)
+        assert run.returncode == 0, out
+        host.run("test", "-e", "/run/was_busy")
+        assert "; went on answering for " in out
+        assert not is_answering_by_route(host)
 
     def test_a_long_drain_asks_for_its_time_piece_by_piece(
         self, host: Namespace, monitor: Monitor
@@ -536,6 +559,20 @@ class TestWhatIsLeftBehind:
         assert not is_answering_by_route(host)
 
 
+# In the place of the helper: another request is acting when the first route is to be taken away.
+BUSY = f"""#!/bin/sh
+request=$(cat)
+case $request in
+*undrain*)
+    if ! [ -e /run/was_busy ]; then
+        true >/run/was_busy
+        echo changed busy
+        exit 3
+    fi
+    ;;
+esac
+printf '%s\\n' "$request" | {HELPER}.real
+"""
 # In the place of ip: it ends the helper that calls it, before or after the call of some number.
 DEADLY_IP = r"""#!/bin/sh
 left=

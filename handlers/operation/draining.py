@@ -56,6 +56,13 @@ def begin(parts: Parts, seconds: float) -> Came | None:
     return _came(parts)
 
 
+def take_over(parts: Parts) -> None:
+    """Go on with the drain of another run, which may have been killed."""
+    seconds = seconds_of(parts)
+    came = begin(parts, seconds)
+    parts.drain = Drain(parts.deadline.clock.monotonic(), seconds, came, is_taken_over=True)
+
+
 def finish(parts: Parts) -> None:
     """Wait until no client comes any more, and take the route away."""
     drain, clock = parts.drain, parts.deadline.clock
@@ -75,7 +82,8 @@ def finish(parts: Parts) -> None:
         parts.outcome.acted_in_vain("withdrawn, and brought back while it went on answering")
         return
     took = clock.monotonic() - drain.since
-    answered = f"went on answering for {took:.1f} s{_words(drain, came)}"
+    more = "another " if drain.is_taken_over else ""
+    answered = f"went on answering for {more}{took:.1f} s{_words(drain, came)}"
     parts.outcome.note(words or failing or answered)
 
 

@@ -10,7 +10,7 @@ from ..endpoint.change import Change, Note
 from ..endpoint.look import Look
 from ..endpoint.mask import failed_masks
 from ..errors import ChangedMeanwhileError, HandlerError
-from .draining import undrain
+from .draining import take_over, undrain
 from .parts import Parts
 
 # Between a mask and the withdrawal that it belongs to there is less time.
@@ -53,6 +53,8 @@ def leave(parts: Parts, look: Look, decision: Decision) -> None:
         outcome.note(_unmask(parts, look))
     if look.drain_is_left and not is_dry:
         outcome.note(_undrain(parts, look))
+    elif _goes_on(parts, look, decision) and not is_dry:
+        take_over(parts)
     order = _order_left(parts, look, decision)
     if order:
         # It is recorded before it is tried, so that the log has it where it fails.
@@ -97,6 +99,12 @@ def _unmask(parts: Parts, look: Look) -> str:
     except HandlerError as error:
         return f"the mask by {look.masked} is left: {error}"
     return failed_masks(report.done)
+
+
+def _goes_on(parts: Parts, look: Look, decision: Decision) -> bool:
+    """Whether a person's withdrawal was made before, and its clients may still come."""
+    is_repeated = parts.request.verb.places_hold and decision.action is Action.NOTHING
+    return is_repeated and look.draining is not None
 
 
 def _undrain(parts: Parts, look: Look) -> str:

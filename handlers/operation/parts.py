@@ -40,12 +40,13 @@ class Drain(NamedTuple):
     """An endpoint that goes on answering: ``since`` when, by the monotonic clock.
 
     ``seconds`` is for how long at most, ``came`` what had come to it before; None where that is
-    unknown.
+    unknown. ``is_taken_over`` is true where another run has begun it.
     """
 
     since: float
     seconds: float
     came: Came | None
+    is_taken_over: bool = False
 
 
 @dataclass

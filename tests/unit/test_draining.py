@@ -456,6 +456,14 @@ class TestByHand:
         assert ", in which 0 datagrams and 0 connections came to the host" in said
         assert "of them in its last" not in said
 
+    def test_two_withdrawals_at_once_end_together(self, host: Namespace, monitor: Monitor) -> None:
+        with withdrawing(host, monitor) as run:
+            code, said = monitor.run("withdraw", "resolver", "ns1")
+            assert not is_answering_by_route(host)
+            out, _ = run.communicate(timeout=60)
+        assert (code, run.returncode) == (0, 0), out
+        assert "answering for another " in said or "another run has ended its drain" in said
+
     def test_two_vips_at_once_do_not_end_each_other(
         self, host: Namespace, monitor: Monitor
     ) -> None:
@@ -517,10 +525,37 @@ class TestWhatIsLeftBehind:
         assert is_answering_by_route(host)
 
     @pytest.mark.usefixtures("killed")
-    @pytest.mark.parametrize("verb", ["enforce", "event", "withdraw"])
+    def test_a_withdrawal_that_is_repeated_goes_on_with_it(
+        self, host: Namespace, monitor: Monitor
+    ) -> None:
+        run = ("withdraw", "resolver", "ns1")
+        code, said = monitor.run(*run, "--dry-run")
+        assert (code, is_answering_by_route(host)) == (0, True), said
+        with called(host):
+            code, said = monitor.run(*run)
+        assert code == 0, said
+        words = (
+            r"nothing to withdraw, held now; went on answering for another (\S+) s, in which [1-9]"
+        )
+        assert re.search(words, said), said
+        assert not is_answering_by_route(host)
+        assert not is_present(host)
+        host.run("test", "!", "-e", NOTE)
+
+    @pytest.mark.usefixtures("killed")
+    def test_a_withdrawal_that_is_repeated_takes_away_at_once_what_was_left(
+        self, host: Namespace, monitor: Monitor
+    ) -> None:
+        lift_time(host)
+        code, said = monitor.run("withdraw", "resolver", "ns1")
+        assert code == 0, said
+        assert "answering" not in said
+        assert not is_answering_by_route(host)
+
+    @pytest.mark.usefixtures("killed")
+    @pytest.mark.parametrize("verb", ["enforce", "event"])
     def test_the_next_run_takes_it_away(self, host: Namespace, monitor: Monitor, verb: str) -> None:
-        state = ("--state", "OK", "--state-type", "HARD") if verb[0] == "e" else ()
-        run = (verb, "resolver", "ns1", *state)
+        run = (verb, "resolver", "ns1", "--state", "OK", "--state-type", "HARD")
         monitor.run(*run)
         # Its own run may still be about to do so.
         assert is_answering_by_route(host)

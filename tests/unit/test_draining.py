@@ -710,6 +710,19 @@ class TestTheHelper:
         assert site.look().draining is None
         assert not is_answering_by_route(host)
 
+    @pytest.mark.parametrize("seconds", ["", "x", "-1", "08", "1 2", "10000"])
+    def test_a_time_that_is_none_is_refused(
+        self, host: Namespace, sites: tuple[Site, ...], seconds: str
+    ) -> None:
+        site = sites[0]
+        request = site.withdrawal(site.activator(), site.look(), drain=30).request(time.monotonic())
+        asked = request.replace("drain 30\n", f"drain {seconds}\n")
+        assert asked != request
+        ended = site.shell.run((HELPER,), asked)
+        assert (ended.status, "refused: a drain without a time" in ended.stderr) == (126, True)
+        assert is_present(host)
+        host.run("test", "!", "-e", NOTE)
+
     def test_only_what_is_listed_may_go_on(self, host: Namespace) -> None:
         vip = RESOLVER._replace(drain=0, activator="ip")
         host.allow(vip)

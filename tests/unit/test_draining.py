@@ -248,7 +248,9 @@ class TestByHand:
         assert code == 0, said
         assert "slower than " in said
         assert "; went on answering for " in said
-        assert [c.split()[0] for c in commands(monitor)][1::2] == ["drain", "undrain"]
+        done = [one.split()[0] for one in commands(monitor)]
+        # On a busy host it asks for more time in between.
+        assert (done[1], done[-1]) == ("drain", "undrain")
         assert not is_present(host)
         assert not is_answering_by_route(host)
 

@@ -4,7 +4,8 @@ A monitoring host that is cut off from other sites cannot count their endpoints.
 share of the VIP's floor, by its number of endpoints and rounded down. Endpoints of another site
 that cannot be asked are taken for announcing, as far as that share goes and no further. So hosts
 that cannot see each other's sites keep the whole floor together, and with nobody else in sight the
-last endpoint that can be seen stays. Whoever is seen counts for what it is.
+last endpoint that can be seen stays. Whoever is seen counts for what it is, and where it does not
+announce, nobody of its site is taken for announcing.
 """
 
 from __future__ import annotations
@@ -32,7 +33,10 @@ def assumed(
             share = vip.floor * len(members) // len(vip.endpoints)
             seen = sum(one.name in announcing for one in members)
             missing = sum(one.name in gaps for one in members)
-            total += min(missing, max(0, share - seen))
+            # A site of which one has answered that it does not announce is in sight, and in
+            # trouble; those that do not answer are hardly well.
+            if seen + missing == len(members):
+                total += min(missing, max(0, share - seen))
     return total
 
 

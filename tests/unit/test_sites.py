@@ -62,6 +62,8 @@ class TestAssumed:
             (("1", "2", "3", "4"), ("5",)),
             # All of it is seen, and none announces.
             (("1", "2"), ()),
+            # One has answered that it does not announce: the site is in sight, and in trouble.
+            (("1", "2"), ("4", "5")),
             # Only the endpoint's own site is missing.
             (("3", "4", "5"), ("1", "2")),
         ],

@@ -17,6 +17,7 @@ else:
     import tomli as tomllib
 
 ENDPOINTS = "endpoints"
+LARGEST = 16 << 20  # bytes; ten thousand endpoints take a twentieth of it
 _WILD = frozenset("*?[")
 
 
@@ -24,7 +25,10 @@ def read(file: str) -> dict[str, Any]:
     """Read a file of TOML; raises ConfigurationError where it cannot be read."""
     try:
         with open(file, "rb") as stream:
-            document: dict[str, Any] = tomllib.load(stream)
+            text = stream.read(LARGEST + 1)
+        if len(text) > LARGEST:
+            raise ConfigurationError(f"{file}: is larger than {LARGEST >> 20} MiB")
+        document: dict[str, Any] = tomllib.loads(text.decode())
     except FileNotFoundError as error:
         raise ConfigurationError(f"no {file}", "use --fleet or ANYCAST_FLEET") from error
     except OSError as error:
@@ -57,6 +61,9 @@ class Gathered:
         self.included = tuple(_named(top, file))
         self._add(file, top.table("vip", required=not self.included))
         for one in self.included:
+            # A pattern may match a pipe, which would be waited for.
+            if not os.path.isfile(one):
+                raise ConfigurationError(f"{one}: is no file that can be included")
             part = Table(one, "", read(one))
             self._add(one, part.table("vip"))
             part.refuse_unknown()

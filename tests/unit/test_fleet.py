@@ -553,6 +553,11 @@ def test_a_file_that_is_not_there(file: Path) -> None:
     assert unreadable(file) == f"no {file}: use --fleet or ANYCAST_FLEET"
 
 
+def test_a_file_without_end(file: Path) -> None:
+    file.symlink_to("/dev/zero")
+    assert unreadable(file) == f"{file}: is larger than 16 MiB"
+
+
 def test_a_directory(file: Path) -> None:
     file.mkdir()
     assert unreadable(file) == f"{file}: cannot be read: Is a directory: see --fleet"
@@ -702,11 +707,13 @@ class TestInclude:
             ("[5]", "must be a list of files"),
             ('[""]', "must be a list of files"),
             ('["none.toml"]', "there is no "),
-            ('["fleet.d"]', "Is a directory"),
+            ('["fleet.d"]', "is no file that can be included"),
+            ('["fleet.d/*"]', "fleet.d/pipe: is no file that can be included"),
         ],
     )
     def test_an_include_that_is_wrong(self, main: Path, value: str, said: str) -> None:
-        self.part(main.parent, "a.toml", "")
+        self.part(main.parent, "a.toml", "[vip]")
+        os.mkfifo(main.parent / "fleet.d/pipe")
         main.write_text(main.read_text().replace('["fleet.d/*.toml"]', value))
         assert said in self.refusal(main)
 

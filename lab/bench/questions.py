@@ -166,9 +166,9 @@ def _scale(options: Options) -> Any:
 
 def _restarts(options: Options) -> Any:
     """Restart a large resolver, which the watcher is to leave alone."""
-    names = 1000 if options.smoke else restarts.NAMES
+    sizes = (1000, 2.0) if options.smoke else (restarts.NAMES, restarts.PAUSE_SECONDS)
     with Lab(venv=options.venv) as lab:
-        found = restarts.measure(lab, options.runs, names)
+        found = restarts.measure(lab, options.runs, *sizes)
     print(restarts.table(found))
     return {way: one._asdict() for way, one in found.items()}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import string
 
 from . import names
@@ -57,10 +56,7 @@ def _endpoint(name: str, table: Table) -> Endpoint:
 
 def _address(table: Table) -> str:
     text = table.take("address", str)
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError as error:
-        raise table.wrong("address", f"{text!r} is not an IP address") from error
+    address = table.read_ip("address", text)
     if address.is_unspecified or address.is_multicast:
         raise table.wrong("address", f"{text} cannot be a host's own address")
     # ::ffff:192.0.2.1 is the same address as 192.0.2.1, but a VIP would not be recognised in this

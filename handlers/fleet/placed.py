@@ -20,10 +20,7 @@ OF_ALIASES = ("ifupdown", "network-scripts")
 def address(table: Table) -> str:
     """Read the VIP's address; raises ConfigurationError where it can be none."""
     text = table.take("address", str)
-    try:
-        found = ipaddress.ip_address(text)
-    except ValueError as error:
-        raise table.wrong("address", f"{text!r} is not an IP address") from error
+    found = table.read_ip("address", text)
     of_one_link = found.version == 6 and (found.is_link_local or "%" in text)
     twofold = any(found in one for one in IN_TWO_SPELLINGS)
     if found.is_loopback or found.is_unspecified or found.is_multicast or of_one_link or twofold:

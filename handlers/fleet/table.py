@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -68,6 +69,13 @@ class Table:
         if misspelt := near(key, list(self._values)):
             raise self._unknown(misspelt, key)
         raise self.wrong(key, "is missing")
+
+    def read_ip(self, key: str, text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+        """Read the text of a key as a literal address."""
+        try:
+            return ipaddress.ip_address(text)
+        except ValueError as error:
+            raise self.wrong(key, f"{text!r} is not an IP address") from error
 
     def matching(
         self, key: str, is_sound: Callable[[str], bool], what: str, default: str = ""

@@ -77,7 +77,7 @@ def finish(parts: Parts) -> None:
             parts.outcome.acted_in_vain(f"withdrawn, but goes on answering: {error}")
             return
     if look.present:
-        # Who goes by the exit code must not change an endpoint to which clients come.
+        # A script that goes by the exit code must not change an endpoint to which clients come.
         parts.outcome.acted(look, address=False)
         parts.outcome.acted_in_vain("withdrawn, and brought back while it went on answering")
         return

@@ -222,5 +222,5 @@ def _refused(jump: Jump, endpoint: Endpoint) -> Iterator[None]:
         raise UnreachableError(f"{to}: {said or error or 'the connection was lost'}") from error
 
 
-# Of RFC 4254, section 5.1.
+# RFC 4254, section 5.1, defines this reason for a refusal.
 _PROHIBITED = 1

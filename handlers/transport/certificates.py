@@ -18,13 +18,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from anycast_checks.line import clean
 
-# What signs with an RSA key; the older ssh-rsa rests on SHA-1.
+# These algorithms sign soundly with an RSA key; the older ssh-rsa rests on SHA-1.
 SOUND_WITH_RSA = (b"rsa-sha2-256", b"rsa-sha2-512")
-# What the library raises for what it cannot read, such as a point of a curve that is compressed.
+# The library raises these for a key that it cannot read, such as a compressed point of a curve.
 MAKES_NO_SENSE = (ValueError, TypeError, UnsupportedAlgorithm, NotImplementedError)
 LONGEST_TEXT = 120
 LARGEST_FILE = 65536
-# Of the time for which a certificate is valid. Whatever renews certificates has done so before.
+# A share of the time for which a certificate is valid. Renewal has usually happened before it.
 SOON = 0.1
 
 

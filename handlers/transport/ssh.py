@@ -1,4 +1,4 @@
-"""A connection over SSH; paramiko is at home here, in bounded.py and in keys.py.
+"""Commands over an SSH connection; paramiko is at home here, in login.py, bounded.py and keys.py.
 
 Every phase has a time limit, and every failure is one of three: nothing was sent
 (UnreachableError), a person must look (RejectedError), or a command was sent and its end was not
@@ -7,25 +7,20 @@ heard (OutcomeUnknownError).
 
 from __future__ import annotations
 
-import select
-import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from anycast_checks.line import clean
 
-from ..errors import OutcomeUnknownError, RejectedError, UnreachableError
+from ..errors import OutcomeUnknownError, UnreachableError
 from ..fleet.values import Endpoint, Ssh
-from .bastion import look_up, open_tunnel
-from .bounded import DEAR_EXCHANGES, close_channel, open_channel, open_ear
+from .bounded import close_channel, open_channel, open_ear
 from .channel import receive, send
 from .clock import SYSTEM_CLOCK, Deadline
 from .each import at_once
-from .keys import RENEW, Identity, PinnedKeys, read_identity
-from .known_hosts import name_of
 from .lean_paramiko import paramiko
-from .prompt_socket import PromptSocket
+from .login import LARGEST_ERROR, Login, say
 from .shell import (
     COMMAND_SECONDS,
     LARGEST_OUTPUT,
@@ -40,9 +35,6 @@ from .spare import Spares
 from .stream import Lines
 from .turns import Turns
 
-CONNECT_SECONDS = 5.0
-# With `UseDNS yes`, sshd waits 16 s for a resolver on its own host that hangs.
-HANDSHAKE_SECONDS = 18.0
 # Seconds by which paramiko's own time-outs come before the connection is closed, since their errors
 # say more.
 GRACE = 1.0
@@ -50,7 +42,6 @@ GRACE = 1.0
 LOOPBACK = "127.0.0.1"
 # Bytes that an endpoint may send on a channel before they are read; no more are kept.
 WINDOW = LARGEST_OUTPUT + 65536
-LARGEST_ERROR = 200
 
 
 class SshConnection:
@@ -80,26 +71,21 @@ class SshConnection:
             tunnels: the host is a bastion, where no command is run, and which brings what many
                 others send.
         """
-        self._is_kept, self._is_bastion = kept, tunnels
-        self._ssh = ssh
+        self._is_kept = kept
         self.is_root = ssh.user == "root"
         self._connecting = connecting
-        self._address = endpoint.address
-        self._where = _where(endpoint)
-        self._client = paramiko.SSHClient()
         self.spares = Spares(self._open_spare)
         self._turns: Turns | None = None
         self._closing = threading.Lock()
-        # The identity is read before any socket is opened, so that a missing file is not reported
-        # as an unreachable endpoint.
-        identity = read_identity(ssh.identity, ssh.user)
-        self._pinned = PinnedKeys(ssh.known_hosts, name_of(endpoint), endpoint.address, self._where)
-        self._client.set_missing_host_key_policy(self._pinned)
-        self._sock = self._connect_tcp(endpoint)
+        login = Login(endpoint, ssh, connecting, is_bastion=tunnels)
+        self._client, self._where = login.client, login.where
+        self._sock = login.connect(_to_bastion)
         try:
-            self._await_banner()
+            login.await_banner(self._sock)
             self._take_turn(turns, waiting)
-            self._log_in(endpoint, ssh, identity)
+            seconds = login.seconds(self._sock)
+            with self._abort_after(seconds):
+                login.log_in(self._sock, seconds)
         except BaseException:
             self.close()
             self._sock.close()
@@ -243,7 +229,7 @@ class SshConnection:
         try:
             yield
         except (paramiko.SSHException, EOFError, OSError) as error:
-            why = f"{self._where}: no channel for {argv[0]}: {_say(error)}"
+            why = f"{self._where}: no channel for {argv[0]}: {say(error)}"
             raise UnreachableError(why) from error
 
     @contextmanager
@@ -251,40 +237,12 @@ class SshConnection:
         try:
             yield
         except (paramiko.SSHException, EOFError, OSError) as error:
-            raise OutcomeUnknownError(argv, f"{self._where}: {_say(error)}") from error
+            raise OutcomeUnknownError(argv, f"{self._where}: {say(error)}") from error
         except OutcomeUnknownError as error:
             if self._sock.overrun:
                 why = f"{self._where}: it sent more than it may, and the connection was closed"
                 raise OutcomeUnknownError(argv, why) from error
             raise
-
-    def _connect_tcp(self, endpoint: Endpoint) -> PromptSocket:
-        if endpoint.jump:
-            tunnel = open_tunnel(endpoint.jump, endpoint, self._ssh, self._connecting, _to_bastion)
-            return PromptSocket(tunnel.sock.detach(), tunnel.distance)
-        seconds = self._connecting.left(CONNECT_SECONDS)
-        try:
-            address = look_up(endpoint.address, seconds) if self._is_bastion else endpoint.address
-            sock = socket.create_connection((address, endpoint.port), seconds)
-        except TimeoutError as error:
-            raise UnreachableError(
-                f"{self._where}: no connection within {seconds:.1f} s"
-            ) from error
-        except OSError as error:
-            raise UnreachableError(f"{self._where}: {_say(error)}") from error
-        return PromptSocket(sock.detach())
-
-    def _handshake_seconds(self) -> float:
-        return self._connecting.left(with_distance(HANDSHAKE_SECONDS, self._sock.distance))
-
-    def _await_banner(self) -> None:
-        # An SSH server speaks first. A server that never speaks must take neither a turn nor a
-        # thread of paramiko.
-        seconds = self._handshake_seconds()
-        poll = select.poll()
-        poll.register(self._sock, select.POLLIN)
-        if not poll.poll(seconds * 1000):
-            raise UnreachableError(f"{self._where}: no SSH banner within {seconds:.1f} s")
 
     def _take_turn(self, turns: Turns | None, waiting: Sequence[Deadline]) -> None:
         if turns and turns.take(*waiting, self._connecting):
@@ -294,62 +252,6 @@ class SshConnection:
         turns, self._turns = self._turns, None
         if turns:
             turns.give_back()
-
-    def _log_in(self, endpoint: Endpoint, ssh: Ssh, identity: Identity) -> None:
-        seconds = self._handshake_seconds()
-        with self._abort_after(seconds):
-            try:
-                self._client.connect(
-                    endpoint.address,
-                    endpoint.port,
-                    ssh.user,
-                    pkey=identity.key,
-                    sock=self._sock,
-                    timeout=seconds,
-                    banner_timeout=seconds,
-                    auth_timeout=seconds,
-                    channel_timeout=seconds,
-                    allow_agent=False,
-                    look_for_keys=False,
-                    disabled_algorithms={
-                        "kex": DEAR_EXCHANGES,
-                        "keys": self._pinned.other_kinds,
-                    },
-                    # The stubs are about the paramiko that had GSS options here.
-                    transport_factory=self._pinned.transport,  # type: ignore[arg-type]
-                )
-            except paramiko.ssh_exception.IncompatiblePeer as error:
-                raise RejectedError(
-                    f"{self._where}: {_say(error)}; known_hosts is {ssh.known_hosts}"
-                ) from error
-            except (paramiko.SSHException, EOFError, OSError, ValueError) as error:
-                # paramiko decodes what the server says of itself, which may be no text.
-                raise self._login_failed(ssh, error, identity.trouble) from error
-
-    def _login_failed(
-        self, ssh: Ssh, error: Exception, trouble: str
-    ) -> UnreachableError | RejectedError:
-        transport = self._client.get_transport()
-        if transport is None or not transport.remote_version:
-            # sshd says in a line of text, instead of its banner, why it lets nobody in at present.
-            said = clean(self._sock.said_first.decode(errors="replace"), LARGEST_ERROR)
-            why = f'it said "{said}"' if said else _say(error)
-            return UnreachableError(f"{self._where}: no SSH banner: {why}")
-        if not transport.initial_kex_done:
-            return UnreachableError(f"{self._where}: the key exchange failed: {_say(error)}")
-        refused = isinstance(error, paramiko.AuthenticationException)
-        if refused and "timeout" not in str(error).lower() and transport.is_active():
-            what = f"{self._where}: login as {ssh.user} with {ssh.identity} was refused"
-            if trouble:
-                return RejectedError(f"{what}, and {trouble}", RENEW)
-            if self._is_bastion:
-                return RejectedError(what, "put the public key into authorized_keys on the bastion")
-            return RejectedError(
-                what,
-                f"`anycast-handler gate --install root@{self._address}` puts the public key into "
-                "authorized_keys there",
-            )
-        return UnreachableError(f"{self._where}: the login did not end: {_say(error)}")
 
     @contextmanager
     def _abort_after(self, seconds: float) -> Iterator[None]:
@@ -392,14 +294,3 @@ class _SshStream:
 
     def close(self) -> None:
         close_channel(self._channel)
-
-
-def _where(endpoint: Endpoint) -> str:
-    way = f" through {endpoint.jump}" if endpoint.jump else ""
-    return f"{endpoint.address} port {endpoint.port}{way}"
-
-
-def _say(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return clean(str(error), LARGEST_ERROR) or type(error).__name__

@@ -1,0 +1,161 @@
+"""The way to a login over SSH: a socket, the banner, and a host key that is pinned."""
+
+from __future__ import annotations
+
+import select
+import socket
+
+from anycast_checks.line import clean
+
+from ..errors import RejectedError, UnreachableError
+from ..fleet.values import Endpoint, Ssh
+from .bastion import Connect, look_up, open_tunnel
+from .bounded import DEAR_EXCHANGES
+from .clock import Deadline
+from .keys import RENEW, PinnedKeys, read_identity
+from .known_hosts import name_of
+from .lean_paramiko import paramiko
+from .prompt_socket import PromptSocket
+from .shell import with_distance
+
+CONNECT_SECONDS = 5.0
+# With `UseDNS yes`, sshd waits 16 s for a resolver on its own host that hangs.
+HANDSHAKE_SECONDS = 18.0
+LARGEST_ERROR = 200
+
+
+class Login:
+    """One login to a host; its steps are taken in the order in which they stand here.
+
+    Attributes:
+        client: is logged in after the last step, and has no connection before.
+        where: names the host in messages.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, ssh: Ssh, connecting: Deadline, *, is_bastion: bool
+    ) -> None:
+        """Read the identity and the known hosts.
+
+        A missing file is noticed before any socket is opened, so that the endpoint does not pass
+        for unreachable.
+
+        Args:
+            endpoint: the host.
+            ssh: the account, its key, and the file of known hosts.
+            connecting: the deadline by which the login has to be complete.
+            is_bastion: the host is no endpoint.
+        """
+        way = f" through {endpoint.jump}" if endpoint.jump else ""
+        self.where = f"{endpoint.address} port {endpoint.port}{way}"
+        self._endpoint, self._ssh, self._connecting = endpoint, ssh, connecting
+        self._is_bastion = is_bastion
+        self._identity = read_identity(ssh.identity, ssh.user)
+        self._pinned = PinnedKeys(ssh.known_hosts, name_of(endpoint), endpoint.address, self.where)
+        self.client = paramiko.SSHClient()
+        self.client.set_missing_host_key_policy(self._pinned)
+
+    def connect(self, to_bastion: Connect) -> PromptSocket:
+        """Connect by TCP, or by a tunnel through the endpoint's bastion.
+
+        Raises:
+            UnreachableError: there is no connection in time.
+            RejectedError: the bastion refuses the login, or shows a key that is not pinned.
+        """
+        endpoint = self._endpoint
+        if endpoint.jump:
+            tunnel = open_tunnel(endpoint.jump, endpoint, self._ssh, self._connecting, to_bastion)
+            return PromptSocket(tunnel.sock.detach(), tunnel.distance)
+        seconds = self._connecting.left(CONNECT_SECONDS)
+        try:
+            address = look_up(endpoint.address, seconds) if self._is_bastion else endpoint.address
+            sock = socket.create_connection((address, endpoint.port), seconds)
+        except TimeoutError as error:
+            raise UnreachableError(f"{self.where}: no connection within {seconds:.1f} s") from error
+        except OSError as error:
+            raise UnreachableError(f"{self.where}: {say(error)}") from error
+        return PromptSocket(sock.detach())
+
+    def seconds(self, sock: PromptSocket) -> float:
+        """Give the seconds that a step may take from now on."""
+        return self._connecting.left(with_distance(HANDSHAKE_SECONDS, sock.distance))
+
+    def await_banner(self, sock: PromptSocket) -> None:
+        """Wait until the server speaks, which an SSH server does first.
+
+        A server that never speaks must take neither a turn nor a thread of paramiko.
+
+        Raises:
+            UnreachableError: it says nothing in time.
+        """
+        seconds = self.seconds(sock)
+        poll = select.poll()
+        poll.register(sock, select.POLLIN)
+        if not poll.poll(seconds * 1000):
+            raise UnreachableError(f"{self.where}: no SSH banner within {seconds:.1f} s")
+
+    def log_in(self, sock: PromptSocket, seconds: float) -> None:
+        """Exchange keys, and log in.
+
+        Raises:
+            UnreachableError: the server does not speak SSH, or not to the end.
+            RejectedError: the host key is not pinned, or the login was refused.
+        """
+        ssh = self._ssh
+        try:
+            self.client.connect(
+                self._endpoint.address,
+                self._endpoint.port,
+                ssh.user,
+                pkey=self._identity.key,
+                sock=sock,
+                timeout=seconds,
+                banner_timeout=seconds,
+                auth_timeout=seconds,
+                channel_timeout=seconds,
+                allow_agent=False,
+                look_for_keys=False,
+                disabled_algorithms={"kex": DEAR_EXCHANGES, "keys": self._pinned.other_kinds},
+                # The stubs are about the paramiko that had GSS options here.
+                transport_factory=self._pinned.transport,  # type: ignore[arg-type]
+            )
+        except paramiko.ssh_exception.IncompatiblePeer as error:
+            why = f"{self.where}: {say(error)}; known_hosts is {ssh.known_hosts}"
+            raise RejectedError(why) from error
+        except (paramiko.SSHException, EOFError, OSError, ValueError) as error:
+            # paramiko decodes what the server says of itself, which may be no text.
+            raise self._failed(sock, error) from error
+
+    def _failed(self, sock: PromptSocket, error: Exception) -> UnreachableError | RejectedError:
+        transport = self.client.get_transport()
+        if transport is None or not transport.remote_version:
+            # sshd says in a line of text, instead of its banner, why it lets nobody in at present.
+            said = clean(sock.said_first.decode(errors="replace"), LARGEST_ERROR)
+            why = f'it said "{said}"' if said else say(error)
+            return UnreachableError(f"{self.where}: no SSH banner: {why}")
+        if not transport.initial_kex_done:
+            return UnreachableError(f"{self.where}: the key exchange failed: {say(error)}")
+        refused = isinstance(error, paramiko.AuthenticationException)
+        if refused and "timeout" not in str(error).lower() and transport.is_active():
+            return self._refused()
+        return UnreachableError(f"{self.where}: the login did not end: {say(error)}")
+
+    def _refused(self) -> RejectedError:
+        ssh = self._ssh
+        what = f"{self.where}: login as {ssh.user} with {ssh.identity} was refused"
+        if self._identity.trouble:
+            return RejectedError(f"{what}, and {self._identity.trouble}", RENEW)
+        if self._is_bastion:
+            return RejectedError(what, "put the public key into authorized_keys on the bastion")
+        return RejectedError(
+            what,
+            f"`anycast-handler gate --install root@{self._endpoint.address}` puts the public key "
+            "into authorized_keys there",
+        )
+
+
+def say(error: Exception) -> str:
+    """Say what the kernel or paramiko has to complain about, without what is around it."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return clean(str(error), LARGEST_ERROR) or type(error).__name__

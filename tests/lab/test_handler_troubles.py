@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from anycast_handlers.endpoint.change import HELPER
 
+from anycast_checks.local_route import PROTOCOL
 from tests.support.handler import Monitor, place
 from tests.support.namespace import REMOTE, VIP, Namespace, write
 
@@ -99,6 +100,19 @@ def test_a_withdrawal_that_fails_leaves_the_latch_as_it_was(
     replace(host, monitor, "/sbin/ip", FAIL_ON_DEL)
     assert monitor.event("CRITICAL")[0] == 2
     assert latch(host) == before
+
+
+def test_a_planned_withdrawal_that_fails_leaves_no_route_of_its_drain(
+    host: Namespace, monitor: Monitor
+) -> None:
+    monitor.check_says("OK", 0)
+    monitor.configure("drain = 600")
+    replace(host, monitor, "/sbin/ip", FAIL_ON_DEL)
+    code, output = monitor.run("withdraw", "resolver", "ns1", "--reason", "a trial", "--force")
+    assert code == 2, output
+    assert "still announced: every command said that it worked" in output
+    assert announced(host), output
+    assert host.run("ip", "route", "show", "table", "local", "proto", str(PROTOCOL)) == ""
 
 
 def full(host: Namespace) -> None:

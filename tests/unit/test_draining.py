@@ -58,16 +58,6 @@ while True:
 
 
 @pytest.fixture
-def host() -> Iterator[Namespace]:
-    """A host of its own, with the VIP on lo."""
-    try:
-        with namespace() as made:
-            yield made
-    except PermissionError as error:
-        pytest.skip(str(error))
-
-
-@pytest.fixture
 def monitor(host: Namespace, tmp_path: Path) -> Monitor:
     made = Monitor(tmp_path, host)
     made.check_says("OK", 0)
@@ -368,7 +358,11 @@ class TestByHand:
         self, host: Namespace, monitor: Monitor
     ) -> None:
         monitor.configure("drain = 600")
-        with called(host), withdrawing(host, monitor) as run:
+        asked_for_real(monitor)
+        with serving(host, "0.0.0.0") as service, withdrawing(host, monitor) as run:
+            # The withdrawal has been verified when the drain asks the instance.
+            assert service.stdout
+            assert service.stdout.readline() == "asked\n"
             host.run("ip", "address", "add", f"{VIP}/32", "dev", "lo", "label", "lo:0")
             out, _ = run.communicate(timeout=60)
         assert run.returncode == 2, out

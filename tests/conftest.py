@@ -1,14 +1,15 @@
-"""The option --all, and assertions outside of test files that show what they saw."""
+"""The option --all, and a fixture for tests that want a host and no lab."""
 
 import importlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.namespace import Namespace, namespace
+
 ROOT = Path(__file__).parents[1]
 PACKAGES = {"anycast_checks": ROOT / "anycast_checks", "anycast_handlers": ROOT / "handlers"}
-
-pytest.register_assert_rewrite("tests.support", "tests.ssh", "tests.lab")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -22,3 +23,13 @@ def pytest_configure() -> None:
         found = Path(importlib.import_module(name).__file__ or "").resolve().parent
         if found != directory:
             raise pytest.UsageError(f"{name} is {found}, not {directory}: use scripts/test")
+
+
+@pytest.fixture
+def host() -> Iterator[Namespace]:
+    """A host of its own for one test, with the VIP on lo."""
+    try:
+        with namespace() as made:
+            yield made
+    except PermissionError as error:
+        pytest.skip(str(error))

@@ -118,10 +118,14 @@ def _handler(options: Options) -> Any:
     return result
 
 
+def _hundred_endpoints(options: Options) -> Lab:
+    vips, each = (2, 3) if options.smoke else (night.VIPS, night.EACH)
+    return Lab(venv=options.venv, gate=False, places=night.places(vips, each))
+
+
 def _night(options: Options) -> Any:
     """Let all endpoints of ten VIPs fail within a second."""
-    vips, each = (2, 3) if options.smoke else (night.VIPS, night.EACH)
-    with Lab(venv=options.venv, gate=False, places=night.places(vips, each)) as lab:
+    with _hundred_endpoints(options) as lab:
         result = night.measure(lab)
     print(night.table(result))
     return result
@@ -129,8 +133,7 @@ def _night(options: Options) -> Any:
 
 def _mass(options: Options) -> Any:
     """Let a hundred endpoints fail within a second, under the watcher."""
-    vips, each = (2, 3) if options.smoke else (night.VIPS, night.EACH)
-    with Lab(venv=options.venv, gate=False, places=night.places(vips, each)) as lab:
+    with _hundred_endpoints(options) as lab:
         found = mass.measure(lab)
     print(mass.table(found))
     return {name: one._asdict() for name, one in found.items()}

@@ -11,7 +11,6 @@ import pytest
 from lab import Lab
 from tests.lab.icinga_alone import Icinga, home
 from tests.lab.ward import HEALTHY, NONLOCAL_BIND, Ward
-from tests.support.namespace import Namespace, namespace
 
 SETUP = Path(__file__).parents[2] / "scripts" / "setup.sh"
 # Program and the Debian package that has it.
@@ -84,13 +83,3 @@ def icinga() -> Iterator[Icinga]:
     """An Icinga 2 without a lab, that leaves nothing behind."""
     with home() as directory:
         yield Icinga(directory)
-
-
-@pytest.fixture
-def host() -> Iterator[Namespace]:
-    """A host of its own for one test, with the VIP on lo."""
-    try:
-        with namespace() as made:
-            yield made
-    except PermissionError as error:
-        pytest.skip(str(error))

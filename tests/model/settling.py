@@ -14,7 +14,13 @@ def settle(world: World) -> World:
     hold-down, below an hour, above an hour.
     """
     members = tuple(_settle(member, world.tick) for member in world.members)
-    return World(members, stranger=world.stranger, damage=world.damage, split=world.split)
+    return World(
+        members,
+        stranger=world.stranger,
+        slow=world.slow,
+        damage=world.damage,
+        split=world.split,
+    )
 
 
 def _settle(member: Member, tick: int) -> Member:

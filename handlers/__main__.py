@@ -15,6 +15,7 @@ from typing import NoReturn
 
 from anycast_checks.line import clean
 
+from .errors import HandlerError, SignalledError
 from .verbs import Invocation, Prints
 
 PROGRAM = "anycast-handler"
@@ -23,10 +24,6 @@ CONFIGURATION = 3
 # Number of new objects between two runs of the garbage collector. By default it would run a dozen
 # times over what was just imported, which takes 3 % of the CPU time of a call.
 COLLECTED = 100_000
-
-
-class _Ended(BaseException):
-    """A signal came; it is raised as an exception so that locks and connections are closed."""
 
 
 def main() -> NoReturn:
@@ -61,7 +58,7 @@ def _run(invocation: Invocation) -> int:
         return _invoke(invocation)
     except ImportError as error:
         return _say(invocation, f"{error}: install the package again", CONFIGURATION)
-    except _Ended as error:
+    except SignalledError as error:
         return _say(invocation, f"{error}; `status` tells what was done", TRIED_AND_FAILED)
     except SystemExit:
         # click raises SystemExit where nobody reads stdout. Its exit code 1 would mean "refused".
@@ -79,7 +76,6 @@ def _invoke(invocation: Invocation) -> int:
     from anycast_checks.usage import usage_line
 
     from .cli import group
-    from .errors import HandlerError
 
     try:
         code = group.main(prog_name=PROGRAM, standalone_mode=False, obj=invocation)
@@ -124,7 +120,7 @@ def _where(error: BaseException) -> str:
 def _on_signal(signum: int, frame: FrameType | None) -> NoReturn:
     # A second signal must not interrupt the closing of connections and locks.
     _ignore_signals()
-    raise _Ended("interrupted" if signum == signal.SIGINT else "ended by SIGTERM")
+    raise SignalledError("interrupted" if signum == signal.SIGINT else "ended by SIGTERM")
 
 
 def _ignore_signals() -> None:

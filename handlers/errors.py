@@ -46,6 +46,10 @@ class HandlerError(Exception):
         return f"{self.what}: {self.remedy}" if self.remedy else self.what
 
 
+class SignalledError(BaseException):
+    """A signal came; it is raised as an exception so that locks and connections are closed."""
+
+
 class ConfigurationError(HandlerError):
     """The fleet file, the identity or the known hosts are not usable; nothing was tried."""
 

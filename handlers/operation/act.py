@@ -96,6 +96,7 @@ def act(fleet: Fleet, outcome: Outcome, policy: Policy, deadline: Deadline, mean
             parts = Parts(
                 outcome, policy, site, lock, counter, follower, means.by, deadline, means.pulse
             )
+            stack.enter_context(draining.given_up_by_signal(parts))
             if outcome.request.verb.counts_each_time and _is_left_alone(parts):
                 return
             with outcome.timed("wait for the lock"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import pairwise
 from typing import NamedTuple
@@ -13,7 +15,7 @@ from ..endpoint.confirmation import confirm_instance
 from ..endpoint.drain import COUNTERS, NOTHING, Came, read_counters
 from ..endpoint.look import Look
 from ..endpoint.noted import ANY
-from ..errors import ChangedMeanwhileError, HandlerError
+from ..errors import ChangedMeanwhileError, HandlerError, SignalledError
 from .parts import Drain, Parts
 
 # So long nothing must have come to the host.
@@ -71,6 +73,7 @@ def finish(parts: Parts) -> None:
     came: list[_At] = []
     with parts.outcome.timed("go on answering"):
         failing = _wait(parts, drain, came)
+        parts.drain = None
         try:
             look, words = _take_away(parts)
         except HandlerError as error:
@@ -85,6 +88,19 @@ def finish(parts: Parts) -> None:
     more = "another " if drain.is_taken_over else ""
     answered = f"went on answering for {more}{took:.1f} s{_words(drain, came)}"
     parts.outcome.note(words or failing or answered)
+
+
+@contextmanager
+def given_up_by_signal(parts: Parts) -> Iterator[None]:
+    """Take the route away where Ctrl-C or SIGTERM ends the run before its drain is over."""
+    try:
+        yield
+    except SignalledError:
+        if parts.drain is not None:
+            # Nobody would hear why it did not work; the next run takes away what is left.
+            with suppress(HandlerError):
+                _take_away(parts)
+        raise
 
 
 class _At(NamedTuple):

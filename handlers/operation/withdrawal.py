@@ -36,6 +36,8 @@ def withdraw(parts: Parts, look: Look) -> None:
     if not parts.request.dry_run:
         outcome.note(parts.lock.note_act(name, change.seconds))
     withdrawn_at = parts.deadline.clock.monotonic()
+    if drain and not parts.request.dry_run:
+        parts.drain = Drain(withdrawn_at, drain, came)
     with outcome.timed(f"take the address off {parts.interface}"):
         before, after = _take_off(parts, change)
     if parts.request.dry_run:
@@ -50,11 +52,11 @@ def withdraw(parts: Parts, look: Look) -> None:
     outcome.verify("other_addresses", not lost)
     if lost:
         outcome.note(f"{parts.interface} also lost {', '.join(sorted(lost))}")
+    if after.in_place or not parts.is_draining:
+        parts.drain = None
     if after.in_place:
         _fail(parts, look, written)
         return
-    if drain and parts.is_draining:
-        parts.drain = Drain(withdrawn_at, drain, came)
     try:
         _follow(parts, _Withdrawn(activator, written, before, after, withdrawn_at))
     except HandlerError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -370,6 +371,19 @@ class TestByHand:
         assert is_present(host)
         assert not is_answering_by_route(host)
         host.run("test", "!", "-e", NOTE)
+
+    @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+    def test_a_run_that_is_interrupted_takes_its_route_with_it(
+        self, host: Namespace, monitor: Monitor, name: str
+    ) -> None:
+        monitor.configure("drain = 600")
+        with called(host), withdrawing(host, monitor) as run:
+            run.send_signal(getattr(signal, name))
+            out, _ = run.communicate(timeout=60)
+        assert run.returncode == 2, out
+        assert "`status` tells what was done" in out
+        assert not is_present(host)
+        assert not is_answering_by_route(host)
 
     def test_a_helper_that_is_busy_is_asked_again(self, host: Namespace, monitor: Monitor) -> None:
         with withdrawing(host, monitor) as run:

@@ -139,19 +139,39 @@ def test_each_question_of_all_reaches_the_endpoint_as_one_word(recorded: Recorde
         ]
 
 
-def test_an_address_of_ipv6_reaches_the_endpoint_as_it_was_written(recorded: Recorded) -> None:
-    """Both from files and from the basket; the management address may be of IPv6 as well."""
+@pytest.mark.parametrize("attribute", ["address", "address6"])
+def test_an_address_of_ipv6_reaches_the_endpoint_as_it_was_written(
+    recorded: Recorded, attribute: str
+) -> None:
+    """Both from files and from the basket; a host may have its management address in address6."""
     vip, instance, ssh = "2001:db8:99::53", "2001:db8:1::2", "2001:db8:1::1"
     settings = f'{{ address = "{vip}", check = "ntp", instance = "{instance}" }}'
     director = (
         f'vars.anycast_check = "ntp", vars.anycast_address = "{vip}", '
         f'vars.anycast_instance = "{instance}"'
     )
-    passive = PASSIVE.replace("192.0.2.11", ssh)
-    for objects in (FILES + host(settings, passive), of_director(director, ssh)):
+    own = f'{attribute} = "{ssh}"'
+    for objects in (
+        FILES + host(settings, PASSIVE.replace('address = "192.0.2.11"', own)),
+        of_director(director).replace('address = "192.0.2.11"', own),
+    ):
         call = recorded.first_check(objects)
         assert call[call.index("-H") + 1] == ssh
         assert shlex.split(call[-1])[1:6] == ["ntp", "--address", vip, "--instance", instance]
+
+
+def test_a_host_with_address6_alone_is_asked_by_nrpe_and_named_to_the_handler(
+    recorded: Recorded,
+) -> None:
+    """The handler compares the address with that of the endpoint in the fleet file."""
+    settings = f'{{ {VIP}, transport = "nrpe", control_interval = 1 }}'
+    passive = PASSIVE.replace("address", "address6").replace("192.0.2.11", "2001:db8:1::1")
+    recorded.configure(FILES + host(settings, passive))
+    with recorded.running():
+        asked = wait_until(lambda: recorded.calls("check_nrpe"), "a check by NRPE", SECONDS)[0]
+        told = wait_until(lambda: recorded.calls("anycast-handler"), "a control run", SECONDS)[0]
+    assert asked[asked.index("-H") + 1] == "2001:db8:1::1"
+    assert told[told.index("--management") + 1] == "2001:db8:1::1"
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,18 @@ def test_a_file_that_was_forgotten_is_named(icinga: Icinga, missing: str, of: st
         (host(f"{{ {VIP} }}", head='address = "10.99.0.53"'), "not the anycast address"),
         *(
             (
+                host(f"{{ {VIP} }}".replace("10.99.0.53", vip), head=f'{attribute} = "{own}"'),
+                "not the anycast address",
+            )
+            for attribute in ("address", "address6")
+            for vip, own in (
+                ("2001:db8:99::53", "2001:db8:99::53"),
+                ("2001:db8:99::53", "2001:DB8:99:0::53"),
+                ("2001:DB8:99:0::53", "2001:db8:99::53"),
+            )
+        ),
+        *(
+            (
                 f'object Host "ns1" {{ import "{template}"\n{line} }}',
                 f"vars.{variable} must be a dictionary of VIPs",
             )
@@ -150,6 +162,7 @@ def of_pool_host(variable: str) -> str:
         (of_host('anycast_fleet = "$foo$"'), f"vars.anycast_fleet: the key 'fleet' {DOLLAR}"),
         (pool(f'{POOL}, dns_expect = [ "$" ]'), f"{AT_POOL}the key 'dns_expect' {DOLLAR}"),
         (host(f"{{ {VIP} }}", 'address = "-oX"'), "the host's address is not an address: '-oX'"),
+        (host(f"{{ {VIP} }}", 'address6 = "-oX"'), "the host's address is not an address: '-oX'"),
         (host(f'{{ {VIP}, ssh_address = "-oX" }}'), "'ssh_address' is not an address: '-oX'"),
         (host(f'{{ {VIP}, nrpe_address = "-o" }}'), "'nrpe_address' is not an address: '-o'"),
         (of_host('anycast_ssh_address = "-oX"'), "'ssh_address' is not an address: '-oX'"),

@@ -227,6 +227,19 @@ def test_the_value_of_an_option_may_be_secret_and_is_not_said(gate: Gate) -> Non
     assert said == "anycast-check-gate: refused: this address is not in check.allow\n"
 
 
+@pytest.mark.parametrize("option", ["-H ", "--address="])
+def test_an_address_of_ipv6_has_one_spelling(gate: Gate, option: str) -> None:
+    """The fleet file's is made shorter before it is listed; a longer one of the engine is named."""
+    gate.allow(checks.check_allow((DNS._replace(address=VIP6),)))
+    asked = f"{PROGRAM} route {option}"
+    words = [PROGRAM, "route", *f"{option}{VIP6}".split()]
+    assert gate.ask(asked + VIP6) == (0, words, "")
+    for other in ("2001:DB8:99::53", "2001:db8:99:0::53", "2001:db8:99::54"):
+        code, _, said = gate.ask(asked + other)
+        assert code == 126
+        assert said.endswith("refused: this spelling of an address is not in check.allow\n")
+
+
 def test_a_list_that_was_cut_short_permits_nothing(gate: Gate) -> None:
     """Without its last words the command line of a plugin would be another one."""
     whole = checks.check_allow(VIPS)

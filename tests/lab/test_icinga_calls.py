@@ -160,6 +160,22 @@ def test_an_address_of_ipv6_reaches_the_endpoint_as_it_was_written(
         assert shlex.split(call[-1])[1:6] == ["ntp", "--address", vip, "--instance", instance]
 
 
+@pytest.mark.parametrize("kind", ["route", "pool"])
+def test_a_template_of_the_director_asks_by_itself_who_announces(
+    recorded: Recorded, kind: str
+) -> None:
+    """A user of the Director gives the service an address, and nothing else that is needed."""
+    service = f"""
+object Service "anycast-{kind}-resolver" {{
+  import "anycast-{kind}"
+  host_name = "ns1", vars.anycast_address = "2001:db8:99::53"
+}}
+"""
+    objects = of_director('check_command = "dummy"') + service
+    remote = shlex.split(recorded.first_check(objects)[-1])
+    assert remote[1:] == [kind, "--address", "2001:db8:99::53"]
+
+
 def test_a_host_with_address6_alone_is_asked_by_nrpe_and_named_to_the_handler(
     recorded: Recorded,
 ) -> None:

@@ -34,14 +34,16 @@ PAGE = (Path(__file__).parents[2] / "docs/engines.rst").read_text()
 class Way:
     """A bastion and an endpoint behind it, which takes no other way."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, address: str = "127.0.0.1") -> None:
         for name in ("bastion", "endpoint"):
             (directory / name).mkdir()
-        self.bastion = Sshd(directory / "bastion", more="LogLevel VERBOSE")
-        self.behind = Sshd(directory / "endpoint")
+        self.address = address
+        self.bastion = Sshd(directory / "bastion", address=address, more="LogLevel VERBOSE")
+        self.behind = Sshd(directory / "endpoint", address=address)
         self.known_hosts = directory / "known_hosts"
         self.pin()
-        self.allow(f'restrict,port-forwarding,permitopen="127.0.0.1:{self.behind.port}"')
+        # sshd wants an address of IPv6 in brackets, and takes them around any.
+        self.allow(f'restrict,port-forwarding,permitopen="[{address}]:{self.behind.port}"')
 
     def allow(self, options: str) -> None:
         """Let the key of the endpoint log in at the bastion too, with these options."""
@@ -52,7 +54,7 @@ class Way:
         """Pin the host keys of both, or others in their place."""
         keys = (bastion or self.bastion.host_keys[0], endpoint or self.behind.host_keys[0])
         ports = (self.bastion.port, self.behind.port)
-        lines = [f"[127.0.0.1]:{p} {public(k)}\n" for p, k in zip(ports, keys, strict=True)]
+        lines = [f"[{self.address}]:{p} {public(k)}\n" for p, k in zip(ports, keys, strict=True)]
         self.known_hosts.write_text("".join(lines))
 
     @property
@@ -60,8 +62,8 @@ class Way:
         return Ssh(getpass.getuser(), str(self.behind.identity), str(self.known_hosts))
 
     def endpoint(self, jump: Jump | None = None, port: int = 0) -> Endpoint:
-        jump = jump or Jump("127.0.0.1", self.bastion.port)
-        return Endpoint("ns1", "127.0.0.1", port or self.behind.port, jump=jump)
+        jump = jump or Jump(self.address, self.bastion.port)
+        return Endpoint("ns1", self.address, port or self.behind.port, jump=jump)
 
     def connect(self, endpoint: Endpoint | None = None) -> SshConnection:
         deadline = Deadline(SYSTEM_CLOCK, SECONDS)
@@ -102,6 +104,21 @@ def test_commands_get_there_and_back(way: Way) -> None:
     finally:
         shell.close()
     wait_until_closed()
+
+
+def test_addresses_of_ipv6_lead_through_a_bastion(tmp_path: Path) -> None:
+    way = Way(tmp_path, "::1")
+    with way.bastion.running(), way.behind.running():
+        shell = way.connect()
+        try:
+            assert shell.run(("echo", "there")).stdout == "there\n"
+        finally:
+            shell.close()
+        wait_until_closed()
+        closed = free_port()
+        said = str(refused(way, way.endpoint(port=closed)))
+    to = f"[::1]:{way.bastion.port}: no tunnel to ::1 port {closed}"
+    assert said.startswith(f"{to}: the bastion forbids it: ")
 
 
 def test_all_connections_share_one_login_at_the_bastion(way: Way) -> None:

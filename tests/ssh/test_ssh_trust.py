@@ -54,6 +54,19 @@ def test_a_pinned_key_is_accepted(sshd: Sshd) -> None:
     assert logs_in(sshd)
 
 
+def test_an_address_of_ipv6_is_pinned_as_ssh_writes_it(tmp_path: Path) -> None:
+    server = Sshd(tmp_path, address="::1")
+    with server.running():
+        assert logs_in(server)
+        argv = ["ssh-keyscan", "-t", "ed25519", "-p", str(server.port), "::1"]
+        found = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=30)
+        server.known_hosts.write_text(found.stdout)
+        assert logs_in(server)
+        server.pin(key(tmp_path / "other"))
+        said = refused(RejectedError, server)
+    assert said.startswith(f"::1 port {server.port}: its host key is not the one in ")
+
+
 def test_another_host_key_is_rejected_and_said(files: Sshd, tmp_path: Path) -> None:
     files.pin(key(tmp_path / "other"))
     said = refused(RejectedError, files)

@@ -176,6 +176,13 @@ def test_what_would_be_left_out_is_refused_at_load(
     assert complaint in refusal(icinga, hosts)
 
 
+@pytest.mark.parametrize("head", ['address = "::1"', 'address6 = "2001:db8:1::1"'])
+def test_a_management_address_of_ipv6_is_accepted(icinga: Icinga, head: str) -> None:
+    """The monitoring host may be an endpoint too, which is asked at its loopback then."""
+    result = icinga.validate(host(f"{{ {VIP} }}", head=head))
+    assert result.returncode == 0, result.stdout
+
+
 @pytest.mark.parametrize(
     "settings",
     [

@@ -15,6 +15,7 @@ from anycast_checks.line import clean
 
 from ..errors import OutcomeUnknownError, UnreachableError
 from ..fleet.values import Endpoint, Ssh
+from .alarms import ALARMS
 from .bounded import close_channel, open_channel, open_ear
 from .channel import receive, send
 from .clock import SYSTEM_CLOCK, Deadline
@@ -262,13 +263,11 @@ class SshConnection:
         if self._is_kept:
             yield
             return
-        timer = threading.Timer(seconds + GRACE, self.close)
-        timer.daemon = True
-        timer.start()
+        alarm = ALARMS.set(seconds + GRACE, self.close)
         try:
             yield
         finally:
-            timer.cancel()
+            ALARMS.cancel(alarm)
 
 
 def _to_bastion(bastion: Endpoint, ssh: Ssh, connecting: Deadline) -> SshConnection:

@@ -10,15 +10,18 @@ from anycast_checks.routing.daemon import RoutingDaemon, RoutingState
 
 from ..endpoint.look import Look
 from ..endpoint.site import Site
-from ..errors import ConfigurationError, HandlerError, UncountableError
+from ..errors import ConfigurationError, HandlerError, UncountableError, UnreachableError
 from ..fleet.values import Endpoint, Fleet, Vip
 from ..routing import tally
 from ..routing.see import see_routing
 from ..transport.clock import Clock, Deadline
 from ..transport.connections import Connections, FreshConnections
 from ..transport.each import at_once
+from ..transport.shell import Shell
 from ..transport.turns import Turns
 from .router_ids import FileRouterIds
+
+Member = tuple[Vip, Endpoint]
 
 
 @dataclass(frozen=True)
@@ -60,18 +63,26 @@ def look_at_all(
     seconds: float,
     site: str | None = None,
 ) -> list[Sight]:
-    """Look at every endpoint of some VIPs at once, or of one site, for ``seconds`` at most.
+    """Look at every endpoint of some VIPs at once, or of one site.
+
+    A host that carries several of the VIPs is logged in to once. Each VIP there may take
+    ``seconds``, and a host that hangs is given up after as many.
 
     Raises:
         ConfigurationError: the identity or the known_hosts file cannot be used.
     """
     connections = FreshConnections(fleet.ssh, Turns(clock))
-
-    def look(pair: tuple[Vip, Endpoint]) -> Sight:
-        return _look_at(*pair, connections, daemons, Deadline(clock, seconds))
-
     every = [(vip, one) for vip in vips for one in vip.endpoints if site in (None, one.site)]
-    return at_once(look, every)
+    hosts: dict[tuple[str, int], list[Member]] = {}
+    for vip, one in every:
+        hosts.setdefault((one.address, one.port), []).append((vip, one))
+
+    def look(members: list[Member]) -> list[Sight]:
+        return _look_at(members, connections, daemons, Deadline(clock, seconds))
+
+    sights = [sight for of_host in at_once(look, hosts.values()) for sight in of_host]
+    found = {(sight.vip.name, sight.endpoint.name): sight for sight in sights}
+    return [found[vip.name, one.name] for vip, one in every]
 
 
 def find_strangers(fleet: Fleet, vip: Vip, sights: Sequence[Sight]) -> tuple[str, ...]:
@@ -81,23 +92,44 @@ def find_strangers(fleet: Fleet, vip: Vip, sights: Sequence[Sight]) -> tuple[str
 
 
 def _look_at(
-    vip: Vip,
-    endpoint: Endpoint,
+    members: Sequence[Member],
     connections: Connections,
     daemons: Sequence[RoutingDaemon],
     deadline: Deadline,
+) -> list[Sight]:
+    """Look at all VIPs of one host."""
+    sights: list[Sight] = []
+    try:
+        with connections.open(members[0][1], deadline) as shell:
+            for vip, endpoint in members:
+                before = deadline.elapsed
+                sights.append(_look_at_vip(vip, endpoint, shell, daemons))
+                if deadline.passed:
+                    break
+                # The time that was needed for this VIP is not to be missing for the next one.
+                deadline.put_off(deadline.elapsed - before)
+    except ConfigurationError:
+        raise
+    except HandlerError as error:
+        why = clean(str(error))
+    else:
+        why = "it took too long to look at the VIPs there before this one"
+    return sights + [Sight(*member, error=why) for member in members[len(sights) :]]
+
+
+def _look_at_vip(
+    vip: Vip, endpoint: Endpoint, shell: Shell, daemons: Sequence[RoutingDaemon]
 ) -> Sight:
     try:
-        with connections.open(endpoint, deadline) as shell:
-            site = Site(shell, vip)
-            look = site.look()
-            clock = site.clock() if look.hold else 0
-            try:
-                routing = see_routing(shell, vip, daemons)
-            except UncountableError as error:
-                return Sight(vip, endpoint, look, clock, routing_unknown=clean(str(error)))
-            return Sight(vip, endpoint, look, clock, routing)
-    except ConfigurationError:
+        site = Site(shell, vip)
+        look = site.look()
+        clock = site.clock() if look.hold else 0
+        try:
+            routing = see_routing(shell, vip, daemons)
+        except UncountableError as error:
+            return Sight(vip, endpoint, look, clock, routing_unknown=clean(str(error)))
+        return Sight(vip, endpoint, look, clock, routing)
+    except UnreachableError:
         raise
     except HandlerError as error:
         return Sight(vip, endpoint, error=clean(str(error)))

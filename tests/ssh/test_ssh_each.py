@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 from anycast_handlers.errors import OutcomeUnknownError, RejectedError, UnreachableError
-from anycast_handlers.fleet.values import Endpoint, Ssh
+from anycast_handlers.fleet.values import Endpoint, Fleet, Paths, Ssh, Vip
+from anycast_handlers.operation.overview import look_at_all
+from anycast_handlers.transport import opening
 from anycast_handlers.transport.clock import SYSTEM_CLOCK, Deadline
 from anycast_handlers.transport.each import at_once
 from anycast_handlers.transport.session import Session
@@ -19,6 +21,7 @@ from anycast_handlers.transport.shell import Query
 from anycast_handlers.transport.ssh import SshConnection
 from anycast_handlers.transport.turns import AT_WORK, Turns
 
+from anycast_checks.address import Locality
 from tests.ssh.server import Sshd, key, public
 from tests.ssh.tarpit import Port, deaf, login, serve, silence
 
@@ -149,3 +152,19 @@ def test_an_endpoint_that_hangs_under_queries_is_given_up_once(tmp_path: Path) -
             shell.close()
     assert [type(answer) for answer in answers] == [OutcomeUnknownError] * 3
     assert (turns.ever, turns.now) == (1, 0)
+
+
+def test_a_host_of_several_vips_is_logged_in_to_once(
+    sshd: Sshd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "locality", lambda _: Locality.NOT_LOCAL)
+    vips = tuple(
+        Vip(name, f"192.0.2.{last}", "lo:0", ("/bin/check",), (sshd.endpoint(),))
+        for name, last in (("resolver", 53), ("web", 80))
+    )
+    log = sshd.directory / "sshd.log"
+    before = log.read_text().count("Accepted publickey")
+    fleet = Fleet("/f", sshd.ssh(), vips, Paths())
+    sights = look_at_all(fleet, vips, (), SYSTEM_CLOCK, PATIENCE)
+    assert [(one.vip.name, bool(one.look)) for one in sights] == [("resolver", True), ("web", True)]
+    assert log.read_text().count("Accepted publickey") == before + 1

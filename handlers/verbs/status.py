@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -13,18 +14,18 @@ import click
 from anycast_checks.line import clean
 from anycast_checks.routing import DAEMONS
 
-from ..decision.facts import describe_strangers
 from ..endpoint.latch import UNREADABLE_HOLD
 from ..endpoint.look import Look
 from ..errors import DONE, TRIED_AND_FAILED, ConfigurationError
 from ..fleet.values import Fleet, Vip
 from ..operation import stop_file
 from ..operation.outcome import age
-from ..operation.overview import Sight, find_strangers, look_at_all
+from ..operation.overview import Sight, look_at_all
 from ..transport.clock import SYSTEM_CLOCK
 from . import Invocation
 from ._completion import vip_names
 from ._options import read_fleet
+from ._summary import name_strangers, summaries
 
 SECONDS = 15.0
 WATCH_SECONDS = 2.0
@@ -32,6 +33,8 @@ WATCH_SECONDS = 2.0
 WATCHED_SECONDS = 5.0
 # Longest text in a column: the names of a few interfaces, and every name of the fleet file.
 CELL = 80
+# With more rows than these it would not fit on a screen of 24 lines.
+MOST_ROWS = 16
 COLUMNS = ("vip", "endpoint", "address", "routing", "latch", "hold")
 
 
@@ -39,6 +42,7 @@ COLUMNS = ("vip", "endpoint", "address", "routing", "latch", "hold")
 @click.argument("vip", metavar="[VIP]", required=False, shell_complete=vip_names)
 @click.option("--watch", is_flag=True, help="Show the table again every 2 s, until Ctrl-C.")
 @click.option("--site", metavar="SITE", help="Show only the endpoints of one site.")
+@click.option("--all", "every", is_flag=True, help="Show what is as it should be, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list instead of the table.")
 @click.pass_obj
 def command(
@@ -48,6 +52,7 @@ def command(
     *,
     site: str | None,
     watch: bool,
+    every: bool,
     as_json: bool,
 ) -> int:
     """Show what every endpoint is like now, and change nothing.
@@ -55,7 +60,8 @@ def command(
     ADDRESS is what the kernel says: present, absent, or on another interface than its own; it is
     draining where it is absent, and the endpoint still answers for those who come late. ROUTING is
     what the routing daemon says: announced, not, or unknown. What is not as it should be stands
-    first. Exit code 2 means that an endpoint or its notes could not be read.
+    first; of more than 16 endpoints the others are only counted. Exit code 2 means that an endpoint
+    or its notes could not be read.
     """
     fleet = read_fleet(invocation.file)
     vips = (fleet.vip(vip),) if vip else fleet.vips
@@ -72,8 +78,8 @@ def command(
             documents = [_document(sight) for sight in sights]
             click.echo(json.dumps(documents, indent=None if watch else 2))
         else:
-            _print(sights, vips, site)
-            _name_strangers(fleet, sights, vips)
+            _print(sights, vips, site, every=every)
+            name_strangers(fleet, sights, vips)
             if os.path.exists(fleet.paths.stop):
                 by = stop_file.said(fleet.paths.stop)
                 text = f"{fleet.paths.stop} exists: the automation only looks"
@@ -120,8 +126,23 @@ def _document(sight: Sight) -> dict[str, Any]:
     }
 
 
-def _print(sights: list[Sight], vips: tuple[Vip, ...], site: str | None = None) -> None:
-    sights = sorted(sights, key=_is_well)
+def _print(
+    sights: list[Sight], vips: tuple[Vip, ...], site: str | None = None, *, every: bool = False
+) -> None:
+    wrong = [one for one in sights if not _is_well(one)]
+    well = [one for one in sights if _is_well(one)]
+    in_short = len(sights) > MOST_ROWS and not every
+    rows = wrong if in_short else [*wrong, *well]
+    if rows:
+        _print_table(rows)
+    if in_short and well:
+        more = " more" if wrong else ""
+        click.secho(f"{len(well)}{more} are as they should be; --all shows them", fg="green")
+    for line in summaries(vips, sights, site, {one.vip.name for one in rows}):
+        click.echo(line)
+
+
+def _print_table(sights: list[Sight]) -> None:
     columns: tuple[str, ...] = COLUMNS
     rows = [_cells(sight) for sight in sights]
     if any(sight.endpoint.site for sight in sights):
@@ -139,13 +160,14 @@ def _print(sights: list[Sight], vips: tuple[Vip, ...], site: str | None = None) 
         click.secho(text.rstrip(), fg=_colour(sight), bold=sight is None)
     for text, is_red in _all_remarks(sights):
         click.secho(clean(text), fg="red" if is_red else None)
-    for vip in vips:
-        click.echo(_summary(vip, [sight for sight in sights if sight.vip is vip], site))
 
 
 def _is_well(sight: Sight) -> bool:
-    look = sight.look
-    return bool(look and look.in_place and sight.announced and not _remarks(sight))
+    look, announced = sight.look, sight.announced
+    if sight.vip.routing == "none":
+        # Nobody is asked about the routing there.
+        announced, sight = True, replace(sight, routing_unknown="")
+    return bool(look and look.in_place and announced and not _remarks(sight))
 
 
 def _cells(sight: Sight) -> tuple[str, ...]:
@@ -211,30 +233,6 @@ def _remarks(sight: Sight) -> list[str]:
     if sight.routing_unknown:
         lines.append(f"routing unknown: {sight.routing_unknown}")
     return [*lines, sight.trouble] if sight.trouble else lines
-
-
-def _name_strangers(fleet: Fleet, sights: list[Sight], vips: tuple[Vip, ...]) -> None:
-    for vip in vips:
-        of_vip = [sight for sight in sights if sight.vip is vip]
-        if said := describe_strangers(find_strangers(fleet, vip, of_vip)):
-            click.secho(clean(f"{vip.name}: {said}"), fg="yellow")
-
-
-def _summary(vip: Vip, sights: list[Sight], site: str | None = None) -> str:
-    """Say how many announce, and of which sites not all do."""
-    announced = sum(sight.announced is True for sight in sights)
-    least = vip.min_announcing_per_site if site else vip.floor
-    of = f"{len(sights)} in {site}" if site else f"{len(sights)}"
-    text = f"{vip.name}: {announced} of {of} announce {vip.address}, floor {least}"
-    unseen = sum(sight.announced is None for sight in sights)
-    misplaced = sum(bool(sight.look and sight.look.elsewhere) for sight in sights)
-    for number, what in ((unseen, "unknown"), (misplaced, "on a wrong interface")):
-        text += f"; {number} {what}" if number else ""
-    for name, members in vip.sites.items() if not site else ():
-        of_site = sum(one.announced is True for one in sights if one.endpoint.site == name)
-        if name and of_site < len(members):
-            text += f"; {name} {of_site} of {len(members)}"
-    return text
 
 
 def _colour(sight: Sight | None) -> str | None:

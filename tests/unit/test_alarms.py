@@ -49,7 +49,11 @@ def test_an_earlier_one_that_was_set_later_comes_first(alarms: Alarms) -> None:
 def test_one_that_takes_long_delays_no_other(alarms: Alarms) -> None:
     """To close a connection may take seconds."""
     over, came = threading.Event(), threading.Event()
-    alarms.set(0.01, lambda: over.wait(PATIENCE) and None)
+
+    def close() -> None:
+        over.wait(PATIENCE)
+
+    alarms.set(0.01, close)
     alarms.set(0.02, came.set)
     try:
         assert came.wait(PATIENCE)

@@ -1,0 +1,64 @@
+"""What `status` says below its table: how many announce each VIP, and who else does."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+
+import click
+
+from anycast_checks.line import clean
+
+from ..decision.facts import describe_strangers
+from ..fleet.values import Fleet, Vip
+from ..operation.overview import Sight, find_strangers
+
+# With these, and what else is said, all of it is on one screen.
+MOST_VIPS = 12
+
+
+def summaries(
+    vips: Sequence[Vip], sights: Sequence[Sight], site: str | None, always: Collection[str]
+) -> Iterator[str]:
+    """Write a line for each VIP.
+
+    Args:
+        vips: the VIPs.
+        sights: what was seen of their endpoints.
+        site: the site that alone was looked at; None where all were.
+        always: the names of the VIPs that have a line however many VIPs there are.
+    """
+    of: dict[str, list[Sight]] = {vip.name: [] for vip in vips}
+    for sight in sights:
+        of[sight.vip.name].append(sight)
+    told = [vip for vip in vips if vip.name in always or len(vips) <= MOST_VIPS]
+    for vip in told:
+        yield _summary(vip, of[vip.name], site)
+    if left := len(vips) - len(told):
+        more = " more" if told else ""
+        which = "VIPs are as they" if left > 1 else "VIP is as it"
+        yield f"{left}{more} {which} should be on each endpoint"
+
+
+def _summary(vip: Vip, sights: list[Sight], site: str | None = None) -> str:
+    """Say how many announce, and of which sites not all do."""
+    announced = sum(sight.announced is True for sight in sights)
+    least = vip.min_announcing_per_site if site else vip.floor
+    of = f"{len(sights)} in {site}" if site else f"{len(sights)}"
+    text = f"{vip.name}: {announced} of {of} announce {vip.address}, floor {least}"
+    unseen = sum(sight.announced is None for sight in sights)
+    misplaced = sum(bool(sight.look and sight.look.elsewhere) for sight in sights)
+    for number, what in ((unseen, "unknown"), (misplaced, "on a wrong interface")):
+        text += f"; {number} {what}" if number else ""
+    for name, members in vip.sites.items() if not site else ():
+        of_site = sum(one.announced is True for one in sights if one.endpoint.site == name)
+        if name and of_site < len(members):
+            text += f"; {name} {of_site} of {len(members)}"
+    return text
+
+
+def name_strangers(fleet: Fleet, sights: Sequence[Sight], vips: Sequence[Vip]) -> None:
+    """Name the routers that announce a VIP and are no endpoint of it."""
+    for vip in vips:
+        of_vip = [sight for sight in sights if sight.vip is vip]
+        if said := describe_strangers(find_strangers(fleet, vip, of_vip)):
+            click.secho(clean(f"{vip.name}: {said}"), fg="yellow")

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from anycast_handlers.errors import ConfigurationError
+from anycast_handlers.fleet.names import LONGEST_ENDPOINT, LONGEST_VIP
 from anycast_handlers.fleet.table import Table
 from anycast_handlers.verbs._options import read_fleet
 
@@ -94,7 +95,8 @@ def toml(value: object) -> str:
     """Write a value, a table in one line; all else is in TOML what it is in JSON."""
     if not isinstance(value, dict):
         return json.dumps(value)
-    return "{ " + ", ".join(f"{key} = {toml(one)}" for key, one in value.items()) + " }"
+    # A name with dots in it needs quotes.
+    return "{ " + ", ".join(f"{toml(key)} = {toml(one)}" for key, one in value.items()) + " }"
 
 
 def written(directory: Path, document: dict[str, Any]) -> str:
@@ -220,6 +222,11 @@ def assert_refused_as_documented(file: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         read_fleet(file)
     assert f"    {str(caught.value).removeprefix(f'{file}: ')}\n" in FLEET_FILE
+
+
+def test_the_page_says_how_long_names_may_be() -> None:
+    assert f"on command lines: up to {LONGEST_VIP} letters" in FLEET_FILE
+    assert f"be ({LONGEST_ENDPOINT} characters)" in FLEET_FILE
 
 
 # These pages are files of the repository, for the site.

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from ..endpoint.look import Look
     from ..endpoint.site import Step
 
+# A longer name would leave no room for what the line says; engines name the endpoint themselves.
+LONGEST_NAME = 40
+
 
 class Outcome:
     """The outcome of a request, which a run fills in as it goes on.
@@ -109,7 +112,7 @@ class Outcome:
     def would_run(self) -> None:
         """End a dry run."""
         assert self.decision is not None
-        commands = "; then, if need be: ".join(" ".join(step.argv) for step in self.steps)
+        commands = "; else ".join(" ".join(step.argv) for step in self.steps)
         overriding = f" ({self.decision.reason})" if self.decision.overrides else ""
         self._say(f"would run: {commands}{overriding}", DONE, self.decision.severity)
 
@@ -149,7 +152,7 @@ class Outcome:
             severity = State.CRITICAL if self.request.failing else State.WARNING
         elif self.steps and self.request.failing:
             severity = State.CRITICAL
-        self.text = f"{self.request.endpoint.name}: {error}"
+        self.text = f"{clean(self.request.endpoint.name, LONGEST_NAME)}: {error}"
         self._has_failed = True
         self.exit = error.exit_code
         self.severity = severity
@@ -179,7 +182,8 @@ class Outcome:
         return f"; {strangers}" if strangers else ""
 
     def _say(self, what: str, exit_code: int, severity: State) -> None:
-        self.text = f"{self.request.endpoint.name}: {self.request.vip.address} {what}{self._beside}"
+        name = clean(self.request.endpoint.name, LONGEST_NAME)
+        self.text = f"{name}: {self.request.vip.address} {what}{self._beside}"
         self.exit = exit_code
         self.severity = severity
 

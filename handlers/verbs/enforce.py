@@ -13,7 +13,7 @@ from anycast_checks.line import clean
 from ..decision.facts import State, StateType
 from ..errors import ConfigurationError
 from ..fleet.values import Fleet
-from ..operation.outcome import age
+from ..operation.outcome import Outcome, age
 from ..operation.request import Request, Verb, decide_as_told
 from . import Invocation
 from ._options import (
@@ -84,12 +84,16 @@ def command(
     request = engine_request(fleet, ENFORCE, (vip, endpoint), options)
     _refuse_mix_up(fleet, request, address, management)
     outcome = run(fleet, request._replace(unwatched=_unwatched(checked)))
+    click.echo(printed(outcome))
+    return outcome.exit_code
+
+
+def printed(outcome: Outcome) -> str:
+    """Write an outcome as the output of a plugin."""
     present = "U" if outcome.present is None else int(outcome.present)
     status = f"ANYCAST {outcome.severity.name} - {outcome.text}"
-    click.echo(f"{clean(status)} | present={present};;;0;1")
-    for note in outcome.notes:
-        click.echo(clean(note))
-    return outcome.exit_code
+    first = f"{clean(status)} | present={present};;;0;1"
+    return "\n".join((first, *map(clean, outcome.notes)))
 
 
 def _refuse_mix_up(fleet: Fleet, request: Request, address: str, management: str) -> None:

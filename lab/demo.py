@@ -23,6 +23,7 @@ from .icinga import HEALTH, Icinga, endpoints
 from .lab import Lab
 from .load import Load, Query
 from .routing import DEFAULT
+from .terminal import draw
 from .topology import ENDPOINTS, ENDPOINTS6, QUERY, VIP_NAME
 from .waiting import wait_until
 from .watch import Event, Timeline, Watcher
@@ -31,6 +32,8 @@ BROKEN = "ns1"
 HOLD_DOWN = 5.0
 COLUMNS = 80
 RATE = 50.0
+# What a person asks first: how is everything, and what was done?
+ASKED = (("anycast-handler", "status"), ("anycast-handler", "history", "-n", "1"))
 PACE = "interval = 2s, retry = 1s, attempts = 2, control_interval = 5s"
 
 
@@ -69,6 +72,8 @@ def main() -> int:
     parser.add_argument("--venv", type=Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--engine-only", action="store_true", help="show Icinga's way alone")
     parser.add_argument("--ipv6", action="store_true", help="with a VIP of IPv6, and OSPFv3")
+    picture = "draw what a person sees while the endpoint is out, as SVG (docs/status.svg)"
+    parser.add_argument("--picture", type=Path, metavar="FILE", help=picture)
     parser.add_argument("--keep", action="store_true", help="leave the lab up afterwards")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, _end)
@@ -104,7 +109,7 @@ def _run(options: argparse.Namespace) -> int:
         watcher = Watcher(lab, BROKEN, story.timeline)
         watcher.watch_service(icinga, HEALTH)
         try:
-            figures = [_tell(lab, icinga, story, "Icinga asks every 2 s")]
+            figures = [_tell(lab, icinga, story, "Icinga asks every 2 s", options.picture)]
             if not options.engine_only:
                 with _watching(lab):
                     figures.append(_tell(lab, icinga, story, "the watcher listens"))
@@ -139,7 +144,7 @@ def _watching(lab: Lab) -> Iterator[None]:
         process.wait()
 
 
-def _tell(lab: Lab, icinga: Icinga, story: Story, how: str) -> Figures:
+def _tell(lab: Lab, icinga: Icinga, story: Story, how: str, picture: Path | None = None) -> Figures:
     vip = lab.places[0].vip
     load = Load(lab.client, server=vip, rate=RATE)
     wait_until(lambda: _instances(load.queries()) == len(ENDPOINTS), "each instance answers")
@@ -155,6 +160,8 @@ def _tell(lab: Lab, icinga: Icinga, story: Story, how: str) -> Figures:
     if lost:
         timeline.add("client", "last-lost", "last lost query was sent", lost)
     timeline.expect("WARNING HARD", gone.at, 15)
+    if picture:
+        draw(lab.mon, ASKED, "nagios", picture)
 
     story.heading(f"The resolver of {BROKEN} is repaired")
     resolver.repair()

@@ -25,6 +25,7 @@ from anycast_handlers.transport.clock import SYSTEM_CLOCK
 from anycast_handlers.verbs import status
 from anycast_handlers.verbs._options import read_fleet
 
+from anycast_checks import __version__
 from anycast_checks.addresses import Addresses, Assigned
 from anycast_checks.options import seconds_of_tries
 from anycast_checks.routing import DAEMONS
@@ -140,6 +141,10 @@ def test_a_plugin_of_a_page_gives_up_before_it_is_killed() -> None:
 
 def test_every_check_has_its_row_in_the_readme() -> None:
     assert [name for name in CHECKS if not re.search(rf"^``{name}`` +\S", README, re.M)] == []
+
+
+def test_the_readme_names_the_version() -> None:
+    assert re.search(rf"^version +{re.escape(__version__)},", README, re.M)
 
 
 def test_every_verb_is_in_the_readme() -> None:

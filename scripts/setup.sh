@@ -20,6 +20,8 @@ else
     CACHE=${XDG_CACHE_HOME:-$HOME/.cache}
 fi
 CACHE=$(realpath -m "${ANYCAST_CACHE:-$CACHE/anycast-lab}")
+# The interpreter of all environments; scripts/pythons tries others.
+PYTHON=/usr/bin/python3
 # The lab runs a copy, because its hosts' users may not be able to read a checkout in a home.
 # shellcheck disable=SC2034
 VENV=$CACHE/venv
@@ -206,11 +208,11 @@ _open_venv() {
     } | tar -C "$copy" -xf - --no-same-owner
     chmod -R a+rX "$copy"
 
-    if [ "$(readlink -f "$dir/bin/python3")" != "$(readlink -f /usr/bin/python3)" ] ||
+    if [ "$(readlink -f "$dir/bin/python3")" != "$(readlink -f "$PYTHON")" ] ||
         ! "$dir/bin/python3" -c 'import pip, wheel' 2>/dev/null; then
         echo "Making the virtual environment $dir"
         rm -rf "$dir"
-        /usr/bin/python3 -m venv "$dir"
+        "$PYTHON" -m venv "$dir"
         "$dir/bin/pip" install -q 'setuptools >= 77' wheel
     fi
     needs=$(_digest "$copy"/setup.cfg "$copy"/pyproject.toml)

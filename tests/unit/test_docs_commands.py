@@ -154,6 +154,23 @@ def test_every_verb_is_in_the_readme() -> None:
     assert set(ALL_VERBS) - named - quoted == set()
 
 
+# The man pages have every option by themselves: they are made of the help.
+BY_HAND = "\n".join(
+    page.read_text() for page in PAGES if page.stem not in ("anycast-handler", "check_anycast")
+)
+
+
+@pytest.mark.parametrize("verb", ALL_VERBS)
+def test_every_option_of_a_verb_is_explained_on_a_page(verb: str) -> None:
+    command = import_module(f"anycast_handlers.verbs.{verb}").command
+    options = [one.opts for one in command.params if isinstance(one, click.Option)]
+    assert [names for names in options if not any(map(is_named, names))] == []
+
+
+def is_named(option: str) -> bool:
+    return bool(re.search(rf"(?<![\w-]){option}(?![\w-])", BY_HAND))
+
+
 def rows(heading: str) -> dict[str, str]:
     """Read the table of a public name and its meaning, below a heading of docs/engines.rst."""
     text = ENGINES.split(f"\n{heading}\n", 1)[1]

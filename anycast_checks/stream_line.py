@@ -108,7 +108,8 @@ class Readable:
         """Say what came of a question, if that changes something."""
         del taken
         if stand.is_changed:
-            self._put(f"{time.strftime('%H:%M:%S')} {self._name} {stand.state} - {stand.text}")
+            now = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime())
+            self._put(f"{now} {self._name} {stand.state} - {stand.text}")
 
     def suspect(self, kind: str, began: float) -> None:
         """Say nothing, because it may come to nothing."""

@@ -8,13 +8,12 @@ import os
 import stat
 import syslog
 import threading
-import time
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from anycast_checks.line import clean
 
-from ..transport.clock import Clock, Deadline
+from ..transport.clock import Clock, Deadline, iso
 from .log_line import one_line
 from .request import user
 
@@ -48,7 +47,7 @@ class DecisionLog:
         It never raises, because a full disk of the monitoring host must neither undo nor hide what
         was done on the endpoint.
         """
-        line = one_line({"time": _iso(self._clock.time()), **entry})
+        line = one_line({"time": iso(self._clock.time()), **entry})
         try:
             descriptor = open_shared(self._file, os.O_RDWR | os.O_APPEND)
             try:
@@ -171,8 +170,3 @@ class Syslog:
 def _send(level: int, line: str) -> None:
     syslog.openlog("anycast-handler", syslog.LOG_PID, syslog.LOG_DAEMON)
     syslog.syslog(level, line)
-
-
-def _iso(now: float) -> str:
-    text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
-    return f"{text}.{int(now % 1 * 1000):03d}Z"

@@ -11,7 +11,7 @@ from anycast_checks.line import clean
 from ..decision.facts import Action, Decision, State, describe_strangers
 from ..endpoint.mask import FAILED as MASKS
 from ..errors import DONE, REFUSED, TRIED_AND_FAILED, HandlerError
-from ..transport.clock import Clock
+from ..transport.clock import Clock, lasting
 from .request import Request, user
 
 if TYPE_CHECKING:
@@ -199,6 +199,7 @@ class Outcome:
             "state": request.state.name if request.state else None,
             "state_type": request.state_type.value if request.state_type else None,
             "present": self.present_before,
+            "afterwards": self.present,
             "announced": self._counted.announced if self._counted else None,
             "others": self._counted.others if self._counted else None,
             "floor": self._counted.floor if self._counted else None,
@@ -224,21 +225,13 @@ class Outcome:
         }
 
 
-def age(seconds: float) -> str:
-    """Write a time in words, such as 90 s, 5 m, 3 h or 2 d."""
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"
-
-
 def _condition(look: Look | None, counted: Counted | None) -> str:
     if look is None:
         return "not looked at"
     if look.present:
         # Only the routing daemon knows whether it is announced.
         return "announced" if counted and counted.announced else "present"
-    return "withdrawn" if look.latch_age is None else f"withdrawn {age(look.latch_age)} ago"
+    return "withdrawn" if look.latch_age is None else f"withdrawn {lasting(look.latch_age)} ago"
 
 
 def _origin(look: Look | None) -> str:

@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from typing import IO, Any
 
 from ..errors import TRIED_AND_FAILED
+from ..transport.clock import iso
 from .log import why_not
 
 # Bytes that are read at once, and a line that is longer is none of ours.
@@ -31,25 +32,42 @@ _OPENERS: dict[str, Callable[[Any], Any]] = {
 ROUTINE = ("nothing", "unlatch")
 # The field of a decision that was tried and failed, which is shown in any case.
 FAILED = f'"exit":{TRIED_AND_FAILED},'.encode()
+# So a line begins, and then comes its time.
+_OPENS = b'{"time":"'
 
 
 class Wanted:
-    """Which decisions are wanted: fields with their values, and whether those to do nothing too."""
+    """Which decisions are wanted.
 
-    def __init__(self, fields: Mapping[str, str], *, everything: bool) -> None:
+    Args:
+        fields: fields with their values.
+        everything: whether decisions to do nothing are wanted too.
+        since: the oldest time, as `iso` writes it; empty for all.
+    """
+
+    def __init__(self, fields: Mapping[str, str], *, everything: bool, since: str = "") -> None:
         self._fields = fields
         self._unwanted = () if everything else ROUTINE
         # json.loads would take 20 s for a million lines. Within a text the quotation marks are
         # escaped, so these bytes are always a field and its value.
         self._has = [_field(key, value) for key, value in fields.items()]
         self._has_not = [_field("action", action) for action in self._unwanted]
+        self._oldest = _OPENS + since.encode()
+        self.since = since
 
     def of(self, lines: list[bytes]) -> Iterator[dict[str, Any]]:
         """Give the decisions that are wanted of some lines, in their order."""
+        if self.since:
+            lines = [line for line in lines if line >= self._oldest]
         for needle in self._has:
             lines = [line for line in lines if needle in line]
-        for needle in self._has_not:
-            lines = [line for line in lines if needle not in line or FAILED in line]
+        return self._read(self._chosen(lines))
+
+    def left(self) -> Iterator[dict[str, Any]]:
+        """Give what turns out to be wanted at the end of a file."""
+        return self._read(self._kept_back())
+
+    def _read(self, lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
         for line in lines:
             # A full disk may have cut a line short; the other lines are shown all the same.
             with suppress(ValueError, RecursionError):
@@ -57,9 +75,25 @@ class Wanted:
                 if isinstance(entry, dict) and self._is(entry):
                     yield entry
 
+    def is_older(self, line: bytes) -> bool:
+        """Whether a line is of before the oldest time, and so is all that stands before it."""
+        return line.startswith(_OPENS) and line < self._oldest
+
+    def _chosen(self, lines: list[bytes]) -> Iterable[bytes]:
+        for needle in self._has_not:
+            lines = [line for line in lines if needle not in line or FAILED in line]
+        return lines
+
+    def _kept_back(self) -> Iterable[bytes]:
+        return ()
+
     def _is(self, entry: dict[str, Any]) -> bool:
         if any(entry.get(key) != value for key, value in self._fields.items()):
             return False
+        return self.is_decision(entry)
+
+    def is_decision(self, entry: Mapping[str, Any]) -> bool:
+        """Whether a decision is wanted for what was decided."""
         failed = entry.get("exit") == TRIED_AND_FAILED
         return failed or entry.get("action") not in self._unwanted
 
@@ -79,6 +113,7 @@ def last(log: str, wanted: Wanted, number: int) -> tuple[list[dict[str, Any]], s
         if stream:
             seen.add(_identity(stream))
             _collect(found, _backwards(stream, wanted), number)
+            _collect(found, wanted.left(), number)
     for file, suffix in _rotated(log) if len(found) < number else ():
         try:
             with _open(file) as stream:
@@ -86,10 +121,13 @@ def last(log: str, wanted: Wanted, number: int) -> tuple[list[dict[str, Any]], s
                 if not stream or _identity(stream) in seen:
                     continue
                 seen.add(_identity(stream))
+                if iso(os.fstat(stream.fileno()).st_mtime) < wanted.since:
+                    break
                 if suffix:
                     _collect(found, _forwards(stream, suffix, wanted, number), number)
                 else:
                     _collect(found, _backwards(stream, wanted), number)
+                _collect(found, wanted.left(), number)
         except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
             why = why_not(file, error) if isinstance(error, OSError) else str(error)
             return found[::-1], f"{file} cannot be read: {why}"
@@ -120,7 +158,8 @@ def _backwards(stream: IO[bytes], wanted: Wanted) -> Iterator[dict[str, Any]]:
         rest = lines.pop(0) if begin else b""
         rest = rest if len(rest) <= LONGEST else b""
         yield from wanted.of(lines[::-1])
-        end = begin
+        # The clock may have been set back once, so a single line proves nothing.
+        end = 0 if lines and all(map(wanted.is_older, lines)) else begin
 
 
 def _forwards(

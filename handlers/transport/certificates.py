@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import os
-import time
 from collections.abc import Collection
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -17,6 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from anycast_checks.line import clean
+
+from .clock import utc
 
 # These algorithms sign soundly with an RSA key; the older ssh-rsa rests on SHA-1.
 SOUND_WITH_RSA = (b"rsa-sha2-256", b"rsa-sha2-512")
@@ -144,7 +145,7 @@ def _why_not_now(certificate: serialization.SSHCertificate, now: float) -> str:
 
 def _date(at: int) -> str:
     try:
-        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
+        return utc(at)
     except (OverflowError, OSError, ValueError):
         return "the end of time"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -22,6 +23,8 @@ from ._completion import endpoint_names, vip_names
 Function = TypeVar("Function", bound=Callable[..., Any])
 # Longest line that is printed, in characters; engines cut longer ones.
 LINE = 900
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+LONGEST = 365 * 86400
 
 
 class Plugin(click.Command):
@@ -34,6 +37,26 @@ class FilesToInstall(click.Command):
     """A verb whose output is installed on an endpoint."""
 
     prints = Prints.FILES
+
+
+class Duration(click.ParamType):  # type: ignore[type-arg]
+    """A time such as 90s, 30m, 2h or 1d, which becomes a number of seconds."""
+
+    name = "duration"
+
+    def convert(
+        self, value: str | int, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        """Read a time, or say how it should be written."""
+        if isinstance(value, int):
+            return value
+        found = re.fullmatch(r"([1-9][0-9]{0,8})([smhd])", value)
+        if not found:
+            self.fail(f"{value!r} is no time such as 30m or 2h", param, ctx)
+        seconds = int(found[1]) * UNITS[found[2]]
+        if seconds > LONGEST:
+            self.fail(f"{value} is more than {LONGEST // UNITS['d']}d", param, ctx)
+        return seconds
 
 
 def read_fleet(file: str) -> Fleet:

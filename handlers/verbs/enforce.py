@@ -13,8 +13,9 @@ from anycast_checks.line import clean
 from ..decision.facts import State, StateType
 from ..errors import ConfigurationError
 from ..fleet.values import Fleet
-from ..operation.outcome import Outcome, age
+from ..operation.outcome import Outcome
 from ..operation.request import Request, Verb, decide_as_told
+from ..transport.clock import lasting
 from . import Invocation
 from ._options import (
     Plugin,
@@ -129,4 +130,4 @@ def _unwatched(checked: float | None) -> str:
     ago = time.time() - checked
     if ago <= LONGEST_UNCHECKED:
         return ""
-    return f"the health service was last checked {age(ago)} ago: is it switched off?"
+    return f"the health service was last checked {lasting(ago)} ago: is it switched off?"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import click
@@ -9,19 +10,34 @@ import click
 from anycast_checks.line import clean
 
 from ..errors import DONE, ConfigurationError
+from ..fleet.values import Fleet
+from ..operation.lanes import Course, lanes
 from ..operation.log import why_not
 from ..operation.past import Wanted, last
+from ..transport.clock import SYSTEM_CLOCK, iso, lasting, utc
+from ..watch.page.drawing import Stretch
+from ..watch.page.history import render
 from . import Invocation
 from ._completion import endpoint_names, vip_names
-from ._options import read_fleet
+from ._options import LINE, Duration, read_fleet
+
+LINES = 20
+# With a time they are all shown; no page and no terminal has more than so many.
+MOST = 20_000
+DAY = 86400
 
 
 @click.command()
 @click.argument("vip", metavar="[VIP]", required=False, shell_complete=vip_names)
 @click.argument("endpoint", metavar="[ENDPOINT]", required=False, shell_complete=endpoint_names)
-@click.option("-n", "--lines", type=click.IntRange(1), default=20, show_default=True, metavar="N",
-              help="Show the last N decisions.")  # fmt: skip
+@click.option("-n", "--lines", type=click.IntRange(1), metavar="N",
+              help="Show the last N decisions.  [default: 20, or all of --since]")  # fmt: skip
+@click.option("--since", type=Duration(), metavar="TIME",
+              help="Show what is not older than this, such as 90m, 12h or 2d.")  # fmt: skip
 @click.option("--all", "everything", is_flag=True, help="Show decisions to do nothing too.")
+@click.option("--html", metavar="FILE", type=click.Path(dir_okay=False, allow_dash=True),
+              help="Write a page about the last day, or about --since: how each endpoint was, and "
+              "each decision with its reason.")  # fmt: skip
 @click.pass_obj
 def command(
     invocation: Invocation,
@@ -29,35 +45,76 @@ def command(
     vip: str | None,
     endpoint: str | None,
     *,
-    lines: int,
+    lines: int | None,
+    since: int | None,
     everything: bool,
+    html: str | None,
 ) -> int:
     """Show past decisions from the log of decisions, the newest last.
 
     Without --all, decisions to do nothing are left out, unless something failed. Files that
-    logrotate has made of the log are read too, as far as is needed.
+    logrotate has made of the log are read too, as far as is needed. Times are in UTC.
     """
     fleet = read_fleet(invocation.file)
     if vip and endpoint:
         fleet.find(vip, endpoint)
     elif vip:
         fleet.vip(vip)
-    fields = {"vip": vip, "endpoint": endpoint}
-    wanted = Wanted({k: value for k, value in fields.items() if value}, everything=everything)
-    try:
-        found, trouble = last(fleet.paths.log, wanted, lines)
-    except OSError as error:
-        why = why_not(fleet.paths.log, error)
-        raise ConfigurationError(f"{fleet.paths.log}: cannot be read: {why}") from error
+    named = {"vip": vip, "endpoint": endpoint}
+    fields = {key: value for key, value in named.items() if value}
+    if html:
+        if lines:
+            raise click.UsageError("--html shows all decisions of --since: leave out -n")
+        return _write_page(fleet, fields, html, since or DAY, everything=everything)
+    oldest = iso(SYSTEM_CLOCK.time() - since) if since else ""
+    wanted = Wanted(fields, everything=everything, since=oldest)
+    found, trouble = _last(fleet, wanted, lines or (MOST if since else LINES))
     if trouble:
-        click.echo(clean(f"older decisions are missing: {trouble}", 900))
+        click.echo(clean(trouble, LINE))
     for entry in found:
         click.echo(_show(entry))
     return DONE
 
 
+def _last(fleet: Fleet, wanted: Wanted, number: int) -> tuple[list[dict[str, Any]], str]:
+    log = fleet.paths.log
+    try:
+        found, trouble = last(log, wanted, number)
+    except OSError as error:
+        raise ConfigurationError(f"{log}: cannot be read: {why_not(log, error)}") from error
+    if len(found) == MOST == number:
+        trouble = f"there were more than {MOST}"
+    return found, f"older decisions are missing: {trouble}" if trouble else ""
+
+
 def _show(entry: dict[str, Any]) -> str:
-    time = str(entry.get("time", ""))[:19].replace("T", " ")
+    time = str(entry.get("time", ""))[:19].replace("T", " ") + "Z"
     dry = " --dry-run" if entry.get("dry_run") else ""
     who = f"{entry.get('verb')}{dry} by {entry.get('user')}"
-    return clean(f"{time}  {who}: {entry.get('text', '')} [{entry.get('rule')}]", 900)
+    return clean(f"{time} {who}: {entry.get('text', '')} [{entry.get('rule')}]", LINE)
+
+
+def _write_page(
+    fleet: Fleet, fields: dict[str, str], file: str, seconds: int, *, everything: bool
+) -> int:
+    now = SYSTEM_CLOCK.time()
+    stretch = Stretch(now - seconds, now)
+    wanted = Course(fields, everything=everything, since=iso(stretch.begin))
+    found, trouble = _last(fleet, wanted, MOST)
+    shown = lanes(found, wanted, *stretch)
+    page = render(shown, stretch, [trouble] if trouble else [])
+    if file == "-":
+        click.echo(page, nl=False)
+        return DONE
+    try:
+        # The log is not for everybody either.
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
+        with open(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(page)
+    except OSError as error:
+        raise ConfigurationError(f"{file}: cannot be written: {error.strerror}") from error
+    what = "1 endpoint" if len(shown) == 1 else f"{len(shown)} endpoints"
+    click.echo(f"{file}: {what}, since {utc(stretch.begin)} ({lasting(seconds)})")
+    if trouble:
+        click.echo(clean(trouble, LINE))
+    return DONE

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import click
 
 from anycast_checks.line import clean
@@ -12,10 +10,10 @@ from ..decision.facts import Action, Decision, State
 from ..endpoint import notes
 from ..endpoint.site import Site
 from ..errors import HandlerError
-from ..operation.outcome import age
 from ..operation.request import Case, Verb, signature
+from ..transport.clock import lasting
 from . import Invocation
-from ._options import note_options, note_request, read_fleet
+from ._options import Duration, note_options, note_request, read_fleet
 from ._orders import Follows, give_order
 
 
@@ -29,28 +27,6 @@ FOLLOWS = Follows(
     "NOT HELD",
     "a monitoring host that reaches them goes on acting: hold them from there",
 )
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-LONGEST = 365 * 86400
-
-
-class Duration(click.ParamType):  # type: ignore[type-arg]
-    """A time such as 90s, 30m, 2h or 1d, which becomes a number of seconds."""
-
-    name = "duration"
-
-    def convert(
-        self, value: str | int, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int:
-        """Read a time, or say how it should be written."""
-        if isinstance(value, int):
-            return value
-        found = re.fullmatch(r"([1-9][0-9]{0,8})([smhd])", value)
-        if not found:
-            self.fail(f"{value!r} is no time such as 30m or 2h", param, ctx)
-        seconds = int(found[1]) * UNITS[found[2]]
-        if seconds > LONGEST:
-            self.fail(f"{value} is more than {LONGEST // UNITS['d']}d", param, ctx)
-        return seconds
 
 
 def _reason(context: click.Context, parameter: click.Parameter, value: str) -> str:
@@ -93,6 +69,6 @@ def command(
         how = "present" if look.present else "withdrawn"
         if look.elsewhere:
             how = f"on {', '.join(look.interfaces)}"
-        return f"held as it is, {how}{f', for {age(seconds)}' if seconds else ''}"
+        return f"held as it is, {how}{f', for {lasting(seconds)}' if seconds else ''}"
 
     return give_order(fleet, request, endpoints, hold, FOLLOWS)

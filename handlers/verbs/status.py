@@ -19,9 +19,8 @@ from ..endpoint.look import Look
 from ..errors import DONE, TRIED_AND_FAILED, ConfigurationError
 from ..fleet.values import Fleet, Vip
 from ..operation import stop_file
-from ..operation.outcome import age
 from ..operation.overview import Sight, look_at_all
-from ..transport.clock import SYSTEM_CLOCK
+from ..transport.clock import SYSTEM_CLOCK, lasting, utc
 from . import Invocation
 from ._completion import vip_names
 from ._options import read_fleet
@@ -72,7 +71,7 @@ def command(
         sights = look_at_all(fleet, vips, DAEMONS, SYSTEM_CLOCK, seconds, site)
         if watch and not as_json:
             click.clear()
-            now = time.strftime("%H:%M:%SZ", time.gmtime())
+            now = utc(SYSTEM_CLOCK.time())
             click.secho(f"{now}, again every {WATCH_SECONDS:g} s; Ctrl-C ends it", dim=True)
         if as_json:
             documents = [_document(sight) for sight in sights]
@@ -176,7 +175,7 @@ def _cells(sight: Sight) -> tuple[str, ...]:
         return (*where, "?", "?", "?", "?")
     latch = "?" if look.trouble else "-"
     if look.latch_age is not None:
-        latch = f"{age(look.latch_age)} ago"
+        latch = f"{lasting(look.latch_age)} ago"
     routing = {True: "announced", False: "not", None: "unknown"}[sight.announced]
     return (*where, _address(look), routing, latch, _hold(look, sight.clock))
 
@@ -195,7 +194,7 @@ def _hold(look: Look, clock: int) -> str:
     left = look.hold_left(clock)
     if left is None:
         return "held"
-    return f"{age(left)} left" if left > 0 else "expired"
+    return f"{lasting(left)} left" if left > 0 else "expired"
 
 
 def _all_remarks(sights: Sequence[Sight]) -> Iterator[tuple[str, bool]]:

@@ -21,7 +21,7 @@ from anycast_checks.line import clean
 
 from ..errors import ConfigurationError, HandlerError
 from ..fleet.values import Fleet
-from ..transport.clock import SYSTEM_CLOCK
+from ..transport.clock import SYSTEM_CLOCK, utc
 from ..transport.local import may_change_addresses
 from ..watch.engines import engines
 from ..watch.notify import Notify
@@ -175,9 +175,9 @@ class _Voice:
         if sys.stdout.isatty():
             # systemd's journal has the time of each line, and its own way with long ones.
             line = textwrap.fill(
-                time.strftime("%H:%M:%S ") + line,
+                f"{utc(time.time())} {line}",
                 shutil.get_terminal_size().columns,
-                subsequent_indent=" " * 9,
+                subsequent_indent=" " * 21,
                 break_long_words=False,
                 break_on_hyphens=False,
             )

@@ -22,7 +22,7 @@ from anycast_handlers.endpoint.numbers import LATEST
 from anycast_handlers.endpoint.site import CLOCK, Site
 from anycast_handlers.errors import HandlerError
 from anycast_handlers.fleet.values import Endpoint, Vip
-from anycast_handlers.operation.outcome import age
+from anycast_handlers.transport.clock import lasting
 from anycast_handlers.transport.shell import Result
 from anycast_handlers.watch import line as stream_line
 from anycast_handlers.watch.evidence import Evidence, Rules
@@ -287,7 +287,7 @@ def of_endpoint(data: bytes) -> None:
     if look.hold:
         assert clean(str(seen.held))
         left = look.hold_left(site.clock())
-        assert left is None or len(age(left)) < 20
+        assert left is None or len(lasting(left)) < 20
 
 
 def of_routing(data: bytes) -> None:

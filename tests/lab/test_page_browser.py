@@ -1,4 +1,4 @@
-"""The page of the watcher in a real browser, without a network: what a person sees, and when.
+"""The pages in a real browser, without a network: what a person sees, and when.
 
 With ANYCAST_SCREENSHOTS=DIRECTORY it leaves its pictures there, to be looked at.
 """
@@ -17,6 +17,8 @@ from anycast_handlers.watch.board import Board
 from anycast_handlers.watch.page import open_page
 
 from tests.support.boards import board, endpoint, rich
+from tests.support.decisions import night, written
+from tests.support.handler import Monitor
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs the Python package playwright")
 CHROMIUM = shutil.which("chromium")
@@ -67,6 +69,17 @@ class Tab:
         self.view.on("console", lambda message: self.complaints.append(message.text))
         self.view.goto(url)
         self.view.wait_for_selector(".endpoint")
+
+    def shows_all(self, picture: str) -> None:
+        """Fail where something is cut off, or a text does not stand out from what is behind it."""
+        if directory := os.environ.get("ANYCAST_SCREENSHOTS"):
+            self.view.screenshot(path=Path(directory) / f"{picture}.png", full_page=True)
+        contrasts = self.view.evaluate(CONTRASTS)
+        widths = self.view.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
+        assert widths[0] <= widths[1]
+        assert len(contrasts) > 20
+        # 4.5 is what WCAG 2 asks of text.
+        assert {text: ratio for text, ratio in contrasts if ratio < 4.5} == {}
 
 
 @pytest.fixture
@@ -145,29 +158,66 @@ def test_a_watcher_that_hangs_does_not_look_well(browser: Any, watched: Watched)
     watched.change(watched.board._replace(at=watched.board.at - 3600))
     tab = Tab(browser, watched.url)
 
-    assert "the watcher hangs: nothing new for 60 min" in tab.view.inner_text("#contact")
+    assert "the watcher hangs: nothing new for 60 m" in tab.view.inner_text("#contact")
     tab.context.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
 def test_it_can_be_read(browser: Any, watched: Watched, size: str, scheme: str) -> None:
-    """Nothing is cut off, and each text stands out from what is behind it."""
     watched.change(rich())
     width, height = SIZES[size]
     tab = Tab(
         browser, watched.url, viewport={"width": width, "height": height}, color_scheme=scheme
     )
-    if directory := os.environ.get("ANYCAST_SCREENSHOTS"):
-        tab.view.screenshot(path=Path(directory) / f"{size}-{scheme}.png", full_page=True)
-    contrasts = tab.view.evaluate(CONTRASTS)
-    widths = tab.view.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
+    tab.shows_all(f"{size}-{scheme}")
     tab.context.close()
 
-    assert widths[0] <= widths[1]
-    assert len(contrasts) > 20
-    # 4.5 is what WCAG 2 asks of text.
-    assert {text: ratio for text, ratio in contrasts if ratio < 4.5} == {}
+
+@pytest.fixture(scope="module")
+def morning(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Write the page of `history --html`, and give its address."""
+    directory = tmp_path_factory.mktemp("morning")
+    monitor = Monitor(directory)
+    (directory / "log/decisions.jsonl").write_bytes(written(night()))
+    code, said = monitor.run("history", "--html", f"{directory}/page.html", "--since", "12h")
+    assert code == 0, said
+    return f"file://{directory}/page.html"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES)
+def test_the_page_of_a_night_can_be_read(
+    browser: Any, morning: str, size: str, scheme: str
+) -> None:
+    width, height = SIZES[size]
+    tab = Tab(browser, morning, viewport={"width": width, "height": height}, color_scheme=scheme)
+    bars = tab.view.locator(".bar svg")
+    boxes = [bars.nth(number).bounding_box() for number in range(bars.count())]
+    tab.shows_all(f"history-{size}-{scheme}")
+    tab.context.close()
+
+    # The lanes have one scale, which takes most of the room.
+    assert len(boxes) == 3
+    assert len({(box["x"], box["width"]) for box in boxes}) == 1
+    assert boxes[0]["width"] > width / 2
+
+
+def test_the_page_of_a_night_asks_for_nothing_and_runs_nothing(browser: Any, morning: str) -> None:
+    tab = Tab(browser, morning)
+    assert "<img src=x" in tab.view.inner_text("main")
+    assert tab.view.locator("img, script, iframe").count() == 0
+    assert "hacked" not in tab.view.title()
+    # The browser has taken the style sheet of the page, which its policy names.
+    colour = tab.view.evaluate("getComputedStyle(document.querySelector('.span.OK')).fill")
+    assert colour != "rgb(0, 0, 0)"
+    tab.view.click("details summary >> nth=0")
+    assert "/sbin/ifdown lo:0" in tab.view.inner_text("details[open]")
+    asked, complaints = tab.asked, tab.complaints
+    tab.context.close()
+
+    assert [url for url in asked if url != morning] == []
+    assert complaints == []
 
 
 CONTRASTS = """() => {

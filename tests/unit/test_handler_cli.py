@@ -26,6 +26,7 @@ FIELDS = {
     "state",
     "state_type",
     "present",
+    "afterwards",
     "announced",
     "others",
     "floor",

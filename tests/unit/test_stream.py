@@ -393,7 +393,8 @@ def test_a_person_at_a_terminal_reads_a_line_for_each_change(closed_port: str) -
     hello, *changes, end = said.decode().splitlines()
     assert hello.startswith("DNS asks 127.0.0.1 every 0.05 s")
     assert end == "DNS ended by SIGINT"
-    pattern = r"\d\d:\d\d:\d\d DNS (UNKNOWN|CRITICAL) - 127.0.0.1 still announced: connection ref.*"
+    at = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ"
+    pattern = f"{at} DNS (UNKNOWN|CRITICAL) - 127.0.0.1 still announced: connection ref.*"
     assert all(re.fullmatch(pattern, line) for line in changes), changes
     assert len(changes) == 2
 

@@ -27,16 +27,15 @@ function made(name, className, text) {
   return element;
 }
 
+// In UTC, as every line of the suite writes a time.
 function clock(at) {
-  const two = (number) => String(number).padStart(2, "0");
-  const day = new Date(at * 1000);
-  const time = [day.getHours(), day.getMinutes(), day.getSeconds()].map(two).join(":");
-  if (day.toDateString() === new Date(now() * 1000).toDateString()) return time;
-  return `${day.getFullYear()}-${two(day.getMonth() + 1)}-${two(day.getDate())} ${time}`;
+  const [date, time] = new Date(at * 1000).toISOString().split(/[T.]/);
+  const [today] = new Date(now() * 1000).toISOString().split("T");
+  return date === today ? `${time}Z` : `${date} ${time}Z`;
 }
 
 function span(seconds) {
-  for (const [unit, size] of [["d", 86400], ["h", 3600], ["min", 60]]) {
+  for (const [unit, size] of [["d", 86400], ["h", 3600], ["m", 60]]) {
     if (seconds >= 2 * size) return `${Math.floor(seconds / size)} ${unit}`;
   }
   return `${Math.max(0, Math.floor(seconds))} s`;

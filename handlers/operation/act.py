@@ -63,8 +63,9 @@ def act_here(fleet: Fleet, outcome: Outcome, policy: Policy, deadline: Deadline)
     """Act with the connections, locks and routing daemons of this host; see `act`."""
     connections, state = FreshConnections(fleet.ssh), fleet.paths.state
     locks, router_ids = FileLocks(state, deadline.clock), FileRouterIds(state)
+    by = signature(by_hand=outcome.request.verb.by_hand)
     with Pulse().beating() as pulse:
-        means = Means(connections, locks, router_ids, DAEMONS, signature(), pulse)
+        means = Means(connections, locks, router_ids, DAEMONS, by, pulse)
         act(fleet, outcome, policy, deadline, means)
 
 

@@ -12,7 +12,7 @@ from ..decision.facts import Action, Decision, State, describe_strangers
 from ..endpoint.mask import FAILED as MASKS
 from ..errors import DONE, REFUSED, TRIED_AND_FAILED, HandlerError
 from ..transport.clock import Clock, lasting
-from .request import Request, user
+from .request import Request, person, user
 
 if TYPE_CHECKING:
     from ..decision.situation import Counted
@@ -194,7 +194,7 @@ class Outcome:
             "vip": request.vip.name,
             "endpoint": request.endpoint.name,
             "verb": request.verb.name,
-            "user": user(),
+            "user": person() if request.verb.by_hand else user(),
             "dry_run": request.dry_run,
             "state": request.state.name if request.state else None,
             "state_type": request.state_type.value if request.state_type else None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from anycast_checks.line import clean
@@ -15,6 +16,9 @@ from ..fleet.values import Endpoint, Vip
 
 if TYPE_CHECKING:
     from ..decision.situation import Counted, Seen
+
+# Where nobody has logged in, such as below systemd and in most containers, it is this number.
+LOGIN, NO_LOGIN = "/proc/self/loginuid", 2**32 - 1
 
 
 class Case:
@@ -112,17 +116,33 @@ def decide_as_told(case: Case) -> Decision:
     return decide(state, state_type, case.policy, case.seen, case.counted, case.confirmed)
 
 
-def signature() -> str:
-    """Name the user who runs this, and the host."""
-    return f"{user()}@{os.uname().nodename}"
+def signature(*, by_hand: bool) -> str:
+    """Name who runs this, the person or the user, and the host."""
+    return f"{person() if by_hand else user()}@{os.uname().nodename}"
+
+
+def person() -> str:
+    """Name the person who runs this, also behind sudo, su and runuser.
+
+    It is no proof: who may run this may write the log. An engine or a watcher is nobody's hand,
+    and yet has the login of whoever has restarted it without systemd; so only verbs for people ask.
+    """
+    # The kernel keeps the user of the login, whatever user its processes become later.
+    with suppress(OSError, ValueError), open(LOGIN, "rb") as stream:
+        login = int(stream.read())
+        if login != NO_LOGIN:
+            return _name(login)
+    by_sudo = os.environ.get("SUDO_USER")
+    return clean(by_sudo, 32) if by_sudo else user()
 
 
 def user() -> str:
-    """Name the user who runs this, or the person who called it by sudo."""
-    by_sudo = os.environ.get("SUDO_USER")
-    if by_sudo and os.geteuid() == 0:
-        return clean(by_sudo, 32)
+    """Name the user as whom this runs."""
+    return _name(os.geteuid())
+
+
+def _name(number: int) -> str:
     try:
-        return pwd.getpwuid(os.geteuid()).pw_name
+        return pwd.getpwuid(number).pw_name
     except KeyError:
-        return str(os.geteuid())
+        return str(number)

@@ -60,7 +60,8 @@ def command(
 
     def hold(site: Site) -> str:
         look = site.look()
-        order = notes.held(look, site.clock(), seconds, signature(), request.reason)
+        by = signature(by_hand=True)
+        order = notes.held(look, site.clock(), seconds, by, request.reason)
         # The endpoint places it only as long as the address is present, or absent, as the look has
         # found it, so what is said here is true.
         trouble = site.note(look, order)

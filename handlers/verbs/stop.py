@@ -33,14 +33,15 @@ def command(invocation: Invocation, /, *, everywhere: bool, end: bool, reason: s
     """
     fleet = read_fleet(invocation.file)
     why = clean(reason, 200)
-    text = None if end else f"by {signature()}{f': {why}' if why else ''}\n"
+    by = signature(by_hand=True)
+    text = None if end else f"by {by}{f': {why}' if why else ''}\n"
     connections = FreshConnections(fleet.ssh)
     told = stop(fleet, connections, SYSTEM_CLOCK, text, everywhere=everywhere)
     for one in told:
         click.echo(clean(f"{one.name}: {_said(one, end=end)}", LINE))
     summary = _summary(fleet, told, everywhere=everywhere, end=end)
     click.echo(clean(summary, LINE))
-    Syslog().send(f"stop: {summary}, {text or f'by {signature()}'}", warning=True)
+    Syslog().send(f"stop: {summary}, {text or f'by {by}'}", warning=True)
     unknown = everywhere and not fleet.monitors
     return TRIED_AND_FAILED if unknown or any(one.trouble for one in told) else DONE
 

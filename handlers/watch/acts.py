@@ -117,7 +117,7 @@ class Acts:
             FileLocks(state, self._clock),
             FileRouterIds(state),
             DAEMONS,
-            signature(),
+            signature(by_hand=False),
             self._pulse,
         )
         log = DecisionLog(fleet.paths.log, self._clock)

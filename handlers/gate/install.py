@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import re
 import subprocess
@@ -24,6 +25,20 @@ REMOTE = (
     f' && tar -xf - -C "$d" && /bin/sh "$d/{SCRIPT}"{{}}\''
 )
 WRITE, ONLY_SAY = REMOTE.format(""), REMOTE.format(" dry")
+# The shell reads all of a function, and all of an `if`, before it runs anything of them: so a text
+# that was cut short, wherever, changes nothing.
+ALONE = """\
+#!/bin/sh
+# Made by `anycast-handler gate --script`. Root runs it on the endpoint; with the argument `dry` it
+# only says what would be changed.
+put_in_place() {
+    umask 077
+    d=$(mktemp -d) && trap 'rm -rf "$d"' EXIT &&
+        base64 -d <<'END' | tar -xf - -C "$d" && /bin/sh "$d/%s" "$@" </dev/null
+%sEND
+}
+if true; then put_in_place "$@"; fi
+"""
 # Exit status of ssh where the connection or the login has failed.
 NO_CONNECTION = 255
 
@@ -38,6 +53,11 @@ def archive(texts: Mapping[str, str]) -> bytes:
             member.size, member.mode = len(text.encode()), 0o600
             tar.addfile(member, io.BytesIO(text.encode()))
     return packed.getvalue()
+
+
+def alone(texts: Mapping[str, str]) -> str:
+    """Write a script for a shell that installs files, by their names, on the host where it runs."""
+    return ALONE % (SCRIPT, base64.encodebytes(archive(texts)).decode("ascii"))
 
 
 def install(target: str, packed: bytes, *, dry_run: bool) -> list[str]:

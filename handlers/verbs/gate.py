@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 import click
@@ -14,7 +14,7 @@ from ..endpoint.site import SUDO
 from ..errors import DONE, TRIED_AND_FAILED, ConfigurationError, InstallationError
 from ..fleet.values import Endpoint, Fleet, Vip
 from ..gate.allowed import Allowed, Command
-from ..gate.install import archive, install
+from ..gate.install import alone, archive, install
 from ..gate.parts import Part, Wanted, chosen, parts, plan
 from ..operation.stopping import looking, placing, removing
 from . import Invocation
@@ -61,6 +61,9 @@ NO_KEY = "none"
     metavar="DIR",
     help="Write all parts into a directory, each by its name, and a plan that says where it goes.",
 )
+@click.option(
+    "--script", is_flag=True, help="Print a script that installs all parts where root runs it."
+)
 @click.option("--dry-run", is_flag=True, help="With --install: change nothing, say what would be.")
 @click.option(
     "--check-key",
@@ -93,6 +96,7 @@ def command(
     only: str | None,
     directory: str | None,
     *,
+    script: bool,
     dry_run: bool,
     check_key: str,
     check_user: str,
@@ -122,14 +126,20 @@ def command(
         click.echo(next(part for part in made if part.name == only).text(), nl=False)
         return DONE
     made, texts = _texts(fleet, found, wanted)
-    if directory:
+    if script:
+        click.echo(alone(texts), nl=False)
+    elif directory:
         _write(directory, texts)
-        return DONE
+    else:
+        _print(made, texts)
+    return DONE
+
+
+def _print(made: Sequence[Part], texts: Mapping[str, str]) -> None:
     for part in made:
         # The programs are the same everywhere, so nobody has to read them again.
         if part.mode != 0o755:
             click.echo(f"# {part.path}:\n{texts[part.name]}")
-    return DONE
 
 
 def _words(check: str) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shlex
 import shutil
 import subprocess
@@ -25,6 +26,7 @@ from anycast_handlers.fleet.values import Endpoint, Fleet, Paths, Ssh, Vip
 from anycast_handlers.gate import files
 from anycast_handlers.gate.allowed import Allowed, Command
 from anycast_handlers.gate.checks import check_sudoers
+from anycast_handlers.gate.install import alone
 from anycast_handlers.gate.parts import Wanted, chosen, parts, plan
 from anycast_handlers.operation import stopping
 from anycast_handlers.transport.shell import Result
@@ -406,6 +408,37 @@ class TestFiles:
             (tmp_path / "id.pub").write_text(text)
         with pytest.raises(ConfigurationError, match=r"ssh-keygen -y -f .*/id > .*/id\.pub"):
             files.authorized_keys(str(tmp_path / "id"))
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not shutil.which("visudo"), reason="only root can install, with sudo"
+)
+class TestScript:
+    """The script that installs without a connection of the handler's own."""
+
+    TEXT = alone({"plan": "needs /nowhere/check_anycast\n"})
+
+    def run(self, sh: Sequence[str], text: str, *arguments: str) -> tuple[int, str]:
+        argv = [*sh, "-s", *arguments]
+        ended = subprocess.run(argv, input=text, capture_output=True, text=True, check=False)
+        return ended.returncode, ended.stdout
+
+    def test_it_carries_out_the_plan_that_is_in_it(
+        self, sh: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("TMPDIR", str(tmp_path))
+        note = "note: there is no /nowhere/check_anycast yet\n"
+        assert self.run(sh, self.TEXT) == (0, f"{note}nothing was changed\n")
+        assert self.run(sh, self.TEXT, "dry") == (0, f"{note}nothing would be changed\n")
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_script_that_was_cut_short_does_nothing(self, sh: list[str]) -> None:
+        end = self.TEXT.index("END\n}")
+        for length in (200, end // 2, end, *range(end + 4, len(self.TEXT) - 1, 7)):
+            assert self.run(sh, self.TEXT[:length])[1] == "", length
+
+    def test_what_the_installation_refuses_is_the_exit_status(self, sh: list[str]) -> None:
+        assert self.run(sh, alone({"plan": "directory /proc/self/cwd 755 root\n"})) == (1, "")
 
 
 class TestOfMonitors:

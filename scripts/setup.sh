@@ -203,7 +203,7 @@ _open_venv() {
     # Status 1 of tar is a directory that has changed meanwhile: Python puts its __pycache__ there.
     {
         tar -C "$ROOT" --exclude='./.*' --exclude=__pycache__ --exclude='*.egg-info' \
-            --exclude=./build --exclude=./dist --exclude=./tests --exclude=./lab \
+            --exclude=./ansible --exclude=./build --exclude=./dist --exclude=./tests --exclude=./lab \
             --exclude=./scripts --exclude=./docs -cf - . || [ $? = 1 ]
     } | tar -C "$copy" -xf - --no-same-owner
     chmod -R a+rX "$copy"
@@ -239,9 +239,13 @@ _link_checkout() {
 
 make_peers() (
     umask 022
+    mkdir -p "$(dirname "$1")"
+    # Several files of tests may want it at once.
+    exec 9>"$1.lock"
+    flock 9
     cmp -s "$2" "$1/requirements.txt" && return
     rm -rf "$1"
-    echo "Installing what is measured beside: $(grep -v '^#' "$2" | paste -s -d ' ')"
+    echo "Installing what is tried or measured beside: $(grep -v '^#' "$2" | paste -s -d ' ')"
     /usr/bin/python3 -m venv "$1"
     "$1/bin/pip" install -qq --disable-pip-version-check 'setuptools >= 77' wheel
     "$1/bin/pip" install -qq --disable-pip-version-check -r "$2"

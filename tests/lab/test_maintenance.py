@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,11 +13,10 @@ from lab import Lab, monitoring
 from lab.load import Load
 from lab.unbound import CONFIGURATION, PIDFILE
 from lab.waiting import wait_until
-from tests.lab.conftest import SETUP
 from tests.lab.scene import Scene
+from tests.support.ansible import ENVIRONMENT, programs
 
 PAGE = (Path(__file__).parents[2] / "docs" / "maintenance.rst").read_text()
-REQUIREMENTS = Path(__file__).with_name("ansible.txt")
 # The pool is changed as a whole with --all, and one endpoint of it otherwise.
 POOL, ONE = "ns1 ns2 ns3", "ns1"
 RATE, SECONDS = 1000, 200
@@ -37,23 +35,11 @@ ansible_user = root
 [monitoring]
 mon ansible_connection=local
 """
-ENVIRONMENT = {
-    "LC_ALL": "C.UTF-8",
-    "ANSIBLE_LOCALHOST_WARNING": "false",
-    "ANSIBLE_PIPELINING": "true",
-    "ANSIBLE_SSH_EXTRA_ARGS": "",
-}
 
 
 @pytest.fixture(scope="module")
 def ansible() -> Path:
-    """An environment with ansible-core."""
-    make = '. "$0"; make_peers "$CACHE/ansible" "$1" >&2; echo "$CACHE/ansible/bin"'
-    argv = ["bash", "-euc", make, str(SETUP), str(REQUIREMENTS)]
-    made = subprocess.run(argv, capture_output=True, text=True, check=False)
-    if made.returncode != 0:
-        pytest.skip(f"no ansible-core: {made.stderr.strip().splitlines()[-1:]}")
-    return Path(made.stdout.strip()) / "ansible-playbook"
+    return programs() / "ansible-playbook"
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,76 @@
+"""Ansible, in an environment of its own, and the collection of the checkout where it finds it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+
+from tests.support.program import ROOT
+
+SETUP = ROOT / "scripts/setup.sh"
+REQUIREMENTS = Path(__file__).with_suffix(".txt")
+COLLECTION = ROOT / "ansible"
+ENVIRONMENT = MappingProxyType(
+    {
+        "LC_ALL": "C.UTF-8",
+        "ANSIBLE_LOCALHOST_WARNING": "false",
+        "ANSIBLE_PIPELINING": "true",
+        "ANSIBLE_SSH_EXTRA_ARGS": "",
+    }
+)
+
+
+def programs() -> Path:
+    """Make the environment, and give the directory of its programs.
+
+    The test is skipped where it cannot be made, such as without a network.
+    """
+    make = '. "$0"; make_peers "$CACHE/ansible" "$1" >&2; echo "$CACHE/ansible/bin"'
+    argv = ["bash", "-euc", make, str(SETUP), str(REQUIREMENTS)]
+    made = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if made.returncode != 0:
+        pytest.skip(f"no ansible-core: {made.stderr.strip().splitlines()[-1:]}")
+    return Path(made.stdout.strip())
+
+
+class Controller:
+    """A controller on this machine.
+
+    ``directory`` is its own, and has the collection; ``programs`` has those of Ansible.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.programs = programs()
+        place = directory / "ansible_collections/anycast/checks"
+        place.parent.mkdir(parents=True)
+        place.symlink_to(COLLECTION)
+
+    def run(self, *argv: str, cwd: Path = COLLECTION) -> subprocess.CompletedProcess[str]:
+        """Run a program of Ansible to its end."""
+        own = {"ANSIBLE_HOME": "home", "ANSIBLE_COLLECTIONS_PATH": "."}
+        paths = {name: str(self.directory / path) for name, path in own.items()}
+        path = f"{self.programs}:{os.environ['PATH']}"
+        return subprocess.run(
+            [str(self.programs / argv[0]), *argv[1:]],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=cwd,
+            env={**os.environ, **ENVIRONMENT, **paths, "PATH": path},
+        )
+
+    def play(self, *argv: str) -> subprocess.CompletedProcess[str]:
+        """Run a playbook to its end."""
+        return self.run("ansible-playbook", *argv)
+
+
+def changed(output: str) -> Sequence[int]:
+    """Count what a play has changed, for each host of its recap."""
+    recap = output.rpartition("PLAY RECAP")[2]
+    return [int(word.removeprefix("changed=")) for word in recap.split() if "changed=" in word]

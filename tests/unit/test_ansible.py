@@ -1,0 +1,257 @@
+"""The collection in ansible/: what its roles are given, and what they write."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from anycast_handlers.activators import names
+from anycast_handlers.fleet.file import load
+
+import anycast_checks
+from tests.support.ansible import COLLECTION, Controller, changed
+from tests.unit.test_icinga_templates import TABLES
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROLES = ("anycast_endpoint", "anycast_monitor")
+INVENTORY = COLLECTION / "inventory.yml"
+PLAYBOOK = COLLECTION / "playbooks/install.yml"
+# A part of a role, on this machine.
+PART = """\
+- hosts: {group}
+  gather_facts: false
+  tasks:
+    - ansible.builtin.include_role: {{name: anycast.checks.{role}, tasks_from: {tasks}}}
+"""
+HERE = {
+    "ansible_connection": "local",
+    "ansible_become": False,
+    "ansible_python_interpreter": "/usr/bin/python3",
+}
+
+
+@pytest.fixture(scope="module")
+def controller(tmp_path_factory: pytest.TempPathFactory) -> Controller:
+    return Controller(tmp_path_factory.mktemp("controller"))
+
+
+def fields(role: str, file: str) -> dict[str, str]:
+    """The variables of a file of a role, and what is written behind the colon."""
+    text = (COLLECTION / "roles" / role / file / "main.yml").read_text()
+    return dict(re.findall(r"^(\w+):(.*)$", text, re.MULTILINE))
+
+
+class Written:
+    """The configuration that the role writes on this machine, into a directory of the test."""
+
+    def __init__(self, controller: Controller, directory: Path) -> None:
+        self.controller = controller
+        self.fleet = directory / "fleet.toml"
+        self.icinga = directory / "anycast.conf"
+        keys = [directory / "id_ed25519", directory / "check_ed25519"]
+        for key in keys:
+            key.touch()
+        self._play = directory / "play.yml"
+        part = {"role": "anycast_monitor", "tasks": "configuration.yml"}
+        self._play.write_text(PART.format(group="anycast_monitors", **part))
+        self.variables: dict[str, Any] = {
+            **HERE,
+            "anycast_monitor_user": "root",
+            "anycast_monitor_keys": [str(key) for key in keys],
+            "anycast_monitor_fleet_file": str(self.fleet),
+            "anycast_monitor_handler": f"{sys.executable} -m anycast_handlers",
+            "anycast_monitor_icinga_file": str(self.icinga),
+            "anycast_monitor_icinga_validation": ["true"],
+            "anycast_monitor_icinga_service": "",
+        }
+
+    def play(self, **more: Any) -> tuple[int, str]:
+        """Let the role write; returns the exit status, and what was said."""
+        given = json.dumps({**self.variables, **more})
+        ended = self.controller.play("-i", str(INVENTORY), "-e", given, str(self._play))
+        return ended.returncode, ended.stdout + ended.stderr
+
+
+@pytest.fixture
+def written(controller: Controller, tmp_path: Path) -> Written:
+    if os.geteuid() != 0:
+        pytest.skip("the files belong to root")
+    return Written(controller, tmp_path)
+
+
+def test_ansible_lint_has_nothing_to_say(controller: Controller) -> None:
+    ended = controller.run("ansible-lint", "--nocolor", "--strict", "--format=pep8")
+    assert (ended.returncode, ended.stdout) == (0, ""), ended.stderr
+
+
+def test_the_playbook_is_understood(controller: Controller) -> None:
+    ended = controller.play("-i", str(INVENTORY), "--syntax-check", str(PLAYBOOK))
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_the_collection_can_be_built(controller: Controller, tmp_path: Path) -> None:
+    ended = controller.run("ansible-galaxy", "collection", "build", "--output-path", str(tmp_path))
+    assert ended.returncode == 0, ended.stderr
+    with tarfile.open(tmp_path / f"anycast-checks-{anycast_checks.__version__}.tar.gz") as built:
+        names = built.getnames()
+    assert {"README.md", "playbooks/install.yml", "roles/anycast_monitor/templates"} <= set(names)
+
+
+@pytest.mark.parametrize("file", [INVENTORY, PLAYBOOK], ids=lambda file: file.name)
+def test_the_readme_shows_the_files_word_by_word(file: Path) -> None:
+    assert file.read_text().removeprefix("---\n") in (COLLECTION / "README.md").read_text()
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_variable_is_described(controller: Controller, role: str) -> None:
+    """Where the default is a plain value, the description has the same."""
+    ended = controller.run("ansible-doc", "-t", "role", "-j", f"anycast.checks.{role}")
+    (described,) = json.loads(ended.stdout).values()
+    options = described["entry_points"]["main"]["options"]
+    defaults = fields(role, "defaults")
+    assert {name for name, one in options.items() if not one.get("required")} == set(defaults)
+    assert all(one["description"] for one in options.values())
+    for name, default in defaults.items():
+        if "{{" not in default:
+            shown = json.dumps(options[name]["default"])
+            assert re.sub(r'["\s]', "", shown) == re.sub(r'["\s]', "", default), name
+
+
+def test_the_options_of_every_check_are_those_of_the_templates() -> None:
+    """The others begin with the name of their check."""
+    bodies = "".join(TABLES[table] for table in ("common", "health", "port"))
+    every = set(re.findall(r"\$anycast_(\w+)\$", bodies))
+    known = fields("anycast_monitor", "vars")["anycast_monitor_options"].strip(" []").split(", ")
+    # The handler gives the address, wants no more than the verdict, and never asks as a client.
+    assert sorted(known) == sorted(every - {"address", "verbose", "client"})
+
+
+def test_the_inventory_makes_a_fleet_file_and_hosts(written: Written) -> None:
+    code, said = written.play()
+    assert code == 0, said
+    resolver = load(str(written.fleet), names()).vip("resolver")
+    words = ("dns", "--query={random}.check.example.org", "--expect=192.0.2.80")
+    assert resolver.check == ("/usr/lib/nagios/plugins/check_anycast", *words)
+    addresses = {"ns1": "192.0.2.11", "ns2": "192.0.2.12", "ns3": "192.0.2.13"}
+    assert {one.name: one.address for one in resolver.endpoints} == addresses
+    assert [one.name for one in resolver.endpoints if one.never_withdraw] == ["ns3"]
+    hosts = written.icinga.read_text()
+    assert re.findall(r'^object Host "(.*)" \{$', hosts, re.MULTILINE) == list(addresses)
+    assert (
+        hosts.count('vars.anycast["resolver"] = { "address" = "198.51.100.53", "check" = "dns"')
+        == 3
+    )
+    assert changed(written.play()[1]) == [0]
+
+
+@pytest.mark.parametrize(
+    ("check", "options", "words"),
+    [
+        (
+            "dns",
+            {"dns_query": ["a.example", "b.example"], "dns_tcp": True, "dns_recurse": False},
+            ["--query=a.example", "--query=b.example", "--tcp"],
+        ),
+        (
+            "http",
+            {"warning": 0.5, "interval": 4, "http_string": 'ü "$5" \\'},
+            ["--warning=0.5", '--string=ü "$5" \\'],
+        ),
+        (
+            "plugin",
+            {"plugin_command": ["/bin/check_x", "-H", "{address}"], "timeout": 5},
+            ["--timeout=5", "--", "/bin/check_x", "-H", "{address}"],
+        ),
+        (
+            "all",
+            {"all_check": ["dns --query a.example", "tcp -p 5"], "route": False},
+            ["--check=dns --query a.example", "--check=tcp -p 5"],
+        ),
+    ],
+)
+def test_the_handler_confirms_by_the_question_of_the_engine(
+    written: Written, check: str, options: dict[str, Any], words: list[str]
+) -> None:
+    fleet = {"address": "198.51.100.53", "interface": "lo:0", "stream": {"interval": 0.5}}
+    resolver = {"fleet": fleet, "icinga": {"check": check, **options}}
+    code, said = written.play(
+        anycast_monitor_vips={"resolver": resolver}, anycast_monitor_fleet={"watch": {"rank": 1}}
+    )
+    assert code == 0, said
+    document = tomllib.loads(written.fleet.read_text())
+    assert document["vip"]["resolver"]["check"][1:] == [check, *words]
+    assert document["vip"]["resolver"]["stream"] == {"interval": 0.5}
+    assert document["watch"] == {"rank": 1}
+    # Icinga takes what is between two $ for a macro.
+    assert "$5" not in written.icinga.read_text().replace("$$", "")
+
+
+def test_a_fleet_file_that_the_handler_refuses_is_not_written(written: Written) -> None:
+    assert written.play()[0] == 0
+    before = written.fleet.read_text()
+    fleet = {"address": "198.51.100.53", "interface": "eth0 "}
+    code, said = written.play(
+        anycast_monitor_vips={"resolver": {"fleet": fleet, "icinga": {"check": "dns"}}}
+    )
+    assert code == 2
+    assert "vip.resolver.interface" in said
+    assert written.fleet.read_text() == before
+
+
+def test_hosts_that_icinga_refuses_are_not_left(written: Written) -> None:
+    """A running Icinga would go on, and not start again after the next reboot."""
+    refused = {"anycast_monitor_icinga_validation": ["sh", "-c", "echo critical: twice; exit 1"]}
+    code, said = written.play(**refused)
+    assert (code, written.icinga.exists()) == (2, False)
+    assert "is as it was: critical: twice" in said
+    assert written.play()[0] == 0
+    before = written.icinga.read_text()
+    written.icinga.write_text(f"{before}\n")
+    assert written.play(**refused)[0] == 2
+    assert written.icinga.read_text() == f"{before}\n"
+
+
+def test_host_keys_of_hosts_that_are_not_reached_stay(
+    controller: Controller, tmp_path: Path
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("the file belongs to root")
+    part = {"role": "anycast_endpoint", "tasks": "host_key.yml"}
+    play, key, known = tmp_path / "play.yml", tmp_path / "key.pub", tmp_path / "known_hosts"
+    play.write_text(PART.format(group="anycast_endpoints", **part))
+    key.write_text("ssh-ed25519 AAAA1 root@ns1\n")
+    variables = json.dumps(
+        {
+            **HERE,
+            "anycast_endpoint_host_key": str(key),
+            "anycast_endpoint_known_hosts": str(known),
+            "anycast_endpoint_settings": {"port": 2222},
+        }
+    )
+
+    def pin(*more: str) -> list[int]:
+        ended = controller.play("-i", str(INVENTORY), "-e", variables, *more, str(play))
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        return list(changed(ended.stdout))
+
+    by_hand = "# by hand\n\n@cert-authority *.example.org ssh-ed25519 AAAA\n"
+    known.write_text(f"{by_hand}[192.0.2.12]:2222 ssh-rsa AAAA0\n")
+    pinned = [f"[192.0.2.{number}]:2222 ssh-ed25519 AAAA1\n" for number in (11, 12, 13)]
+    assert pin() == [1, 0, 0]
+    assert known.read_text() == by_hand + "".join(pinned)
+    assert pin() == [0, 0, 0]
+    key.write_text("ssh-ed25519 AAAA2\n")
+    assert pin("--limit", "ns1") == [1]
+    others = "".join(pinned[1:])
+    assert known.read_text() == f"{by_hand}{others}[192.0.2.11]:2222 ssh-ed25519 AAAA2\n"
+    assert pin() == [1, 0, 0]

@@ -114,7 +114,7 @@ def bare(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bar
 
 
 def test_everything_is_installed_at_once(bare: Bare) -> None:
-    """A dry run changes nothing, the first run all, and the second nothing."""
+    """The first run changes all, the second nothing, and a dry run never anything."""
     before = bare.state()
     code, said = bare.install("--check")
     assert code == 0, said
@@ -129,6 +129,8 @@ def test_everything_is_installed_at_once(bare: Bare) -> None:
     code, said = bare.install()
     assert code == 0, said
     assert changed(said) == [0, 0, 0, 0], said
+    code, said = bare.install("--check")
+    assert (code, changed(said)) == (0, [0, 0, 0, 0]), said
 
 
 def test_what_was_installed_works(bare: Bare) -> None:

@@ -245,13 +245,12 @@ def test_host_keys_of_hosts_that_are_not_reached_stay(
         return list(changed(ended.stdout))
 
     by_hand = "# by hand\n\n@cert-authority *.example.org ssh-ed25519 AAAA\n"
-    known.write_text(f"{by_hand}[192.0.2.12]:2222 ssh-rsa AAAA0\n")
-    pinned = [f"[192.0.2.{number}]:2222 ssh-ed25519 AAAA1\n" for number in (11, 12, 13)]
+    old = "[192.0.2.12]:2222 ssh-rsa AAAA0\n[192.0.2.12]:2222 ssh-ed25519 AAAA0\n"
+    known.write_text(f"{old}{by_hand}")
+    ns1, ns2, ns3 = (f"[192.0.2.{last}]:2222 ssh-ed25519 AAAA1\n" for last in (11, 12, 13))
     assert pin() == [1, 0, 0]
-    assert known.read_text() == by_hand + "".join(pinned)
+    assert known.read_text() == f"{ns2}{by_hand}{ns1}{ns3}"
     assert pin() == [0, 0, 0]
     key.write_text("ssh-ed25519 AAAA2\n")
     assert pin("--limit", "ns1") == [1]
-    others = "".join(pinned[1:])
-    assert known.read_text() == f"{by_hand}{others}[192.0.2.11]:2222 ssh-ed25519 AAAA2\n"
-    assert pin() == [1, 0, 0]
+    assert known.read_text() == f"{ns2}{by_hand}{ns1.replace('AAAA1', 'AAAA2')}{ns3}"

@@ -9,6 +9,8 @@ from itertools import count
 
 from .clock import SYSTEM_CLOCK
 
+RETRY_SECONDS = 1.0
+
 
 class Alarms:
     """Alarms that are nearly always cancelled, such as the time limits of commands.
@@ -31,8 +33,8 @@ class Alarms:
             self._set[number] = act
             heappush(self._due, (at, number))
             if not self._is_running:
-                self._is_running = True
                 threading.Thread(target=self._run, daemon=True).start()
+                self._is_running = True
             elif self._due[0] == (at, number):
                 self._changed.notify()
         return number
@@ -56,9 +58,17 @@ class Alarms:
                     continue
                 heappop(self._due)
                 if act := self._set.pop(number, None):
-                    # To close a connection may take seconds, which the next alarm must not wait.
-                    threading.Thread(target=act, daemon=True).start()
+                    self._call(number, act)
             self._is_running = False
+
+    def _call(self, number: int, act: Callable[[], None]) -> None:
+        try:
+            # To close a connection may take seconds, which the next alarm must not wait.
+            threading.Thread(target=act, daemon=True).start()
+        except RuntimeError:
+            # The host gives no more threads at present; a command that hangs must end all the same.
+            self._set[number] = act
+            heappush(self._due, (SYSTEM_CLOCK.monotonic() + RETRY_SECONDS, number))
 
 
 ALARMS = Alarms()

@@ -75,3 +75,20 @@ def test_an_alarm_may_be_cancelled_twice_and_after_it_came(alarms: Alarms) -> No
     assert came.wait(PATIENCE)
     alarms.cancel(number)
     alarms.cancel(number)
+
+
+def test_an_alarm_that_gets_no_thread_comes_later(
+    alarms: Alarms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    came, start = threading.Event(), threading.Thread.start
+    refusals = ["can't start new thread"]
+
+    def start_late(thread: threading.Thread) -> None:
+        if threading.current_thread() is not threading.main_thread() and refusals:
+            raise RuntimeError(refusals.pop())
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_late)
+    alarms.set(0.01, came.set)
+    assert came.wait(PATIENCE)
+    assert not refusals

@@ -123,8 +123,6 @@ def test_everything_is_installed_at_once(bare: Bare) -> None:
     code, said = bare.install()
     assert code == 0, said
     assert all(changed(said)), said
-    # The doctor's last line; a finding would have ended the play.
-    assert "failed=1" not in said
 
     code, said = bare.install()
     assert code == 0, said
@@ -148,7 +146,8 @@ def test_what_was_installed_works(bare: Bare) -> None:
         ended = mon.run(["anycast-handler", *argv], user="nagios", timeout=60)
         return ended.returncode, ended.stdout + ended.stderr
 
-    assert handler("doctor") == (0, "3 endpoints examined: nothing found\n")
+    code, said = handler("doctor")
+    assert (code, said.splitlines()[-1]) == (0, "3 endpoints examined: nothing found"), said
     assert handler("status")[0] == 0
     for verb in ("withdraw", "restore"):
         assert handler(verb, VIP_NAME, "ns1")[0] == 0

@@ -13,7 +13,8 @@ import pytest
 from lab import Lab, monitoring
 from lab.host import Host
 from lab.topology import INTERFACE, QUERY, RIGHT_ANSWER, VIP, VIP_NAME
-from tests.support.ansible import ENVIRONMENT, Controller, changed
+from tests.lab.icinga_alone import Icinga, needs_icinga
+from tests.support.ansible import ENVIRONMENT, Controller, Written, changed
 from tests.support.program import ROOT
 
 PLAYBOOK = "anycast.checks.install"
@@ -107,8 +108,12 @@ class Bare:
 
 
 @pytest.fixture(scope="module")
-def bare(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bare]:
-    controller = Controller(tmp_path_factory.mktemp("controller"))
+def controller(tmp_path_factory: pytest.TempPathFactory) -> Controller:
+    return Controller(tmp_path_factory.mktemp("controller"))
+
+
+@pytest.fixture(scope="module")
+def bare(wheels: Path, controller: Controller) -> Iterator[Bare]:
     with Lab() as lab:
         yield Bare(lab, controller, wheels)
 
@@ -151,3 +156,58 @@ def test_what_was_installed_works(bare: Bare) -> None:
     assert handler("status")[0] == 0
     for verb in ("withdraw", "restore"):
         assert handler(verb, VIP_NAME, "ns1")[0] == 0
+
+
+class TestIcinga:
+    """The hosts that the role writes, read by the real Icinga."""
+
+    pytestmark = needs_icinga
+
+    def validate(
+        self, icinga: Icinga, controller: Controller, directory: Path, **more: object
+    ) -> None:
+        written = Written(controller, directory)
+        # Icinga has the templates already, in a place of its own.
+        nothing = icinga.home / "nothing"
+        nothing.mkdir()
+        code, said = written.play(anycast_monitor_icinga_templates=str(nothing), **more)
+        assert code == 0, said
+        result = icinga.validate(written.icinga.read_text())
+        assert result.returncode == 0, result.stdout
+
+    def test_the_inventory_of_the_pages_gives_each_endpoint_its_services(
+        self, controller: Controller, icinga: Icinga, tmp_path: Path
+    ) -> None:
+        self.validate(icinga, controller, tmp_path)
+        kinds = ("control", "health", "route")
+        assert sorted(icinga.services()) == [
+            f"ns{n}!anycast-{kind}-resolver" for n in (1, 2, 3) for kind in kinds
+        ]
+
+    def test_values_arrive_as_they_stand_in_the_inventory(
+        self, controller: Controller, icinga: Icinga, tmp_path: Path
+    ) -> None:
+        asked = {"check": "http", "http_string": ['ü "5$" \\', "$x$"], "http_tls": True}
+        web = {
+            "fleet": {"address": "198.51.100.80", "interface": "lo:1"},
+            "icinga": {**asked, "interval": 1.5, "route": False},
+            "pool": {**asked, "ssh_address": "192.0.2.11", "pool_warning": "3:"},
+        }
+        more = {
+            "anycast_monitor_vips": {"web.example": web},
+            "anycast_endpoint_vips": ["web.example"],
+            "anycast_endpoint_settings": {"port": 2222},
+            "anycast_endpoint_icinga": {"anycast_transport": "nrpe"},
+        }
+        self.validate(icinga, controller, tmp_path, **more)
+        services = icinga.services()
+        assert {name.split("!")[0] for name in services} == {"ns1", "ns2", "ns3", "web.example"}
+        health = services["ns1!anycast-health-web.example"]
+        given = ("check_interval", "check_command", "anycast_http_tls", "anycast_http_string")
+        assert [health[name] for name in given] == [
+            "1.500000",
+            '"anycast_nrpe"',
+            "true",
+            # Icinga shows no escapes; two $ are one that is none of a macro.
+            '[ "ü "5$$" \\", "$$x$$" ]',
+        ]

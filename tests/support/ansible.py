@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import pytest
 
@@ -15,6 +18,7 @@ from tests.support.program import ROOT
 SETUP = ROOT / "scripts/setup.sh"
 REQUIREMENTS = Path(__file__).with_suffix(".txt")
 COLLECTION = ROOT / "ansible"
+INVENTORY = COLLECTION / "inventory.yml"
 ENVIRONMENT = MappingProxyType(
     {
         "LC_ALL": "C.UTF-8",
@@ -23,6 +27,19 @@ ENVIRONMENT = MappingProxyType(
         "ANSIBLE_SSH_EXTRA_ARGS": "",
     }
 )
+
+# A part of a role, on this machine.
+PART = """\
+- hosts: {group}
+  gather_facts: false
+  tasks:
+    - ansible.builtin.include_role: {{name: anycast.checks.{role}, tasks_from: {tasks}}}
+"""
+HERE = {
+    "ansible_connection": "local",
+    "ansible_become": False,
+    "ansible_python_interpreter": "/usr/bin/python3",
+}
 
 
 def programs() -> Path:
@@ -68,6 +85,37 @@ class Controller:
     def play(self, *argv: str) -> subprocess.CompletedProcess[str]:
         """Run a playbook to its end."""
         return self.run("ansible-playbook", *argv)
+
+
+class Written:
+    """The configuration that the role writes on this machine, into a directory of the test."""
+
+    def __init__(self, controller: Controller, directory: Path) -> None:
+        self.controller = controller
+        self.fleet = directory / "fleet.toml"
+        self.icinga = directory / "anycast.conf"
+        keys = [directory / "id_ed25519", directory / "check_ed25519"]
+        for key in keys:
+            key.touch()
+        self._play = directory / "play.yml"
+        part = {"role": "anycast_monitor", "tasks": "configuration.yml"}
+        self._play.write_text(PART.format(group="anycast_monitors", **part))
+        self.variables: dict[str, Any] = {
+            **HERE,
+            "anycast_monitor_user": "root",
+            "anycast_monitor_keys": [str(key) for key in keys],
+            "anycast_monitor_fleet_file": str(self.fleet),
+            "anycast_monitor_handler": f"{sys.executable} -m anycast_handlers",
+            "anycast_monitor_icinga_file": str(self.icinga),
+            "anycast_monitor_icinga_validation": ["true"],
+            "anycast_monitor_icinga_service": "",
+        }
+
+    def play(self, **more: Any) -> tuple[int, str]:
+        """Let the role write; returns the exit status, and what was said."""
+        given = json.dumps({**self.variables, **more})
+        ended = self.controller.play("-i", str(INVENTORY), "-e", given, str(self._play))
+        return ended.returncode, ended.stdout + ended.stderr
 
 
 def changed(output: str) -> Sequence[int]:

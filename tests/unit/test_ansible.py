@@ -15,7 +15,7 @@ from anycast_handlers.activators import names
 from anycast_handlers.fleet.file import load
 
 import anycast_checks
-from tests.support.ansible import COLLECTION, Controller, changed
+from tests.support.ansible import COLLECTION, HERE, INVENTORY, PART, Controller, Written, changed
 from tests.unit.test_icinga_templates import TABLES
 
 if sys.version_info >= (3, 11):
@@ -24,20 +24,7 @@ else:
     import tomli as tomllib
 
 ROLES = ("anycast_endpoint", "anycast_monitor")
-INVENTORY = COLLECTION / "inventory.yml"
 PLAYBOOK = COLLECTION / "playbooks/install.yml"
-# A part of a role, on this machine.
-PART = """\
-- hosts: {group}
-  gather_facts: false
-  tasks:
-    - ansible.builtin.include_role: {{name: anycast.checks.{role}, tasks_from: {tasks}}}
-"""
-HERE = {
-    "ansible_connection": "local",
-    "ansible_become": False,
-    "ansible_python_interpreter": "/usr/bin/python3",
-}
 
 
 @pytest.fixture(scope="module")
@@ -49,37 +36,6 @@ def fields(role: str, file: str) -> dict[str, str]:
     """The variables of a file of a role, and what is written behind the colon."""
     text = (COLLECTION / "roles" / role / file / "main.yml").read_text()
     return dict(re.findall(r"^(\w+):(.*)$", text, re.MULTILINE))
-
-
-class Written:
-    """The configuration that the role writes on this machine, into a directory of the test."""
-
-    def __init__(self, controller: Controller, directory: Path) -> None:
-        self.controller = controller
-        self.fleet = directory / "fleet.toml"
-        self.icinga = directory / "anycast.conf"
-        keys = [directory / "id_ed25519", directory / "check_ed25519"]
-        for key in keys:
-            key.touch()
-        self._play = directory / "play.yml"
-        part = {"role": "anycast_monitor", "tasks": "configuration.yml"}
-        self._play.write_text(PART.format(group="anycast_monitors", **part))
-        self.variables: dict[str, Any] = {
-            **HERE,
-            "anycast_monitor_user": "root",
-            "anycast_monitor_keys": [str(key) for key in keys],
-            "anycast_monitor_fleet_file": str(self.fleet),
-            "anycast_monitor_handler": f"{sys.executable} -m anycast_handlers",
-            "anycast_monitor_icinga_file": str(self.icinga),
-            "anycast_monitor_icinga_validation": ["true"],
-            "anycast_monitor_icinga_service": "",
-        }
-
-    def play(self, **more: Any) -> tuple[int, str]:
-        """Let the role write; returns the exit status, and what was said."""
-        given = json.dumps({**self.variables, **more})
-        ended = self.controller.play("-i", str(INVENTORY), "-e", given, str(self._play))
-        return ended.returncode, ended.stdout + ended.stderr
 
 
 @pytest.fixture

@@ -44,6 +44,20 @@ def test_a_second_run_changes_nothing_and_says_so(lab: Lab, ns1: Host) -> None:
     assert state(ns1) == before
 
 
+def test_the_key_of_a_second_monitoring_host_stays_where_it_stands(lab: Lab, ns1: Host) -> None:
+    """Each of them would otherwise put its own key last, and neither would ever change nothing."""
+    keys = "/home/anycast/.ssh/authorized_keys"
+    own = ns1.read(keys)
+    other = f'restrict,command="{files.GATE}" ssh-ed25519 AAAAC3Nza nagios@other\n'
+    ns1.write(keys, f"{own}{other}")
+    assert install(lab) == (0, [f"{TARGET}: nothing was changed"])
+    assert ns1.read(keys) == f"{own}{other}"
+    # A line that says the same key otherwise is not this one.
+    ns1.write(keys, f"{own.replace('restrict,', '')}{other}")
+    assert install(lab) == (0, [f"{TARGET}: {keys}: written"])
+    assert ns1.read(keys) == f"{other}{own}"
+
+
 def test_a_dry_run_says_what_would_be_changed(lab: Lab, ns1: Host) -> None:
     ns1.run(["chmod", "644", files.ALLOW], check=True)
     before = state(ns1)

@@ -14,6 +14,7 @@ from ..transport.clock import Clock, Deadline
 from ..transport.connections import Connections, FreshConnections
 from ..transport.each import at_once
 from ..transport.turns import Turns
+from .causes import by_cause
 from .examine import Chosen, examine
 from .finding import Examined, Finding, Subject
 from .names import compare_names
@@ -34,12 +35,14 @@ SEE_SSHD = (
 class Surveyed(NamedTuple):
     """How many endpoints there are, what was found, and why some could not be asked.
 
+    Findings and troubles are told once for each cause; ``unasked`` endpoints have the troubles.
     ``choices`` say by which activator each VIP is withdrawn on each endpoint, and why.
     """
 
     endpoints: int
     findings: list[Finding]
     troubles: list[Finding]
+    unasked: int
     choices: list[Finding]
 
 
@@ -64,11 +67,15 @@ def survey(
     hosts = by_host(members)
     examined = at_once(lambda one: _examine(fleet, one, connections, daemons, clock), hosts)
     subjects = [subject for one in examined for subject in one.subjects]
-    findings = [finding for one in examined for finding in one.findings]
-    findings += [*compare_routing(subjects), *compare_names(fleet, subjects)]
-    findings += strangers(subjects, FileRouterIds(fleet.paths.state))
+    names = [one.name for one in hosts]
+    findings = by_cause((finding for one in examined for finding in one.findings), names)
+    # In these each finding is about several endpoints, and one pair is another cause than the next.
+    compared = [*compare_routing(subjects), *compare_names(fleet, subjects)]
+    compared += strangers(subjects, FileRouterIds(fleet.paths.state))
+    findings = sorted([*findings, *once(compared)], key=lambda one: one.is_hint)
     troubles = [one.trouble for one in examined if one.trouble]
-    return Surveyed(len(hosts), once(findings), troubles, _choices(subjects))
+    causes = by_cause(troubles, names)
+    return Surveyed(len(hosts), findings, causes, len(troubles), _choices(subjects))
 
 
 def _choices(subjects: Sequence[Subject]) -> list[Finding]:

@@ -8,6 +8,7 @@ import click
 
 from anycast_checks.routing import DAEMONS
 
+from ..doctor.causes import by_cause
 from ..doctor.finding import Finding
 from ..doctor.here import examine_here
 from ..doctor.monitors import examine_monitors
@@ -40,7 +41,7 @@ def command(invocation: Invocation, /, vip: str | None, endpoint: str | None) ->
     narrowed = fleet._replace(vips=vips)
     # What is about no VIP is examined where all of them are.
     of_all = [] if vip else examine_monitors(fleet)
-    here = [*examine_here(narrowed), *examine_engines(narrowed), *of_all]
+    here = by_cause([*examine_here(narrowed), *examine_engines(narrowed), *of_all])
     for finding in here:
         _say(finding)
     surveyed = survey(fleet, members, DAEMONS, SYSTEM_CLOCK)
@@ -52,7 +53,7 @@ def command(invocation: Invocation, /, vip: str | None, endpoint: str | None) ->
         for choice in surveyed.choices:
             click.echo(lines(choice)[0])
     found = [*here, *surveyed.findings]
-    unasked = len(surveyed.troubles)
+    unasked = surveyed.unasked
     told = found or unasked
     click.secho(summary(surveyed.endpoints, found, unasked), fg=None if told else "green")
     if unasked:

@@ -15,6 +15,7 @@ from anycast_handlers.activators._choice import VERSION
 from anycast_handlers.activators._evidence import LINKS
 from anycast_handlers.decision.facts import State
 from anycast_handlers.doctor.access import GROUPS, IS_EXECUTABLE, LISTS_READABLE, SUDO_RULES
+from anycast_handlers.doctor.causes import by_cause, name_all
 from anycast_handlers.doctor.closed_list import closed_list
 from anycast_handlers.doctor.examinations import EXAMINATIONS
 from anycast_handlers.doctor.examine import Chosen, examine
@@ -220,6 +221,79 @@ class TestPrinted:
     ) -> None:
         found = [Finding("ns1", "this")] * findings + [Finding("ns1", "a", is_hint=True)] * hints
         assert summary(endpoints, found, unasked) == line
+
+
+def asked_in_vain(number: int) -> Finding:
+    text = f"192.0.2.1{number} port 22: Connection refused (4 tries in 3.{number} s)"
+    return Finding(f"ns{number}", text, "see that the host is up")
+
+
+def lacking_sudo(number: int) -> Finding:
+    remedy = f"`anycast-handler gate resolver --install root@192.0.2.1{number}`"
+    return Finding(f"ns{number}", "sudo runs nothing for anycast", remedy)
+
+
+class TestCauses:
+    def test_one_alone_stays_as_it_is(self) -> None:
+        assert by_cause([asked_in_vain(3)]) == [asked_in_vain(3)]
+
+    def test_addresses_and_numbers_make_no_other_cause(self) -> None:
+        several = [one(n) for n in (1, 4, 2) for one in (asked_in_vain, lacking_sudo)]
+        text = "ADDRESS port 22: Connection refused (4 tries in 3.1 to 3.4 s)"
+        remedy = "`anycast-handler gate resolver --install root@ADDRESS`"
+        which = "; ADDRESS is 192.0.2.11, 192.0.2.14, 192.0.2.12"
+        assert by_cause(several) == [
+            Finding("ns1, ns4, ns2", text, "see that the host is up" + which),
+            Finding("ns1, ns4, ns2", "sudo runs nothing for anycast", remedy + which),
+        ]
+
+    def test_the_name_of_the_endpoint_itself_makes_none(self) -> None:
+        expired = [
+            Finding(f"ns{n} (web)", "the hold by ops@mon has expired", f"`release web ns{n}`")
+            for n in (1, 2)
+        ]
+        says = "the hold by ops@mon has expired"
+        assert by_cause(expired) == [Finding("ns1, ns2 (web)", says, "`release web ENDPOINT`")]
+
+    def test_an_address_of_ipv6_before_a_colon(self) -> None:
+        two = [Finding(f"ns{n}", f"2001:db8::{n}: no route to host") for n in (1, 2)]
+        says, which = "ADDRESS: no route to host", "ADDRESS is 2001:db8::1, 2001:db8::2"
+        assert by_cause(two) == [Finding("ns1, ns2", says, which)]
+
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            ("port 22: refused", "port 2222: refused"),  # a number with a meaning of its own
+            ("see `sysctl a=1`", "see `sysctl a=2`"),  # a command is there to be copied
+            ("it calls itself ns8", "it calls itself ns9"),
+            ("192.0.2.1 is not 10.0.0.1", "192.0.2.2 is not 10.0.0.2"),  # which would be ADDRESS?
+            ("at 03:12:04Z", "at 03:12:05Z"),
+            ("no address", "192.0.2.1"),
+        ],
+    )
+    def test_another_text_is_another_cause(self, one: str, other: str) -> None:
+        both = [Finding("ns1", one), Finding("ns2", other)]
+        assert by_cause(both) == both
+
+    def test_hints_come_last(self) -> None:
+        hint, finding = Finding("ns1", "a", is_hint=True), Finding("ns2", "a")
+        assert by_cause([hint, finding]) == [finding, hint]
+
+    def test_all_of_many_are_not_listed(self) -> None:
+        names = [f"ns{n}" for n in range(40)]
+        found = [Finding(name, f"192.0.2.{n} is down") for n, name in enumerate(names)]
+        (all_of_them,) = by_cause(found, names)
+        assert all_of_them.about == "all 40 endpoints"
+        assert all_of_them.remedy == "ADDRESS is another one for each"
+        (some,) = by_cause(found[1:], names)
+        assert some.about == ", ".join(names[1:])
+
+    def test_a_pair_is_named_by_what_several_have_in_common(self) -> None:
+        about = ["ns1", "ns2 (web)", "ns3 (web)", "ns4 (dns, web)", "ns5", "ns1"]
+        assert name_all(about) == "ns1, ns5; ns2, ns3 (web); ns4 (dns, web)"
+        about = ["ns1 (dns)", "ns1 (web)", "ns2 (dns)", "ns2 (web)", "ns3 (web)"]
+        assert name_all(about) == "ns1, ns2 (dns, web); ns3 (web)"
+        assert name_all(["/f: vip.a", "/f: vip.b"]) == "/f: vip.a, vip.b"
 
 
 class TestSeveralVips:

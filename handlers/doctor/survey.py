@@ -12,7 +12,7 @@ from ..fleet.values import Endpoint, Fleet, Vip
 from ..operation.router_ids import FileRouterIds
 from ..transport.clock import Clock, Deadline
 from ..transport.connections import Connections, FreshConnections
-from ..transport.each import at_once
+from ..transport.each import Awaited, at_once
 from ..transport.turns import Turns
 from .causes import by_cause
 from .examine import Chosen, examine
@@ -51,6 +51,7 @@ def survey(
     members: Sequence[tuple[Vip, Endpoint]],
     daemons: Sequence[RoutingDaemon],
     clock: Clock,
+    awaited: Awaited | None = None,
 ) -> Surveyed:
     """Examine endpoints, each by itself and then all compared, and change nothing.
 
@@ -59,15 +60,23 @@ def survey(
         members: VIPs and endpoints; an endpoint with several VIPs is logged in to once.
         daemons: the routing daemons that may run there.
         clock: measures and bounds the time.
+        awaited: is told which endpoints are waited for.
 
     Raises:
         ConfigurationError: the identity or the known_hosts file cannot be used.
     """
     connections = FreshConnections(fleet.ssh, Turns(clock))
     hosts = by_host(members)
-    examined = at_once(lambda one: _examine(fleet, one, connections, daemons, clock), hosts)
-    subjects = [subject for one in examined for subject in one.subjects]
     names = [one.name for one in hosts]
+    awaited = awaited or Awaited()
+    awaited.expect(names)
+
+    def look(one: Chosen) -> Examined:
+        with awaited.coming(one.name):
+            return _examine(fleet, one, connections, daemons, clock)
+
+    examined = at_once(look, hosts)
+    subjects = [subject for one in examined for subject in one.subjects]
     findings = by_cause((finding for one in examined for finding in one.findings), names)
     # In these each finding is about several endpoints, and one pair is another cause than the next.
     compared = [*compare_routing(subjects), *compare_names(fleet, subjects)]

@@ -11,7 +11,7 @@ from ..transport.clock import RUN_SECONDS, SYSTEM_CLOCK, Clock, Deadline
 from . import stop_file
 from .log import DecisionLog
 from .outcome import Outcome
-from .request import Case, Request
+from .request import Case, Follow, Request, nobody
 
 # Does what the rules say for an outcome's request, and records the result in the outcome.
 Act = Callable[[Fleet, Outcome, Policy, Deadline], None]
@@ -20,15 +20,16 @@ Act = Callable[[Fleet, Outcome, Policy, Deadline], None]
 class Host:
     """What a run needs of the monitoring host; a test or a resident process hands in its own."""
 
-    def __init__(self, clock: Clock, log: DecisionLog, act: Act) -> None:
+    def __init__(self, clock: Clock, log: DecisionLog, act: Act, follow: Follow = nobody) -> None:
+        self.follow = follow
         self.clock = clock
         self.log = log
         self.act = act
 
 
-def this_host(fleet: Fleet) -> Host:
-    """Make the Host for the machine on which this runs."""
-    return Host(SYSTEM_CLOCK, DecisionLog(fleet.paths.log, SYSTEM_CLOCK), _act)
+def this_host(fleet: Fleet, follow: Follow = nobody) -> Host:
+    """Make the Host for the machine on which this runs; ``follow`` is told each step."""
+    return Host(SYSTEM_CLOCK, DecisionLog(fleet.paths.log, SYSTEM_CLOCK), _act, follow)
 
 
 def operate(fleet: Fleet, request: Request, host: Host) -> Outcome:
@@ -37,7 +38,7 @@ def operate(fleet: Fleet, request: Request, host: Host) -> Outcome:
     It never raises HandlerError: what went wrong is in the outcome, with its exit code.
     """
     deadline = Deadline(host.clock, RUN_SECONDS)
-    outcome = Outcome(request, host.clock)
+    outcome = Outcome(request, host.clock, host.follow)
     try:
         _operate(fleet, outcome, deadline, host.act)
     except HandlerError as error:

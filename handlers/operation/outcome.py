@@ -12,7 +12,7 @@ from ..decision.facts import Action, Decision, State, describe_strangers
 from ..endpoint.mask import FAILED as MASKS
 from ..errors import DONE, REFUSED, TRIED_AND_FAILED, HandlerError
 from ..transport.clock import Clock, lasting
-from .request import Request, person, user
+from .request import Follow, Request, nobody, person, user
 
 if TYPE_CHECKING:
     from ..decision.situation import Counted
@@ -31,8 +31,9 @@ class Outcome:
     whatever interface.
     """
 
-    def __init__(self, request: Request, clock: Clock) -> None:
+    def __init__(self, request: Request, clock: Clock, follow: Follow = nobody) -> None:
         self.request = request
+        self._follow = follow
         self._clock = clock
         self.decision: Decision | None = None
         self._has_failed = False
@@ -165,6 +166,7 @@ class Outcome:
     @contextmanager
     def timed(self, step: str) -> Iterator[None]:
         """Record how many seconds a step takes."""
+        self._follow(step)
         began = self._clock.monotonic()
         try:
             yield

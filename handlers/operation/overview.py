@@ -16,7 +16,7 @@ from ..routing import tally
 from ..routing.see import see_routing
 from ..transport.clock import Clock, Deadline
 from ..transport.connections import Connections, FreshConnections
-from ..transport.each import at_once
+from ..transport.each import Awaited, at_once
 from ..transport.shell import Shell
 from ..transport.turns import Turns
 from .router_ids import FileRouterIds
@@ -62,11 +62,13 @@ def look_at_all(
     clock: Clock,
     seconds: float,
     site: str | None = None,
+    awaited: Awaited | None = None,
 ) -> list[Sight]:
     """Look at every endpoint of some VIPs at once, or of one site.
 
     A host that carries several of the VIPs is logged in to once. Each VIP there may take
-    ``seconds``, and a host that hangs is given up after as many.
+    ``seconds``, and a host that hangs is given up after as many. ``awaited`` is told which are
+    waited for.
 
     Raises:
         ConfigurationError: the identity or the known_hosts file cannot be used.
@@ -77,8 +79,12 @@ def look_at_all(
     for vip, one in every:
         hosts.setdefault((one.address, one.port), []).append((vip, one))
 
+    awaited = awaited or Awaited()
+    awaited.expect(of[0][1].name for of in hosts.values())
+
     def look(members: list[Member]) -> list[Sight]:
-        return _look_at(members, connections, daemons, Deadline(clock, seconds))
+        with awaited.coming(members[0][1].name):
+            return _look_at(members, connections, daemons, Deadline(clock, seconds))
 
     sights = [sight for of_host in at_once(look, hosts.values()) for sight in of_host]
     found = {(sight.vip.name, sight.endpoint.name): sight for sight in sights}

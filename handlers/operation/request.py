@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 LOGIN, NO_LOGIN = "/proc/self/loginuid", 2**32 - 1
 
 
+# Is told the name of each step of a run when it begins, and must not wait for anything.
+Follow = Callable[[str], None]
+
+
+def nobody(step: str) -> None:
+    """Follow no run."""
+
+
 class Case:
     """All that a verb may decide on; what is not known yet is None.
 

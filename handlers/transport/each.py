@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
@@ -18,6 +18,27 @@ OTHER_FILES = 100
 FEW = 8
 # malloc.h
 _ARENA_MAX = -8
+
+
+class Awaited:
+    """Names of what is still waited for, for another thread that shows how far it is."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.left: list[str] = []
+
+    def expect(self, names: Iterable[str]) -> None:
+        """Wait for all of these."""
+        self.left = list(names)
+        self.number = len(self.left)
+
+    @contextmanager
+    def coming(self, name: str) -> Iterator[None]:
+        """Wait no longer for one of them, once the context is left in whatever way."""
+        try:
+            yield
+        finally:
+            self.left.remove(name)
 
 
 def at_once(do: Callable[[T], R], items: Iterable[T]) -> list[R]:

@@ -16,7 +16,7 @@ from ..fleet.file import load
 from ..fleet.values import Endpoint, Fleet
 from ..operation.operate import operate, this_host
 from ..operation.outcome import Outcome
-from ..operation.request import Request, Verb
+from ..operation.request import Follow, Request, Verb, nobody
 from . import Prints
 from ._completion import endpoint_names, vip_names
 
@@ -64,9 +64,12 @@ def read_fleet(file: str) -> Fleet:
     return load(file, names())
 
 
-def run(fleet: Fleet, request: Request) -> Outcome:
-    """Carry out a request, with the log, the locks and the connections of this host."""
-    return operate(fleet, request, this_host(fleet))
+def run(fleet: Fleet, request: Request, follow: Follow = nobody) -> Outcome:
+    """Carry out a request, with the log, the locks and the connections of this host.
+
+    ``follow`` is told each step when it begins.
+    """
+    return operate(fleet, request, this_host(fleet, follow))
 
 
 def place(function: Function) -> Function:

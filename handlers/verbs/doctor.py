@@ -20,6 +20,7 @@ from ..watch.engines.examine import examine_engines
 from . import Invocation
 from ._completion import endpoint_names, vip_names
 from ._options import read_fleet
+from ._progress import counting
 
 
 @click.command()
@@ -44,7 +45,8 @@ def command(invocation: Invocation, /, vip: str | None, endpoint: str | None) ->
     here = by_cause([*examine_here(narrowed), *examine_engines(narrowed), *of_all])
     for finding in here:
         _say(finding)
-    surveyed = survey(fleet, members, DAEMONS, SYSTEM_CLOCK)
+    with counting("doctor") as awaited:
+        surveyed = survey(fleet, members, DAEMONS, SYSTEM_CLOCK, awaited)
     for finding in surveyed.findings:
         _say(finding)
     for trouble in surveyed.troubles:

@@ -13,6 +13,7 @@ from ..operation.outcome import Outcome
 from ..operation.request import Case, Request, Verb
 from . import Invocation
 from ._options import LINE, place, read_fleet, run
+from ._progress import following
 from .restore import RESTORE
 
 
@@ -37,11 +38,13 @@ def command(invocation: Invocation, /, vip: str, endpoint: str) -> int:
     """
     fleet = read_fleet(invocation.file)
     found, member = fleet.find(vip, endpoint)
-    out = run(fleet, Request(DRILL, found, member, reason="drill"))
+    with following(f"drill, withdraw {endpoint}") as follow:
+        out = run(fleet, Request(DRILL, found, member, reason="drill"), follow)
     _print(out)
     if out.exit != DONE or out.present is not False:
         return out.exit
-    back = run(fleet, Request(RESTORE, found, member, reason="drill"))
+    with following(f"drill, restore {endpoint}") as follow:
+        back = run(fleet, Request(RESTORE, found, member, reason="drill"), follow)
     _print(back)
     return back.exit
 

@@ -24,6 +24,7 @@ from ..transport.clock import SYSTEM_CLOCK, lasting, utc
 from . import Invocation
 from ._completion import vip_names
 from ._options import read_fleet
+from ._progress import counting
 from ._summary import name_strangers, summaries
 
 SECONDS = 15.0
@@ -68,7 +69,9 @@ def command(
         vips = _with_site(fleet, vips, site)
     while True:
         seconds = WATCHED_SECONDS if watch else SECONDS
-        sights = look_at_all(fleet, vips, DAEMONS, SYSTEM_CLOCK, seconds, site)
+        # The last table stays in view until the next one is there.
+        with counting("status", is_shown=not watch) as awaited:
+            sights = look_at_all(fleet, vips, DAEMONS, SYSTEM_CLOCK, seconds, site, awaited)
         if watch and not as_json:
             click.clear()
             now = utc(SYSTEM_CLOCK.time())

@@ -19,6 +19,7 @@ from ._options import (
     read_fleet,
     run,
 )
+from ._progress import following
 
 
 def _decide(case: Case) -> Decision:
@@ -40,4 +41,7 @@ def command(invocation: Invocation, /, vip: str, endpoint: str, **options: Any) 
     The endpoint is held, so that it stays out until a person restores it.
     """
     fleet = read_fleet(invocation.file)
-    return finish(run(fleet, hand_request(fleet, WITHDRAW, (vip, endpoint), options)))
+    request = hand_request(fleet, WITHDRAW, (vip, endpoint), options)
+    with following(f"withdraw {endpoint}") as follow:
+        outcome = run(fleet, request, follow)
+    return finish(outcome)

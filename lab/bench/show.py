@@ -17,6 +17,7 @@ from . import (
     planned,
     probes,
     restarts,
+    scale,
     streams,
 )
 from .failover import Failover
@@ -64,6 +65,10 @@ def _streams(raw: Any) -> str:
     return streams.table([streams.Crowd(*crowd) for crowd in raw])
 
 
+def _scale(raw: Any) -> str:
+    return scale.table([scale.Scale(**one) for one in raw])
+
+
 def _mass(raw: Any) -> str:
     return mass.table({name: mass.Mass(**one) for name, one in raw.items()})
 
@@ -90,6 +95,7 @@ TABLES: dict[str, Callable[[Any], str]] = {
     "mass": _mass,
     "growth": _growth,
     "streams": _streams,
+    "scale": _scale,
     "restarts": _restarts,
     "planned": _planned,
     "day": _day,

@@ -81,6 +81,9 @@ file={run}/${{address##* }}
 case "$*" in
 *--stream*) exec perl {stand_in} "$file" ;;
 esac
+"""
+# What it does of a single question.
+REAL = """\
 [ ! -e "$file.fails" ] || exec {real} "$@" -p 54
 exec {real} "$@"
 """
@@ -166,11 +169,12 @@ def _both(figures: tuple[float, float]) -> str:
     return f"{figures[0]:.2f}, worst {figures[1]:.2f}"
 
 
-def stand_in(host: Host) -> None:
-    """Put stand-ins in the place of the streams of an endpoint."""
+def stand_in(host: Host, once: str = REAL) -> None:
+    """Put stand-ins in the place of the streams of an endpoint; ``once`` answers one question."""
     real = host.run(["readlink", "-f", CHECK], check=True).stdout.strip()
     host.run(["rm", CHECK], check=True)
-    host.write(CHECK, WRAPPER.format(run=RUN, stand_in=STAND_IN, real=real), mode=0o755)
+    script = (WRAPPER + once).format(run=RUN, stand_in=STAND_IN, real=real)
+    host.write(CHECK, script, mode=0o755)
     host.write(STAND_IN, STREAM)
     host.make_directory(RUN, owner="anycast")
     key = host.read(KEYS)

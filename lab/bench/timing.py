@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import statistics
 import subprocess
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from lab.host import ENVIRONMENT, Host
 
 # Running this costs as much as entering a host, which is subtracted from the cost of a program.
 NOTHING = ("true",)
+LONGEST_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,13 @@ class Cost:
         return f"{self.cpu * 1000:7.1f} {self.wall * 1000:7.1f} {self.memory:6.1f}"
 
 
-def run(host: Host, argv: Sequence[str], user: str = "root") -> tuple[int, Cost]:
+def run(
+    host: Host, argv: Sequence[str], user: str = "root", longest: float = LONGEST_SECONDS
+) -> tuple[int, Cost]:
     """Run a program once; return its exit status, negative for a signal, and its cost.
 
-    The memory is right only where the program needs more than this process.
+    It is killed after ``longest`` seconds. The memory is right only where the program needs more
+    than this process.
     """
     began = time.monotonic()
     process = subprocess.Popen(
@@ -45,7 +50,10 @@ def run(host: Host, argv: Sequence[str], user: str = "root") -> tuple[int, Cost]
         stderr=subprocess.DEVNULL,
         env=dict(ENVIRONMENT),
     )
+    killing = threading.Timer(longest, process.kill)
+    killing.start()
     _, status, usage = os.wait4(process.pid, 0)
+    killing.cancel()
     process.returncode = os.waitstatus_to_exitcode(status)
     wall = time.monotonic() - began
     return process.returncode, Cost(usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss / 1024)

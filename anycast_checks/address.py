@@ -224,7 +224,7 @@ def connect(
             status = sock.connect_ex((target.address, target.port))
             name = sock.getsockname()[0]
             if status == errno.EACCES:
-                # What a firewall answers comes later, so a security module of this host says this.
+                # A firewall would answer later, so a security module of this host has refused.
                 raise CheckError(f"cannot talk to {target.address} port {target.port}: forbidden")
             if status not in (0, errno.EINPROGRESS):
                 raise OSError(status, os.strerror(status))

@@ -16,7 +16,7 @@ _RCODE = 0xF  # in the flags
 _QUESTION, _RECORD = 4, 6
 _SHOWN = 80  # characters of the answers in a status line
 _NSID_SHOWN = 32
-# What a server answers that knows no EDNS, or not the option of NSID.
+# A server that knows no EDNS, or not the option of NSID, answers with one of these.
 _TO_EDNS = (dns.rcode.FORMERR, dns.rcode.NOTIMP)
 
 

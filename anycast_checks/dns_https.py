@@ -10,7 +10,7 @@ from .errors import PeerFailedError
 from .http_client import Request
 from .tls_connection import TlsConnection
 
-# What the client offers by ALPN, the best first.
+# The client offers these by ALPN, the best first.
 PROTOCOLS = ("h2", "http/1.1")
 _TYPE = "application/dns-message"
 _LARGEST = 65535

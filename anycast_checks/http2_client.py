@@ -18,7 +18,7 @@ _GOAWAY = 7
 _NO_ERROR = bytes(4)
 # Bytes of the fields of an answer together.
 _HEADS = 262_144
-# What HTTP/1.1 says of a connection, and HTTP/2 forbids (RFC 9113, 8.2.2).
+# HTTP/2 forbids these fields, which are about a connection of HTTP/1.1 (RFC 9113, 8.2.2).
 _OF_CONNECTION = ("host", "connection")
 _END = (h2.events.StreamEnded, h2.events.StreamReset, h2.events.ConnectionTerminated)
 

@@ -8,7 +8,7 @@ from .errors import PeerFailedError
 HEAD_ENDS = re.compile(rb"\r{0,2}\n\r{0,2}\n")
 _LINE_ENDS = re.compile(rb"\r{0,2}\n")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:[ \t]*(.*?)[ \t]*", re.DOTALL)
-# What may not stand in the value of a field, and is of no use there.
+# These characters may not stand in the value of a field, and are of no use there.
 _ODD = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _STATUS = re.compile(rb"[Hh][Tt][Tt][Pp](/1\.[01]) +([1-9][0-9]{2}(?: .*)?)", re.DOTALL)
 _CODING, _LENGTH = b"transfer-encoding", b"content-length"

@@ -8,7 +8,7 @@ import socket
 import struct
 from typing import NamedTuple
 
-# What the route is recognised by: a protocol number that no routing daemon uses. The metric lets it
+# No routing daemon uses this protocol number, by which the route is recognised. The metric lets it
 # stand beside the route that the kernel makes for an address, which comes first.
 PROTOCOL, METRIC = 153, 153
 _GET_ROUTE, _NEW_ROUTE = 26, 24  # RTM_GETROUTE, RTM_NEWROUTE of <linux/rtnetlink.h>

@@ -32,7 +32,7 @@ BROKEN = "ns1"
 HOLD_DOWN = 5.0
 COLUMNS = 80
 RATE = 50.0
-# What a person asks first: how is everything, and what was done?
+# A person asks two things first: how is everything, and what was done?
 ASKED = (("anycast-handler", "status"), ("anycast-handler", "history", "-n", "1"))
 PACE = "interval = 2s, retry = 1s, attempts = 2, control_interval = 5s"
 

@@ -18,8 +18,8 @@ from .topology import Place
 
 DIRECTORY = Path(__file__).parents[1] / "docs" / "routing"
 DEFAULT = "frr-ospf"
-# What is added behind a line of the configurations: a dead neighbor is noticed within 3 to 4 s,
-# and spoken to again a second after it is back.
+# These lines are added behind one of the configurations, so that a dead neighbor is noticed within
+# 3 to 4 s, and spoken to again a second after it is back.
 TIMERS = {
     r"( ip ospf) network .*": r"\1 hello-interval 1\n\1 dead-interval 4\n",
     r"( ipv6 ospf6) network .*": r"\1 hello-interval 1\n\1 dead-interval 4\n",

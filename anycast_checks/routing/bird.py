@@ -41,7 +41,7 @@ _ABSENT = {
 _ROUTER_ID = re.compile(r"^Router ID is (\S+)$", re.MULTILINE)
 _NO_ROUTES = ("No valid tables", "aren't accepting exports", "Network not found")
 _ORIGIN = re.compile(r"^\s*(?:Type|source): (\S+)", re.MULTILINE)
-# What this host brings into the routing itself, in BIRD's words; everything else it has learned.
+# A route of one of these kinds is this host's own, in BIRD's words; every other one was learned.
 _OWN = ("device", "static", "static-device", "inherit")
 
 

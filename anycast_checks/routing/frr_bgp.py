@@ -30,7 +30,7 @@ from .documents import documents, flag, listing, mapping, text
 
 ESTABLISHED = "Established"
 NOT_CONFIGURED = "BGP is not configured"
-# What of the configuration no other question tells. A router-id of zebra is bgpd's default.
+# No other question tells these lines of the configuration. A router-id of zebra is bgpd's default.
 CONFIGURATION = vtysh.question(
     ["show running-config | include router-id|import-check|graceful-restart", vtysh.DAEMONS],
     ["bgp-configuration"],

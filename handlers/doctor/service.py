@@ -30,7 +30,7 @@ NONLOCAL_BIND: dict[str, Argv] = {
     family: ("/bin/cat", f"/proc/sys/net/{family}/ip_nonlocal_bind") for family in ("ipv4", "ipv6")
 }
 FIRST_LINE_SECONDS = 5.0
-# What the first line of a stream has in it, by docs/checks.rst.
+# The first line of a stream has this in it, by docs/checks.rst.
 FORMAT = '"stream":1,'
 
 

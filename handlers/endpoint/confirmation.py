@@ -20,8 +20,8 @@ PLACES = (
     "healthy, withdrawn",
     "withdrawn, instance still failing",
 )
-# What our own checks say of an answer that was right and came too late; of several questions none
-# says so, because another one of them may have failed.
+# Our own checks say this of an answer that was right and came too late. `all` does not say so of
+# one of its questions, because another one may have failed.
 SLOW = re.compile(r"slower than [-@~:.0-9]{1,40} s: ")
 
 

@@ -96,7 +96,8 @@ def _here(file: str, text: str | None) -> None:
 
 def _there(shell: Shell, file: str, text: str | None) -> None:
     wanted = text is not None
-    # Who may not look into the directory sees no file either, so the end of it never trusts a look.
+    # An account that may not look into the directory sees no file in it, so a look alone is never
+    # taken for the end of the stop file.
     if wanted and is_there(shell, file):
         return
     argv = removing(file) if text is None else placing(file)

@@ -40,7 +40,7 @@ def command(invocation: Invocation, /, vip: str | None, endpoint: str | None) ->
     if vip and endpoint:
         members = [fleet.find(vip, endpoint)]
     narrowed = fleet._replace(vips=vips)
-    # What is about no VIP is examined where all of them are.
+    # The other monitoring hosts belong to no VIP, so they are examined where all VIPs are.
     of_all = [] if vip else examine_monitors(fleet)
     here = by_cause([*examine_here(narrowed), *examine_engines(narrowed), *of_all])
     for finding in here:

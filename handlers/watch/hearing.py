@@ -49,7 +49,7 @@ class Hearing:
             first, *more = long
             others = f" (and {len(more)} more)" if more else ""
             text += f"; not {first.name}{others}: {first.judgement.text}"
-        # What an endpoint has said must not become another line to systemd.
+        # The words of an endpoint must not become another line to systemd.
         return clean(text)
 
     def _long(self, now: float) -> list[Target]:

@@ -9,7 +9,7 @@ from .acts import Acted
 from .board import EndpointState, Failover, Stage
 from .target import Target
 
-# What a run does when clients are well again already.
+# A run does these when clients are well again already.
 AFTER = frozenset({"count again"})
 
 

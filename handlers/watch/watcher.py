@@ -31,7 +31,7 @@ FILES_FOR_EACH = 4
 # At most so many targets a second are reconsidered of which nothing was heard. Where hundreds
 # are down or fail, all of them at each line of any other would take all of its time.
 MOST_RECONSIDERED = 10_000
-# What is still under way when the watcher is told to end gets so long.
+# An act that is under way when the watcher is told to end has so many seconds left.
 ENDING_SECONDS = 1.5
 
 
@@ -102,7 +102,7 @@ class Watcher:
         some = responses.hot if is_time else touched & responses.hot
         due = [at for one in some if (at := responses.due(one)) is not None and at > now]
         if is_time:
-            # What is due because of another one is found soon after it is.
+            # A target that is due because of another one is found soon after it is.
             due.append(now + ROUND_SECONDS)
             self._earliest = now + len(responses.hot) / MOST_RECONSIDERED
             self._reconsider_at = float("inf")

@@ -30,7 +30,7 @@ LONGEST_SECONDS = 90.0
 LOGGED_SECONDS = 20.0
 MINUTE = 60.0
 SENT, GONE, LAST = "latch written, ifdown sent", "address off lo", "last lost query"
-# What is known of a run of the handler, in this order.
+# A run of the handler has these steps, in this order.
 OF_HANDLER = (
     "handler called, fleet file read",
     "failure confirmed",

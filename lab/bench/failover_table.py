@@ -14,7 +14,7 @@ from .system import CERTAIN, FIRST
 STAGES = (CLOSED, FIRST, CERTAIN, *OF_HANDLER, LAST)
 FIRST_COLUMN = f"{'seconds from the kill, medians':<34}"
 WIDEST = 90
-# What a row does not tell, by the beginning of its name.
+# A row does not tell everything; this is added, by the beginning of its name.
 REMARKS = {
     "keepalived, 1": "keepalived can also hear of a death from the kernel (vrrp_track_process), but"
     "\nnot in a namespace of its own, as here; it then sees neither hangs nor wrong answers.",

@@ -21,7 +21,7 @@ from .system import CERTAIN, FIRST, System
 
 INTERVAL, RETRY = 0.2, 0.02  # the fleet file's defaults
 HEARD_SECONDS = 60.0
-# What finds its process.
+# This pattern finds the process of the watcher.
 WATCHER = "anycast-handler watch$"
 QUICK_TIMEOUT = ("-t", "0.3")
 

@@ -17,7 +17,7 @@ from lab.slow_link import SlowLink
 from lab.topology import VIP_NAME
 
 VERBS = ("enforce",) * 12 + ("event",) * 12 + ("hold", "withdraw", "release", "restore")
-# What a person does some time after an order.
+# Some time after an order a person does this.
 UNDOES = {"hold": "release", "withdraw": "restore"}
 BY_ENGINE = ("enforce", "event")
 # The engine is not always up to date, and calls mostly where something has to be done.

@@ -37,7 +37,7 @@ SECURE_NAMED = (
         f"    listen-on port 443 tls local http local {{ {VIP}; }};",
     )
 )
-# What HAProxy sends before the answer has the status 103.
+# HAProxy sends a head with the status 103 before the answer.
 HAPROXY = f"""\
 defaults
   mode http

@@ -16,7 +16,7 @@ from lab.topology import VIP, VIP_NAME
 from tests.lab.scene import Scene
 
 TARGET = "root@10.0.1.2"
-# What an installation changes; the rest of /etc and /home is not its business.
+# An installation changes these, and no other file of /etc and /home.
 WHAT = ("/etc/anycast", "/etc/sudoers.d", "/usr/local/sbin", "/home", "/etc/group")
 
 

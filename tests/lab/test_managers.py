@@ -35,7 +35,7 @@ OTHERS: dict[str, tuple[str, ...]] = {
     OWN: ("10.99.1.54", "2001:db8:99:1::54"),
 }
 CASES = [(interface, address) for interface, of in VIPS.items() for address in of]
-# What the plain run tries, the rest is behind --all.
+# The plain run tries these; the rest is behind --all.
 SAMPLE = [CASES[0], CASES[3]]
 
 
@@ -53,7 +53,7 @@ class Managed(ABC):
 
     name: ClassVar[str]
     title: ClassVar[str] = ""
-    # What brings an address back that is configured; {} is the interface.
+    # Each command brings an address back that is configured; {} is the interface.
     brings_back: ClassVar[Sequence[Sequence[str]]]
 
     def __init__(self, host: Host) -> None:

@@ -23,7 +23,7 @@ FLOOR = 1
 # The hosts of the site, where there is one; its floor is 1 as well.
 IN_SITE = (0, 1)
 MOST_TAKE_BACKS = 2
-# What makes a failure certain: so many samples, and failing samples alone for so many ticks.
+# A failure is certain after so many samples, and failing samples alone for so many ticks.
 SAMPLES, PATIENCE = 2, 2
 
 TICK = 0.5

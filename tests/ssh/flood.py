@@ -87,7 +87,7 @@ def long_answer(channel: int) -> Iterator[paramiko.Message]:
     yield message(MSG_CHANNEL_CLOSE, channel)
 
 
-# What a command may be answered with, by the number of its channel.
+# A server may answer a command with these, by the number of its channel.
 AFTER_A_COMMAND: dict[str, Messages] = {
     "standard output": lambda channel: repeat(_data(channel)),
     "standard error": lambda channel: repeat(_extended(channel, 1)),
@@ -107,7 +107,7 @@ AFTER_A_COMMAND: dict[str, Messages] = {
     "channels": lambda _: repeat(message(MSG_CHANNEL_OPEN, b"x11" + BLOCK, 5, 1 << 20, 1 << 15)),
     "messages of no kind": lambda _: repeat(message(213, BLOCK)),
 }
-# What the login may be answered with.
+# A server may answer the login with these.
 AT_LOGIN: dict[str, Messages] = {
     "banners at the login": lambda _: repeat(message(MSG_USERAUTH_BANNER, BLOCK, b"")),
     "extensions without number": lambda _: repeat(message(MSG_EXT_INFO, 0xFFFFFFFF)),
@@ -190,7 +190,7 @@ def _packet(payload: bytes) -> bytes:
 
 
 LISTS = b"".join(struct.pack(">I", 3000) + b"a," * 1500 for _ in range(10))
-# What comes before the login.
+# A server may send these before the login.
 BEFORE_THE_LOGIN: dict[str, Talk] = {
     "a line without end": pouring(b"", BLOCK),
     "lines without end": pouring(b"", b"Welcome to our host\r\n" * 1000),

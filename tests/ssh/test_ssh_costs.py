@@ -41,7 +41,7 @@ def times_until_left(directory: Path, most: int, act: Callable[[paramiko.Transpo
     left = threading.Event()
 
     def talk(connection: socket.socket, over: threading.Event) -> None:
-        # What the kernel takes of it is not done to anybody.
+        # The bytes that the kernel keeps are done to nobody, so it may keep few.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         transport = paramiko.Transport(connection)
         transport.add_server_key(paramiko.Ed25519Key.from_private_key_file(str(directory / "host")))

@@ -58,7 +58,7 @@ SHELLS = [["dash"], ["busybox", "sh"], ["bash", "--posix"]]
 LDAP_PROGRAM = "/usr/lib/nagios/plugins/check_ldap"
 LDAP_WORDS = f"{LDAP_PROGRAM} {{address}}"
 STREAM = "--stream --interval 0.2 --retry-delay 0.02 --tries 2"
-# What the account may ask.
+# The account may ask all of these.
 GOOD = [
     f"{PROGRAM} dns -H {VIP} --query www.example.org",
     f"'{PROGRAM}' 'dns' '--address' '{VIP}' '--query' 'other.example.net'",

@@ -134,7 +134,7 @@ UPGRADE = ("--header", "Upgrade: websocket", "--header", "Connection: Upgrade", 
         (b"HTTP/1.1 200\r\n" + LONG + b"\r\nhi", (), "200, 2 bytes"),
         (b"HTTP/1.0 200 OK\r\n\r\nhi", (), "200 OK, 2 bytes"),
         (HEAD + b"X: a\r\n b\r\n" + LONG + b"\r\nhi", (), "200 OK, 2 bytes"),
-        # What curl passes over.
+        # curl passes over these.
         (HEAD + b"what is this\r\n" + LONG + b"\r\nhi", (), "200 OK, 2 bytes"),
         (HEAD + b"X: \x01\xff\r\n" + LONG + b"\r\nhi", (), "200 OK, 2 bytes"),
         (HEAD + b"Transfer-Encoding: identity\r\n\r\nhi", (), "200 OK, 2 bytes"),

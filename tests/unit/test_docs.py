@@ -201,7 +201,7 @@ MISTAKES: dict[str, dict[str, Any]] = {
     "one host twice": vip(endpoints={"ns2": "192.0.2.11"}),
     "a jump that is none": vip(endpoints={"ns1": {"address": "192.0.2.11", "jump": "a b"}}),
     "a floor of sites without sites": vip(min_announcing_per_site=1),
-    # What TOML makes of  ns3.example.org = "192.0.2.13".
+    # TOML makes this of  ns3.example.org = "192.0.2.13".
     "a name without quotes": vip(endpoints={"ns3": {"example": {"org": "192.0.2.13"}}}),
 }
 

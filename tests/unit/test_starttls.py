@@ -19,7 +19,7 @@ LDAP_NO = bytes.fromhex("3020020101781b0a01020400041475") + b"nsupported extensi
 # The same in the form of Active Directory, which writes each length in five bytes.
 LDAP_LONG = bytes.fromhex("3084000000100201017884000000070a010004000400")
 LDAP_LONG_NO = LDAP_LONG.replace(b"\x0a\x01\x00", b"\x0a\x01\x34")
-# What the server says at first, and then to each line of the client.
+# The server says the first of these at once, and another one to each line of the client.
 SERVERS = {
     "smtp": (GREETING, [CAPABLE, b"220 2.0.0 Ready to start TLS\r\n"]),
     "imap": (b"* OK [CAPABILITY IMAP4rev1 STARTTLS] ready\r\n", [b"* 1 X\r\na OK Begin TLS\r\n"]),

@@ -14,7 +14,7 @@ from .icinga import IcingaApi
 from .nagios import CommandFile
 from .report import HEALTH, WATCHER
 
-# What the watcher has to be allowed in Icinga, and what does not work without it.
+# The watcher needs these permissions in Icinga; each is followed by what goes wrong without it.
 NEEDED = {
     "actions/process-check-result": "Icinga hears nothing of the watcher",
     "objects/query/service": "the watcher knows no downtimes, and restores in them",

@@ -98,7 +98,7 @@ class Outbox:
         return min(self._next_at(self._changes), self._next_at(self._repeats))
 
     def _pause(self, turns: list[Turn]) -> float:
-        # What has changed together, as all has at a start, is not repeated together.
+        # Services that have changed together, as all have at a start, are not repeated together.
         part = next(self._numbers) % SPREAD + 1 if turns is self._changes else SPREAD
         return REPEAT * part / SPREAD
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from textwrap import indent
 from typing import NamedTuple
 
 import click
@@ -208,6 +209,12 @@ def test_the_example_of_the_package_is_the_fleet_file_of_the_readme(tmp_path: Pa
     example = (ROOT / "packaging/fleet.toml").read_text()
 
     assert tomllib.loads(example) == tomllib.loads(Path(readme_fleet(tmp_path)).read_text())
+
+
+def test_the_log_is_rotated_as_by_the_package() -> None:
+    rotation = (ROOT / "debian/anycast-handler.logrotate").read_text()
+
+    assert indent(rotation, " " * 7) in README
 
 
 def test_the_fields_of_status_are_documented(resolver: Vip) -> None:

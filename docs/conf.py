@@ -35,11 +35,14 @@ man_pages = [
 # The pages name one another as files, so that they can be read as they are.
 PAGE = re.compile(r"``(?:docs/)?([\w-]+)\.rst``")
 PAGES = {page.stem for page in Path(__file__).parent.glob("*.rst")}
+README = ROOT / "README.rst"
 OTHERS = {"README": "readme", "CHANGELOG": "changelog", "CONTRIBUTING": "contributing"}
 
 
-def _link_pages(_app: Any, _name: str, source: list[str]) -> None:
-    source[0] = PAGE.sub(_link, source[0])
+def _link_pages(_app: Any, name: str, source: list[str]) -> None:
+    # The README names pictures as they are found from its own folder.
+    text = README.read_text().replace(":: docs/", ":: ") if name == "readme" else source[0]
+    source[0] = PAGE.sub(_link, text)
 
 
 def _link(found: re.Match[str]) -> str:

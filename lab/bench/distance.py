@@ -107,9 +107,10 @@ def _fail(system: Watched, lab: Lab, timeline: Timeline, share: float, settle: f
     run = failover.fail(system, lab, timeline, share, minute=False)
     endpoint = lab.endpoint("ns1")
     system.said.wait_for(f"{VIP_NAME} ns1: ", 60, began)
+    # The watcher says that the service is well while the address is away, and not again later.
+    back = time.time()
     endpoint.resolver.start()
     endpoint.host.run(["sh", "-c", "rm -f /var/lib/anycast/*.latch.json"], check=True)
-    back = time.time()
     endpoint.host.run(["ifup", "lo:0"], check=True)
     system.said.wait_for(f"{VIP_NAME} ns1 OK HARD", 60, back)
     return run

@@ -97,8 +97,7 @@ def _fail(lab: Lab, watch: Watch, those: Sequence[Endpoint], *, alike: bool) -> 
     names = {f"{one.place.vip_name} {one.place.name}" for one in those}
     try:
         began = time.time()
-        for endpoint in those:
-            kill(endpoint.host.pid)
+        within = kill([endpoint.host.pid for endpoint in those])
         failed = time.time()
         decided: dict[str, float] = {}
 
@@ -116,7 +115,7 @@ def _fail(lab: Lab, watch: Watch, those: Sequence[Endpoint], *, alike: bool) -> 
     causes = {text.split()[0] for at, text in list(watch.said) if at > began and _is_cause(text)}
     return Mass(
         len(those),
-        failed - began,
+        within,
         sorted(round(max(0.0, at - failed), 3) for at in decided.values()),
         len(causes),
         withdrawn(lab),

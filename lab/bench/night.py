@@ -7,13 +7,18 @@ processors with the monitoring host, whose handlers would elsewhere have a machi
 from __future__ import annotations
 
 import json
-import subprocess
+import os
+import re
+import signal
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from lab import frr
@@ -62,9 +67,7 @@ def measure(lab: Lab) -> dict[str, Any]:
     """Kill all resolvers, call the handlers as an engine would, then let `enforce` do the rest."""
     watched = Fewest(lab)
     try:
-        began = time.monotonic()
-        for endpoint in lab.endpoints:
-            kill(endpoint.host.pid)
+        within = kill([endpoint.host.pid for endpoint in lab.endpoints])
         failed = time.monotonic()
         events = _call(lab, "event", failed)
         first = _decided(lab)
@@ -75,7 +78,7 @@ def measure(lab: Lab) -> dict[str, Any]:
         fewest = watched.stop()
     return {
         "endpoints": len(lab.places),
-        "killed within": failed - began,
+        "killed within": within,
         "events": [asdict(run) for run in events],
         "rules": dict(Counter(entry["rule"] for entry in first)),
         "rounds": [max(run.ended for run in runs) for runs in rounds],
@@ -133,11 +136,33 @@ class Fewest:
                 self._fewest[vip] = min(fewest, hops)
 
 
-def kill(pid: int) -> None:
-    """End the resolver of a host, as fast as a hundred of them can be ended."""
-    enter = ["nsenter", f"--target={pid}", "--mount", "--pid", "--"]
-    kill = ["sh", "-c", "kill -KILL $(cat /run/unbound.pid)"]
-    subprocess.run([*enter, *kill], check=True)
+def kill(hosts: Sequence[int]) -> float:
+    """End the resolvers of hosts within milliseconds, and give the seconds that it took.
+
+    To enter the hosts one by one would take seconds, in which a watcher has begun to act.
+
+    Args:
+        hosts: the process of each host, as this machine numbers it.
+    """
+    here: dict[tuple[int, int], int] = {}
+    for status in Path("/proc").glob("[0-9]*/status"):
+        # Any process may end meanwhile.
+        with suppress(OSError):
+            inner = re.search(r"^NSpid:.*?(\d+)$", status.read_text(), re.MULTILINE)
+            if inner:
+                here[_namespace(status.parent), int(inner[1])] = int(status.parent.name)
+    resolvers = [
+        here[_namespace(place), int((place / "root/run/unbound.pid").read_text())]
+        for place in (Path(f"/proc/{pid}") for pid in hosts)
+    ]
+    began = time.monotonic()
+    for one in resolvers:
+        os.kill(one, signal.SIGKILL)
+    return time.monotonic() - began
+
+
+def _namespace(process: Path) -> int:
+    return (process / "ns/pid").stat().st_ino
 
 
 def _call(lab: Lab, verb: str, failed: float) -> list[Run]:

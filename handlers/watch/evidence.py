@@ -91,10 +91,14 @@ class Evidence:
         self._overlap = False
         self.taken = 0
 
-    def hear(self, line: Line, at: float) -> None:
-        """Take a line of the stream, heard at a moment."""
+    def hear(self, line: Line, at: float) -> bool:
+        """Take a line of the stream, heard at a moment.
+
+        Returns:
+            Whether it may change a judgement; a beat of a stream that is not late does not.
+        """
         if line is None:
-            return
+            return False
         self.heard = at
         if isinstance(line, Hello):
             self._begin(line, at)
@@ -110,9 +114,11 @@ class Evidence:
             self._take(line, at)
         elif isinstance(line, Beat):
             self.taken += line.samples
-            self._is_stale = self._is_stale and line.samples == 0
+            was_stale, self._is_stale = self._is_stale, self._is_stale and line.samples == 0
+            return was_stale
         elif isinstance(line, End):
             self.lose(f"its stream has ended: {line.why}")
+        return True
 
     def lose(self, why: str) -> None:
         """Take note that nothing more comes."""
@@ -170,7 +176,11 @@ class Evidence:
         delay = at - uptime
         while self._delays and at - self._delays[0][0] > OF_LATE:
             self._delays.popleft()
-        least = min((one for _, one in self._delays), default=delay)
+        least = self._delays[0][1] if self._delays else delay
+        # A line that was slower than a later one is never the fastest again. So the first one left
+        # is the fastest, and there are few, however many lines come.
+        while self._delays and self._delays[-1][1] >= delay:
+            self._delays.pop()
         self._delays.append((at, delay))
         return delay - least > LONGEST_UNDER_WAY
 

@@ -62,6 +62,7 @@ class Watcher:
         acts = Acts(self._connections, self.events, clock, self._pulse)
         self._responses = Responses(acts, show, clock)
         self._targets: list[Target] = []
+        self._watched: set[Target] = set()
         self._rounds_at = self._looked_at = 0.0
         # When the hot targets are considered next, and when they may be.
         self._reconsider_at = self._earliest = 0.0
@@ -85,7 +86,7 @@ class Watcher:
         now = self._clock.monotonic()
         if any(isinstance(event, Acted) for event in events):
             self._reconsider_at = now
-        self._consider(touched & set(self._targets), now)
+        self._consider(touched & self._watched, now)
         if now - self._rounds_at >= ROUND_SECONDS:
             self._rounds_at = now
             self._round(now)
@@ -117,7 +118,7 @@ class Watcher:
         same = fleet.ssh == self._fleet.ssh
         known = {one.name: one for one in self._targets if same}
         kept = [old if (old := known.get(n.name)) and old.is_same(n) else n for n in targets]
-        before = set(self._targets)
+        before = self._watched
         for old in before.difference(kept):
             self._streams.forget(old)
         if not same:
@@ -134,7 +135,7 @@ class Watcher:
                 self._streams.want(target, now)
                 # The first looks are spread over the time between two.
                 target.next_look = now + 2.0 + self._responses.pace * number / len(kept)
-        self._fleet, self._targets = fleet, kept
+        self._fleet, self._targets, self._watched = fleet, kept, set(kept)
         self._to_look.clear()
         allow_files(FILES_FOR_EACH * len(kept))
 
@@ -185,10 +186,12 @@ class Watcher:
         except NotALineError as error:
             self._lose(target, f"its stream cannot be read: {error}")
             return target
-        target.evidence.hear(line, heard.at)
+        changes = target.evidence.hear(line, heard.at)
         if isinstance(line, Suspect) and line.kind == "late":
             self._responses.ask_ahead(target, heard.at)
-        return target
+        # With a thousand streams most lines are beats of services that are well.
+        is_settled = target.judgement.is_certain_health and target not in self._responses.hot
+        return target if changes or not is_settled else None
 
     def _lose(self, target: Target, why: str, *, closes: bool = False) -> None:
         target.evidence.lose(why)

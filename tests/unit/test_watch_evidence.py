@@ -169,6 +169,27 @@ class TestWhatCannotBeTold:
             said.evidence.hear(read(failing(8 * 3600 + number / 10, number + 1)), at + number / 10)
         assert said.state(at + 0.9) == CRITICAL_HARD
 
+    def test_only_the_fastest_line_of_late_counts(self) -> None:
+        """After half a minute a line is as late as it is against the lines since then."""
+        said = Heard((0, hello(0)), (0.1, sample(0.1, "OK")))
+        for second in range(1, 29):
+            said.evidence.hear(read(beat(second)), second + 1.2)
+        assert said.judge(30.3).state is CANNOT_TELL
+        for second in range(29, 33):
+            said.evidence.hear(read(beat(second)), second + 1.2)
+        assert said.state(33.3) == OK_HARD
+        said.evidence.hear(read(beat(33)), 33.1)
+        said.evidence.hear(read(beat(34)), 35.2)
+        assert said.judge(35.3).state is CANNOT_TELL
+
+    def test_a_beat_of_a_stream_that_is_not_late_changes_no_judgement(self) -> None:
+        said = heard(*WELL).evidence
+        assert not said.hear(read(beat(1)), 1)
+        assert said.hear(read(beat(2)), 9)
+        assert said.hear(read(beat(10)), 10)
+        assert not said.hear(read(beat(11)), 11)
+        assert said.hear(read(sample(11.1, "OK")), 11.1)
+
     def test_an_endpoint_that_has_started_anew(self) -> None:
         said = heard(*WELL, failing(1, 1), failing(1.4, 2))
         said.evidence.hear(read(json.dumps(json.loads(hello(0)) | {"uptime": 3.0})), 1.6)

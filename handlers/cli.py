@@ -79,6 +79,8 @@ def _summary(verb: str) -> str:
 @click.pass_context
 def group(context: click.Context, file: str) -> None:
     """Take a failing anycast endpoint out of the routing, and bring it back."""
+    if os.environ.get("NO_COLOR"):  # https://no-color.org, which click does not know
+        context.color = False
     if context.invoked_subcommand is None:
         raise click.UsageError("Missing verb", context)
     context.obj.file = file

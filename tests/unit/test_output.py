@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -61,6 +65,31 @@ def test_what_history_quotes_stays_in_its_line(tmp_path: Path) -> None:
     code, output = monitor.run("history")
     assert code == 0, output
     show(output, 1)
+
+
+@pytest.mark.parametrize(("no_color", "is_coloured"), [(None, True), ("", True), ("1", False)])
+def test_a_terminal_gets_colours_unless_it_is_not_to(
+    tmp_path: Path, no_color: str | None, *, is_coloured: bool
+) -> None:
+    monitor = Monitor(tmp_path)
+    monitor.environment |= {"TERM": "xterm"}
+    monitor.environment.pop("NO_COLOR", None)
+    if no_color is not None:
+        monitor.environment["NO_COLOR"] = no_color
+    ours, theirs = pty.openpty()
+    argv = monitor.argv("status")
+    ended = subprocess.run(
+        argv, check=False, stdout=theirs, stderr=subprocess.DEVNULL, env=monitor.environment
+    )
+    os.close(theirs)
+    said = b""
+    with suppress(OSError):  # so ends a terminal that nobody has open any more
+        while more := os.read(ours, 65536):
+            said += more
+    os.close(ours)
+    assert ended.returncode in (0, 2)
+    assert b"ENDPOINT" in said
+    assert (b"\x1b[" in said) is is_coloured
 
 
 def test_a_remark_of_status_is_made_once_and_names_the_vip_where_that_matters(

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 LONGEST_NAME = 40
 
 
+# Stands between the commands of a dry run, of which one is tried after the other.
+ELSE = "; else "
+
+
 class Outcome:
     """The outcome of a request, which a run fills in as it goes on.
 
@@ -113,7 +117,7 @@ class Outcome:
     def would_run(self) -> None:
         """End a dry run."""
         assert self.decision is not None
-        commands = "; else ".join(" ".join(step.argv) for step in self.steps)
+        commands = ELSE.join(" ".join(step.argv) for step in self.steps)
         overriding = f" ({self.decision.reason})" if self.decision.overrides else ""
         self._say(f"would run: {commands}{overriding}", DONE, self.decision.severity)
 

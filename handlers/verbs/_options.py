@@ -15,7 +15,7 @@ from ..decision.facts import State, StateType
 from ..fleet.file import load
 from ..fleet.values import Endpoint, Fleet
 from ..operation.operate import operate, this_host
-from ..operation.outcome import Outcome
+from ..operation.outcome import ELSE, Outcome
 from ..operation.request import Follow, Request, Verb, nobody
 from . import Prints
 from ._completion import endpoint_names, vip_names
@@ -170,6 +170,9 @@ def engine_request(
 
 
 def finish(outcome: Outcome) -> int:
-    """Print the one line of an outcome and give the exit code."""
-    click.echo(clean(outcome.line, LINE))
+    """Print the one line of an outcome and give the exit code; a person's dry run is a list."""
+    line = clean(outcome.line, LINE)
+    if outcome.request.dry_run and outcome.request.verb.by_hand:
+        line = line.replace(ELSE, f"\n {ELSE[1:]}")
+    click.echo(line)
     return outcome.exit_code

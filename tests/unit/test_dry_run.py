@@ -14,6 +14,7 @@ from anycast_handlers.fleet.values import Endpoint, Vip
 from anycast_handlers.operation.outcome import Outcome
 from anycast_handlers.operation.request import Request
 from anycast_handlers.transport.clock import SYSTEM_CLOCK
+from anycast_handlers.verbs._options import finish
 from anycast_handlers.verbs.enforce import printed
 
 from tests.support.verbs import VERBS
@@ -42,6 +43,22 @@ def first_line(vip: Vip, endpoint: str, commands: tuple[tuple[str, ...], ...]) -
 def acts(activator: Activator, vip: Vip) -> tuple[tuple[tuple[str, ...], ...], ...]:
     around = Surroundings()
     return activator.withdraw(vip, around), activator.restore(vip, around)
+
+
+@pytest.mark.parametrize("verb", ["withdraw", "event"])
+def test_a_person_reads_a_list_and_an_engine_one_line(
+    capsys: pytest.CaptureFixture[str], verb: str
+) -> None:
+    request = Request(VERBS[verb], USUAL, Endpoint("ns1", "192.0.2.11"), dry_run=True)
+    outcome = Outcome(request, SYSTEM_CLOCK)
+    outcome.decided(Decision(Action.WITHDRAW, "withdraw", "by hand", State.WARNING))
+    argvs = (("/sbin/ifdown", "lo:0"), ("/sbin/ip", "address", "del", "10.99.0.53/32"))
+    outcome.steps = [Step(argv, None, "dry run", 0.0) for argv in argvs]
+    outcome.would_run()
+    assert finish(outcome) == 0
+    begin, end = "ns1: 10.99.0.53 would run: /sbin/ifdown lo:0", "else /sbin/ip address del"
+    between = "\n  " if verb == "withdraw" else "; "
+    assert capsys.readouterr().out == f"{begin}{between}{end} 10.99.0.53/32\n"
 
 
 @pytest.mark.parametrize("activator", activators(), ids=lambda one: one.name)

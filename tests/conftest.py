@@ -1,14 +1,18 @@
 """The option --all, and a fixture for tests that want a host and no lab."""
 
+from __future__ import annotations
+
 import importlib
 import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.namespace import Namespace, namespace
+if TYPE_CHECKING:
+    from tests.support.namespace import Namespace
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = {"anycast_checks": ROOT / "anycast_checks", "anycast_handlers": ROOT / "handlers"}
@@ -34,6 +38,9 @@ def pytest_configure() -> None:
 @pytest.fixture
 def host() -> Iterator[Namespace]:
     """A host of its own for one test, with the VIP on lo."""
+    # The packages must not be imported before pytest_configure has said whose they are.
+    from tests.support.namespace import namespace
+
     try:
         with namespace() as made:
             yield made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -113,7 +114,8 @@ def test_a_line_is_broken_for_the_terminal_and_has_its_time(directory: Path) -> 
         lines = running.shown.splitlines()
         # A path is not broken, so that a person can copy it.
         assert all(len(line) <= 80 or " " not in line.strip() for line in lines)
-        assert all(line[2:3] == ":" or line.startswith(" " * 9) for line in lines)
+        at = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ | {21}")
+        assert all(map(at.match, lines)), lines
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -15,8 +15,7 @@ from .clock import Deadline
 from .local import LocalShell
 from .session import Session
 from .sessions import Sessions
-from .shell import COMMAND_SECONDS, Connection, Hear, Query, Reply, Result, Stream
-from .spare import FAR
+from .shell import COMMAND_SECONDS, FAR, Connection, Hear, Query, Reply, Result, Stream
 from .ssh import SshConnection
 
 # sshd allows ten sessions on a connection, unless it was told otherwise (MaxSessions). One is left

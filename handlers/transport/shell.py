@@ -15,6 +15,8 @@ COMMAND_SECONDS = 3.0
 # Round trips by which each time limit is longer: a command takes two, and a packet that was lost is
 # sent again after one or two more.
 ROUND_TRIPS = 6
+# An endpoint to which a round trip takes more seconds is far away.
+FAR = 0.01
 # Exit status of a shell that cannot find the program.
 NOT_FOUND = 127
 # Bytes that are kept of each output stream of a command. The largest output is that of a routing

@@ -11,8 +11,6 @@ from collections.abc import Callable
 from .each import at_once
 from .lean_paramiko import paramiko
 
-# Where a round trip takes fewer seconds, there is nothing to be saved.
-FAR = 0.01
 # After so many refusals in a row no more are opened: some let sshd accept few sessions.
 MOST_REFUSALS = 20
 

@@ -8,7 +8,7 @@ heard (OutcomeUnknownError).
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from anycast_checks.line import clean
@@ -76,7 +76,7 @@ class SshConnection:
         self.is_root = ssh.user == "root"
         self._connecting = connecting
         self.spares = Spares(self._open_spare)
-        self._turns: Turns | None = None
+        self._give_back: Callable[[], None] | None = None
         self._closing = threading.Lock()
         login = Login(endpoint, ssh, connecting, is_bastion=tunnels)
         self._client, self._where = login.client, login.where
@@ -246,13 +246,14 @@ class SshConnection:
             raise
 
     def _take_turn(self, turns: Turns | None, waiting: Sequence[Deadline]) -> None:
-        if turns and turns.take(*waiting, self._connecting):
-            self._turns = turns
+        if turns:
+            distance = self._sock.distance
+            self._give_back = turns.take(*waiting, self._connecting, distance=distance)
 
     def _give_turn_back(self) -> None:
-        turns, self._turns = self._turns, None
-        if turns:
-            turns.give_back()
+        give_back, self._give_back = self._give_back, None
+        if give_back:
+            give_back()
 
     @contextmanager
     def _abort_after(self, seconds: float) -> Iterator[None]:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from .clock import Clock, Deadline
+from .shell import FAR
 
 # A session takes some 10 ms of the one processor that the interpreter uses. With more sessions at
-# once each would take too long; with fewer, all would wait for endpoints that are distant or slow.
+# once each would take too long; with fewer, all would wait for endpoints that are slow.
 AT_WORK = 32
+# A session with an endpoint that is far away mostly waits, for some ten round trips, and takes no
+# more of the processor than another one.
+FAR_AT_WORK = 128
 LONGEST_WAIT = 60.0
 
 
@@ -20,20 +25,22 @@ class Turns:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._free = threading.BoundedSemaphore(AT_WORK)
+        self._near = threading.BoundedSemaphore(AT_WORK)
+        self._far = threading.BoundedSemaphore(FAR_AT_WORK)
 
-    def take(self, *deadlines: Deadline) -> bool:
+    def take(self, *deadlines: Deadline, distance: float = 0.0) -> Callable[[], None] | None:
         """Wait for a turn, and put the deadlines off by as long as the wait took.
 
+        Args:
+            deadlines: what bounds the session.
+            distance: how far away the endpoint is, in seconds.
+
         Returns:
-            Whether a turn was taken, which then has to be given back.
+            What gives the turn back; None where none was taken.
         """
+        free = self._far if distance > FAR else self._near
         began = self._clock.monotonic()
-        taken = self._free.acquire(timeout=LONGEST_WAIT)
+        taken = free.acquire(timeout=LONGEST_WAIT)
         for deadline in set(deadlines):
             deadline.put_off(self._clock.monotonic() - began)
-        return taken
-
-    def give_back(self) -> None:
-        """Give a turn back, for the next session."""
-        self._free.release()
+        return free.release if taken else None

@@ -17,8 +17,7 @@ from ..routing.tally import RouterIds
 from ..transport.clock import Clock, Deadline
 from ..transport.connections import Connections
 from ..transport.each import at_once
-from ..transport.shell import COMMAND_SECONDS, Argv, Hear, Query, Reply, Result, Shell, Stream
-from ..transport.spare import FAR
+from ..transport.shell import COMMAND_SECONDS, FAR, Argv, Hear, Query, Reply, Result, Shell, Stream
 
 # Seconds after which a reply is not used any more: an act compares directly what it changes, but
 # who else announces is not compared again.

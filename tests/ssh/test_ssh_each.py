@@ -6,6 +6,7 @@ import resource
 import socket
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -14,12 +15,14 @@ from anycast_handlers.errors import OutcomeUnknownError, RejectedError, Unreacha
 from anycast_handlers.fleet.values import Endpoint, Fleet, Paths, Ssh, Vip
 from anycast_handlers.operation.overview import look_at_all
 from anycast_handlers.transport import opening
+from anycast_handlers.transport import turns as turns_module
 from anycast_handlers.transport.clock import SYSTEM_CLOCK, Deadline
 from anycast_handlers.transport.each import at_once
+from anycast_handlers.transport.prompt_socket import PromptSocket
 from anycast_handlers.transport.session import Session
-from anycast_handlers.transport.shell import Query
+from anycast_handlers.transport.shell import FAR, Query
 from anycast_handlers.transport.ssh import SshConnection
-from anycast_handlers.transport.turns import AT_WORK, Turns
+from anycast_handlers.transport.turns import AT_WORK, FAR_AT_WORK, Turns
 
 from anycast_checks.address import Locality
 from tests.ssh.server import Sshd, key, public
@@ -35,15 +38,19 @@ class Counting(Turns):
     def __init__(self) -> None:
         super().__init__(SYSTEM_CLOCK)
         self.now = self.ever = 0
+        self.distances: list[float] = []
 
-    def take(self, *deadlines: Deadline) -> bool:
-        taken = super().take(*deadlines)
+    def take(self, *deadlines: Deadline, distance: float = 0.0) -> Callable[[], None] | None:
+        release = super().take(*deadlines, distance=distance)
         self.now, self.ever = self.now + 1, self.ever + 1
-        return taken
+        self.distances.append(distance)
 
-    def give_back(self) -> None:
-        self.now -= 1
-        super().give_back()
+        def give_back() -> None:
+            self.now -= 1
+            assert release
+            release()
+
+        return give_back
 
 
 def test_as_many_wait_at_once_as_there_are() -> None:
@@ -98,16 +105,38 @@ def test_an_error_does_not_wait_for_who_is_silent() -> None:
 
 def test_the_time_until_the_turn_is_not_ones_own() -> None:
     turns = Turns(SYSTEM_CLOCK)
-    for _ in range(AT_WORK):
-        turns.take()
+    *_, give_back = [turns.take() for _ in range(AT_WORK)]
+    assert give_back
     deadline = Deadline(SYSTEM_CLOCK, 0.2)
     waiting = threading.Thread(target=turns.take, args=(deadline, deadline))
     waiting.start()
     while not deadline.passed:
         time.sleep(0.01)
-    turns.give_back()
+    give_back()
     waiting.join(PATIENCE)
     assert not deadline.passed
+
+
+def test_who_is_far_away_waits_for_others_that_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session there mostly waits, so that many more of them may work."""
+    monkeypatch.setattr(turns_module, "LONGEST_WAIT", 0.0)
+    turns = Turns(SYSTEM_CLOCK)
+    near, far = 0.0, 0.1
+    assert all(turns.take(distance=near) for _ in range(AT_WORK))
+    assert turns.take(distance=near) is None
+    assert all(turns.take(distance=far) for _ in range(FAR_AT_WORK))
+    assert turns.take(distance=far) is None
+
+
+@pytest.mark.parametrize("distance", [None, 0.3])
+def test_a_session_says_how_far_away_its_endpoint_is(
+    sshd: Sshd, monkeypatch: pytest.MonkeyPatch, distance: float | None
+) -> None:
+    if distance:
+        monkeypatch.setattr(PromptSocket, "distance", distance)
+    turns = Counting()
+    SshConnection(sshd.endpoint(), sshd.ssh(), turns, (), Deadline(SYSTEM_CLOCK, PATIENCE)).close()
+    assert [one > FAR for one in turns.distances] == [bool(distance)]
 
 
 def test_who_never_speaks_takes_no_turn(tmp_path: Path) -> None:

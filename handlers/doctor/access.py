@@ -19,6 +19,7 @@ IS_WRITABLE: Argv = ("/usr/bin/test", "-w", DIRECTORY)
 SUDO_RULES: Argv = ("/usr/bin/sudo", "-n", "-l")
 LISTS_READABLE: Argv = ("/usr/bin/stat", "-L", "-c", "%a %n", ALLOW, CHECK_ALLOW, NRPE)
 GROUPS: Argv = ("/usr/bin/id", "-nG")
+GATE_LIST: Argv = ("/bin/cat", ALLOW)
 # The groups that may configure FRR, Quagga and BIRD, and what else their members may do by that.
 ROUTING_GROUPS = {
     "bird": "configure BIRD",
@@ -27,6 +28,8 @@ ROUTING_GROUPS = {
 }
 SUDO_RULE = re.compile(r"^\s+\(.*$", re.MULTILINE)
 LONGEST_COMMAND = 60
+# These are asked in any case, so that they may be asked at the same time.
+QUESTIONS: tuple[Argv, ...] = (IS_EXECUTABLE, IS_WRITABLE, LISTS_READABLE, GROUPS, GATE_LIST)
 
 
 def sudo_question(argv: Argv) -> Argv:
@@ -92,7 +95,7 @@ def gate_list(subjects: Sequence[Subject]) -> Iterator[Finding]:
     subject = subjects[0]
     listed = ""
     with suppress(GateRefusedError):
-        listed = subject.site.shell.run(("/bin/cat", ALLOW)).stdout
+        listed = subject.site.shell.run(GATE_LIST).stdout
     blocks = dict.fromkeys(block for one in subject.needed() for block in blocks_of(one))
     missing = [block for block in blocks if block not in listed]
     if listed and missing:

@@ -6,6 +6,7 @@ import json
 import os
 import pwd
 import subprocess
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ from anycast_handlers.fleet.values import Endpoint, Fleet, Jump, Paths, Ssh, Vip
 from anycast_handlers.gate import files
 from anycast_handlers.operation.request import user
 from anycast_handlers.transport.refusal import GatedShell
-from anycast_handlers.transport.shell import Result
+from anycast_handlers.transport.shell import Query, Reply, Result
 
 from anycast_checks.addresses import ARGV as ADDRESSES
 from anycast_checks.routing import DAEMONS, bird, bird_bgp, frr_bgp, vtysh
@@ -71,6 +72,20 @@ def healthy(**answers: Said) -> FakeShell:
         return answers.get(kind(asked.argv)) or usual(asked.argv)
 
     return FakeShell(answer, is_root=False)
+
+
+class Distant(FakeShell):
+    """A healthy endpoint that is far away; ``together`` has what was asked at the same time."""
+
+    def __init__(self, **answers: Said) -> None:
+        super().__init__(lambda asked: healthy(**answers).run(*asked), is_root=False)
+        self.distance = 0.1
+        self.together: list[list[tuple[str, ...]]] = []
+
+    def ask_all(self, queries: Sequence[Query]) -> list[Reply]:
+        """Ask, and remember what was asked at the same time."""
+        self.together.append([tuple(query.argv) for query in queries])
+        return super().ask_all(queries)
 
 
 def kind(argv: tuple[str, ...]) -> str:
@@ -392,6 +407,15 @@ class TestLogin:
     def test_a_shell_that_greets(self) -> None:
         (line,) = lines(name=said("Welcome!\nns1\n"))
         assert "prints a text of its own with each command (Welcome!): " in line
+
+    def test_one_far_away_is_asked_much_at_the_same_time_and_nothing_twice(self) -> None:
+        """Each question alone takes two round trips."""
+        refused = Result(126, "", "anycast-gate: refused: ...\n")
+        near, far = healthy(writable=refused), Distant(writable=refused)
+        found = [[text(one) for one in examined_by(shell).findings] for shell in (near, far)]
+        assert found[0] == found[1] != []
+        assert sorted(far.asked) == sorted(near.asked)
+        assert max(map(len, far.together)) == 8
 
     def test_an_endpoint_that_is_too_far_away_to_act(self) -> None:
         (found,) = examined_by(healthy(), login=13.0).findings

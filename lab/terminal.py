@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 from xml.sax.saxutils import escape
 
+from .errors import LabError
 from .host import Host
 
 COLUMNS = 88
@@ -33,11 +36,23 @@ def shown(host: Host, argv: Sequence[str], user: str) -> list[str]:
     Raises:
         LabError: the command has failed.
     """
-    # `script` gives the command a terminal, without which it prints no colours.
+    terminal, inside = os.openpty()
+    with open(terminal, "rb", buffering=0) as screen:
+        # Without a terminal it prints no colours.
+        process = host.popen(argv, user=user, stdout=inside, stderr=inside)
+        os.close(inside)
+        printed = "".join(_read(screen))
     typed = " ".join(argv)
-    wrapped = ["env", "TERM=xterm", "script", "--quiet", "--return", "-c", typed, "/dev/null"]
-    printed = host.run(wrapped, user=user, check=True).stdout
+    if process.wait() != 0:
+        raise LabError(f"{host.name}: {typed}: exit status {process.returncode}: {printed}")
     return [f"$ {typed}", *printed.replace("\r", "").splitlines()]
+
+
+def _read(screen: BinaryIO) -> Iterator[str]:
+    # The end of the last process in a terminal is an error for whoever reads it.
+    with suppress(OSError):
+        while part := screen.read(65536):
+            yield part.decode()
 
 
 def draw(host: Host, commands: Sequence[Sequence[str]], user: str, file: Path) -> None:

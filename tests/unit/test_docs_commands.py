@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from textwrap import indent
 from typing import NamedTuple
+from xml.etree import ElementTree
 
 import click
 import pytest
@@ -266,6 +267,17 @@ def test_the_readme_shows_what_status_prints(
 
     printed = capsys.readouterr().out
     assert "".join(f"    {line}\n" for line in printed.splitlines()) in README
+
+
+def test_the_picture_of_the_readme_shows_status_as_it_is() -> None:
+    drawn = ElementTree.fromstring((ROOT / "docs/status.svg").read_text())
+    rows = ["".join(row.itertext()) for row in drawn.iter("{http://www.w3.org/2000/svg}text")]
+
+    assert ".. image:: docs/status.svg" in README
+    assert rows[0] == "$ anycast-handler status"
+    assert rows[1].split() == [name.upper() for name in status.COLUMNS]
+    assert "resolver: 2 of 3 announce 10.99.0.53, floor 1" in rows
+    assert "$ anycast-handler history -n 1" in rows
 
 
 def test_status_says_where_the_routing_does_not_follow_the_address(resolver: Vip) -> None:

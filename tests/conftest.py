@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 PACKAGES = {"anycast_checks": ROOT / "anycast_checks", "anycast_handlers": ROOT / "handlers"}
 
+# The assertions of what several tests share show what they saw, as those of the tests do.
+pytest.register_assert_rewrite("tests.support", "tests.ssh", "tests.lab")
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add --all, which `scripts/test --all` hands on."""

@@ -100,8 +100,14 @@ def night() -> list[dict[str, Any]]:
         else one
         for one in looks
     ]
+    refusing = begin + 20_000
+    looks = [
+        one
+        for one in looks
+        if one["endpoint"] != "ns2" or not iso(refusing) <= one["time"] < iso(refusing + 1500)
+    ]
     acts = [withdrawal(out[0]), restoration(out[1])]
-    refused = [refusal(begin + 20_000 + 60 * n, "ns2") for n in range(9)]
+    refused = [refusal(refusing + 60 * n, "ns2") for n in range(25)]
     hostile = entry(
         begin + 15_000, "ns3", verb="hold", user=MARKUP, rule=MARKUP, action="hold", text=MARKUP
     )

@@ -20,10 +20,11 @@ LOOKS = {
     What.OUT: ("WARNING", "\N{BLACK UP-POINTING TRIANGLE}"),
     What.UNKNOWN: ("UNKNOWN", "?"),
 }
-# A bar is lower the less an endpoint serves, so that shapes tell as well (y and height).
+# Shapes tell as well: a bar is lower the less an endpoint does, and the highest where it does harm
+# (y and height).
 BARS = {
-    What.SERVING: ("50%", "50%"),
-    What.FAILING: ("50%", "50%"),
+    What.SERVING: ("62%", "38%"),
+    What.FAILING: ("45%", "55%"),
     What.OUT: ("80%", "20%"),
     What.UNKNOWN: ("92%", "8%"),
 }

@@ -79,17 +79,16 @@ define command {
     command_line    /bin/ls $USER2$/$HOSTNAME$
 }
 """
-CHECK = f"{PLUGINS}/check_anycast dns -H {VIP} --query {QUERY}"
-CHECK += f" --expect {RIGHT_ANSWER} --timeout 0.5"
+CHECK = f"{PLUGINS}/check_anycast dns --query {QUERY} --expect {RIGHT_ANSWER} --timeout 0.5 -H "
 OF_HEALTH = "!".join(
     f"${macro}::{HEALTH}$"
     for macro in ("SERVICESTATE", "SERVICESTATETYPE", "LASTSERVICECHECK", "SERVICEDOWNTIME")
 )
 
 
-def endpoints(transport: str) -> str:
+def endpoints(transport: str, vip: str = VIP) -> str:
     """Write objects as a user would; transport is "by_ssh", "by_ssh_kept_open" or "nrpe"."""
-    command = f"anycast_{transport}!{VIP_NAME if transport == 'nrpe' else CHECK}"
+    command = f"anycast_{transport}!{VIP_NAME if transport == 'nrpe' else CHECK + vip}"
     return "".join(
         f"""
 define host {{

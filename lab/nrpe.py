@@ -23,11 +23,11 @@ include={commands}
 """
 
 
-def nrpe(mon: Host, host: Host, place: Place) -> Daemon:
+def nrpe(mon: Host, host: Host, place: Place, *, by_ipv6: bool = False) -> Daemon:
     """Prepare NRPE on an endpoint, for the monitoring host alone."""
     monitoring.install(mon, place, "--nrpe")
-    text = TEXT.format(address=place.address, monitoring=MON.address, commands=COMMANDS)
-    host.write(CONFIGURATION, text)
+    here, asks = (one.address6 if by_ipv6 else one.address for one in (place, MON))
+    host.write(CONFIGURATION, TEXT.format(address=here, monitoring=asks, commands=COMMANDS))
     return Daemon(host, ["nrpe", "-c", CONFIGURATION, "-d"], "/run/nrpe-lab.pid")
 
 

@@ -106,6 +106,26 @@ class Scene:
         more = ["--query", "www.example.org", "--expect", "192.0.2.80", "--tries", "1"]
         return self.ns1.host.run([*argv, *more], user="check")
 
+    def ask_routing(self, name: str, check: str, *more: str) -> str:
+        """Ask an endpoint about the routing of its VIP; gives what the check says."""
+        endpoint = self.lab.endpoint(name)
+        argv = ["/usr/lib/nagios/plugins/check_anycast", check, "-H", endpoint.place.vip, *more]
+        return endpoint.host.run(argv, user="check").stdout
+
+    def wait_until_all_are_counted(self) -> None:
+        """Wait until each endpoint counts each, where OSPF counts.
+
+        A router that has just started is missing in its neighbor's LSA for up to 12 s.
+        """
+        if "ospf" in self.lab.routing.name:
+            wait_until(self._all_count_all, "each endpoint counts all", 60)
+
+    def _all_count_all(self) -> bool:
+        names = (endpoint.place.name for endpoint in self.lab.endpoints)
+        return all(
+            self.ask_routing(name, "pool", "-c", "3:").startswith("POOL OK") for name in names
+        )
+
     def log(self) -> list[dict[str, Any]]:
         # There is no log before the first decision.
         return [json.loads(line) for line in self.lab.mon.run(["cat", LOG]).stdout.splitlines()]

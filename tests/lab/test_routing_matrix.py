@@ -78,8 +78,8 @@ def drill(scene: Scene, row: Row) -> None:
 
 def checked(scene: Scene, row: Row) -> None:
     """The checks `route` and `pool` tell the endpoint that announces from the one that does not."""
-    assert _check(scene, "ns1", "route").startswith("ROUTE OK")
-    pool = _check(scene, "ns1", "pool", "-c", "3:")
+    assert scene.ask_routing("ns1", "route").startswith("ROUTE OK")
+    pool = scene.ask_routing("ns1", "pool", "-c", "3:")
     how = "POOL OK" if row.protocol == "OSPF" else "POOL UNKNOWN"
     assert pool.startswith(how), pool
 
@@ -106,7 +106,7 @@ def not_announced(scene: Scene, row: Row) -> None:
     said = _doctor(scene)
     assert f"ns3: {prefix} is on lo, but not announced in {row.protocol}" in said, said
     vip = scene.ns1.place.vip
-    said = _check(scene, "ns3", "route")
+    said = scene.ask_routing("ns3", "route")
     assert said.startswith(f"ROUTE CRITICAL - {vip} on lo, but not announced"), said
 
 
@@ -150,7 +150,7 @@ def test_every_cell_is_yes(
     assert not reasons, "\n".join(reasons)
 
 
-def _act_amid_trouble(scene: Scene, row: Row) -> None:
+def _act_amid_trouble(scene: Scene) -> None:
     """The daemon hangs, restarts or ends when the address has just changed: the act stays."""
     host, daemon = scene.ns1.host, scene.lab.routing
     begin = shlex.join(daemon.starts)
@@ -167,7 +167,7 @@ def _act_amid_trouble(scene: Scene, row: Row) -> None:
         _, said = scene.event("OK")
     assert "restored by" in said
     _all_are_routed(scene)
-    _wait_for_all(scene, row)
+    scene.wait_until_all_are_counted()
     with instead_of(host, HELPER, _then(end)):
         code, said = scene.by_hand("withdraw", "--reason", "a trial")
     assert code == 0, said
@@ -192,8 +192,8 @@ def test_a_daemon_that_fails_in_mid_act_undoes_nothing(
         pytest.skip("a long form, which --all runs")
     with _lab(row, venv) as lab:
         scene = Scene(lab)
-        _wait_for_all(scene, row)
-        _act_amid_trouble(scene, row)
+        scene.wait_until_all_are_counted()
+        _act_amid_trouble(scene)
 
 
 def test_the_page_has_the_table() -> None:
@@ -214,7 +214,7 @@ def _tried(row: Row, venv: Path) -> dict[str, str]:
     """Try each cell of a row, in a lab of its own."""
     with _lab(row, venv) as lab:
         scene = Scene(lab)
-        _wait_for_all(scene, row)
+        scene.wait_until_all_are_counted()
         cells = {name: _try(cell, scene, row) for name, cell in IN_ORDER.items()}
         Scene(lab)
         ns2, ns3 = (lab.endpoint(name) for name in OTHERS)
@@ -232,20 +232,6 @@ def _lab(row: Row, venv: Path) -> Iterator[Lab]:
             way = ["ip", "route", "add", "default", "via", place.gateway, "metric", "9999"]
             lab.host(place.name).run(way)
         yield lab
-
-
-def _wait_for_all(scene: Scene, row: Row) -> None:
-    """Wait until each endpoint counts each, where OSPF counts.
-
-    A router that has just started is missing in its neighbor's LSA for up to 12 s.
-    """
-    if row.protocol == "OSPF":
-        wait_until(lambda: _all_see_all(scene), "each endpoint counts all", 60)
-
-
-def _all_see_all(scene: Scene) -> bool:
-    names = (endpoint.place.name for endpoint in scene.lab.endpoints)
-    return all(_check(scene, name, "pool", "-c", "3:").startswith("POOL OK") for name in names)
 
 
 def _try(cell: Cell, scene: Scene, row: Row) -> str:
@@ -285,9 +271,3 @@ def _all_are_routed(scene: Scene) -> None:
 
 def _doctor(scene: Scene) -> str:
     return " ".join(scene.handler("doctor", timeout=60).stdout.split())
-
-
-def _check(scene: Scene, name: str, check: str, *more: str) -> str:
-    endpoint = scene.lab.endpoint(name)
-    argv = ["/usr/lib/nagios/plugins/check_anycast", check, "-H", endpoint.place.vip, *more]
-    return endpoint.host.run(argv, user="check").stdout

@@ -81,7 +81,7 @@ def test_health_service_runs_the_event_handler_and_has_no_command_endpoint(icing
 def test_the_route_service_goes_the_way_of_the_health_service(
     icinga: Icinga, transport: str
 ) -> None:
-    """An endpoint that carries the VIP and is heard by nobody is green everywhere else."""
+    """An endpoint that carries the VIP and is heard by nobody is CRITICAL nowhere else."""
     objects = host(f'{{ {VIP}, transport = "{transport}", route_min_neighbors = 2 }}')
     result = icinga.validate(MASTER + AGENT + objects)
     assert result.returncode == 0, result.stdout

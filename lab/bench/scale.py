@@ -128,7 +128,10 @@ def table(found: Sequence[Scale]) -> str:
     }
     for verb in VERBS:
         rows[f"anycast-handler {verb}, s"] = [_seconds(one.verbs[verb]) for one in found]
-        rows[f"CPU of {verb} itself, s"] = [f"{one.own[verb]:.1f}" for one in found]
+        # What was spent by a verb that was killed is not known.
+        rows[f"CPU of {verb} itself, s"] = [
+            "-" if one.verbs[verb] == NEVER else f"{one.own[verb]:.1f}" for one in found
+        ]
     lines = [f"{'endpoints':<38}" + "".join(f"{one.endpoints:>10}" for one in found)]
     lines += [f"{what:<38}" + "".join(f"{cell:>10}" for cell in row) for what, row in rows.items()]
     return "\n".join(lines)

@@ -13,6 +13,8 @@ MOST_LISTED = 12
 _COMMAND = re.compile("`[^`]*`")
 _ADDRESS = r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}|[0-9a-fA-F]*:[0-9a-fA-F:]*:[0-9a-fA-F.]+"
 _NUMBER = r"[0-9]+(?:\.[0-9]+)?(?![:-])"
+# A pattern that matches nothing.
+_NEVER = "(?!)"
 _WITH_VIPS = re.compile(r"(\S+) \((.+)\)")
 _ENDPOINT, _NUMERIC = "ENDPOINT", "number"
 
@@ -61,7 +63,9 @@ def _with_vips(names: Sequence[str]) -> str:
 
 def _particulars(text: str, finding: Finding) -> Iterator[re.Match[str]]:
     """Find what is particular to one endpoint; a number in a command is no such thing."""
-    name = re.escape(finding.about.partition(" ")[0])
+    name = finding.about.partition(" ")[0]
+    # Most texts name no endpoint, and a pattern with a name has to be compiled for each endpoint.
+    name = re.escape(name) if name in text else _NEVER
     pattern = f"(?<![\\w.:-])(?:(?P<name>{name})|(?P<address>{_ADDRESS})|{_NUMBER})(?![\\w-])"
     commands = [found.span() for found in _COMMAND.finditer(text)]
     for found in re.finditer(pattern, text):

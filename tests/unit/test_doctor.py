@@ -6,15 +6,18 @@ import json
 import os
 import pwd
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from anycast_handlers.activators._choice import VERSION
 from anycast_handlers.activators._evidence import LINKS
 from anycast_handlers.decision.facts import State
+from anycast_handlers.doctor import survey
 from anycast_handlers.doctor.access import GROUPS, IS_EXECUTABLE, LISTS_READABLE, SUDO_RULES
 from anycast_handlers.doctor.causes import by_cause, name_all
 from anycast_handlers.doctor.closed_list import closed_list
@@ -37,6 +40,7 @@ from anycast_handlers.errors import OutcomeUnknownError, UnreachableError
 from anycast_handlers.fleet.values import Endpoint, Fleet, Jump, Paths, Ssh, Vip
 from anycast_handlers.gate import files
 from anycast_handlers.operation.request import user
+from anycast_handlers.transport.clock import SYSTEM_CLOCK
 from anycast_handlers.transport.refusal import GatedShell
 from anycast_handlers.transport.shell import Query, Reply, Result
 
@@ -960,6 +964,24 @@ class TestCompared:
     def test_one_that_could_not_be_asked_is_compared_with_nobody(self) -> None:
         known = replace(subject(), routing=state_of(read(VTYSH)))
         assert list(compare_routing([known, subject(endpoint=NS2)])) == []
+
+
+def test_of_a_thousand_endpoints_what_all_lack_is_one_screen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    @contextmanager
+    def opened(*_: object) -> Iterator[FakeShell]:
+        yield healthy(bind=said("0\n"))
+
+    monkeypatch.setattr(survey, "FreshConnections", lambda *_: SimpleNamespace(open=opened))
+    monkeypatch.setattr(survey, "at_once", lambda do, items: [do(one) for one in items])
+    members = tuple(Endpoint(f"e{n}", f"10.0.{n // 250}.{n % 250}") for n in range(1000))
+    vip = RESOLVER._replace(endpoints=members, routing="none")
+    places = [(vip, one) for one in members]
+    found = survey.survey(fleet_of(vip), places, DAEMONS, SYSTEM_CLOCK)
+    assert [one.about for one in found.findings] == ["all 1000 endpoints"] * 2
+    shown = "\n".join(text for one in found.findings for text in printed(one) if text)
+    assert (len(shown.splitlines()) < 20, found.unasked) == (True, 0)
 
 
 def test_an_endpoint_with_several_vips_is_one_host() -> None:

@@ -58,6 +58,24 @@ def test_the_key_of_a_second_monitoring_host_stays_where_it_stands(lab: Lab, ns1
     assert ns1.read(keys) == f"{other}{own}"
 
 
+def test_a_directory_that_is_the_engines_is_opened_for_the_accounts(lab: Lab, ns1: Host) -> None:
+    """On a monitoring host nobody but the engine enters /etc/anycast."""
+    secret, public = "/etc/anycast/fleet.toml", "/etc/anycast/known_hosts"
+    for file in (secret, public):
+        ns1.write(file, "so\n")
+    ns1.run(["chmod", "750", "/etc/anycast"], check=True)
+    try:
+        told = lab.mon.run(["anycast-handler", "doctor"], user=monitoring.USER).stdout
+        assert "ns1: the forced command there refuses" in told, told
+        opened = f"{TARGET}: /etc/anycast: opened for the accounts to pass, chmod o+x"
+        noted = f"{TARGET}: note: everybody can read {secret} then: chmod o= {secret}"
+        assert install(lab) == (0, [opened, noted])
+        assert ns1.run(["stat", "-c", "%a", "/etc/anycast"]).stdout == "751\n"
+        assert install(lab) == (0, [f"{TARGET}: nothing was changed"])
+    finally:
+        ns1.run(["rm", secret, public], check=True)
+
+
 def test_a_dry_run_says_what_would_be_changed(lab: Lab, ns1: Host) -> None:
     ns1.run(["chmod", "644", files.ALLOW], check=True)
     before = state(ns1)

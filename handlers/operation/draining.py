@@ -73,7 +73,6 @@ def finish(parts: Parts) -> None:
     came: list[_At] = []
     with parts.outcome.timed("go on answering"):
         failing = _wait(parts, drain, came)
-        parts.drain = None
         try:
             look, words = _take_away(parts)
         except HandlerError as error:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from anycast_checks.routing.daemon import RoutingDaemon
 
 from ..errors import ConfigurationError, HandlerError, RejectedError
-from ..fleet.values import Endpoint, Fleet, Vip
+from ..fleet.values import Endpoint, Fleet, Vip, grouped_by_host
 from ..operation.router_ids import FileRouterIds
 from ..transport.clock import Clock, Deadline
 from ..transport.connections import Connections, FreshConnections
@@ -98,16 +98,14 @@ def _choices(subjects: Sequence[Subject]) -> list[Finding]:
 
 def by_host(members: Sequence[tuple[Vip, Endpoint]]) -> list[Chosen]:
     """Group VIPs and endpoints by the host; an ambiguous name is told with that of the VIP."""
-    hosts: dict[tuple[str, int], list[tuple[Vip, Endpoint]]] = {}
-    for vip, endpoint in members:
-        hosts.setdefault((endpoint.address, endpoint.port), []).append((vip, endpoint))
-    names = [of[0][1].name for of in hosts.values()]
+    hosts = grouped_by_host(members)
+    names = [of[0][1].name for of in hosts]
     return [
         Chosen(
             endpoint.name if names.count(endpoint.name) == 1 else f"{endpoint.name} ({vip.name})",
             tuple(of),
         )
-        for of in hosts.values()
+        for of in hosts
         for vip, endpoint in of[:1]
     ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from anycast_checks.placement import Placement, place
@@ -200,3 +201,14 @@ class Fleet(NamedTuple):
             for other in self.vips
             if other is not vip and any(e.address == endpoint.address for e in other.endpoints)
         )
+
+
+Member = tuple[Vip, Endpoint]
+
+
+def grouped_by_host(members: Iterable[Member]) -> list[list[Member]]:
+    """Group VIPs and endpoints by the host that carries them, in the order in which they come."""
+    hosts: dict[tuple[str, int], list[Member]] = {}
+    for vip, endpoint in members:
+        hosts.setdefault((endpoint.address, endpoint.port), []).append((vip, endpoint))
+    return list(hosts.values())

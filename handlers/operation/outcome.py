@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 # A longer name would leave no room for what the line says; engines name the endpoint themselves.
 LONGEST_NAME = 40
-
-
 # Stands between the commands of a dry run, of which one is tried after the other.
 ELSE = "; else "
 
@@ -157,7 +155,7 @@ class Outcome:
             severity = State.CRITICAL if self.request.failing else State.WARNING
         elif self.steps and self.request.failing:
             severity = State.CRITICAL
-        self.text = f"{clean(self.request.endpoint.name, LONGEST_NAME)}: {error}"
+        self.text = f"{self._name}: {error}"
         self._has_failed = True
         self.exit = error.exit_code
         self.severity = severity
@@ -187,9 +185,12 @@ class Outcome:
         strangers = describe_strangers(self._counted.strangers) if self._counted else ""
         return f"; {strangers}" if strangers else ""
 
+    @property
+    def _name(self) -> str:
+        return clean(self.request.endpoint.name, LONGEST_NAME)
+
     def _say(self, what: str, exit_code: int, severity: State) -> None:
-        name = clean(self.request.endpoint.name, LONGEST_NAME)
-        self.text = f"{name}: {self.request.vip.address} {what}{self._beside}"
+        self.text = f"{self._name}: {self.request.vip.address} {what}{self._beside}"
         self.exit = exit_code
         self.severity = severity
 

@@ -11,7 +11,7 @@ from anycast_checks.routing.daemon import RoutingDaemon, RoutingState
 from ..endpoint.look import Look
 from ..endpoint.site import Site
 from ..errors import ConfigurationError, HandlerError, UncountableError, UnreachableError
-from ..fleet.values import Endpoint, Fleet, Vip
+from ..fleet.values import Endpoint, Fleet, Member, Vip, grouped_by_host
 from ..routing import tally
 from ..routing.see import see_routing
 from ..transport.clock import Clock, Deadline
@@ -20,8 +20,6 @@ from ..transport.each import Awaited, at_once
 from ..transport.shell import Shell
 from ..transport.turns import Turns
 from .router_ids import FileRouterIds
-
-Member = tuple[Vip, Endpoint]
 
 
 @dataclass(frozen=True)
@@ -75,18 +73,15 @@ def look_at_all(
     """
     connections = FreshConnections(fleet.ssh, Turns(clock))
     every = [(vip, one) for vip in vips for one in vip.endpoints if site in (None, one.site)]
-    hosts: dict[tuple[str, int], list[Member]] = {}
-    for vip, one in every:
-        hosts.setdefault((one.address, one.port), []).append((vip, one))
-
+    hosts = grouped_by_host(every)
     awaited = awaited or Awaited()
-    awaited.expect(of[0][1].name for of in hosts.values())
+    awaited.expect(of[0][1].name for of in hosts)
 
     def look(members: list[Member]) -> list[Sight]:
         with awaited.coming(members[0][1].name):
             return _look_at(members, connections, daemons, Deadline(clock, seconds))
 
-    sights = [sight for of_host in at_once(look, hosts.values()) for sight in of_host]
+    sights = [sight for of_host in at_once(look, hosts) for sight in of_host]
     found = {(sight.vip.name, sight.endpoint.name): sight for sight in sights}
     return [found[vip.name, one.name] for vip, one in every]
 

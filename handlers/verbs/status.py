@@ -131,8 +131,9 @@ def _document(sight: Sight) -> dict[str, Any]:
 def _print(
     sights: list[Sight], vips: tuple[Vip, ...], site: str | None = None, *, every: bool = False
 ) -> None:
-    wrong = [one for one in sights if not _is_well(one)]
-    well = [one for one in sights if _is_well(one)]
+    judged = [(_is_well(one), one) for one in sights]
+    wrong = [one for is_well, one in judged if not is_well]
+    well = [one for is_well, one in judged if is_well]
     in_short = len(sights) > MOST_ROWS and not every
     rows = wrong if in_short else [*wrong, *well]
     if rows:

@@ -32,7 +32,7 @@ from .watched import WATCHER, Watch
 
 SIZES = (100, 300, 1000)
 PEACE_SECONDS = 30.0
-# What takes longer is shown as that: the other figures are of use all the same.
+# A step that takes longer is shown as longer, since the other figures are of use all the same.
 LONGEST_SECONDS = 300.0
 NEVER = math.inf
 STOP = "/etc/anycast/stop"
@@ -106,7 +106,7 @@ def measure(
             icinga = Icinga(lab.mon, objects + "".join(hosts))
             found.append(_measure(lab, icinga, runs, size, peace))
         except LabError as error:
-            # What was measured before is shown.
+            # The figures that were measured before are shown.
             print(f"{size} endpoints could not be measured: {error}", flush=True)
             break
     return found
@@ -128,7 +128,7 @@ def table(found: Sequence[Scale]) -> str:
     }
     for verb in VERBS:
         rows[f"anycast-handler {verb}, s"] = [_seconds(one.verbs[verb]) for one in found]
-        # What was spent by a verb that was killed is not known.
+        # The CPU of a verb that was killed is not known.
         rows[f"CPU of {verb} itself, s"] = [
             "-" if one.verbs[verb] == NEVER else f"{one.own[verb]:.1f}" for one in found
         ]

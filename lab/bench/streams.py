@@ -82,7 +82,7 @@ case "$*" in
 *--stream*) exec perl {stand_in} "$file" ;;
 esac
 """
-# What it does of a single question.
+# The end of WRAPPER: it hands a single question on to the real check.
 REAL = """\
 [ ! -e "$file.fails" ] || exec {real} "$@" -p 54
 exec {real} "$@"

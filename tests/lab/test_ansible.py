@@ -20,11 +20,11 @@ from tests.support.program import ROOT
 PLAYBOOK = "anycast.checks.install"
 KNOWN_HOSTS = "/root/.ssh/known_hosts"
 SECONDS = 200
-# What a wheel is not made of.
+# A wheel is made without these.
 LEFT_OUT = (".*", "__pycache__", "*.egg-info", "build", "dist", "tests", "lab")
 # The directories in which a run changes something.
 WHAT = ("/etc", "/home", "/opt", "/usr/lib/nagios", "/usr/local", "/var/cache", "/var/lib/anycast")
-# What the lab makes by hand of all that is to be installed.
+# The lab makes these by hand, and the roles are to install them.
 MADE_ON_MON = f"rm -r /etc/anycast {' '.join(monitoring.DIRECTORIES)}"
 MADE_ON_ENDPOINTS = """
 userdel -r anycast && userdel -r check && rm -r /etc/sudoers.d/anycast /var/lib/anycast

@@ -139,7 +139,7 @@ class TestCourse:
 def test_since_reads_no_more_than_it_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(past, "CHUNK", 1000)
     looks = written([entry(MIDNIGHT + n) for n in range(1000)])
-    # What stands at the beginning would be read last.
+    # The beginning of a file would be read last.
     (tmp_path / "log").write_bytes(written([entry(MIDNIGHT + 5000)]) + looks)
     since = Wanted({}, everything=True, since=iso(MIDNIGHT + 990))
     assert len(last(f"{tmp_path}/log", since, 1000)[0]) == 10

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from .lean_paramiko import BufferedPipe, paramiko
+from .lean_paramiko import BufferedPipe, cMSG_CHANNEL_DATA, paramiko
 
 # While a key is computed no other thread runs. Some let sshd exchange keys anew each hour, or after
 # each gigabyte. One more is that of the login, and one may be ours.
@@ -116,18 +116,29 @@ def open_ear(transport: paramiko.Transport, timeout: float, take: Take) -> param
     return channel
 
 
-def end_input(channel: paramiko.Channel) -> None:
-    """End the standard input of a command, which may have ended by itself.
+def send_input(channel: paramiko.Channel, data: bytes) -> None:
+    """Send a command its whole standard input, and end that.
 
-    paramiko lets go of a channel before it sends. So its thread may close the channel in between,
-    because the command has ended, and sshd ends the connection where it then hears of the end of an
-    input: with all other commands, and all streams. Here the channel is kept until that is sent.
-    Where keys are exchanged at that moment, this may take paramiko's own time limit.
+    The command may have ended by itself, and then it is sent nothing more: the gate refuses, say,
+    before it reads. paramiko lets go of a channel before it sends. So its thread may close the
+    channel in between, and sshd ends the connection where it then hears of an input or its end:
+    with all other commands, and all streams. Here the channel is kept until that is sent. Where
+    keys are exchanged at that moment, this may take paramiko's own time limit.
     """
+    transport = channel.get_transport()
     with channel.lock:
+        while data and not channel.closed:
+            # It is 0 where the channel is closed meanwhile.
+            size = channel._wait_for_send_window(len(data))  # type: ignore[attr-defined]  # noqa: SLF001
+            if size:
+                message = paramiko.Message()
+                message.add_byte(cMSG_CHANNEL_DATA)
+                message.add_int(channel.remote_chanid)
+                message.add_string(data[:size])
+                transport._send_user_message(message)  # type: ignore[attr-defined]  # noqa: SLF001
+            data = data[size:]
         end = None if channel.closed else channel._send_eof()  # type: ignore[attr-defined]  # noqa: SLF001
         if end:
-            transport = channel.get_transport()
             transport._send_user_message(end)  # type: ignore[attr-defined]  # noqa: SLF001
 
 

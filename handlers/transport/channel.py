@@ -9,7 +9,7 @@ from threading import Event
 from typing import Protocol
 
 from ..errors import OutcomeUnknownError
-from .bounded import end_input
+from .bounded import send_input
 from .clock import SYSTEM_CLOCK, Deadline
 from .lean_paramiko import paramiko
 from .shell import LARGEST_OUTPUT, Result
@@ -51,9 +51,7 @@ def send(channel: paramiko.Channel, argv: Sequence[str], stdin: str, until: Dead
     channel.settimeout(seconds)
     channel.event = _BoundedEvent(seconds + LONGEST_GRACE)
     channel.exec_command(shlex.join(argv))
-    if stdin:
-        channel.sendall(stdin.encode())
-    end_input(channel)
+    send_input(channel, stdin.encode())
 
 
 def receive(channel: Channel, argv: Sequence[str], until: Deadline) -> Result:

@@ -138,6 +138,12 @@ def test_a_command_that_a_signal_ended_never_looks_like_success(shell: Shell) ->
     assert status == 137
 
 
+def test_a_command_that_ends_before_it_has_read_all_is_heard_of(over_ssh: SshConnection) -> None:
+    """The gate refuses before it reads, and `dd` does where the file is there."""
+    ended = over_ssh.run(("/bin/sh", "-c", "echo said >&2; exit 3"), "x" * 10_000_000, PATIENCE)
+    assert ended == Result(3, "", "said\n")
+
+
 def test_a_connection_that_dies_under_a_command_is_of_unknown_outcome(
     over_ssh: SshConnection,
 ) -> None:

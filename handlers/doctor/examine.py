@@ -10,13 +10,15 @@ from typing import NamedTuple, TypeVar
 
 from anycast_checks.routing.daemon import RoutingDaemon
 
+from ..activators._choice import first_questions
 from ..endpoint.change import HELPER
+from ..endpoint.look import look_questions
 from ..endpoint.site import Site
 from ..errors import GateRefusedError, HandlerError, UnreachableError
 from ..fleet.values import Endpoint, Fleet, Vip
 from ..gate.allowed import Allowed
 from ..transport.clock import SYSTEM_CLOCK
-from ..transport.shell import FAR, Query, Shell
+from ..transport.shell import Query, Shell
 from .access import QUESTIONS, SUDO_RULES, sudo_question
 from .closed_list import closed_list
 from .examinations import EXAMINATIONS, HOST_EXAMINATIONS
@@ -70,7 +72,7 @@ def examine(
     try:
         subjects = _log_in(subjects, common, login_seconds)
         if not common:
-            _ask_ahead(memory)
+            _ask_ahead(memory, subjects)
             subjects = [_examine_vip(one, daemons, found[one.vip.name]) for one in subjects]
             _examine_host(HOST_EXAMINATIONS, subjects, common)
     except UnreachableError as error:
@@ -121,14 +123,18 @@ def _log_in(
     return measured
 
 
-def _ask_ahead(memory: Memory) -> None:
-    """Ask some questions at the same time where each alone would take two long round trips."""
-    if memory.distance <= FAR:
-        return
+def _ask_ahead(memory: Memory, subjects: Sequence[Subject]) -> None:
+    """Ask most questions at the same time: each alone takes a session, or two long round trips."""
     sudo = () if memory.is_root else (SUDO_RULES, sudo_question((HELPER,)))
+    rules = [Query(argv, takes_long=True) for argv in sudo]
+    host = [Query(argv) for argv in (*QUESTIONS, USE_DNS)]
     # The examination that asks again gets the same reply, and tells of a refusal.
     with suppress(GateRefusedError):
-        memory.ask_all([Query(argv) for argv in (*QUESTIONS, USE_DNS, *sudo)])
+        memory.ask_all([*rules, *host])
+    for subject in subjects:
+        choice = map(Query, first_questions(subject.vip))
+        with suppress(GateRefusedError):
+            memory.ask_all([*choice, *look_questions(subject.vip)])
 
 
 def _examine_vip(

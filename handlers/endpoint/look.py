@@ -10,14 +10,16 @@ from anycast_checks.addresses import Addresses
 from ..decision.situation import Held, Seen
 from ..errors import CommandFailedError
 from ..fleet.values import Vip
-from ..transport.shell import Argv, Reply, Result
+from ..transport.shell import Argv, Query, Reply, Result
 from . import latch as notes
 from .latch import Hold, Latch
-from .noted import ANY, read_notes, split_files
+from .noted import ANY, notes_argv, read_notes, split_files
 from .numbers import uptime as read_uptime
 
 BOOT_ID, UPTIME = "/proc/sys/kernel/random/boot_id", "/proc/uptime"
 LONGEST_BOOT_ID = 64
+# Seconds for the notes: where the disk hangs, all else that a look asks is heard in time.
+NOTES_SECONDS = 1.0
 BOOT: Argv = ("/usr/bin/head", "-v", BOOT_ID, UPTIME)
 
 
@@ -166,6 +168,13 @@ def read(vip: Vip, shown: Result, booted: Result, noted: Reply) -> Look:
         masked=found.masked,
         draining=found.draining,
     )
+
+
+def look_questions(vip: Vip) -> tuple[Query, ...]:
+    """Give the questions of a look: the addresses, the notes, the boot."""
+    notes = Query(notes_argv(vip), NOTES_SECONDS)
+    # The uptime comes last, because from it the time is counted in which a change may be begun.
+    return (Query(addresses.ARGV), notes, Query(BOOT))
 
 
 def read_boot(booted: Result) -> tuple[str, float]:

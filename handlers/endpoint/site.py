@@ -18,7 +18,6 @@ from ..transport.shell import COMMAND_SECONDS, Argv, Query, Reply, Result, Shell
 from .change import (
     HELPER,
     NOTE_LATE_SECONDS,
-    NOTE_SECONDS,
     Change,
     Note,
     Report,
@@ -26,7 +25,7 @@ from .change import (
     read_report,
 )
 from .check import check_seconds, confirmation
-from .look import BOOT, Look, is_present, read
+from .look import BOOT, Look, is_present, look_questions, read
 from .mask import mask_by
 from .noted import notes_argv, tells_of_notes
 from .numbers import clock as read_clock
@@ -96,14 +95,12 @@ class Site:
         Raises:
             CommandFailedError: the endpoint has no `ip -json`, or an output cannot be read.
         """
-        notes = Query(notes_argv(self.vip), NOTE_SECONDS)
-        # The uptime comes last, because from it the time is counted in which a change may be begun.
-        shown, noted, booted = self.shell.ask_all((Query(ADDRESSES), notes, Query(BOOT)))
+        shown, noted, booted = self.shell.ask_all(look_questions(self.vip))
         if not tells_of_notes(noted) and not self._notes_hang:
             # The notes may hold a person's order, so they are asked for once more. Where that
             # fails too, the disk hangs, and the later looks of the run do not try twice.
             with suppress(UnreachableError):
-                noted, booted = self.shell.ask_all((Query(notes.argv), Query(BOOT)))
+                noted, booted = self.shell.ask_all((Query(notes_argv(self.vip)), Query(BOOT)))
             self._notes_hang = not tells_of_notes(noted)
         heard = self._clock.monotonic()
         return replace(read(self.vip, _heard(shown), _heard(booted), noted), heard=heard)
@@ -131,7 +128,7 @@ class Site:
     def check(self) -> Query:
         """The endpoint's own check once more, unprivileged, within its own deadline."""
         argv = confirmation(self.vip)
-        return Query(argv, check_seconds(argv) + COMMAND_SECONDS)
+        return Query(argv, check_seconds(argv) + COMMAND_SECONDS, takes_long=True)
 
     @property
     def first_questions(self) -> tuple[Query, ...]:

@@ -33,7 +33,8 @@ NRPE = "/etc/nagios/nrpe.d/anycast.cfg"
 # nrpe reads a line of its file into a buffer of 2048 bytes and silently cuts a longer one.
 NRPE_LINE = 2000
 # The last line of the list; a list that was cut short lacks it.
-END = "# end\n"
+# A list that ends otherwise was installed with a forced command that takes one at a time.
+END = "# end; of what does not read, several may be asked for at once\n"
 
 
 def gate() -> str:

@@ -37,7 +37,7 @@ def _is_by_sudo(shell: Shell, question: Question) -> bool:
 def _ask_all(shell: Shell, commands: Sequence[Argv]) -> Sequence[Told]:
     if len(commands) > 1:
         try:
-            return shell.ask_all([Query(argv) for argv in commands])
+            return shell.ask_all([Query(argv, takes_long=True) for argv in commands])
         except GateRefusedError:
             pass  # It does not say which of them was refused.
     return [_ask(shell, argv) for argv in commands]

@@ -14,6 +14,8 @@ from .clock import SYSTEM_CLOCK, Deadline
 from .lean_paramiko import paramiko
 from .shell import LARGEST_OUTPUT, Result
 
+# Why there is no exit status.
+ENDED = "the connection ended, or a signal ended the command"
 # A process that the command left behind may keep the streams open after the command has ended.
 DRAIN_SECONDS = 0.5
 # Such a process may also go on writing, so the reading has a time limit of its own.
@@ -64,11 +66,11 @@ def receive(channel: Channel, argv: Sequence[str], until: Deadline) -> Result:
         raise OutcomeUnknownError(argv, f"it did not end within {until.seconds:.1f} s")
     status = channel.recv_exit_status()
     if status < 0:
-        raise OutcomeUnknownError(argv, "the connection ended, or a signal ended the command")
+        raise OutcomeUnknownError(argv, ENDED)
     channel.settimeout(DRAIN_SECONDS)
     patience = Deadline(SYSTEM_CLOCK, LONGEST_DRAIN)
-    stdout = _drain(channel.recv, patience)
-    stderr = _drain(channel.recv_stderr, patience)
+    stdout = text(drain(channel.recv, patience))
+    stderr = text(drain(channel.recv_stderr, patience))
     return Result(status, stdout, stderr)
 
 
@@ -90,7 +92,8 @@ class _BoundedEvent(Event):
         return is_set
 
 
-def _drain(receive: Callable[[int], bytes], patience: Deadline) -> str:
+def drain(receive: Callable[[int], bytes], patience: Deadline) -> bytes:
+    """Read one stream of a command that has ended."""
     # Not one growing array: a long answer mostly comes in one piece, which is then not copied.
     pieces: list[bytes] = []
     kept = 0
@@ -100,10 +103,11 @@ def _drain(receive: Callable[[int], bytes], patience: Deadline) -> str:
             kept += len(more)
             if kept >= LARGEST_OUTPUT or patience.passed:
                 break
-    return _text(b"".join(pieces))
+    return b"".join(pieces)
 
 
-def _text(data: bytes) -> str:
+def text(data: bytes) -> str:
+    """Decode what a command has printed."""
     # One character in it may make Python keep four bytes for each. So a long text is taken for one
     # of single bytes, which in the long answers of honest programs it is.
     return data.decode(errors="replace") if len(data) <= LONGEST_TEXT else data.decode("latin-1")

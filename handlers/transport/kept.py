@@ -215,11 +215,17 @@ class _Borrowed:
     def ask_all(self, queries: Sequence[Query]) -> list[Reply]:
         replies: list[Reply] = []
         most = self._sessions.room
-        for first in range(0, len(queries), most):
-            some = queries[first : first + most]
-            with self._sessions.taken(len(some), min(query.timeout for query in some)):
+        size = len(queries) if self._needed(queries) <= most else most
+        for first in range(0, len(queries), size):
+            some = queries[first : first + size]
+            shortest = min(query.timeout for query in some)
+            with self._sessions.taken(self._needed(some), shortest):
                 replies += self._connection.ask_all(some)
         return replies
+
+    def _needed(self, queries: Sequence[Query]) -> int:
+        connection = self._connection
+        return connection.sessions(queries) if isinstance(connection, SshConnection) else 1
 
     def stream(self, argv: Sequence[str], hear: Hear) -> Stream:
         return self._connection.stream(argv, hear)

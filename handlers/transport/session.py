@@ -78,7 +78,7 @@ class Session:
         return self._deadline.left(with_distance(timeout, self.distance))
 
     def _send_all(self, queries: Sequence[Query]) -> list[Reply]:
-        bounded = [Query(query.argv, self._limit(query.timeout)) for query in queries]
+        bounded = [query._replace(timeout=self._limit(query.timeout)) for query in queries]
         try:
             return self._connection.ask_all(bounded) if bounded else []
         except UnreachableError:

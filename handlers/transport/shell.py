@@ -35,10 +35,14 @@ class Result(NamedTuple):
 
 
 class Query(NamedTuple):
-    """A command that changes nothing, and the seconds that it may take."""
+    """A command that changes nothing, and the seconds that it may take.
+
+    ``takes_long`` tells that others are not to wait for its end: it waits for another program.
+    """
 
     argv: Sequence[str]
     timeout: float = COMMAND_SECONDS
+    takes_long: bool = False
 
 
 # The result of a query: how it ended, or why its end is not known.

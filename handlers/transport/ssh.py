@@ -10,6 +10,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from itertools import chain
 
 from anycast_checks.line import clean
 
@@ -30,10 +32,12 @@ from .shell import (
     Reply,
     Result,
     Stream,
+    ask,
     with_distance,
 )
 from .spare import Spares
 from .stream import Lines
+from .together import MOST, Together, may_be_together
 from .turns import Turns
 
 # Seconds by which paramiko's own time-outs come before the connection is closed, since their errors
@@ -73,6 +77,7 @@ class SshConnection:
                 others send.
         """
         self._is_kept = kept
+        self._takes_several = True
         self.is_root = ssh.user == "root"
         self._connecting = connecting
         self.spares = Spares(self._open_spare)
@@ -115,7 +120,56 @@ class SshConnection:
                 self._sock.release()
 
     def ask_all(self, queries: Sequence[Query]) -> list[Reply]:
-        """Run queries at the same time, each on a channel of its own; see Shell.ask_all.
+        """Run queries at the same time, or some of them in one command; see Shell.ask_all."""
+        together = self._asked_together(queries)
+        if not together:
+            return self._ask_apart(queries)
+        ask_together = partial(self._ask_together, [queries[i] for i in together])
+        apart = [i for i in range(len(queries)) if i not in together]
+        ask_apart = partial(self._ask_apart, [queries[i] for i in apart])
+        told = at_once(lambda ask: ask(), [ask_together, ask_apart] if apart else [ask_together])
+        replies = dict(zip((*together, *apart), chain(*told), strict=True))
+        return [replies[i] for i in range(len(queries))]
+
+    def sessions(self, queries: Sequence[Query]) -> int:
+        """Give how many sessions `ask_all` needs at a time."""
+        together = self._asked_together(queries)
+        return len(queries) - len(together) + bool(together)
+
+    def _asked_together(self, queries: Sequence[Query]) -> list[int]:
+        """List the places of the queries that are asked in one command."""
+        if not self._takes_several:
+            return []
+        places = [i for i, query in enumerate(queries) if may_be_together(query)][:MOST]
+        return places if len(places) > 1 else []
+
+    def _ask_together(self, queries: Sequence[Query]) -> list[Reply]:
+        """Ask queries in one command; apart, where no forced command takes several.
+
+        The time of each is counted from now on, as if all were asked at the same time.
+        """
+        ends = [Deadline(SYSTEM_CLOCK, query.timeout) for query in queries]
+        asked, longest = Together(queries), max(queries, key=lambda query: query.timeout)
+        with self._abort_after(longest.timeout):
+            channel = self._open_channel(asked.argv, longest.timeout)
+            try:
+                with self._hearing(asked.argv):
+                    send(channel, asked.argv, "", ends[0])
+                    replies = asked.hear(channel, ends)
+            except OutcomeUnknownError as error:
+                return [OutcomeUnknownError(query.argv, error.why) for query in queries]
+            finally:
+                close_channel(channel)
+                self._sock.release()
+        if replies is None:
+            self._takes_several = False
+            return self._ask_apart(queries)
+        # What comes behind a query that hangs has not been run.
+        left = zip(queries[len(replies) :], ends[len(replies) :], strict=True)
+        return replies + [ask(self, Query(q.argv, end.left(q.timeout))) for q, end in left]
+
+    def _ask_apart(self, queries: Sequence[Query]) -> list[Reply]:
+        """Run each query on a channel of its own.
 
         Over a distance this takes two round trips, however many queries there are, and one where
         there are spare channels for them.

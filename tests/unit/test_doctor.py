@@ -372,7 +372,7 @@ class TestTroubles:
         refused = Result(126, "", "anycast-gate: refused: ...\n")
         (line,) = lines(addresses=refused, vtysh=refused, writable=refused, gate=refused)
         assert line == (
-            "ns1: the forced command there refuses `/sbin/ip -json address show` and 3 more: "
+            "ns1: the forced command there refuses `/usr/bin/test -w /var/lib/anycast` and 3 more: "
             "`anycast-handler gate resolver --install root@192.0.2.11`"
         )
 
@@ -805,6 +805,15 @@ class TestGate:
 
     def test_a_whole_list_lacks_nothing(self) -> None:
         assert lines(gate=said(files.allow([closed_list(RESOLVER, as_root=False)]))) == []
+
+    def test_a_forced_command_that_takes_one_question_at_a_time(self) -> None:
+        """It was installed together with its list, which then ends otherwise."""
+        listed = files.allow([closed_list(RESOLVER, as_root=False)]).replace(files.END, "# end\n")
+        (line,) = lines(gate=said(listed))
+        assert line == (
+            "ns1: hint: the forced command there is of an older version: each question takes longer"
+            ": `anycast-handler gate resolver --install root@192.0.2.11`"
+        )
 
     def test_a_list_of_another_check_lacks_this_one(self) -> None:
         other = RESOLVER._replace(check=("/bin/check", "dns", "--tcp"))

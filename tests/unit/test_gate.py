@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -30,6 +31,7 @@ from anycast_handlers.gate.install import alone
 from anycast_handlers.gate.parts import Wanted, chosen, parts, plan
 from anycast_handlers.operation import stopping
 from anycast_handlers.transport.shell import Result
+from anycast_handlers.transport.together import MOST
 from anycast_handlers.verbs import gate as verbs_gate
 from anycast_handlers.verbs.gate import NAMES
 
@@ -59,6 +61,7 @@ class Gate:
         logger.chmod(0o755)
         text = files.gate().replace(files.ALLOW, str(self._allow))
         text = text.replace("logger -t", f"{logger} -t")
+        text = text.replace('/bin/sh "$0"', f'{shlex.join(shell)} "$0"')
         self._script.write_text(text)
         self._shell = shell
 
@@ -228,6 +231,64 @@ class TestForcedCommand:
                 (0, "so\n"),
             )
         assert gate.ask("/bin/echo so") == (0, "so\n")
+
+
+class TestSeveralAtOnce:
+    """`anycast-ask MARK 'COMMANDS'`, with one command a line."""
+
+    @staticmethod
+    def ask(
+        gate: Gate, *lines: str, environment: Mapping[str, str] = NONE
+    ) -> list[tuple[str, ...]]:
+        """Ask for these; returns the output of each one, errors included, and its exit status."""
+        several = "\n".join(lines).replace("'", '"')
+        status, said = gate.ask(f"anycast-ask 0f1e '{several}'", b"input", environment)
+        answers = re.findall(r"(.*?)\n0f1e (\d+)\n\n0f1e\n", said, re.DOTALL)
+        assert (status, "".join(f"{o}\n0f1e {s}\n\n0f1e\n" for o, s in answers)) == (0, said)
+        return answers
+
+    def test_a_quote_comes_as_the_other_kind(self, gate: Gate) -> None:
+        assert self.ask(gate, "/bin/sh -c 'exit 7'") == [("", "7")]
+
+    def test_each_answers_in_turn_with_its_status(self, gate: Gate) -> None:
+        said = self.ask(gate, "/bin/echo so", "/bin/missing", "/bin/cat", "/bin/echo so")
+        (missing,) = (text for text, status in said if status == "127")
+        assert "missing: not found" in missing or "missing: No such file" in missing
+        assert said == [("so\n", "0"), (missing, "127"), ("", "0"), ("so\n", "0")]
+
+    def test_nothing_of_the_environment_gets_through(self, gate: Gate) -> None:
+        bad = {"PYTHONPATH": "/tmp", "LC_ALL": "C.UTF-8", "IFS": "/", "ENV": "/x", "FOO": "1"}
+        ((said, status),) = self.ask(gate, "/usr/bin/env", environment=bad)
+        names = {line.split("=")[0] for line in said.splitlines()}
+        assert status == "0"
+        assert names <= {"PATH", "LC_ALL", "PWD", "OLDPWD", "SHLVL", "_"}
+
+    @pytest.mark.parametrize(
+        "asked",
+        [
+            "/bin/echo",
+            "/usr/bin/wc -c",
+            "*",
+            "/bin/echo so; id",
+            "\t/bin/echo",
+            "# a comment",
+            "x'",
+        ],
+    )
+    def test_what_is_not_listed_or_reads_is_refused_alone(self, gate: Gate, asked: str) -> None:
+        so, refused, last = self.ask(gate, "/bin/echo so", asked, "/bin/echo so")
+        assert so == last == ("so\n", "0")
+        first = asked.split(" ")[0].replace("\t", "?")
+        assert refused == (f"anycast-gate: refused: {first} ...\n", "126")
+
+    def test_so_many_run_at_most(self, gate: Gate) -> None:
+        lines = "\n".join(["/bin/echo so"] * (MOST + 1))
+        status, said = gate.ask(f"anycast-ask 0f1e '{lines}'")
+        assert (status, said.count("so\n")) == (126, MOST)
+
+    @pytest.mark.parametrize("asked", ["", " ", " 0f1e", " 0f1e /bin/echo so", " '/bin/echo so'"])
+    def test_what_does_not_ask_so_is_refused(self, gate: Gate, asked: str) -> None:
+        assert gate.ask(f"anycast-ask{asked}") == (126, "anycast-gate: refused: anycast-ask ...\n")
 
 
 class TestClosedList:

@@ -84,7 +84,9 @@ def pidfile(daemon: str) -> str:
 
 def starts(daemon: str) -> Sequence[str]:
     """Give the command that starts a daemon in the background."""
-    return (f"/usr/lib/frr/{daemon}", "-d", "-i", pidfile(daemon), "-A", "127.0.0.1")
+    # By default zebra deletes an IPv6 route and adds the next one, and packets in between are lost.
+    more = ("--v6-rr-semantics",) if daemon == "zebra" else ()
+    return (f"/usr/lib/frr/{daemon}", "-d", "-i", pidfile(daemon), "-A", "127.0.0.1", *more)
 
 
 def _start_daemons(host: Host, daemons: Sequence[str]) -> None:

@@ -62,6 +62,14 @@ def stream(name: str, check: Prepared, interval: float, run: CheckRun) -> tuple[
     return _UNKNOWN, ""
 
 
+def _next_beat(now: float) -> float:
+    """Give the next full second, at which all streams of an endpoint beat.
+
+    Their lines then come together, and wake who hears them once and not once each.
+    """
+    return (now // _BEAT + 1) * _BEAT
+
+
 class _Asking:
     """The loop: it waits for whatever comes first, and never for an answer alone."""
 
@@ -84,7 +92,7 @@ class _Asking:
         self._timetable = Timetable(interval, check.options.retry_delay, now)
         self._why = ""
         self._starved = float("-inf")  # when this process last got to run much too late
-        self._next_beat = now + _BEAT
+        self._next_beat = _next_beat(now)
         self._beats = self._samples = self._discarded = 0
         self._seconds: float | None = None
         self._lag = 0.0
@@ -169,7 +177,7 @@ class _Asking:
 
     def _beat(self, now: float) -> None:
         self._beats += 1
-        self._next_beat = max(self._next_beat, now - _BEAT) + _BEAT
+        self._next_beat = _next_beat(now)
         self._voice.beat(
             {
                 "beat": self._beats,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from functools import partial
-from queue import SimpleQueue
 from typing import NamedTuple
 
 from anycast_checks.routing import DAEMONS
@@ -22,6 +21,7 @@ from ..operation.router_ids import FileRouterIds
 from ..transport.clock import Clock
 from ..transport.kept import KeptConnections
 from .ahead import Ahead, AnsweredAhead, Answers, Asking, ask_ahead
+from .events import Events
 from .target import Target
 
 # Both have one name in the log. The one acts, under the lock from its beginning; the other looks,
@@ -53,7 +53,7 @@ class Acts:
     def __init__(
         self,
         connections: KeptConnections,
-        events: SimpleQueue[object],
+        events: Events,
         clock: Clock,
         pulse: Pulse,
     ) -> None:

@@ -17,6 +17,8 @@ from ..endpoint.numbers import time
 # The version of the format that is understood here.
 VERSION = 1
 LONGEST = 512
+# What a line has in it that says no more than that the stream lives.
+BEAT = '"beat":'
 LARGEST_NUMBER = 2**53
 
 

@@ -7,7 +7,6 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from queue import SimpleQueue
 from typing import NamedTuple
 
 from ..errors import HandlerError
@@ -15,7 +14,8 @@ from ..transport.clock import Clock, Deadline
 from ..transport.kept import MOST_STREAMS, KeptConnections
 from ..transport.refusal import SAYS as REFUSED
 from ..transport.shell import Stream
-from .line import LONGEST
+from .events import Events
+from .line import BEAT, LONGEST
 from .target import Target
 
 # How many log in at the same time, which takes CPU. Who takes longer than so many seconds waits for
@@ -63,7 +63,7 @@ class Ear:
         is_flooded: whether it said more than can be read, and is not listened to any more.
     """
 
-    def __init__(self, target: Target, events: SimpleQueue[object], clock: Clock) -> None:
+    def __init__(self, target: Target, events: Events, clock: Clock) -> None:
         self.target = target
         self.stream: Stream | None = None
         # Each of the two is changed by one thread.
@@ -88,7 +88,9 @@ class Ear:
             self.is_flooded = True
             line = None
         self._put += 1
-        self._events.put(Heard(self, line, now))
+        # Most lines say that all is well.
+        can_wait = line is not None and BEAT in line
+        self._events.put(Heard(self, line, now), can_wait=can_wait)
 
     @property
     def trouble(self) -> str:
@@ -104,9 +106,7 @@ class Ear:
 class Streams:
     """Opens the streams of targets, a few at a time."""
 
-    def __init__(
-        self, connections: KeptConnections, events: SimpleQueue[object], clock: Clock
-    ) -> None:
+    def __init__(self, connections: KeptConnections, events: Events, clock: Clock) -> None:
         """Open streams on connections, and put what is heard of them into ``events``."""
         self._connections = connections
         self._events = events

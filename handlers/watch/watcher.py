@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from queue import Empty, SimpleQueue
 
 from ..fleet.values import Fleet
 from ..operation.pulse import Pulse
@@ -15,6 +14,7 @@ from ..transport.clock import Clock
 from ..transport.each import allow_files
 from ..transport.kept import KeptConnections
 from .acts import Acted, Acts, Asked
+from .events import Events
 from .line import NotALineError, Suspect, read
 from .pool import Pool
 from .response import LOOK_SHARE, Responses
@@ -50,7 +50,7 @@ class Watcher:
 
     def __init__(self, fleet: Fleet, targets: Sequence[Target], clock: Clock, show: Show) -> None:
         """Take the targets of a fleet; ``show`` is told of all that happens."""
-        self.events: SimpleQueue[object] = SimpleQueue()
+        self.events = Events()
         self.ends = False
         self.before_next_turn: Callable[[], None] | None = None
         self._fleet = fleet
@@ -82,6 +82,7 @@ class Watcher:
     def turn(self) -> None:
         """Wait for what comes next, and do what follows from it."""
         events = self._wait()
+        read_until = self._clock.monotonic()
         touched = {target for event in events if (target := self._handle(event))}
         now = self._clock.monotonic()
         if any(isinstance(event, Acted) for event in events):
@@ -89,7 +90,7 @@ class Watcher:
         self._consider(touched & self._watched, now)
         if now - self._rounds_at >= ROUND_SECONDS:
             self._rounds_at = now
-            self._round(now)
+            self._round(now, read_until)
         # One after the other, so that they keep neither an act nor an endpoint waiting.
         if self._to_look and now - self._looked_at >= LOOK_SHARE:
             self._looked_at = now
@@ -147,14 +148,7 @@ class Watcher:
             due.append(self._looked_at + LOOK_SHARE)
         if self._responses.hot:
             due.append(self._reconsider_at)
-        try:
-            events = [self.events.get(timeout=max(0.0, min(due) - now))]
-        except Empty:
-            return []
-        # What has come meanwhile is taken together, but not without end.
-        for _ in range(self.events.qsize()):
-            events.append(self.events.get())
-        return events
+        return self.events.take(min(due) - now)
 
     def _handle(self, event: object) -> Target | None:
         if isinstance(event, Heard):
@@ -197,10 +191,10 @@ class Watcher:
         target.evidence.lose(why)
         self._streams.want(target, self._clock.monotonic(), closes=closes)
 
-    def _round(self, now: float) -> None:
-        """Do what no event asks for."""
+    def _round(self, now: float, read_until: float) -> None:
+        """Do what no event asks for; the lines that had come at ``read_until`` are read."""
         for target in self._targets:
-            if target.evidence.is_lost(now) and not self._was_stopped(now):
+            if target.evidence.is_lost(read_until) and not self._was_stopped(now):
                 self._lose(target, "its stream fell silent", closes=True)
                 self._responses.consider(target, now)
             self._streams.is_proven(target, now)
@@ -210,8 +204,8 @@ class Watcher:
         self._show.round(now)
 
     def _was_stopped(self, now: float) -> bool:
-        """Whether lines may still lie unread, since this process was stopped just before."""
-        return self.events.qsize() > 0 or self._pulse.longest_pause(now - PAUSED) > ROUND_SECONDS
+        """Whether its connections may not have read all, since this process was stopped."""
+        return self._pulse.longest_pause(now - PAUSED) > ROUND_SECONDS
 
     def _end(self) -> None:
         """Let what is under way end, for a moment; it changes nothing after that either."""
@@ -220,10 +214,7 @@ class Watcher:
             left = until - self._clock.monotonic()
             if left <= 0:
                 break
-            try:
-                event = self.events.get(timeout=left)
-            except Empty:
-                break
-            if isinstance(event, Acted):
-                self._responses.acted(event)
+            for event in self.events.take(left):
+                if isinstance(event, Acted):
+                    self._responses.acted(event)
         self._connections.close()

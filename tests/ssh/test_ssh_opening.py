@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from queue import SimpleQueue
 
 import pytest
 from anycast_handlers.fleet.values import Endpoint, Fleet, Paths, Vip
 from anycast_handlers.transport.clock import SYSTEM_CLOCK
 from anycast_handlers.transport.kept import KeptConnections
+from anycast_handlers.watch.events import Events
 from anycast_handlers.watch.streams import (
     LONGEST_PAUSE,
     MOST_CONNECTING,
@@ -19,7 +19,6 @@ from anycast_handlers.watch.streams import (
 )
 from anycast_handlers.watch.target import Target
 
-from lab.waiting import wait_until
 from tests.ssh.server import Sshd
 from tests.ssh.tarpit import BANNER, Port, Talk, saying, serve, silence
 
@@ -35,31 +34,35 @@ def target(sshd: Sshd, *endpoints: Endpoint) -> Target:
     return made
 
 
-def open_due(streams: Streams, events: SimpleQueue[object]) -> bool:
-    """Do as the main loop does; tell whether an opening has ended."""
-    streams.open_due(SYSTEM_CLOCK.monotonic())
-    return not events.empty()
+def next_tried(streams: Streams, events: Events) -> Opened | NotOpened:
+    """Do as the main loop does until an opening has ended."""
+    until = SYSTEM_CLOCK.monotonic() + PATIENCE
+    while SYSTEM_CLOCK.monotonic() < until:
+        streams.open_due(SYSTEM_CLOCK.monotonic())
+        for event in events.take(0.1):
+            if isinstance(event, Opened | NotOpened):
+                return event
+    raise AssertionError("none was tried")
 
 
 def test_a_fault_of_the_program_leaves_a_stream_to_be_opened_again(
     sshd: Sshd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Such as a thread that cannot be started."""
-    events: SimpleQueue[object] = SimpleQueue()
+    events = Events()
     connections = KeptConnections(sshd.ssh(), is_local=lambda _: False)
     monkeypatch.setattr(threading, "excepthook", lambda _: None)
     monkeypatch.setattr(connections, "_of", lambda *_: 1 / 0)
     streams = Streams(connections, events, SYSTEM_CLOCK)
     streams.want(target(sshd, sshd.endpoint()), SYSTEM_CLOCK.monotonic())
-    streams.open_due(SYSTEM_CLOCK.monotonic())
-    event = events.get(timeout=PATIENCE)
+    event = next_tried(streams, events)
     assert isinstance(event, NotOpened)
     streams.was_tried(event.ear)
 
 
 @pytest.mark.parametrize("talk", [silence, saying(BANNER)], ids=["banner", "key exchange"])
 def test_endpoints_that_stall_keep_no_other_waiting(sshd: Sshd, tmp_path: Path, talk: Talk) -> None:
-    events: SimpleQueue[object] = SimpleQueue()
+    events = Events()
     connections = KeptConnections(sshd.ssh(), is_local=lambda _: False)
     streams = Streams(connections, events, SYSTEM_CLOCK)
     with serve(Port(tmp_path), talk) as port:
@@ -70,17 +73,15 @@ def test_endpoints_that_stall_keep_no_other_waiting(sshd: Sshd, tmp_path: Path, 
             streams.want(target(sshd, place, silent), now)
         honest = target(sshd, sshd.endpoint())
         streams.want(honest, now)
-        wait_until(lambda: open_due(streams, events), "one was tried", PATIENCE)
-        event = events.get()
+        event = next_tried(streams, events)
         connections.close()
-    assert isinstance(event, Opened | NotOpened)
     assert event.ear.target is honest
 
 
 def test_a_connection_whose_sessions_are_all_taken_is_closed(tmp_path: Path) -> None:
     """A command that outlives its stream keeps its session; sshd would refuse each further one."""
     with Sshd(tmp_path, more="MaxSessions 2").running() as sshd:
-        events: SimpleQueue[object] = SimpleQueue()
+        events = Events()
         connections = KeptConnections(sshd.ssh(), is_local=lambda _: False)
         streams = Streams(connections, events, SYSTEM_CLOCK)
         one = target(sshd, sshd.endpoint())
@@ -88,9 +89,7 @@ def test_a_connection_whose_sessions_are_all_taken_is_closed(tmp_path: Path) -> 
         while NotOpened not in tried or tried[-1] is NotOpened:
             # The pauses between the tries are not waited for.
             streams.want(one, -LONGEST_PAUSE * 2, closes=tried[-1:] == [NotOpened])
-            streams.open_due(SYSTEM_CLOCK.monotonic())
-            while not isinstance(event := events.get(timeout=PATIENCE), Opened | NotOpened):
-                pass
+            event = next_tried(streams, events)
             streams.was_tried(event.ear)
             assert streams.is_alone(one)
             tried.append(type(event))

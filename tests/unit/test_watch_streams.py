@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
-from queue import SimpleQueue
 
 import pytest
 from anycast_handlers.transport.clock import Clock
+from anycast_handlers.watch.events import Events
 from anycast_handlers.watch.line import LONGEST
 from anycast_handlers.watch.streams import MOST_LINES, Ear, Heard
 
 from tests.unit.test_watch_target import DNS, fleet, target
 
+PATIENCE = 30.0
 REMEDY = "`anycast-handler gate --install root@10.0.1.2`"
 
 
@@ -38,14 +40,13 @@ class Listening:
 
     def __init__(self, directory: Path) -> None:
         self.clock = Now()
-        self.events: SimpleQueue[object] = SimpleQueue()
+        self.events = Events()
         self.ear = Ear(target(fleet(directory, DNS.replace("{more}", ""))), self.events, self.clock)
 
     def texts(self) -> list[str | None]:
         """Take what is in the queue, as the main loop does."""
         found = []
-        for _ in range(self.events.qsize()):
-            event = self.events.get()
+        for event in self.events.take(0.0):
             assert isinstance(event, Heard)
             self.ear.taken += 1
             found.append(event.text)
@@ -60,9 +61,26 @@ def listening(tmp_path: Path) -> Listening:
 def test_each_line_is_passed_on_with_its_moment(listening: Listening) -> None:
     listening.clock.now = 5.0
     listening.ear("a")
-    event = listening.events.get()
+    (event,) = listening.events.take(0.0)
     assert isinstance(event, Heard)
     assert (event.text, event.at) == ("a", 5.0)
+
+
+def test_a_beat_wakes_nobody_and_comes_in_its_turn(listening: Listening) -> None:
+    beat = '{"seq": 3, "uptime": 1.0, "beat": 2, "samples": 5}'
+    woken: list[object] = []
+    waiting = threading.Thread(target=lambda: woken.extend(listening.events.take(PATIENCE)))
+    waiting.start()
+    for _ in range(3):
+        listening.ear(beat)
+    assert woken == []
+    assert waiting.is_alive()
+    listening.ear('{"state": "CRITICAL"}')
+    waiting.join(PATIENCE)
+    assert [event.text for event in woken if isinstance(event, Heard)] == [
+        *([beat] * 3),
+        '{"state": "CRITICAL"}',
+    ]
 
 
 def test_fifty_lines_a_second_go_on_for_ever(listening: Listening) -> None:

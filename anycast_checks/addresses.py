@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable
 from itertools import islice
 from typing import Any, NamedTuple
@@ -17,6 +18,14 @@ ARGV = ("/sbin/ip", "-json", "address", "show")
 # another host on the link has it, or another host has it. On a deprecated address it answers;
 # many set `preferred_lft 0` on a VIP, so that the host does not use it as a source of its own.
 DAD_FAILED, TENTATIVE = "dadfailed", "tentative"
+
+
+def is_same(text: str, address: str) -> bool:
+    """Whether a text is an address; many spellings are of one address of IPv6."""
+    try:
+        return ipaddress.ip_address(text) == ipaddress.ip_address(address)
+    except ValueError:
+        return False
 
 
 class Assigned(NamedTuple):

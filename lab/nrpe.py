@@ -25,7 +25,9 @@ include={commands}
 
 def nrpe(mon: Host, host: Host, place: Place, *, by_ipv6: bool = False) -> Daemon:
     """Prepare NRPE on an endpoint, for the monitoring host alone."""
-    monitoring.install(mon, place, "--nrpe")
+    # The fleet file then has another address of the host than this one.
+    named = (place.vip_name,) if by_ipv6 else ()
+    monitoring.install(mon, place, "--nrpe", *named)
     here, asks = (one.address6 if by_ipv6 else one.address for one in (place, MON))
     host.write(CONFIGURATION, TEXT.format(address=here, monitoring=asks, commands=COMMANDS))
     return Daemon(host, ["nrpe", "-c", CONFIGURATION, "-d"], "/run/nrpe-lab.pid")

@@ -12,6 +12,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from anycast_checks.address import is_ipv6
+from anycast_checks.addresses import is_same
 
 from ..fleet.values import Vip
 from ..transport.shell import Argv
@@ -134,11 +135,4 @@ def _has(text: str, address: str) -> bool:
     """Whether a line of a configuration has an address, and is no comment."""
     if text.startswith(("#", ";")):
         return False
-    return any(_is(word, address) for word in re.findall(r"[0-9A-Fa-f.:]+", text))
-
-
-def _is(word: str, address: str) -> bool:
-    try:
-        return ipaddress.ip_address(word) == ipaddress.ip_address(address)
-    except ValueError:
-        return False
+    return any(is_same(word, address) for word in re.findall(r"[0-9A-Fa-f.:]+", text))

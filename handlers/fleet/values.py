@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from anycast_checks.addresses import is_same
 from anycast_checks.placement import Placement, place
 
 from ..errors import ConfigurationError
@@ -32,6 +33,10 @@ class Jump(NamedTuple):
         return f"{self.user}@{host}{port}" if self.user else f"{host}{port}"
 
 
+# Where SSH goes: an address and a port.
+Place = tuple[str, int]
+
+
 class Endpoint(NamedTuple):
     """A host that carries a VIP.
 
@@ -46,6 +51,11 @@ class Endpoint(NamedTuple):
     never_withdraw: bool = False
     site: str = ""
     jump: Jump | None = None
+
+    @property
+    def place(self) -> Place:
+        """Say where it is, whatever its name is."""
+        return self.address, self.port
 
 
 class StreamSettings(NamedTuple):
@@ -194,6 +204,15 @@ class Fleet(NamedTuple):
         known = ", ".join(v.name for v in self.vips)
         raise ConfigurationError(f"{self.file}: there is no VIP {name!r} (there is: {known})")
 
+    def places_of(self, host: str) -> set[Place]:
+        """Find an endpoint or a monitoring host by a name or an address, however that is written.
+
+        A host may have another name in each VIP.
+        """
+        every = (self.monitors, *(vip.endpoints for vip in self.vips))
+        found = (one for hosts in every for one in hosts)
+        return {one.place for one in found if host == one.name or is_same(host, one.address)}
+
     def siblings(self, vip: Vip, endpoint: Endpoint) -> tuple[Vip, ...]:
         """List the other VIPs that the same host carries."""
         return tuple(
@@ -208,7 +227,7 @@ Member = tuple[Vip, Endpoint]
 
 def grouped_by_host(members: Iterable[Member]) -> list[list[Member]]:
     """Group VIPs and endpoints by the host that carries them, in the order in which they come."""
-    hosts: dict[tuple[str, int], list[Member]] = {}
+    hosts: dict[Place, list[Member]] = {}
     for vip, endpoint in members:
-        hosts.setdefault((endpoint.address, endpoint.port), []).append((vip, endpoint))
+        hosts.setdefault(endpoint.place, []).append((vip, endpoint))
     return list(hosts.values())

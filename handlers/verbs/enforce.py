@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 import time
 from typing import Any
 
 import click
 
+from anycast_checks.addresses import is_same
 from anycast_checks.line import clean
 
 from ..decision.facts import State, StateType
@@ -100,26 +100,18 @@ def printed(outcome: Outcome) -> str:
 def _refuse_mix_up(fleet: Fleet, request: Request, address: str, management: str) -> None:
     """Refuse the state of a health service that asks another address or another endpoint."""
     vip, endpoint = request.vip, request.endpoint
-    if address and not _is_same(address, vip.address):
+    if address and not is_same(address, vip.address):
         raise ConfigurationError(
             f"{fleet.file}: vip.{vip.name}.address is {vip.address}, but the health service asks"
             f" {address}: correct one of them"
         )
     others = (one for one in vip.endpoints if one is not endpoint)
-    other = next((one for one in others if _is_same(management, one.address)), endpoint)
-    if not _is_same(management, endpoint.address) and other is not endpoint:
+    other = next((one for one in others if is_same(management, one.address)), endpoint)
+    if not is_same(management, endpoint.address) and other is not endpoint:
         raise ConfigurationError(
             f"{fleet.file}: {endpoint.name} is {endpoint.address}, but the engine gets to"
             f" {management}, which is {other.name}: correct one of them"
         )
-
-
-def _is_same(text: str, address: str) -> bool:
-    """Whether a text is an address; many spellings are of one address of IPv6."""
-    try:
-        return ipaddress.ip_address(text) == ipaddress.ip_address(address)
-    except ValueError:
-        return False
 
 
 def _unwatched(checked: float | None) -> str:

@@ -12,7 +12,7 @@ import click
 from ..doctor.closed_list import closed_list
 from ..endpoint.site import SUDO
 from ..errors import DONE, TRIED_AND_FAILED, ConfigurationError, InstallationError
-from ..fleet.values import Endpoint, Fleet, Vip
+from ..fleet.values import Endpoint, Fleet, Place, Vip
 from ..gate.allowed import Allowed, Command
 from ..gate.install import alone, archive, install
 from ..gate.parts import Part, Wanted, chosen, parts, plan
@@ -107,9 +107,9 @@ def command(
     """Install on endpoints what confines both accounts, the handler's and that of the checks.
 
     The accounts can then do what they must for the VIPs that are named, and no more; without VIP,
-    for those of the endpoint, where HOST is its name or address in the fleet file, and else for
-    all. Run it again after a change of the fleet file and after an upgrade. Without
-    --install the parts are printed. A host of the table [monitors] gets what `stop --all` needs.
+    for those of the endpoint, which HOST names by its name or its address in the fleet file. Run it
+    again after a change of the fleet file and after an upgrade. Without --install the parts are
+    printed, without VIP for all. A host of the table [monitors] gets what `stop --all` needs.
     """
     fleet = read_fleet(invocation.file)
     found = tuple(fleet.vip(name) for name in vips)
@@ -168,19 +168,28 @@ def _texts(
     return made, {**texts, "plan": plan(made, fleet.ssh.user, vips)}
 
 
+def _places(fleet: Fleet, target: str) -> set[Place]:
+    return fleet.places_of(target.rpartition("@")[2])
+
+
+def _is_among(hosts: Sequence[Endpoint], places: set[Place]) -> bool:
+    return any(one.place in places for one in hosts)
+
+
 def _vips_of(fleet: Fleet, target: str) -> tuple[Vip, ...]:
-    """List the VIPs of the host that is installed, or all where the file has no such host."""
-    own = tuple(vip for vip in fleet.vips if _is_among(vip.endpoints, target))
-    return own if own or _is_monitor(fleet, target) else fleet.vips
+    """List the VIPs of the host that is installed; a monitoring host may have none.
 
-
-def _is_monitor(fleet: Fleet, target: str) -> bool:
-    return _is_among(fleet.monitors, target)
-
-
-def _is_among(hosts: Sequence[Endpoint], target: str) -> bool:
-    host = target.rpartition("@")[2]
-    return any(host in (one.name, one.address) for one in hosts)
+    Raises:
+        ConfigurationError: it is neither an endpoint nor a monitoring host. The list of all VIPs
+            would let the accounts do more there than they must.
+    """
+    places = _places(fleet, target)
+    if not places:
+        raise ConfigurationError(
+            f"--install {target}: no endpoint and no monitoring host of {fleet.file} has this name"
+            " or address: write the host as it stands there, or name the VIPs that it is to carry"
+        )
+    return tuple(vip for vip in fleet.vips if _is_among(vip.endpoints, places))
 
 
 def _with_stop(fleet: Fleet, wanted: Wanted) -> Wanted:
@@ -200,7 +209,8 @@ def _install_all(
 ) -> int:
     packed = {}
     for target in targets:
-        there = _with_stop(fleet, wanted) if _is_monitor(fleet, target) else wanted
+        is_monitor = _is_among(fleet.monitors, _places(fleet, target))
+        there = _with_stop(fleet, wanted) if is_monitor else wanted
         packed[target] = archive(_texts(fleet, vips or _vips_of(fleet, target), there)[1])
     # Each is tried, so that one endpoint that is down does not keep the others waiting.
     return max([_install(*one, dry_run=dry_run) for one in packed.items()])

@@ -136,7 +136,9 @@ def test_a_connection_that_breaks_changes_nothing(lab: Lab, ns1: Host) -> None:
 
 def test_what_stands_in_the_way_is_one_line(lab: Lab, ns1: Host) -> None:
     """No such host, no such login, no root there."""
-    assert install(lab, target="root@10.0.9.9")[0] == 2
+    assert install(lab, VIP_NAME, target="root@10.0.9.9")[0] == 2
+    code, (line,) = install(lab, target="root@10.0.9.9")
+    assert (code, "or name the VIPs" in line) == (3, True), line
     (line,) = install(lab, target=f"{'x' * 8}@10.0.1.2")[1]
     assert line.startswith("xxxxxxxx@10.0.1.2: ssh: ")
     assert "Permission denied" in line

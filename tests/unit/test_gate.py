@@ -580,6 +580,25 @@ class TestOfMonitors:
             assert "check_anycast" not in texts["allow"]
             assert texts["plan"].splitlines()[0] == "account anycast"
 
+    def test_what_is_installed_on_no_host_of_the_file_has_to_be_named(self, tmp_path: Path) -> None:
+        """The list of all VIPs would let the accounts do more there than they must."""
+        for target in ("root@192.0.2.99", "root@ns1.example.org", "root@192.0.2.11:22"):
+            with pytest.raises(ConfigurationError, match="or name the VIPs that it is to carry"):
+                verbs_gate._vips_of(self.fleet(tmp_path), target)
+
+    @pytest.mark.parametrize(
+        "target", ["root@2001:db8:0:0::11", "root@2001:DB8::11", "2001:db8::11", "root@a", "root@b"]
+    )
+    def test_a_host_has_all_its_vips_however_its_address_and_name_are_written(
+        self, tmp_path: Path, target: str
+    ) -> None:
+        """In the part of the fleet file about one VIP it may have another name than elsewhere."""
+        here, there = "2001:db8::11", "2001:db8::12"
+        of = {"one": Endpoint("a", here), "two": Endpoint("b", here), "three": Endpoint("c", there)}
+        vips = tuple(RESOLVER._replace(name=vip, endpoints=(at,)) for vip, at in of.items())
+        fleet = self.fleet(tmp_path)._replace(vips=vips, monitors=())
+        assert [vip.name for vip in verbs_gate._vips_of(fleet, target)] == ["one", "two"]
+
     def test_a_host_that_is_both_has_both(self, tmp_path: Path) -> None:
         fleet = self.fleet(tmp_path)._replace(monitors=RESOLVER.endpoints)
         wanted = verbs_gate._with_stop(fleet, Wanted("check", ""))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from anycast_checks.routing.daemon import Question
 
 from ..endpoint.site import SUDO
-from ..errors import GateRefusedError
+from ..errors import GateRefusedError, OutcomeUnknownError
 from ..transport.refusal import GatedShell, is_refused, is_refused_by_sudo
 from ..transport.shell import (
     COMMAND_SECONDS,
@@ -24,12 +24,15 @@ from ..transport.shell import (
 class Memory(GatedShell):
     """Asks an endpoint each question once, since its VIPs have most questions in common.
 
-    Nothing is fed to a question, and none changes anything, so the first reply is good for all.
+    Nothing is fed to a question, and none changes anything, so the first reply is good for all. A
+    question without a reply is asked again by who waits longer, as an act does for the notes.
     """
 
     def __init__(self, shell: Shell) -> None:
         super().__init__(shell)
         self._replies: dict[Argv, Reply | GateRefusedError] = {}
+        # The seconds after which a question was given up.
+        self._given_up: dict[Argv, float] = {}
         # Questions that are asked without sudo where sudo refuses; the gate need not know them.
         self._second_tries: set[Argv] = set()
 
@@ -38,8 +41,9 @@ class Memory(GatedShell):
         asked = tuple(argv)
         if isinstance(argv, Question) and argv.by_sudo:
             self._second_tries.add(asked)
-        if asked not in self._replies:
-            self._remember(asked, ask(self._shell, Query(asked, timeout)))
+        query = Query(asked, timeout)
+        if self._is_new(query):
+            self._remember(query, ask(self._shell, query))
         reply = self._replies[asked]
         if isinstance(reply, Exception):
             raise reply
@@ -47,12 +51,20 @@ class Memory(GatedShell):
 
     def ask_all(self, queries: Sequence[Query]) -> list[Reply]:
         """Ask at the same time what was not asked before; a refusal of any is raised."""
-        new = [query for query in queries if tuple(query.argv) not in self._replies]
+        new = [query for query in queries if self._is_new(query)]
         for query, reply in zip(new, self._shell.ask_all(new) if new else (), strict=True):
-            self._remember(tuple(query.argv), reply)
+            self._remember(query, reply)
         return ask_in_turn(self, queries)
 
-    def _remember(self, argv: Argv, reply: Reply) -> None:
+    def _is_new(self, query: Query) -> bool:
+        argv = tuple(query.argv)
+        return argv not in self._replies or query.timeout > self._given_up.get(argv, query.timeout)
+
+    def _remember(self, query: Query, reply: Reply) -> None:
+        argv = tuple(query.argv)
+        self._given_up.pop(argv, None)
+        if isinstance(reply, OutcomeUnknownError):
+            self._given_up[argv] = query.timeout
         refused = isinstance(reply, Result) and is_refused(reply)
         self._replies[argv] = GateRefusedError(argv) if refused else reply
 

@@ -32,6 +32,7 @@ from anycast_handlers.doctor.report import once, summary
 from anycast_handlers.doctor.routing import compare_routing
 from anycast_handlers.doctor.service import NONLOCAL_BIND, nonlocal_bind
 from anycast_handlers.doctor.survey import by_host
+from anycast_handlers.endpoint.change import NOTE_SECONDS
 from anycast_handlers.endpoint.check import confirmation_at, instance_of, stream_of
 from anycast_handlers.endpoint.look import BOOT
 from anycast_handlers.endpoint.noted import notes_argv
@@ -42,7 +43,7 @@ from anycast_handlers.gate import files
 from anycast_handlers.operation.request import user
 from anycast_handlers.transport.clock import SYSTEM_CLOCK
 from anycast_handlers.transport.refusal import GatedShell
-from anycast_handlers.transport.shell import Query, Reply, Result
+from anycast_handlers.transport.shell import COMMAND_SECONDS, Query, Reply, Result
 
 from anycast_checks.addresses import ARGV as ADDRESSES
 from anycast_checks.routing import DAEMONS, bird, bird_bgp, frr_bgp, vtysh
@@ -200,6 +201,24 @@ def test_it_only_asks() -> None:
         assert argv[:3] == SUDO_RULES or argv[2:3] in HELPERS or argv[0] != "/usr/bin/sudo"
         assert argv[0] not in ("/sbin/ifdown", "/bin/mv", "/bin/rm", "/usr/bin/install")
         assert argv[0] != "/sbin/ifup" or argv == VERSION
+
+
+@pytest.mark.parametrize(("seconds", "number"), [(2.0, 0), (4.0, 1)])
+def test_a_busy_endpoint_has_as_long_for_its_notes_as_an_act_gives_it(
+    seconds: float, number: int
+) -> None:
+    """The first try is short, since a disk may hang; an act then tries once more."""
+
+    def answer(asked: Asked) -> Said:
+        late = asked.argv == notes_argv(RESOLVER) and asked.timeout < seconds
+        lost = OutcomeUnknownError(asked.argv, f"it did not end within {asked.timeout} s")
+        return lost if late else usual(asked.argv)
+
+    shell = FakeShell(answer, is_root=False)
+    found = [one for one in examined_by(shell).findings if "outcome unknown" in one.text]
+    assert len(found) == number, found
+    tries = [asked.timeout for asked in shell.asked if asked.argv == notes_argv(RESOLVER)]
+    assert tries == [NOTE_SECONDS, COMMAND_SECONDS]
 
 
 class TestPrinted:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..errors import HandlerError
 from ..fleet.values import Endpoint, Fleet
 from ..operation.stopping import is_there, others
-from ..transport.clock import SYSTEM_CLOCK, Deadline
+from ..transport.clock import SILENT_SECONDS, SYSTEM_CLOCK, Deadline, UntilHeard
 from ..transport.connections import Connections, FreshConnections
 from ..transport.each import at_once
 from .finding import Finding
@@ -27,8 +27,10 @@ def examine_monitors(fleet: Fleet) -> list[Finding]:
 
 def _examine(fleet: Fleet, host: Endpoint, connections: Connections) -> Finding | None:
     about, stop = f"{fleet.file}: monitors.{host.name}", fleet.paths.stop
+    deadline = Deadline(SYSTEM_CLOCK, SECONDS)
+    connecting = UntilHeard(SYSTEM_CLOCK, SECONDS, SILENT_SECONDS)
     try:
-        with connections.open(host, Deadline(SYSTEM_CLOCK, SECONDS)) as shell:
+        with connections.open(host, deadline, connecting) as shell:
             if is_there(shell, stop):
                 text = f"{stop} exists there, so its automation only looks"
                 return Finding(about, text, "`anycast-handler stop --all --end`")

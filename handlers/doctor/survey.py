@@ -10,7 +10,7 @@ from anycast_checks.routing.daemon import RoutingDaemon
 from ..errors import ConfigurationError, HandlerError, RejectedError
 from ..fleet.values import Endpoint, Fleet, Vip, grouped_by_host
 from ..operation.router_ids import FileRouterIds
-from ..transport.clock import Clock, Deadline
+from ..transport.clock import SILENT_SECONDS, Clock, Deadline, UntilHeard
 from ..transport.connections import Connections, FreshConnections
 from ..transport.each import Awaited, at_once
 from ..transport.turns import Turns
@@ -117,11 +117,12 @@ def _examine(
     daemons: Sequence[RoutingDaemon],
     clock: Clock,
 ) -> Examined:
-    deadline, connecting = Deadline(clock, SECONDS), Deadline(clock, CONNECT_SECONDS)
+    deadline = Deadline(clock, SECONDS)
+    connecting = UntilHeard(clock, CONNECT_SECONDS, SILENT_SECONDS)
     try:
         with connections.open(one.endpoint, deadline, connecting) as shell:
             # A wait for a turn has put the deadline off, so this is the time of the login alone.
-            login_seconds = CONNECT_SECONDS - connecting.left(CONNECT_SECONDS)
+            login_seconds = SECONDS - deadline.left(SECONDS)
             return examine(fleet, one, shell, daemons, login_seconds)
     except ConfigurationError:
         raise

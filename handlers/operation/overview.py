@@ -14,7 +14,7 @@ from ..errors import ConfigurationError, HandlerError, UncountableError, Unreach
 from ..fleet.values import Endpoint, Fleet, Member, Vip, grouped_by_host
 from ..routing import tally
 from ..routing.see import see_routing
-from ..transport.clock import Clock, Deadline
+from ..transport.clock import SILENT_SECONDS, Clock, Deadline, UntilHeard
 from ..transport.connections import Connections, FreshConnections
 from ..transport.each import Awaited, at_once
 from ..transport.shell import Shell
@@ -65,8 +65,8 @@ def look_at_all(
     """Look at every endpoint of some VIPs at once, or of one site.
 
     A host that carries several of the VIPs is logged in to once. Each VIP there may take
-    ``seconds``, and a host that hangs is given up after as many. ``awaited`` is told which are
-    waited for.
+    ``seconds``, and a host that hangs is given up after as many, or one of which nothing is heard
+    after SILENT_SECONDS. ``awaited`` is told which are waited for.
 
     Raises:
         ConfigurationError: the identity or the known_hosts file cannot be used.
@@ -100,8 +100,9 @@ def _look_at(
 ) -> list[Sight]:
     """Look at all VIPs of one host."""
     sights: list[Sight] = []
+    connecting = UntilHeard(deadline.clock, deadline.seconds, SILENT_SECONDS)
     try:
-        with connections.open(members[0][1], deadline) as shell:
+        with connections.open(members[0][1], deadline, connecting) as shell:
             for vip, endpoint in members:
                 before = deadline.elapsed
                 sights.append(_look_at_vip(vip, endpoint, shell, daemons))

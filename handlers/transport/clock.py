@@ -9,6 +9,10 @@ import time
 
 # Nagios kills an event handler after 30 s; the documentation promises an end within 25 s.
 RUN_SECONDS = 23.0
+# For how long a person waits for a host of which nothing is heard. Until then the kernel has asked
+# it for a connection at least five times: three times in the 5 s of the first try, at growing
+# intervals, and twice in the second try.
+SILENT_SECONDS = 7.0
 
 
 class Clock:
@@ -79,6 +83,9 @@ class Deadline:
         """Make the end later by the seconds that the run spent waiting for others."""
         self._end += seconds
 
+    def heard(self) -> None:
+        """Take note that the peer has answered, which only UntilHeard does."""
+
     @property
     def passed(self) -> bool:
         """Whether the run should have ended."""
@@ -88,3 +95,21 @@ class Deadline:
     def elapsed(self) -> float:
         """Seconds since the run began."""
         return self.clock.monotonic() - self._started
+
+
+class UntilHeard(Deadline):
+    """A deadline that comes early for a peer of which nothing is heard.
+
+    A host that is down answers nothing. One that is far away or busy takes a connection soon, since
+    its kernel does so, and may need all of the time for the rest.
+    """
+
+    def __init__(self, clock: Clock, seconds: float, silent: float) -> None:
+        """Set it ``silent`` seconds from now, and ``seconds`` from now where the peer is heard."""
+        super().__init__(clock, min(silent, seconds))
+        self._more = seconds - self.seconds
+
+    def heard(self) -> None:
+        """Put the deadline off, once."""
+        self.put_off(self._more)
+        self._more = 0.0

@@ -62,6 +62,13 @@ class Login:
             UnreachableError: there is no connection in time.
             RejectedError: the bastion refuses the login, or shows a key that is not pinned.
         """
+        sock = self._connect(to_bastion)
+        # A bastion that answers says nothing of the endpoint for which it is asked.
+        if not self._is_bastion:
+            self._connecting.heard()
+        return sock
+
+    def _connect(self, to_bastion: Connect) -> PromptSocket:
         endpoint = self._endpoint
         if endpoint.jump:
             tunnel = open_tunnel(endpoint.jump, endpoint, self._ssh, self._connecting, to_bastion)

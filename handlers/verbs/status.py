@@ -27,6 +27,7 @@ from ._options import read_fleet
 from ._progress import counting
 from ._summary import name_strangers, summaries
 
+# For an endpoint that is far away or busy; one of which nothing is heard is given up sooner.
 SECONDS = 15.0
 WATCH_SECONDS = 2.0
 # An endpoint that hangs must not keep the others from being shown anew.

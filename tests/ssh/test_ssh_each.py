@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import resource
 import socket
 import threading
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from anycast_handlers.errors import OutcomeUnknownError, RejectedError, UnreachableError
 from anycast_handlers.fleet.values import Endpoint, Fleet, Paths, Ssh, Vip
+from anycast_handlers.operation import overview
 from anycast_handlers.operation.overview import look_at_all
 from anycast_handlers.transport import opening
 from anycast_handlers.transport import turns as turns_module
@@ -26,7 +28,7 @@ from anycast_handlers.transport.turns import AT_WORK, FAR_AT_WORK, Turns
 
 from anycast_checks.address import Locality
 from tests.ssh.server import Sshd, key, public
-from tests.ssh.tarpit import Port, deaf, login, serve, silence
+from tests.ssh.tarpit import Port, deaf, full_backlog, login, serve, silence
 
 MANY = 200
 PATIENCE = 60.0
@@ -181,6 +183,37 @@ def test_an_endpoint_that_hangs_under_queries_is_given_up_once(tmp_path: Path) -
             shell.close()
     assert [type(answer) for answer in answers] == [OutcomeUnknownError] * 3
     assert (turns.ever, turns.now) == (1, 0)
+
+
+def seconds_waited_for(
+    monkeypatch: pytest.MonkeyPatch, port: Port, phase: str, seconds: float, silent: float
+) -> float:
+    """Tell for how long `status` has waited for an endpoint in that phase."""
+    monkeypatch.setattr(opening, "locality", lambda _: Locality.NOT_LOCAL)
+    monkeypatch.setattr(overview, "SILENT_SECONDS", silent)
+    (port.directory / "known_hosts").touch()
+    known = str(port.directory / "known_hosts")
+    ssh = Ssh("anycast", str(key(port.directory / "id")), known)
+    at = Endpoint("ns1", port.address, port.number)
+    vip = Vip("resolver", "192.0.2.53", "lo:0", ("/bin/check",), (at,))
+    (sight,) = look_at_all(Fleet("/f", ssh, (vip,), Paths()), (vip,), (), SYSTEM_CLOCK, seconds)
+    found = re.search(rf"no {phase} within ([0-9.]+) s", sight.error)
+    assert found, sight.error
+    return float(found[1])
+
+
+def test_who_takes_no_connection_is_given_up_early(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with full_backlog(Port(tmp_path)) as port:
+        assert seconds_waited_for(monkeypatch, port, "connection", PATIENCE, 0.3) <= 0.3
+
+
+def test_who_takes_a_connection_may_be_busy_and_has_all_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serve(Port(tmp_path), silence) as port:
+        assert seconds_waited_for(monkeypatch, port, "SSH banner", 2.0, 0.3) > 0.3
 
 
 def test_a_host_of_several_vips_is_logged_in_to_once(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 from typing import Any
 
 import click
@@ -31,7 +33,8 @@ DAY = 86400
 @click.argument("vip", metavar="[VIP]", required=False, shell_complete=vip_names)
 @click.argument("endpoint", metavar="[ENDPOINT]", required=False, shell_complete=endpoint_names)
 @click.option("-n", "--lines", type=click.IntRange(1), metavar="N",
-              help="Show the last N decisions.  [default: 20, or all of --since]")  # fmt: skip
+              help="Show the last N decisions.  [default: 20, on a terminal those that it "
+              "shows at once, or all of --since]")  # fmt: skip
 @click.option("--since", type=Duration(), metavar="TIME",
               help="Show what is not older than this, such as 90m, 12h or 2d.")  # fmt: skip
 @click.option("--all", "everything", is_flag=True, help="Show decisions to do nothing too.")
@@ -71,9 +74,27 @@ def command(
     found, trouble = _last(fleet, wanted, lines or (MOST if since else LINES))
     if trouble:
         click.echo(clean(trouble, LINE))
-    for entry in found:
-        click.echo(_show(entry))
+    shown = [_show(entry) for entry in found]
+    for line in shown if lines or since else _on_one_screen(shown):
+        click.echo(line)
     return DONE
+
+
+def _on_one_screen(lines: list[str]) -> list[str]:
+    """Leave out the oldest lines for which a terminal has no room, and say so."""
+    if not sys.stdout.isatty():
+        return lines
+    terminal = shutil.get_terminal_size()
+    # The shell prompts in the last line, and the first one is that about the others.
+    room, kept = terminal.lines - 2, len(lines)
+    for number, line in enumerate(reversed(lines)):
+        room -= max(1, -(-len(line) // terminal.columns))
+        if room < 0:
+            kept = max(1, number)
+            break
+    left = len(lines) - kept
+    more = [f"older decisions are left out: -n {LINES} shows {left} more"] if left else []
+    return [*more, *lines[left:]]
 
 
 def _last(fleet: Fleet, wanted: Wanted, number: int) -> tuple[list[dict[str, Any]], str]:

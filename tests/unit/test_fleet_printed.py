@@ -20,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from tests.support.terminal import LINES, on_terminal, rows
 from tests.unit import test_docs, test_fleet
 
 if sys.version_info >= (3, 11):
@@ -51,6 +52,11 @@ def run(*words: str, file: Path | None = None) -> subprocess.CompletedProcess[st
     return subprocess.run(
         [PROGRAM, *words], capture_output=True, text=True, check=False, env=environment
     )
+
+
+def shown(*words: str, file: Path) -> list[str]:
+    """Run it on a terminal."""
+    return on_terminal((PROGRAM, *words), {**os.environ, "ANYCAST_FLEET": str(file)})
 
 
 def again(fleet: Fleet, directory: Path) -> Fleet:
@@ -100,7 +106,9 @@ class TestInEffect:
             "did you mean hold_down?\n"
         )
 
-    def test_a_thousand_generated_endpoints(self, tmp_path: Path) -> None:
+    @pytest.fixture
+    def thousand(self, tmp_path: Path) -> Path:
+        """Generated files with a thousand endpoints, beside the one of the main file."""
         file = tmp_path / "fleet.toml"
         file.write_text('include = ["fleet.d/*.toml"]\n' + test_fleet.MINIMAL)
         (tmp_path / "fleet.d").mkdir()
@@ -112,9 +120,39 @@ class TestInEffect:
             part = "[vip.resolver.endpoints]\n" + "\n".join(lines)
             assert is_valid_part(part)
             (tmp_path / "fleet.d" / f"s{site}.toml").write_text(part)
-        ended = run("fleet", "--json", file=file)
+        return file
+
+    def test_a_thousand_generated_endpoints(self, thousand: Path) -> None:
+        ended = run("fleet", "--json", file=thousand)
         assert ended.returncode == 0, ended.stderr
         assert len(json.loads(ended.stdout)["vip"]["resolver"]["endpoints"]) == 1001
+
+    def test_on_a_terminal_a_thousand_are_one_screen(self, thousand: Path) -> None:
+        assert shown("fleet", file=thousand) == [
+            f"{thousand} is valid, with 20 included files",
+            "resolver: 10.99.0.53 on lo:0, 1001 endpoints in 20 sites, floor 500",
+            "--all prints every key, as a pipe and a file get it",
+        ]
+
+    def test_on_a_terminal_too_all_of_it_can_be_had(self, thousand: Path) -> None:
+        piped = run("fleet", file=thousand).stdout.splitlines()
+        assert sum("198.18." in line for line in piped) == 1000
+        assert shown("fleet", "--all", file=thousand) == piped
+
+    def test_on_a_terminal_a_small_fleet_is_shown_whole(self, full: Path) -> None:
+        assert shown("fleet", file=full) == run("fleet", file=full).stdout.splitlines()
+
+    def test_many_vips_are_one_screen_too(self, full: Path) -> None:
+        head = test_fleet.MINIMAL.partition("[vip.resolver]")[0]
+        vips = [
+            f'[vip.v{n}]\naddress = "10.98.0.{n}"\ninterface = "anycast{n}"\n'
+            f'check = ["/bin/check"]\n[vip.v{n}.endpoints]\nns1 = "192.0.2.11"'
+            for n in range(1, 61)
+        ]
+        full.write_text("\n".join((head, *vips, '[monitors]\nmon1 = "192.0.2.41"')))
+        lines = shown("fleet", file=full)
+        assert rows(lines) < LINES, lines
+        assert lines[-3:-1] == ["48 more VIPs", "monitoring hosts: mon1"]
 
 
 def is_valid_part(text: str) -> bool:

@@ -16,7 +16,9 @@ from anycast_handlers.operation.log import DecisionLog
 from anycast_handlers.operation.past import Wanted, last
 from anycast_handlers.transport.clock import SYSTEM_CLOCK
 
+from tests.support.decisions import MIDNIGHT, withdrawal, written
 from tests.support.handler import Monitor
+from tests.support.terminal import LINES, on_terminal, rows
 
 LOGROTATE = "/usr/sbin/logrotate"
 ALL = Wanted({}, everything=True)
@@ -160,6 +162,22 @@ def test_a_rotated_file_that_cannot_be_read_is_said_and_the_others_are_shown(log
 def test_a_missing_log_or_directory_has_no_decisions(tmp_path: Path) -> None:
     assert last(f"{tmp_path}/none/decisions.jsonl", ALL, 10) == ([], "")
     assert last("/dev/null", ALL, 10) == ([], "")
+
+
+def test_on_a_terminal_the_newest_are_one_screen(tmp_path: Path) -> None:
+    """A person has asked for no number, and what went off the screen was not read."""
+    monitor, log = Monitor(tmp_path), tmp_path / "log/decisions.jsonl"
+    text = "ns{}: 10.99.0.53 withdrawn by ifupdown: DNS CRITICAL - " + "so " * 20
+    entries = [withdrawal(MIDNIGHT + n, f"ns{n}", text=text.format(n)) for n in range(30)]
+    log.write_bytes(written(entries))
+    piped = monitor.run("history")[1].splitlines()
+    assert len(piped) == 20
+    argv, environment = monitor.argv("history"), monitor.environment
+    first, *newest = on_terminal(argv, environment)
+    assert first == f"older decisions are left out: -n 20 shows {20 - len(newest)} more"
+    assert newest == piped[-len(newest) :]
+    assert LINES - 3 <= rows([first, *newest]) < LINES
+    assert on_terminal((*argv, "-n", "20"), environment) == piped
 
 
 def test_a_pipe_in_place_of_the_log_is_said(tmp_path: Path) -> None:

@@ -112,4 +112,5 @@ class UntilHeard(Deadline):
     def heard(self) -> None:
         """Put the deadline off, once."""
         self.put_off(self._more)
+        self.seconds += self._more
         self._more = 0.0

@@ -62,10 +62,11 @@ class Login:
             UnreachableError: there is no connection in time.
             RejectedError: the bastion refuses the login, or shows a key that is not pinned.
         """
-        sock = self._connect(to_bastion)
-        # A bastion that answers says nothing of the endpoint for which it is asked.
-        if not self._is_bastion:
+        # How long a bastion takes, which may open many tunnels, says nothing of the endpoint.
+        if self._endpoint.jump:
             self._connecting.heard()
+        sock = self._connect(to_bastion)
+        self._connecting.heard()
         return sock
 
     def _connect(self, to_bastion: Connect) -> PromptSocket:

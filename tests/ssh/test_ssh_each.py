@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from anycast_handlers.errors import OutcomeUnknownError, RejectedError, UnreachableError
-from anycast_handlers.fleet.values import Endpoint, Fleet, Paths, Ssh, Vip
+from anycast_handlers.fleet.values import Endpoint, Fleet, Jump, Paths, Ssh, Vip
 from anycast_handlers.operation import overview
 from anycast_handlers.operation.overview import look_at_all
 from anycast_handlers.transport import opening
@@ -186,15 +186,23 @@ def test_an_endpoint_that_hangs_under_queries_is_given_up_once(tmp_path: Path) -
 
 
 def seconds_waited_for(
-    monkeypatch: pytest.MonkeyPatch, port: Port, phase: str, seconds: float, silent: float
+    monkeypatch: pytest.MonkeyPatch,
+    port: Port,
+    phase: str,
+    seconds: float,
+    silent: float,
+    *,
+    is_bastion: bool = False,
 ) -> float:
-    """Tell for how long `status` has waited for an endpoint in that phase."""
+    """Tell for how long `status` has waited in that phase for an endpoint, or for its bastion."""
     monkeypatch.setattr(opening, "locality", lambda _: Locality.NOT_LOCAL)
     monkeypatch.setattr(overview, "SILENT_SECONDS", silent)
     (port.directory / "known_hosts").touch()
     known = str(port.directory / "known_hosts")
     ssh = Ssh("anycast", str(key(port.directory / "id")), known)
     at = Endpoint("ns1", port.address, port.number)
+    if is_bastion:
+        at = Endpoint("ns1", "192.0.2.11", jump=Jump(port.address, port.number))
     vip = Vip("resolver", "192.0.2.53", "lo:0", ("/bin/check",), (at,))
     (sight,) = look_at_all(Fleet("/f", ssh, (vip,), Paths()), (vip,), (), SYSTEM_CLOCK, seconds)
     found = re.search(rf"no {phase} within ([0-9.]+) s", sight.error)
@@ -214,6 +222,15 @@ def test_who_takes_a_connection_may_be_busy_and_has_all_the_time(
 ) -> None:
     with serve(Port(tmp_path), silence) as port:
         assert seconds_waited_for(monkeypatch, port, "SSH banner", 2.0, 0.3) > 0.3
+
+
+def test_who_is_behind_a_bastion_has_all_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the bastion is busy, or the endpoint is down, cannot be told apart so soon."""
+    with full_backlog(Port(tmp_path)) as port:
+        waited = seconds_waited_for(monkeypatch, port, "connection", 2.0, 0.3, is_bastion=True)
+        assert waited > 0.3
 
 
 def test_a_host_of_several_vips_is_logged_in_to_once(

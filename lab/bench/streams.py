@@ -3,7 +3,7 @@
 All endpoints but two are one host with an address for each, as in `growth`. Their streams are
 stand-ins, since a thousand real ones would fill this machine's processors: they speak as the real
 ones do, and one that gets a signal fails. All else is real, such as the logins and the acts, but
-that host is without the gate, which would not tell a stand-in which endpoint it is.
+the gate of that host tells a stand-in by SSH_CONNECTION which endpoint it is.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ PEACE_SECONDS = 60.0
 SETTLE_SECONDS = 6.0
 LONGEST_SECONDS = 300.0
 CHECK = f"{PLUGINS}/check_anycast"
-KEYS = "/home/anycast/.ssh/authorized_keys"
+GATE = "/usr/local/sbin/anycast-gate"
+# With this the gate leaves all behind that it was given.
+CLEAN = "/usr/bin/env -i"
 RUN = "/run/lab-streams"
 STAND_IN = "/usr/local/lib/anycast-lab/stream.pl"
 # Says what a stream says. SIGUSR1 lets the service fail, and be well again.
@@ -177,8 +179,9 @@ def stand_in(host: Host, once: str = REAL) -> None:
     host.write(CHECK, script, mode=0o755)
     host.write(STAND_IN, STREAM)
     host.make_directory(RUN, owner="anycast")
-    key = host.read(KEYS)
-    host.write(KEYS, key[key.index("ssh-ed25519") :], owner="anycast", mode=0o600)
+    gate = host.read(GATE)
+    assert CLEAN in gate, gate
+    host.write(GATE, gate.replace(CLEAN, f'{CLEAN} SSH_CONNECTION="$SSH_CONNECTION"'), mode=0o755)
 
 
 def _measure(lab: Lab, timeline: Timeline, runs: int, size: int, peace: float) -> Crowd:

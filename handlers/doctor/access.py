@@ -10,7 +10,7 @@ from contextlib import suppress
 from ..endpoint.change import HELPER
 from ..endpoint.latch import DIRECTORY
 from ..errors import GateRefusedError
-from ..gate.files import ALLOW, CHECK_ALLOW, END, NRPE, blocks_of
+from ..gate.files import ALLOW, CHECK_ALLOW, NRPE, SEVERAL, blocks_of
 from ..transport.shell import NOT_FOUND, Argv
 from .finding import Finding, HostExamination, Subject
 
@@ -102,7 +102,7 @@ def gate_list(subjects: Sequence[Subject]) -> Iterator[Finding]:
         first = missing[0].split("\n")[0].partition(" ")[2]
         text = f"{ALLOW} lacks {_quote(first, len(missing) - 1)}"
         yield subject.found(text, subject.install())
-    elif listed and END not in listed:
+    elif listed and SEVERAL not in listed:
         text = "the forced command there is of an older version: each question takes longer"
         yield subject.hint(text, subject.install())
     elif refused := subject.refused_by_gate():

@@ -33,8 +33,10 @@ NRPE = "/etc/nagios/nrpe.d/anycast.cfg"
 # nrpe reads a line of its file into a buffer of 2048 bytes and silently cuts a longer one.
 NRPE_LINE = 2000
 # The last line of the list; a list that was cut short lacks it.
-# A list that ends otherwise was installed with a forced command that takes one at a time.
-END = "# end; of what does not read, several may be asked for at once\n"
+END = "# end\n"
+# The list of the handler's account ends so. One that ends otherwise was installed with a forced
+# command that takes one line at a time.
+SEVERAL = "# end; of what does not read, several may be asked for at once\n"
 
 
 def gate() -> str:
@@ -51,7 +53,7 @@ def allow(listed: Sequence[Allowed], more: Sequence[Command] = ()) -> str:
     """Write the closed list, for ALLOW, with commands that are for no VIP."""
     blocks = dict.fromkeys(block for one in listed for block in blocks_of(one))
     blocks |= dict.fromkeys(map(_run, more))
-    return f"{AGAIN}{''.join(blocks)}{END}"
+    return f"{AGAIN}{''.join(blocks)}{SEVERAL}"
 
 
 def blocks_of(allowed: Allowed) -> Iterator[str]:

@@ -827,7 +827,9 @@ class TestGate:
 
     def test_a_forced_command_that_takes_one_question_at_a_time(self) -> None:
         """It was installed together with its list, which then ends otherwise."""
-        listed = files.allow([closed_list(RESOLVER, as_root=False)]).replace(files.END, "# end\n")
+        listed = files.allow([closed_list(RESOLVER, as_root=False)]).replace(
+            files.SEVERAL, files.END
+        )
         (line,) = lines(gate=said(listed))
         assert line == (
             "ns1: hint: the forced command there is of an older version: each question takes longer"

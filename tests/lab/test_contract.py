@@ -1,6 +1,5 @@
 """Every subcommand keeps its promises without any capability, and with nothing to write to."""
 
-import contextlib
 import os
 import shutil
 import subprocess
@@ -8,14 +7,13 @@ import subprocess
 import pytest
 
 from tests.support.examples import HEALTH, arguments
-from tests.support.peer import Unanswering
+from tests.support.peer import free_port
 from tests.support.program import check_anycast
 
 
 @pytest.fixture
 def closed_port() -> str:
-    with contextlib.closing(Unanswering()) as made:
-        return made.port
+    return str(free_port())
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has privileges to give up")

@@ -14,11 +14,11 @@ from tests.lab.icinga_alone import (
     Icinga,
     Recorded,
     basket,
-    free_port,
     home,
     host,
     needs_icinga,
 )
+from tests.support.peer import free_port
 
 pytestmark = needs_icinga
 

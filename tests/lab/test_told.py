@@ -23,8 +23,8 @@ from anycast_handlers.watch.engines.teller import Teller
 
 from lab.icinga import CONTROL, HEALTH
 from lab.waiting import wait_until
-from tests.lab.icinga_alone import SECONDS, VIP, Recorded, free_port, home, host, needs_icinga
-from tests.support.peer import certificate
+from tests.lab.icinga_alone import SECONDS, VIP, Recorded, home, host, needs_icinga
+from tests.support.peer import certificate, free_port
 
 pytestmark = needs_icinga
 WATCHER, READER, PASSWORD = "anycast-watcher", "reader", "secret-of-the-watcher"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -16,6 +15,8 @@ from anycast_handlers.fleet.values import Endpoint, Ssh
 from anycast_handlers.transport.clock import SYSTEM_CLOCK, Deadline
 from anycast_handlers.transport.session import Session
 from anycast_handlers.transport.ssh import SshConnection
+
+from tests.support.peer import free_port
 
 CONFIG = """
 Port {port}
@@ -122,12 +123,6 @@ class Sshd:
                 yield self
             finally:
                 process.kill()  # unshare ignores SIGTERM; the processes inside end with it
-
-
-def free_port() -> int:
-    """Find a port of loopback that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def _enclosed() -> tuple[str, ...]:

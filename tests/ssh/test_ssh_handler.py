@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.ssh.server import Sshd, free_port, key, public
+from tests.ssh.server import Sshd, key, public
 from tests.support.handler import Monitor, place
 from tests.support.namespace import REMOTE, VIP, Namespace, namespace, write
+from tests.support.peer import free_port
 
 ROOT = Path(__file__).parents[2]
 # A phase of a session, and what the handler says of an endpoint that falls silent in it.

@@ -24,8 +24,9 @@ from anycast_handlers.transport.kept import KeptConnections
 from anycast_handlers.transport.ssh import SshConnection
 from paramiko.common import AUTH_SUCCESSFUL, OPEN_SUCCEEDED
 
-from tests.ssh.server import Sshd, free_port, key, public
+from tests.ssh.server import Sshd, key, public
 from tests.ssh.tarpit import BANNER, Port, serve
+from tests.support.peer import free_port
 
 SECONDS = 30.0
 PAGE = (Path(__file__).parents[2] / "docs/engines.rst").read_text()

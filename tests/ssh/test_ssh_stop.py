@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.ssh.server import Sshd, free_port
+from tests.ssh.server import Sshd
 from tests.ssh.test_ssh_handler import Far
 from tests.support.namespace import REMOTE, namespace
+from tests.support.peer import free_port
 
 
 class Pair(Far):

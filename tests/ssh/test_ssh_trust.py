@@ -16,7 +16,8 @@ from anycast_handlers.errors import (
     UnreachableError,
 )
 
-from tests.ssh.server import Sshd, free_port, key, public
+from tests.ssh.server import Sshd, key, public
+from tests.support.peer import free_port
 
 
 @pytest.fixture

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import errno
 import ipaddress
+import random
 import select
 import socket
 import socketserver
@@ -20,6 +22,9 @@ from cryptography.x509.oid import NameOID
 
 Talk = Callable[[socket.socket], None]
 Reply = Callable[[bytes], list[bytes]]
+# Below the range of which the kernel gives ports to clients, and to whoever asks for any port. So
+# the sockets of other tests, which run at the same time, do not get a port that is free here.
+PORTS = range(20_000, 32_000)
 
 
 def bound_pair(address: str, port: int = 0) -> tuple[socket.socket, socket.socket]:
@@ -29,19 +34,27 @@ def bound_pair(address: str, port: int = 0) -> tuple[socket.socket, socket.socke
     """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     while True:
+        number = port or random.choice(PORTS)
         datagrams = socket.socket(family, socket.SOCK_DGRAM)
-        datagrams.bind((address, port))
         listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(port > 0))
         try:
-            listener.bind(datagrams.getsockname()[:2])
-        except OSError:  # somebody else has this port over TCP
+            datagrams.bind((address, number))
+            listener.bind((address, number))
+        except OSError as error:
             datagrams.close()
             listener.close()
-            if port:
+            if port or error.errno != errno.EADDRINUSE:
                 raise
         else:
             return datagrams, listener
+
+
+def free_port() -> int:
+    """Find a port of loopback that nobody has, over TCP or UDP, and that stays free."""
+    datagrams, listener = bound_pair("127.0.0.1")
+    with datagrams, listener:
+        return int(listener.getsockname()[1])
 
 
 class Unanswering:

@@ -15,6 +15,7 @@ import pytest
 
 from anycast_checks.address import Locality, Target, connect, locality
 from anycast_checks.errors import CheckError, NotLocalError, PeerFailedError, PeerSilentError
+from tests.support.peer import free_port
 
 ROOT = Path(__file__).parents[2]
 ELSEWHERE = ["198.51.100.53", "2001:db8:ffff::53"]
@@ -34,12 +35,6 @@ def listening(address: str = "127.0.0.1") -> Iterator[socket.socket]:
         listener.bind((address, 0))
         listener.listen()
         yield listener
-
-
-def unused_port() -> int:
-    with listening() as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.2", "127.255.0.1", "::1", "0::1"])
@@ -76,7 +71,7 @@ def test_proven_stream_carries_bytes(address: str, proven: bool) -> None:  # noq
 @pytest.mark.parametrize("kind", KINDS)
 def test_refusal_is_a_failure_of_the_peer(kind: socket.SocketKind) -> None:
     with pytest.raises(PeerFailedError, match=r"^connection refused$"):
-        ask(target(unused_port()), kind)
+        ask(target(free_port()), kind)
 
 
 def ask(where: Target, kind: socket.SocketKind) -> None:

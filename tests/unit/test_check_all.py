@@ -24,7 +24,7 @@ from tests.support.program import start
 
 WITHDRAWN = "198.51.100.53"
 PAGE = b"HTTP/1.1 %s\r\nContent-Length: 2\r\n\r\nhi"
-FAST = ("-t", "0.5", "--retry-delay", 0)
+FAST = ("-t", "1", "--retry-delay", 0)
 
 
 @pytest.fixture
@@ -98,11 +98,11 @@ def test_all_right_is_ok_with_a_line_for_each(ask: Ask, ports: dict[str, int]) -
         (("dns", "none"), 2,
          "CRITICAL - 127.0.0.1 still announced: dns_2: connection refused (3 of 3 tries)"),
         (("mute", "dns"), 2,
-         "CRITICAL - 127.0.0.1 still announced: dns: no answer within 0.5 s (3 of 3 tries)"),
+         "CRITICAL - 127.0.0.1 still announced: dns: no answer within 1 s (3 of 3 tries)"),
         (("dns", "other"), 1,
          "WARNING - 127.0.0.1 announced, dns_2: www.example.org A: nsid ns1, expected ns2"),
         (("other", "none"), 2, "CRITICAL - 127.0.0.1 still announced: dns_2: connection refused"),
-        (("dns", "slow"), 0, "OK - 127.0.0.1 announced: dns, udp answered rightly in 10"),
+        (("dns", "slow"), 0, "OK - 127.0.0.1 announced: dns, udp answered rightly in "),
         (("dns", "slow-w"), 1, "WARNING - 127.0.0.1 announced, udp: slower than 0.05 s: port "),
         (("dns", "slow-c"), 2, "CRITICAL - 127.0.0.1 still announced: udp: slower than 0.05 s: "),
     ],
@@ -116,6 +116,7 @@ def test_the_worst_is_the_verdict(
     states = [line.split()[1] for line in seen.output.splitlines()[1:]]
     assert len(states) == len(questions)
     assert {0: "OK", 1: "WARNING", 2: "CRITICAL"}[code] in states
+    assert "slow" not in questions or float(seen.perfdata["time"].split("s;")[0]) >= 0.1
 
 
 def plugin(code: int, *more: str) -> list[str]:
@@ -178,7 +179,7 @@ def test_a_lost_answer_is_asked_for_again(ask: Ask, ports: dict[str, int]) -> No
         return [] if len(heard) == 1 else answering("A 192.0.2.80")(wire)
 
     with name_server(once) as port:
-        words = ("--check", f"dns --query x -p {port}")
+        words = ("-t", "2", "--check", f"dns --query x -p {port}")
         seen = both(ask, *of(ports, "web"), *words)
     assert (seen.code, len(heard)) == (0, 2)
     assert "(try 2 of 3)" in seen.text
@@ -194,7 +195,7 @@ def test_questions_are_asked_at_the_same_time(ask: Ask, ports: dict[str, int]) -
     """A hung service takes as long as one question, so that the deadline needs no arithmetic."""
     began = time.monotonic()
     assert both(ask, *of(ports, *["mute"] * 10), "--tries", 1).code == 2
-    assert time.monotonic() - began < 4  # 5 s one after the other
+    assert time.monotonic() - began < 8  # 10 s one after the other
 
 
 def test_it_can_be_asked_again_and_again(ports: dict[str, int]) -> None:
@@ -228,7 +229,7 @@ def test_hostile_text_stays_in_its_place(ask: Ask, ports: dict[str, int]) -> Non
     ("text", "message"),
     [
         ("dns --query x --tries 2", "--tries stands before --check"),
-        ("dns --query x -t 1", "--timeout stands before --check"),
+        ("dns --query x -t 3", "--timeout stands before --check"),
         ("dns --query x -H 127.0.0.2", "--address stands before --check"),
         ("dns --query x --instance none", "--instance stands before --check"),
         ("dns --query x --deadline 20", "--deadline stands before --check"),

@@ -28,6 +28,8 @@ from tests.support.printed import Ask, Printed
 RIGHT = answering("A 192.0.2.80")
 WITHDRAWN = "198.51.100.53"
 BRIEF = ("-t", "0.2")
+# An answer comes in this time, also on a busy machine, and then nothing more.
+ONCE = ("--tries", "1", "-t", "1")
 
 
 @pytest.fixture
@@ -167,10 +169,10 @@ def test_nothing_but_stray_datagrams_is_critical(
     query: Query, stranger: Callable[[bytes], bytes], reason: str
 ) -> None:
     with name_server(lambda wire: [stranger(wire)]) as port:
-        seen = query("-p", port, "--tries", "1", *BRIEF)
+        seen = query("-p", port, *ONCE)
 
     assert seen.code == 2
-    assert f"no answer within 0.2 s, ignored: {reason}" in seen.text
+    assert f"no answer within 1 s, ignored: {reason}" in seen.text
 
 
 def truncated(wire: bytes) -> list[bytes]:
@@ -253,7 +255,7 @@ def test_one_lost_datagram_does_not_matter(query: Query) -> None:
         return RIGHT(wire) if len(asked) == 3 else []
 
     with name_server(third_time) as port:
-        seen = query("-p", port, *BRIEF)
+        seen = query("-p", port, "-t", "1")
 
     assert seen.code == 0
     assert "(try 3 of 3)" in seen.text

@@ -25,7 +25,7 @@ WITHDRAWN = "198.51.100.53"
 def asked(run: Ask, server: Udp | None, *words: object, address: str = "127.0.0.1") -> Printed:
     tcp = over_tcp(server) if server else None
     with name_server(server, tcp) as port:
-        return run("dns", "-H", address, "-p", port, "--tries", 1, "-t", "0.5", *words)
+        return run("dns", "-H", address, "-p", port, "--tries", 1, "-t", "1", *words)
 
 
 def names_asked(run: Ask, *words: object) -> list[str]:
@@ -166,13 +166,13 @@ THREE = ("--query", "a.example", "--query", "b.example", "--query", "c.example")
         ({}, 0, "announced: a.example A: 192.0.2.80, and 2 more in "),
         ({"b": dns.rcode.SERVFAIL}, 1,
          "announced, 1 of 3 names fails: b.example A: SERVFAIL in "),
-        ({"b": None}, 1, "announced, 1 of 3 names fails: b.example A: no answer within 0.5 s in "),
+        ({"b": None}, 1, "announced, 1 of 3 names fails: b.example A: no answer within 1 s in "),
         ({"a": dns.rcode.SERVFAIL, "c": dns.rcode.REFUSED}, 1,
          "announced, 2 of 3 names fail: a.example A: SERVFAIL in "),
         ({"a": dns.rcode.SERVFAIL, "b": None, "c": dns.rcode.REFUSED}, 2,
          "still announced: all 3 names fail: a.example A: SERVFAIL in "),
         ({"a": None, "b": None, "c": None}, 2,
-         "still announced: all 3 names fail: a.example A: no answer within 0.5 s (1 of 1 tries)"),
+         "still announced: all 3 names fail: a.example A: no answer within 1 s (1 of 1 tries)"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("more", [(), ("--tcp",)])
@@ -219,19 +219,19 @@ def test_names_are_asked_at_the_same_time(ask: Ask) -> None:
     seen = asked(ask, by_name(**{str(n): None for n in range(19)}), *words)
     assert seen.code == 1
     assert "19 of 20 names fail" in seen.text
-    assert time.monotonic() - began < 5  # 9.5 s one after the other
+    assert time.monotonic() - began < 15  # 19 s one after the other
 
 
 @pytest.mark.parametrize(("slow", "code"), [({"b"}, 1), ({"a", "b", "c"}, 2)])
 def test_a_slow_name_is_a_failing_one(ask: Ask, slow: set[str], code: int) -> None:
     def server(wire: bytes) -> list[bytes]:
         if dns.message.from_wire(wire).question[0].name.labels[0].decode() in slow:
-            time.sleep(0.1)  # is the point
+            time.sleep(0.5)  # is the point
         return [reply(wire, "A 192.0.2.80").to_wire()]
 
     order = sorted(THREE[1::2], key=lambda name: name[0] in slow)
     words = [word for name in order for word in ("--query", name)]
-    assert asked(ask, server, *words, "-c", "0.09").code == code
+    assert asked(ask, server, *words, "-t", "5", "-c", "0.4").code == code
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from tests.support.dns_server import Udp, answering, name_server, over_tcp, repl
 from tests.support.printed import Ask, Printed
 
 RIGHT = answering("A 192.0.2.80")
-EXPECT = ("--query", "www.example.org", "--expect", "192.0.2.80", "--tries", "1", "-t", "1")
+EXPECT = ("--query", "www.example.org", "--expect", "192.0.2.80", "--tries", "1", "-t", "5")
 
 
 def answered(run: Ask, server: Udp, *more: object) -> Printed:

@@ -22,7 +22,7 @@ def answering(**changes: Any) -> Reply:
 
 def ntp(ask: Ask, reply: Reply, *more: object) -> Printed:
     with datagram_server(reply) as port:
-        return ask("ntp", "-H", "127.0.0.1", "-p", port, "--tries", 1, "-t", 0.3, *more)
+        return ask("ntp", "-H", "127.0.0.1", "-p", port, "--tries", 1, "-t", 1, *more)
 
 
 def test_a_right_answer(ask: Ask) -> None:
@@ -38,7 +38,9 @@ def test_a_right_answer(ask: Ask) -> None:
 def test_the_offset_is_measured_and_has_a_sign(ask: Ask, ahead: float) -> None:
     seen = ntp(ask, answering(ahead=ahead), "--offset-critical", 1, "--offset-warning", 0.5)
     assert seen.code == 2
-    assert float(seen.perfdata["offset"].split("s;")[0]) == pytest.approx(ahead, abs=0.2)
+    # The answer may have taken all of its time on the way there, or on the way back.
+    off = float(seen.perfdata["time"].split("s;")[0]) / 2
+    assert float(seen.perfdata["offset"].split("s;")[0]) == pytest.approx(ahead, abs=off + 0.01)
     assert seen.perfdata["offset"].endswith("s;0.5;1")
     assert re.search(r" offset [-+]\d+\.\d{3} s is outside of 1 in ", seen.text)
 
@@ -104,7 +106,7 @@ def test_a_server_that_refuses_us_has_failed_nobody_else(ask: Ask, code: str) ->
 @pytest.mark.parametrize(
     ("reply", "says"),
     [
-        (lambda _: [], "no answer within 0.3 s"),
+        (lambda _: [], "no answer within 1 s"),
         (lambda _: [b"x" * 47], "ignored: 47 bytes are no NTP packet"),
         (answering(origin=1), "ignored: the answer to another query"),
         (answering(mode=3), "ignored: a packet of mode 3, which is not a server's"),
@@ -152,7 +154,7 @@ def test_a_server_that_limits_its_rate_is_well(
 
     with server_that_sees_clients(handle, address) as port:
         for _ in range(3):
-            seen = ask("ntp", "-H", address, "-p", port, "--tries", 1, "-t", 0.4)
+            seen = ask("ntp", "-H", address, "-p", port, "--tries", 1, "-t", 1)
             assert seen.code == 0, seen.text
             assert " ms, limits how often this check may ask in " in seen.text
     assert len(known) == 4
@@ -163,7 +165,7 @@ def test_a_limited_server_without_good_time_is_critical(ask: Ask) -> None:
         return [] if client == "127.0.0.1" else [packet(query, leap=3, stratum=16)]
 
     with server_that_sees_clients(handle) as port:
-        seen = ask("ntp", "-H", "127.0.0.1", "-p", port, "--tries", 1, "-t", 0.4)
+        seen = ask("ntp", "-H", "127.0.0.1", "-p", port, "--tries", 1, "-t", 1)
     assert seen.code == 2
     assert "not synchronised" in seen.text
 
@@ -175,16 +177,16 @@ def test_a_slow_server_is_heard_to_the_end(ask: Ask) -> None:
     def handle(query: bytes, client: str) -> list[bytes]:
         if client == "127.0.0.1":
             # The answer is sent once the second question has been asked as well.
-            threading.Timer(0.25, late.set).start()
+            threading.Timer(0.6, late.set).start()
             late.wait()
             return [packet(query)]
         return []
 
     with server_that_sees_clients(handle) as port:
-        seen = ask("ntp", "-H", "127.0.0.1", "-p", port, "--tries", 1, "-t", 0.4)
+        seen = ask("ntp", "-H", "127.0.0.1", "-p", port, "--tries", 1, "-t", 1)
     assert seen.code == 0, seen.text
     assert "limits" not in seen.text
-    assert float(seen.perfdata["time"].split("s;")[0]) > 0.2
+    assert float(seen.perfdata["time"].split("s;")[0]) > 0.5
 
 
 def test_a_client_elsewhere_asks_once(ask: Ask) -> None:
@@ -196,7 +198,7 @@ def test_a_client_elsewhere_asks_once(ask: Ask) -> None:
         return []
 
     with server_that_sees_clients(handle) as port:
-        seen = ask("ntp", "-H", "127.0.0.1", "-p", port, "--tries", 1, "-t", 0.3, "--client")
+        seen = ask("ntp", "-H", "127.0.0.1", "-p", port, "--tries", 1, "-t", 1, "--client")
     assert (seen.code, heard) == (2, ["127.0.0.1"])
 
 
@@ -220,7 +222,7 @@ def of_both_families(handle: Callable[[bytes, str], list[bytes]]) -> Iterator[in
         ({"::1": 2}, 0, " ms, limits how often this check may ask in "),
         ({"127": 1}, 3, " announced, cannot tell: silent, but answers over IPv4: it may limit how"),
         ({"::1": 2, "127": 1}, 0, "limits how often this check may ask"),
-        ({}, 2, "still announced: no answer within 0.4 s (1 of 1 tries)"),
+        ({}, 2, "still announced: no answer within 1 s (1 of 1 tries)"),
     ],
 )
 def test_ipv6_has_no_other_client_but_loopback(
@@ -235,7 +237,7 @@ def test_ipv6_has_no_other_client_but_loopback(
         return [packet(query)] if heard.count(family) == serves.get(family) else []
 
     with of_both_families(handle) as port:
-        seen = ask("ntp", "-H", "::1", "-p", port, "--tries", 1, "-t", 0.4)
+        seen = ask("ntp", "-H", "::1", "-p", port, "--tries", 1, "-t", 1)
     assert seen.code == code, seen.text
     assert says in seen.text
     assert heard.count("::1") == 2
@@ -247,4 +249,4 @@ def test_a_bad_answer_over_ipv4_is_no_hint(ask: Ask) -> None:
         return [packet(query, leap=3, stratum=16)] if "." in client else []
 
     with of_both_families(handle) as port:
-        assert ask("ntp", "-H", "::1", "-p", port, "--tries", 1, "-t", 0.4).code == 2
+        assert ask("ntp", "-H", "::1", "-p", port, "--tries", 1, "-t", 1).code == 2

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import signal
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
+from lab.waiting import wait_until
 from tests.support.printed import Ask, Printed
 from tests.support.program import check_anycast
 
@@ -16,8 +16,8 @@ ELSEWHERE = "198.51.100.53"
 
 
 def plugin(ask: Ask, code: str, *more: object, address: str = "127.0.0.1") -> Printed:
-    """Run Python code as the plugin, with the address as its argument."""
-    options = ("-H", address, "--tries", 1, *more)
+    """Run Python code as the plugin, with the address as its argument, and time to start."""
+    options = ("-H", address, "--tries", 1, "-t", 8, *more)
     return ask(
         "plugin", *options, "--", sys.executable, "-c", f"import sys, os\n{code}", "{address}"
     )
@@ -106,27 +106,25 @@ def test_who_starts_the_check_may_have_ignored_the_end_of_children() -> None:
 def test_one_that_hangs_is_ended_with_all_that_it_started(ask: Ask, tmp_path: Path) -> None:
     file = tmp_path / "pid"
     run = f"import time; print('so far', flush=True); os.fork(); file = open({str(file)!r}, 'a')"
-    seen = plugin(ask, f"{run}; print(os.getpid(), file=file, flush=True); time.sleep(600)")
+    seen = plugin(ask, f"{run}; print(os.getpid(), file=file, flush=True); time.sleep(600)", "-t", 3)
     assert seen.code == 3
     assert "did not end in time" in seen.text
     pids = file.read_text().split()
     assert len(pids) == 2
-    end = time.monotonic() + 10
-    while any(is_running(pid) for pid in pids):
-        assert time.monotonic() < end
+    wait_until(lambda: not any(map(is_running, pids)), "they have ended")
 
 
 def is_running(pid: str) -> bool:
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
     return stat.rpartition(")")[2].split()[0] != "Z"
 
 
 def test_what_it_left_in_the_background_is_not_waited_for(ask: Ask) -> None:
     run = "if os.fork() == 0:\n import time; time.sleep(600)\nprint('fine')"
-    seen = plugin(ask, run, "-t", 8, "--deadline", 10)
+    seen = plugin(ask, run, "--deadline", 10)
     assert seen.code == 0, seen.text
     assert "fine in " in seen.text
 

@@ -121,12 +121,12 @@ def test_deadline_is_unknown_and_names_the_stage(source: Path) -> None:
     add(source, "stuck", STUCK)
 
     seen = check_anycast(
-        "stuck", "-H", "127.0.0.1", "--tries", "1", "-t", "0.1", "--deadline", "3", source=source
+        "stuck", "-H", "127.0.0.1", "--tries", "1", "-t", "0.1", "--deadline", "5", source=source
     )
 
     assert seen.code == 3
     assert seen.line == (
-        "STUCK UNKNOWN - deadline of 3 s reached while asking 127.0.0.1 port 7 (try 1 of 1)"
+        "STUCK UNKNOWN - deadline of 5 s reached while asking 127.0.0.1 port 7 (try 1 of 1)"
         " | time=U;;;0;0.1 present=U"
     )
 

@@ -35,7 +35,7 @@ from tests.support.examples import (
     subcommand,
     with_options,
 )
-from tests.support.peer import Unanswering
+from tests.support.peer import Unanswering, free_port
 from tests.support.printed import Printed
 from tests.support.program import ENVIRONMENT, ROOT, check_anycast, command_line, start
 
@@ -50,8 +50,7 @@ def peer() -> Iterator[Unanswering]:
 
 @pytest.fixture
 def closed_port() -> str:
-    with contextlib.closing(Unanswering()) as made:
-        return made.port
+    return str(free_port())
 
 
 def labels(name: str) -> list[str]:
@@ -217,7 +216,7 @@ def test_signal_is_unknown_and_names_the_stage(
     name: str, peer: Unanswering, number: signal.Signals
 ) -> None:
     """An engine that ends the check early does not turn a silent peer into evidence."""
-    with start(*arguments(name, peer.port)) as process:
+    with start(*arguments(name, peer.port, "-t", "30")) as process:
         peer.wait_until_asked()
         process.send_signal(number)
         output, errors = process.communicate(timeout=30)
@@ -361,13 +360,13 @@ def test_help_into_a_broken_pipe(name: str) -> None:
 @pytest.mark.parametrize("name", HEALTH)
 def test_the_deadline_is_kept(name: str, peer: Unanswering) -> None:
     """Also by a process that was not given time to run."""
-    began = time.monotonic()
     with start(
         *arguments(name, peer.port, "-t", "3", "--tries", "1", "--deadline", "4.5")
     ) as process:
         peer.wait_until_asked()
         process.send_signal(signal.SIGSTOP)
-        while time.monotonic() < began + 5:
+        asked = time.monotonic()
+        while time.monotonic() < asked + 4.5:
             time.sleep(0.1)
         process.send_signal(signal.SIGCONT)
         output, errors = process.communicate(timeout=30)

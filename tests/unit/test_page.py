@@ -199,7 +199,11 @@ class TestServer:
 
     def test_it_is_for_reading_only(self, port: int) -> None:
         assert ask(port, "/status.json", "POST").status == 405
-        assert ask(port, "/", "HEAD") == ask(port, "/", "HEAD")._replace(body=b"")
+        answer, head = ask(port, "/"), ask(port, "/", "HEAD")
+        # Each has the second in which it was given.
+        assert answer.headers.pop("Date")
+        assert head.headers.pop("Date")
+        assert head == answer._replace(body=b"")
 
     @pytest.mark.parametrize(
         ("host", "status"),

@@ -15,17 +15,21 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from lab.waiting import wait_until
 from tests.support.dns_server import answering, name_server, silent
 from tests.support.examples import HEALTH, arguments, with_options
-from tests.support.peer import Unanswering, bound_pair, saying, stream_server
+from tests.support.peer import Unanswering, free_port, saying, stream_server
 from tests.support.program import check_anycast
 from tests.support.streaming import Line, streaming
 
 QUICK = ("--stream", "--interval", "0.05", "--retry-delay", "0.02", "--tries", "2", "-t", "0.2")
+# A server that answers has this long, also on a busy machine.
+PATIENT = ("-t", "5")
 F_SETPIPE_SZ = 1031
 
 
@@ -37,8 +41,7 @@ def peer() -> Iterator[Unanswering]:
 
 @pytest.fixture
 def closed_port() -> str:
-    with closing(Unanswering()) as made:
-        return made.port
+    return str(free_port())
 
 
 def dns(port: object, *more: str) -> tuple[str, ...]:
@@ -60,7 +63,7 @@ def is_critical(line: Line) -> bool:
 
 @pytest.mark.parametrize("name", HEALTH)
 def test_every_health_check_can_go_on_asking(name: str, closed_port: str) -> None:
-    words = with_options(arguments(name, closed_port), *QUICK, "-t", "5")
+    words = with_options(arguments(name, closed_port), *QUICK, *PATIENT)
     with streaming(*words) as stream:
         hello = next(stream.lines())
         critical = stream.until(is_critical)
@@ -79,23 +82,20 @@ def test_every_health_check_can_go_on_asking(name: str, closed_port: str) -> Non
 
 
 def test_it_goes_from_well_to_dead_and_back() -> None:
-    with name_server(answering("A 192.0.2.80")) as port, streaming(*dns(port)) as stream:
+    right = answering("A 192.0.2.80")
+    with name_server(right) as port, streaming(*dns(port, *PATIENT)) as stream:
         first = stream.until(is_sample)
-        beat = stream.until(is_beat)
+        beat = stream.until(lambda line: is_beat(line) and line["samples"] > 5)
     said = [line for line in stream.seen if is_sample(line)]
     assert (first["state"], first["kind"], first["samples"]) == ("OK", "right", 0)
     assert first["text"].startswith("127.0.0.1 announced: www.example.org A: 192.0.2.80")
     # On a loaded machine an answer may be late, and a sample follows each suspicion.
     suspects = sum("suspect" in line for line in stream.seen)
     assert len(said) - 1 <= suspects, "while all is well nothing but beats comes"
-    assert beat["samples"] > 5
     assert beat["seconds"] < 5
 
-    datagrams, listener = bound_pair("127.0.0.1")
-    port = datagrams.getsockname()[1]
-    listener.close()
-    datagrams.close()
-    with streaming(*dns(port)) as stream:
+    port = free_port()
+    with streaming(*dns(port, *PATIENT)) as stream:
         one = stream.until(lambda line: "suspect" in line)
         two = stream.until(is_sample)
         three = stream.until(is_sample)
@@ -110,15 +110,20 @@ def test_it_goes_from_well_to_dead_and_back() -> None:
         assert (well["kind"], well["samples"]) == ("right", 0)
         again = stream.until(lambda line: line.get("failing"))
         assert (again["state"], again["samples"]) == ("OK", 1), "one failure is none yet"
-        assert sum("suspect" in line for line in stream.seen) == 2
+        told = [line for line in stream.seen if "suspect" in line or is_sample(line)]
+        assert sum("suspect" in line for line in told) >= 2
+        for before, line in pairwise(told):
+            assert "suspect" not in line or before.get("failing") is False, "it is told once"
 
 
 @contextmanager
 def _answering_at(port: int) -> Iterator[None]:
     """Run a name server at a certain port."""
     with subprocess.Popen([sys.executable, "-c", _SERVER, str(port)]) as process:
-        yield
-        process.kill()
+        try:
+            yield
+        finally:
+            process.kill()
 
 
 _SERVER = """
@@ -156,7 +161,7 @@ def test_a_lost_answer_is_no_failure_once_a_later_question_was_answered() -> Non
         asked.append(wire)
         return [] if len(asked) == 5 else answering("A 192.0.2.80")(wire)
 
-    with name_server(behave) as port, streaming(*dns(port)) as stream:
+    with name_server(behave) as port, streaming(*dns(port, *PATIENT)) as stream:
         stream.until(lambda line: "suspect" in line)
         after = stream.until(is_sample)
         stream.until(lambda line: line.get("beat") == 2)
@@ -170,7 +175,7 @@ def test_what_is_slower_than_critical_is_slow() -> None:
         time.sleep(0.03)
         return answering("A 192.0.2.80")(wire)
 
-    with name_server(behave) as port, streaming(*dns(port, "-c", "0.02")) as stream:
+    with name_server(behave) as port, streaming(*dns(port, *PATIENT, "-c", "0.02")) as stream:
         critical = stream.until(is_critical)
 
     assert critical["kind"] == "slow"
@@ -195,7 +200,7 @@ def test_what_a_peer_says_cannot_break_a_line() -> None:
     """The longest text, of characters that JSON has to escape, and what a terminal would obey."""
     odd = '"\\' * 200 + "\x1b[2J\r\n\x00\u2028{}"
     plugin = ("--", sys.executable, "-c", f"print({odd!r}); raise SystemExit(2)", "{address}")
-    words = with_options(["plugin", "-H", "127.0.0.1", *plugin], *QUICK, "-t", "5")
+    words = with_options(["plugin", "-H", "127.0.0.1", *plugin], *QUICK, *PATIENT)
     with streaming(*words) as stream:
         seen = stream.until(is_critical)
     assert seen["text"].startswith('127.0.0.1 still announced: "\\"\\')
@@ -208,21 +213,18 @@ class TestTheReader:
     @pytest.mark.parametrize("name", HEALTH)
     def test_the_process_ends_when_it_goes(self, name: str, peer: Unanswering) -> None:
         """Also while a question, or another plugin, waits for an answer."""
-        words = with_options(arguments(name, peer.port), *QUICK, "-t", "30", "--interval", "60")
-        with streaming(*words) as stream:
+        words = with_options(arguments(name, peer.port), *QUICK, "-t", "60", "--interval", "60")
+        # It would hear of the end at its next line, so there is none here for longer than it has.
+        rarely = "import anycast_checks.stream as s; s._BEAT = 60.0"
+        with streaming(*words, before=rarely) as stream:
             next(stream.lines())
             peer.wait_until_asked()
             children = _children(stream.process.pid)
             assert bool(children) == (name == "plugin")
             assert stream.process.stdout
             stream.process.stdout.close()
-            began = time.monotonic()
             assert stream.process.wait(30) == 3
-            took = time.monotonic() - began
-            while any(_lives(pid) for pid in children):
-                assert time.monotonic() < began + 30, "the plugin is left behind"
-        # It is 0.02 s; a loaded machine gets more, and the next beat would be after 1 s.
-        assert took < 0.9
+            wait_until(lambda: not any(map(_lives, children)), "the plugin has ended", 30)
 
     def test_a_socket_is_as_good_as_a_pipe(self, closed_port: str) -> None:
         ours, theirs = socket.socketpair()
@@ -387,7 +389,10 @@ def test_a_person_at_a_terminal_reads_a_line_for_each_change(closed_port: str) -
         assert os.get_blocking(theirs), "whoever has this terminal too must not find it changed"
         stream.process.send_signal(signal.SIGINT)
         assert stream.process.wait(30) == 3
-        said += os.read(ours, 4096)
+        # The kernel hands on what was written a little later.
+        while not said.endswith(b"by SIGINT\r\n"):
+            assert select.select([ours], [], [], 30)[0], said
+            said += os.read(ours, 4096)
     os.close(ours)
     os.close(theirs)
     hello, *changes, end = said.decode().splitlines()
@@ -418,13 +423,13 @@ def test_a_command_line_without_sense_is_one_line(wrong: tuple[str, ...], says: 
 
 def test_what_has_been_dead_for_long_is_asked_at_the_interval_again(closed_port: str) -> None:
     """A service that is down for the night needs no fifty questions a second."""
-    soon = "import anycast_checks.timetable as t; t._URGENT = 0.3"
+    soon = "import anycast_checks.timetable as t; t._URGENT = 1.0"
     with streaming(*dns(closed_port, "--interval", "60"), before=soon) as stream:
         first = stream.until(is_sample)
         stream.until(lambda line: is_beat(line) and line["samples"] == 0)
         last = [line for line in stream.seen if is_sample(line)][-1]
     assert last["samples"] > 2
-    assert 0.2 < last["uptime"] - first["uptime"] < 5
+    assert 0.5 < last["uptime"] - first["uptime"] < 30
 
 
 def test_the_tries_need_not_fit_into_the_deadline(closed_port: str) -> None:

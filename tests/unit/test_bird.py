@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from anycast_checks.errors import CheckError, NoDaemonError, RoutingUnreadableError
@@ -287,7 +287,6 @@ class TestTroubles:
                 daemon.read(VIP, Answer(0, whole[:end], ""))
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_mutated(data: st.DataObject) -> None:
     daemon: RoutingDaemon = BGP

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from anycast_checks.errors import CheckError, NoDaemonError, RoutingUnreadableError
@@ -178,7 +178,6 @@ class TestWeaknesses:
 
 
 class TestMutated:
-    @settings(deadline=None)
     @given(st.data())
     def test_a_part_that_is_replaced(self, data: st.DataObject) -> None:
         text = answer("bgp-self-withdrawn-3s").stdout

@@ -26,7 +26,7 @@ def bent(draw: st.DrawFn, seeds: list[bytes]) -> bytes:
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_any_bytes(name: str) -> None:
-    @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
     @given(st.binary(max_size=2000) | bent(SEEDS[name]))
     def run(data: bytes) -> None:
         TARGETS[name](data)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from anycast_checks.errors import (
@@ -626,7 +626,6 @@ def judge(text: str) -> frozenset[str]:
 class TestMutated:
     """An answer that is damaged on its way is refused, or is still a valid answer."""
 
-    @settings(deadline=None)
     @given(st.sampled_from(COUNTED), st.data())
     def test_lines_that_are_lost_never_add_an_announcer(self, text: str, data: Any) -> None:
         lines = text.splitlines(keepends=True)
@@ -634,7 +633,6 @@ class TestMutated:
         left = "".join(line for number, line in enumerate(lines) if number not in lost)
         assert judge(left) <= judge(text)
 
-    @settings(deadline=None)
     @given(st.sampled_from(ANSWERS), st.data())
     def test_a_part_that_is_replaced(self, text: str, data: Any) -> None:
         start = data.draw(st.integers(0, len(text)))
@@ -642,7 +640,6 @@ class TestMutated:
         junk = data.draw(st.text(max_size=20) | st.sampled_from(['"', "{", "}", "-1", "9" * 5000]))
         judge(text[:start] + junk + text[end:])
 
-    @settings(deadline=None)
     @given(st.data())
     def test_json_of_another_shape(self, data: Any) -> None:
         documents = split(data.draw(st.sampled_from([t for t in ANSWERS if t.startswith("{")])))
@@ -660,7 +657,6 @@ class TestMutated:
             at[key] = data.draw(values | nested)
         judge("\n".join(map(json.dumps, documents)))
 
-    @settings(deadline=None)
     @given(st.text(), st.text())
     def test_anything(self, stdout: str, stderr: str) -> None:
         with pytest.raises(RoutingUnreadableError):

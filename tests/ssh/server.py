@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -112,7 +113,8 @@ class Sshd:
         (self.directory / "sshd_config").write_text(text)
         log = self.directory / "sshd.log"
         program = ("/usr/sbin/sshd", "-D", "-f", f"{self.directory}/sshd_config", "-E", str(log))
-        argv = (*prefix, *_enclosed(), *program)
+        enclosed = _enclosed()
+        argv = (*prefix, *enclosed, *program)
         with subprocess.Popen(argv, stderr=subprocess.DEVNULL) as process:  # PAM's programs talk
             try:
                 end = time.monotonic() + START_SECONDS
@@ -122,7 +124,20 @@ class Sshd:
                     time.sleep(0.02)
                 yield self
             finally:
-                process.kill()  # unshare ignores SIGTERM; the processes inside end with it
+                if enclosed:
+                    _end_first_below(process)
+                else:
+                    process.kill()
+
+
+def _end_first_below(unshare: subprocess.Popen[bytes]) -> None:
+    """Kill the first process of a namespace, with which all others of it end.
+
+    unshare ends after them. Were it killed itself, they would outlive it for a moment.
+    """
+    children = Path(f"/proc/{unshare.pid}/task/{unshare.pid}/children").read_text()
+    for child in children.split():
+        os.kill(int(child), signal.SIGKILL)
 
 
 def _enclosed() -> tuple[str, ...]:

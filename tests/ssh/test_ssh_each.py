@@ -6,7 +6,6 @@ import re
 import resource
 import socket
 import threading
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -18,7 +17,7 @@ from anycast_handlers.operation import overview
 from anycast_handlers.operation.overview import look_at_all
 from anycast_handlers.transport import opening
 from anycast_handlers.transport import turns as turns_module
-from anycast_handlers.transport.clock import SYSTEM_CLOCK, Deadline
+from anycast_handlers.transport.clock import SYSTEM_CLOCK, Clock, Deadline
 from anycast_handlers.transport.each import at_once
 from anycast_handlers.transport.prompt_socket import PromptSocket
 from anycast_handlers.transport.session import Session
@@ -105,15 +104,31 @@ def test_an_error_does_not_wait_for_who_is_silent() -> None:
     assert ended.wait(PATIENCE)
 
 
+class LookedAt(Clock):
+    """A clock that a test sets, and that tells when somebody has looked at it."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.looked = threading.Event()
+
+    def monotonic(self) -> float:
+        now = self.now
+        self.looked.set()
+        return now
+
+
 def test_the_time_until_the_turn_is_not_ones_own() -> None:
-    turns = Turns(SYSTEM_CLOCK)
+    clock = LookedAt()
+    turns = Turns(clock)
     *_, give_back = [turns.take() for _ in range(AT_WORK)]
     assert give_back
-    deadline = Deadline(SYSTEM_CLOCK, 0.2)
+    deadline = Deadline(clock, 1.0)
+    clock.looked.clear()
     waiting = threading.Thread(target=turns.take, args=(deadline, deadline))
     waiting.start()
-    while not deadline.passed:
-        time.sleep(0.01)
+    assert clock.looked.wait(PATIENCE)
+    clock.now = 2.0
+    assert deadline.passed
     give_back()
     waiting.join(PATIENCE)
     assert not deadline.passed
@@ -145,7 +160,7 @@ def test_who_never_speaks_takes_no_turn(tmp_path: Path) -> None:
     (tmp_path / "known_hosts").touch()
     ssh = Ssh("anycast", str(key(tmp_path / "id")), str(tmp_path / "known_hosts"))
     port, turns = Port(tmp_path), Counting()
-    connecting = Deadline(SYSTEM_CLOCK, 0.5)
+    connecting = Deadline(SYSTEM_CLOCK, 2.0)
     with serve(port, silence), pytest.raises(UnreachableError, match="no SSH banner within"):
         SshConnection(Endpoint("ns1", "127.0.0.1", port.number), ssh, turns, (), connecting)
     assert (turns.ever, turns.now) == (0, 0)
@@ -178,7 +193,7 @@ def test_an_endpoint_that_hangs_under_queries_is_given_up_once(tmp_path: Path) -
         connect = partial(SshConnection, endpoint, ssh, turns, (deadline,))
         shell = Session(connect, deadline, deadline)
         try:
-            answers = shell.ask_all([Query(("/bin/true",), 0.5)] * 3)
+            answers = shell.ask_all([Query(("/bin/true",), 2.0)] * 3)
         finally:
             shell.close()
     assert [type(answer) for answer in answers] == [OutcomeUnknownError] * 3

@@ -99,8 +99,9 @@ def wait_until_closed() -> None:
 def test_commands_get_there_and_back(way: Way) -> None:
     shell = way.connect()
     try:
-        assert shell.run(("cat",), stdin="x" * 1_000).stdout == "x" * 1_000
-        assert len(shell.run(("head", "-c", "900000", "/dev/zero")).stdout) == 900_000
+        assert shell.run(("cat",), "x" * 1_000, SECONDS).stdout == "x" * 1_000
+        zeros = shell.run(("head", "-c", "900000", "/dev/zero"), timeout=SECONDS).stdout
+        assert len(zeros) == 900_000
         assert 0.0 < shell.distance < 2.0
     finally:
         shell.close()
@@ -112,7 +113,7 @@ def test_addresses_of_ipv6_lead_through_a_bastion(tmp_path: Path) -> None:
     with way.bastion.running(), way.behind.running():
         shell = way.connect()
         try:
-            assert shell.run(("echo", "there")).stdout == "there\n"
+            assert shell.run(("echo", "there"), timeout=SECONDS).stdout == "there\n"
         finally:
             shell.close()
         wait_until_closed()
@@ -125,10 +126,10 @@ def test_addresses_of_ipv6_lead_through_a_bastion(tmp_path: Path) -> None:
 def test_all_connections_share_one_login_at_the_bastion(way: Way) -> None:
     shells = [way.connect() for _ in range(3)]
     for shell in shells:
-        assert shell.run(("true",)).status == 0
+        assert shell.run(("true",), timeout=SECONDS).status == 0
     assert way.logins() == 1
     shells[0].close()
-    assert shells[1].run(("true",)).status == 0
+    assert shells[1].run(("true",), timeout=SECONDS).status == 0
     for shell in shells:
         shell.close()
     wait_until_closed()
@@ -143,7 +144,8 @@ def test_it_is_the_way_of_runs_and_of_kept_connections(way: Way) -> None:
     try:
         for connections in (FreshConnections(way.ssh), kept):
             with connections.open(way.endpoint(), deadline) as shell:
-                words = shell.run(("sh", "-c", "echo $SSH_CONNECTION")).stdout.split()
+                which = ("sh", "-c", "echo $SSH_CONNECTION")
+                words = shell.run(which, timeout=SECONDS).stdout.split()
                 assert words[3:] == [str(way.behind.port)]
     finally:
         kept.close()
@@ -159,7 +161,7 @@ def test_a_connection_that_is_kept_is_not_used_for_another_way(way: Way) -> None
         for logins, jump in enumerate(jumps):
             endpoint = way.endpoint()._replace(jump=jump)
             with kept.open(endpoint, deadline) as shell:
-                assert shell.run(("true",)).status == 0
+                assert shell.run(("true",), timeout=SECONDS).status == 0
             assert way.logins() == logins
     finally:
         kept.close()
@@ -242,11 +244,11 @@ def test_a_bastion_that_dies_ends_what_goes_through_it(way: Way) -> None:
             assert time.monotonic() < end, "the connection seems to be open for ever"
             time.sleep(0.01)
         with pytest.raises(HandlerError):
-            shell.run(("true",))
+            shell.run(("true",), timeout=SECONDS)
     finally:
         shell.close()
     again = way.connect()
-    assert again.run(("true",)).status == 0
+    assert again.run(("true",), timeout=SECONDS).status == 0
     again.close()
 
 

@@ -54,7 +54,7 @@ def session(connections: KeptConnections, sshd: Sshd) -> Iterator[Session]:
 
 def which(connections: KeptConnections, sshd: Sshd) -> str:
     with session(connections, sshd) as shell:
-        return shell.run(WHICH).stdout
+        return shell.run(WHICH, timeout=PATIENCE).stdout
 
 
 class Heard(SimpleQueue[str | None]):
@@ -86,7 +86,7 @@ def test_a_late_command_does_not_take_the_stream_with_it(kept: KeptConnections, 
         session(kept, sshd) as shell,
         pytest.raises(OutcomeUnknownError, match="did not end within"),
     ):
-        shell.run(("/bin/sleep", "60"), timeout=0.3)
+        shell.run(("/bin/sleep", "60"), timeout=2.0)
     assert set(drain(heard)) == {"beat"}
     assert which(kept, sshd) == first
 
@@ -119,7 +119,7 @@ def test_a_connection_that_is_lost_ends_its_streams_and_is_opened_again(
 ) -> None:
     heard, first = Heard(kept, sshd), which(kept, sshd)
     with session(kept, sshd) as shell, pytest.raises(OutcomeUnknownError):
-        shell.run(("/bin/sh", "-c", f"{HANG_UP}; exec sleep 60"))
+        shell.run(("/bin/sh", "-c", f"{HANG_UP}; exec sleep 60"), timeout=PATIENCE)
     while heard.get(timeout=PATIENCE) is not None:
         pass
     assert which(kept, sshd) != first
@@ -147,7 +147,7 @@ def test_far_away_a_command_finds_its_channel_open(
             # There is no forced command that would take several in one session.
             echo = Query(("/bin/echo", "well"), PATIENCE, takes_long=True)
             assert shell.ask_all([echo] * 7) == [Result(0, "well\n", "")] * 7
-            assert shell.run(("/bin/cat",), "well\n").stdout == "well\n"
+            assert shell.run(("/bin/cat",), "well\n", PATIENCE).stdout == "well\n"
             assert len(opened) == ready
         wait_until(lambda: len(opened) == ready + 8, "they are replaced")
         # A further stream finds room, and takes it from the spare channels.

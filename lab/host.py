@@ -20,8 +20,8 @@ from .waiting import wait_until
 INIT = Path(__file__).with_name("init.py")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ENVIRONMENT: Mapping[str, str] = MappingProxyType({"PATH": PATH, "LC_ALL": "C.UTF-8"})
-COMMAND_SECONDS = 30.0
-END_SECONDS = 10.0
+COMMAND_SECONDS = 60.0
+END_SECONDS = 60.0
 CLONE_NEWNET = 0x40000000
 # The first group of every other account has the account's name.
 FIRST_GROUP = MappingProxyType({"nobody": "nogroup"})

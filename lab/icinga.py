@@ -14,7 +14,7 @@ from .errors import LabError
 from .host import Host
 from .icinga_api import Api
 from .topology import ENDPOINTS, QUERY, RIGHT_ANSWER, VIP, VIP_NAME, Place
-from .waiting import wait_until
+from .waiting import PATIENCE, wait_until
 
 USER = "nagios"
 TEMPLATES = Path(__file__).parents[1] / "icinga2-templates"
@@ -30,7 +30,6 @@ DIRECTORIES = {
 }
 NEEDED = ("", *DIRECTORIES.values(), "data/api", "data/certs", "spool/perfdata", "spool/tmp")
 API_USER = "lab"
-STOP_SECONDS = 10.0
 STATES = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
 STATE_TYPES = ("SOFT", "HARD")
 # A FileLogger writes the log where a person looks for it.
@@ -139,7 +138,7 @@ class Icinga:
         if self._process:
             pid = self._host.read(f"{BASE}/run/icinga2.pid").strip()
             self._host.run(["kill", pid], check=True)
-            self._process.wait(STOP_SECONDS)
+            self._process.wait(PATIENCE)
             self._process = None
 
     def services(self) -> list[Service]:
@@ -154,7 +153,13 @@ class Icinga:
         )
 
     def wait_for(
-        self, host: str, name: str, state: str, *, state_type: str = "HARD", seconds: float = 30.0
+        self,
+        host: str,
+        name: str,
+        state: str,
+        *,
+        state_type: str = "HARD",
+        seconds: float = PATIENCE,
     ) -> Service:
         """Wait until a service that was checked has this state and type, and return it."""
 

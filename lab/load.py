@@ -13,7 +13,7 @@ from .topology import QUERY, RIGHT_ANSWER, VIP
 
 SCRIPT = Path(__file__).with_name("client.py")
 INSTALLED = "/usr/local/lib/anycast-lab/client.py"
-LAST_ANSWERS_SECONDS = 5.0
+LAST_ANSWERS_SECONDS = 30.0
 
 
 @dataclass(frozen=True)

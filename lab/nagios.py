@@ -12,7 +12,7 @@ from .host import Host
 from .icinga import CONTROL, HEALTH
 from .monitoring import PLUGINS
 from .topology import ENDPOINTS, QUERY, RIGHT_ANSWER, VIP, VIP_NAME
-from .waiting import wait_until
+from .waiting import PATIENCE, wait_until
 
 USER = "nagios"
 TEMPLATES = Path(__file__).parents[1] / "nagios-templates"
@@ -179,7 +179,7 @@ class Nagios(Daemon):
         self._check(host)
         wait_until(lambda: not self._is_down(host), f"Nagios holds {host} to be UP")
 
-    def wait_for(self, host: str, service: str, state: str, seconds: float = 40.0) -> str:
+    def wait_for(self, host: str, service: str, state: str, seconds: float = PATIENCE) -> str:
         """Wait until a service has this state, HARD, and return its output."""
 
         def there() -> str | None:

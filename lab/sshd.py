@@ -5,6 +5,7 @@ from __future__ import annotations
 from .daemon import Daemon
 from .host import Host
 from .topology import Place
+from .waiting import wait_until
 
 PIDFILE = "/run/sshd.pid"
 HOST_KEY = "/etc/ssh/ssh_host_ed25519_key"
@@ -78,14 +79,24 @@ def start(host: Host, place: Place) -> str:
     key = make_key(host, HOST_KEY, "root")
     host.make_directory("/run/sshd")
     host.write("/etc/ssh/sshd_config", CONFIGURATION.format(address=place.address))
-    host.run(SSHD, check=True)
+    listen(host)
     return key
+
+
+def listen(host: Host, *wrapper: str) -> None:
+    """Start the listener, by a command that runs another one if so, and wait until it listens.
+
+    sshd goes to the background before it listens, and leaves its process id after that.
+    """
+    host.run(["rm", "-f", PIDFILE], check=True)
+    host.run([*wrapper, *SSHD], check=True)
+    wait_until(lambda: host.run(["test", "-s", PIDFILE]).returncode == 0, "sshd listens")
 
 
 def restart(host: Host) -> None:
     """End the listener, as an upgrade does, and start it again."""
     host.end_daemon(PIDFILE)
-    host.run(SSHD, check=True)
+    listen(host)
 
 
 def daemon(host: Host) -> Daemon:

@@ -10,9 +10,11 @@ from .errors import LabError
 
 T = TypeVar("T")
 POLL_SECONDS = 0.05
+# What is awaited is mostly there within seconds. On a busy machine it may take many times as long.
+PATIENCE = 60.0
 
 
-def wait_until(condition: Callable[[], T | None], what: str, seconds: float = 15.0) -> T:
+def wait_until(condition: Callable[[], T | None], what: str, seconds: float = PATIENCE) -> T:
     """Call the condition until it is true, and return its result.
 
     Raises:

@@ -52,8 +52,7 @@ HOLDER = "/etc/unbound/hold.py"
 def hear_no_sockets(host: Host) -> None:
     """Let nothing that is started by SSH hear from the kernel of sockets that are closed."""
     host.end_daemon(sshd.PIDFILE)
-    host.run(["/usr/bin/python3", "-I", "-c", DENY, *sshd.SSHD], check=True)
-    wait_until(lambda: host.run(["test", "-s", sshd.PIDFILE]).returncode == 0, "sshd runs")
+    sshd.listen(host, "/usr/bin/python3", "-I", "-c", DENY)
 
 
 def grow(endpoint: Endpoint, gib: int) -> None:

@@ -85,5 +85,5 @@ def mend(scene: Scene, name: str, *state: str, announced: bool) -> list[str]:
         said.append(scene.handler("enforce", VIP_NAME, name, *state).stdout)
         return scene.lab.endpoint(name).announced is announced
 
-    wait_until(is_mended, f"enforce has mended {name}", 40)
+    wait_until(is_mended, f"enforce has mended {name}")
     return said

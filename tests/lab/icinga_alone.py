@@ -27,7 +27,7 @@ needs_icinga = [
     pytest.mark.skipif(ICINGA is None, reason="needs icinga2 (Debian package icinga2-bin)"),
 ]
 
-SECONDS = 30.0
+SECONDS = 60.0
 
 
 @contextmanager
@@ -88,7 +88,7 @@ class Icinga:
             [str(ICINGA), *arguments, *self._directories],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
         )
 

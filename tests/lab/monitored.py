@@ -39,7 +39,7 @@ class Monitored:
             self.icinga.wait_for(place.name, HEALTH, "OK")
         wait_until(lambda: len(self.lab.routed()) == len(ENDPOINTS), "all are in the routing")
         # A run that has acted logs seconds later, when it has seen its act in the routing.
-        wait_until(self._nothing_runs, "no handler runs", 30)
+        wait_until(self._nothing_runs, "no handler runs")
         self.lab.mon.run(["rm", "-f", LOG], check=True)
 
     def _nothing_runs(self) -> bool:
@@ -57,7 +57,7 @@ class Monitored:
         ]
 
     def wait_until_routed(self, *names: str) -> None:
-        wait_until(lambda: self.lab.routed() == names, f"{names} are in the routing", 40)
+        wait_until(lambda: self.lab.routed() == names, f"{names} are in the routing")
 
     def fails_and_recovers(self) -> list[str]:
         """Kill the resolver of ns1, wait, repair it, wait; return the verbs that have acted."""

@@ -239,5 +239,5 @@ def await_state(ask: Callable[[], Printed], code: int) -> Printed:
         seen.append(ask())
         return seen[-1].code == code
 
-    wait_until(says, f"the check says {code}", 30)
+    wait_until(says, f"the check says {code}")
     return seen[-1]

@@ -83,7 +83,7 @@ class Bench:
     def restore(self) -> None:
         if not self.ns1.announced:
             self.ns1.host.run(["ifup", "--force", "lo:0"], check=True)
-        wait_until(lambda: len(self.lab.routed()) == 3, "ns1 is sent to again", 30)
+        wait_until(lambda: len(self.lab.routed()) == 3, "ns1 is sent to again")
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +172,7 @@ def test_withdrawn_and_well(bench: Bench) -> None:
     [
         (("--url", "/error"), "500 Internal Server Error, 3 bytes: not the status that is"),
         (("--url", "/early"), "connection closed without an answer"),
-        (("--url", "/slow", "-t", "0.5"), "200 OK, then not all of it in time"),
+        (("--url", "/slow", "-t", "2"), "200 OK, then not all of it in time"),
         (("--url", "/none", "--status", "200-499"), "no 'Welcome' in the body"),
         (("--string", "Goodbye"), "no 'Goodbye' in the body"),
     ],

@@ -217,7 +217,7 @@ class TestSeenElsewhere:
     def test_another_endpoint_is_asked_whether_it_has_seen_the_withdrawal(
         self, scene: Scene
     ) -> None:
-        wait_until(lambda: has_settled(scene.lab), "OSPF is idle", 30)
+        wait_until(lambda: has_settled(scene.lab), "OSPF is idle")
         scene.ns1.resolver.kill()
         code, said = scene.event("CRITICAL")
         assert code == 0, said
@@ -232,7 +232,7 @@ class TestSeenElsewhere:
     ) -> None:
         if hung == "ospfd" and not request.config.getoption("--all"):
             pytest.skip("a long form, which --all runs")
-        wait_until(lambda: has_settled(scene.lab), "OSPF is idle", 30)
+        wait_until(lambda: has_settled(scene.lab), "OSPF is idle")
         ns2 = scene.lab.host("ns2")
         scene.ns1.resolver.kill()
         hangs = stopped_sshd(ns2) if hung == "sshd" else replaced(ns2, "/usr/bin/vtysh", SILENT)
@@ -246,7 +246,7 @@ class TestSeenElsewhere:
         self, scene: Scene
     ) -> None:
         """The first endpoint that is asked gets hellos from the router, but no LSAs."""
-        wait_until(lambda: has_settled(scene.lab), "OSPF is idle", 30)
+        wait_until(lambda: has_settled(scene.lab), "OSPF is idle")
         scene.ns1.resolver.kill()
         with deaf_to_updates(scene.lab.host("ns2")):
             code, said = scene.event("CRITICAL")
@@ -257,7 +257,7 @@ class TestSeenElsewhere:
         assert not scene.is_announced()
 
     def test_a_run_that_cannot_wait_for_another_endpoint_says_so(self, scene: Scene) -> None:
-        wait_until(lambda: has_settled(scene.lab), "OSPF is idle", 30)
+        wait_until(lambda: has_settled(scene.lab), "OSPF is idle")
         scene.ns1.resolver.kill()
         real = scene.ns1.host.run(["readlink", "-f", PROGRAM], check=True).stdout.strip()
         slow = SLOW.format(python=Path(real).with_name("python"))
@@ -309,7 +309,7 @@ class TestSilentNeighbor:
             route = ns1.run(argv, user="check")
             assert route.returncode == 1, route.stdout
             assert "1 of 2 OSPF neighbors is silent: 10.77.0.9 on tun9" in route.stdout
-            wait_until(lambda: has_settled(scene.lab), "OSPF is idle", 30)
+            wait_until(lambda: has_settled(scene.lab), "OSPF is idle")
             scene.ns1.resolver.kill()
             code, said = scene.event("CRITICAL")
             assert code == 0, f"{said}: {scene.log()[-1]}"

@@ -45,9 +45,11 @@ class TestLogin:
         assert lines[1:] == ["3 endpoints examined: 1 finding"]
 
     def test_one_that_cannot_be_asked_is_2_and_the_others_are_examined(self, ward: Ward) -> None:
-        start = "/usr/sbin/sshd -E /var/log/sshd.log"
-        with done(ward.ns3, "kill $(cat /run/sshd.pid)", start):
+        ward.ns3.end_daemon(sshd.PIDFILE)
+        try:
             code, lines = ward.doctor()
+        finally:
+            sshd.listen(ward.ns3)
         assert code == 2, lines
         trouble, remedy = lines[0].split(" -> ")
         assert trouble.startswith("ns3: could not be asked: 10.0.3.2 port 22: Connection refused (")
@@ -64,7 +66,9 @@ class TestLogin:
         finally:
             server.kill()
             server.wait()
-            ward.ns3.run(sshd.SSHD, check=True)
+            # The process itself ends a little later than what has started it.
+            wait_until(lambda: not refuses(ward), "the port is free")
+            sshd.listen(ward.ns3)
         assert code == 2, lines
         assert lines[0].startswith("ns3: could not be asked: 10.0.3.2 port 22: no SSH banner: ")
         assert 'it said "Not allowed at this time"' in lines[0]

@@ -92,7 +92,7 @@ def said_by_route(engine: Icinga, text: str) -> bool:
 
 
 def wait_until_routed(scene: Scene, *names: str) -> None:
-    wait_until(lambda: scene.lab.routed() == names, f"{names} are routed", 40)
+    wait_until(lambda: scene.lab.routed() == names, f"{names} are routed")
 
 
 def test_the_gate_is_installed_at_an_address_of_ipv6(scene: Scene) -> None:

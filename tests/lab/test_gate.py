@@ -14,6 +14,7 @@ from anycast_handlers.gate import files
 from lab import Lab, monitoring, sshd
 from lab.host import Host
 from lab.topology import VIP, VIP_NAME
+from lab.waiting import wait_until
 from tests.lab.scene import HOLD, LATCH, Scene
 
 ADDRESS = "10.0.1.2"
@@ -251,7 +252,8 @@ def test_there_is_no_login(lab: Lab) -> None:
 
 def test_a_refusal_is_in_the_endpoints_syslog(lab: Lab, ns1: Host) -> None:
     ssh(lab, f"anycast@{ADDRESS}", "touch /tmp/for-the-log")
-    assert f"{REFUSED}touch /tmp/for-the-log" in ns1.read("/var/log/syslog")
+    told = f"{REFUSED}touch /tmp/for-the-log"
+    wait_until(lambda: told in ns1.read("/var/log/syslog"), "it is in the syslog")
 
 
 @pytest.mark.parametrize("program", [["sftp"], ["scp"], ["scp", "-O"]], ids=" ".join)

@@ -50,7 +50,7 @@ class TestFloor:
             endpoint.resolver.kill()
         running = [start(scene.lab.mon, place.name, *CRITICAL) for place in ENDPOINTS]
         for process in running:
-            process.communicate(timeout=25)
+            process.communicate(timeout=60)
         left = announcing(scene.lab)
         assert len(left) >= 1
 
@@ -60,7 +60,7 @@ class TestFloor:
                 scene.handler("enforce", VIP_NAME, name, *CRITICAL)
             return len(announcing(scene.lab)) == 1
 
-        wait_until(floor_is_reached, "all but the floor are withdrawn", 40)
+        wait_until(floor_is_reached, "all but the floor are withdrawn")
         (last,) = announcing(scene.lab)
         ended = scene.handler("enforce", VIP_NAME, last, *CRITICAL)
         assert ended.returncode == 2
@@ -131,7 +131,7 @@ class TestTwoMonitoringHosts:
         scene.ns1.resolver.kill()
         running = [start(mon, "ns1", *CRITICAL) for mon in (scene.lab.mon, second)]
         for process in running:
-            process.communicate(timeout=25)
+            process.communicate(timeout=60)
         assert announcing(scene.lab) == ["ns2", "ns3"]
 
     def test_two_failures_handled_at_once(
@@ -143,14 +143,14 @@ class TestTwoMonitoringHosts:
                 scene.lab.endpoint(name).resolver.kill()
             running = [start(scene.lab.mon, "ns1", *CRITICAL), start(second, "ns2", *CRITICAL)]
             for process in running:
-                process.communicate(timeout=25)
+                process.communicate(timeout=60)
             assert len(announcing(scene.lab)) >= 2
             for name in ("ns1", "ns2"):
                 scene.lab.endpoint(name).resolver.repair()
                 scene.lab.endpoint(name).host.run(["rm", "-f", LATCH], check=True)
                 if not scene.lab.endpoint(name).announced:
                     scene.handler("restore", VIP_NAME, name)
-            wait_until(lambda: len(scene.lab.routed()) == 3, "all are in the routing", 20)
+            wait_until(lambda: len(scene.lab.routed()) == 3, "all are in the routing")
 
 
 class TestKilledAtEachStep:
@@ -177,14 +177,14 @@ class TestKilledAtEachStep:
             scene.enforce("CRITICAL")
             return not scene.is_announced()
 
-        wait_until(withdrawn, "enforce has withdrawn it", 30)
+        wait_until(withdrawn, "enforce has withdrawn it")
         scene.ns1.resolver.repair()
 
         def restored() -> bool:
             scene.enforce("OK")
             return scene.is_announced()
 
-        wait_until(restored, "enforce has restored it", 30)
+        wait_until(restored, "enforce has restored it")
 
     @pytest.mark.parametrize(("step", "program", "script"), STEPS, ids=[s[0] for s in STEPS])
     def test_while_withdrawing(self, scene: Scene, step: str, program: str, script: str) -> None:
@@ -239,7 +239,7 @@ class TestFaults:
             ended = scene.handler("event", VIP_NAME, "ns1", *CRITICAL, timeout=15)
             assert ended.returncode == 0, ended.stdout
             assert not scene.is_announced()
-            stuck.communicate(timeout=25)
+            stuck.communicate(timeout=60)
             assert stuck.returncode == 2
         finally:
             ns2.host.run(["kill", "-CONT", pid], check=True)

@@ -283,7 +283,7 @@ class TestRestore:
                     scene.enforce("OK")
                     return scene.is_announced()
 
-                wait_until(restored, "the hold-down is over", 30)
+                wait_until(restored, "the hold-down is over")
             else:
                 code, said = scene.enforce("OK")
                 assert code == 1, said
@@ -349,7 +349,8 @@ class TestKilled:
         finally:
             running.kill()
             running.wait()
-        ns1.run(["kill", "-KILL", ns1.read("/tmp/pid").strip()], check=True)
+        # On a busy machine the helper may have ended it already.
+        ns1.run(["kill", "-KILL", ns1.read("/tmp/pid").strip()])
 
     def test_between_latch_and_ifdown(self, scene: Scene) -> None:
         scene.ns1.resolver.kill()

@@ -48,7 +48,7 @@ ENDLESS_LINE = "yes x | tr -d '\\n'"
 REACHED, GO = "/run/reached", "/run/go"
 INTERFACES = "/etc/network/interfaces"
 # The time of a request that is stopped, and the time of a note.
-SECONDS, NOTE_SECONDS = 1.0, 1.0
+SECONDS, NOTE_SECONDS = 3.0, 1.0
 
 
 class Answer(NamedTuple):
@@ -101,7 +101,7 @@ def is_running(process: str) -> bool:
     """Whether a process runs; one that has ended may still be listed, and has no words then."""
     try:
         return Path(f"/proc/{process}/cmdline").read_bytes() != b""
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 

@@ -53,10 +53,9 @@ def test_event_and_control_are_told_the_state_of_the_health_service(recorded: Re
         wait_until(
             lambda: ("CRITICAL", "HARD", "0") in recorded.states("event")[events:], "HARD", SECONDS
         )
-        assert recorded.states("event")[events:] == [
-            ("CRITICAL", "SOFT", "0"),
-            ("CRITICAL", "HARD", "0"),
-        ]
+        # Each call is a process of its own, and one may note itself later than the next one.
+        called = [one for one in recorded.states("event")[events:] if one[0] == "CRITICAL"]
+        assert sorted(called) == [("CRITICAL", "HARD", "0"), ("CRITICAL", "SOFT", "0")]
         wait_until(
             lambda: ("CRITICAL", "HARD", "0") in recorded.states("enforce"), "control", SECONDS
         )
@@ -207,7 +206,7 @@ def test_a_command_line_that_would_do_harm_is_not_run(
     recorded.configure(of_director(variables, address))
     with recorded.running():
         wait_until(lambda: recorded.states("event"), "the event", SECONDS)
-        assert recorded.warned(complaint)
+        wait_until(lambda: recorded.warned(complaint), "the complaint", SECONDS)
 
     assert {state for state, _, _ in recorded.states("event")} == {"UNKNOWN"}
     assert not recorded.calls("check_by_ssh") + recorded.calls("check_nrpe")

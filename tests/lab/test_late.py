@@ -122,7 +122,7 @@ class TestSudo:
             assert code == 2, said
             assert "could not be restored: " in said
             scene.ns1.resolver.kill()
-            wait_until(lambda: exists(scene.ns1.host, ENDED), "sudo has ended", 40)
+            wait_until(lambda: exists(scene.ns1.host, ENDED), "sudo has ended")
             assert scene.ns1.host.read(ENDED) == CHANGED
         assert observer.changes("ns1") == [False]
         assert scene.latch()["restores"] == []

@@ -85,7 +85,7 @@ def pids(scene: Scene) -> dict[str, str]:
 
 def is_whole(scene: Scene, before: dict[str, str], pool: str) -> None:
     """Whether each of the pool has another process, is announced again, and held by nobody."""
-    wait_until(lambda: len(scene.lab.routed()) == 3, "the router sends to all", 20)
+    wait_until(lambda: len(scene.lab.routed()) == 3, "the router sends to all")
     now = pids(scene)
     assert {name for name, pid in before.items() if now[name] != pid} == set(pool.split())
     notes = "ls /var/lib/anycast | grep -c hold"

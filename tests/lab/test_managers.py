@@ -78,7 +78,7 @@ class Managed(ABC):
             lines = [line for line in said.splitlines() if " tentative " not in line]
             return all(any(f" {prefix(one)} " in line for line in lines) for one in addresses)
 
-        wait_until(there, f"{self.name} has configured {', '.join(addresses)}", 20)
+        wait_until(there, f"{self.name} has configured {', '.join(addresses)}")
 
     def start_again(self) -> None:
         """Restart it, and wait until it has configured everything."""
@@ -138,7 +138,7 @@ class Networkd(Managed):
 
     def settle(self) -> None:
         super().settle()
-        wait_until(lambda: networkd.is_configured(self.host, *VIPS), "networkd has settled", 20)
+        wait_until(lambda: networkd.is_configured(self.host, *VIPS), "networkd has settled")
 
     @contextmanager
     def unmaskable(self, interface: str, address: str) -> Iterator[str]:
@@ -217,7 +217,7 @@ class NetworkManager(Managed):
             said = [self.host.run([*ask, one]).stdout.strip() for one in VIPS]
             return said == ["100 (connected)"] * 2
 
-        wait_until(active, "NetworkManager has activated the profiles", 20)
+        wait_until(active, "NetworkManager has activated the profiles")
 
 
 class Ifupdown2(Managed):

@@ -149,7 +149,7 @@ def test_the_watcher_withdraws_and_restores_both_together(both: Both) -> None:
             watch.says(f"{VIP_NAME} {name} OK HARD", 40)
             watch.says(f"{NAME6} {name} OK HARD", 40)
         both.ns1.resolver.kill()
-        wait_until(lambda: both.addresses() == "", f"both are gone: {watch.lines}", 20)
+        wait_until(lambda: both.addresses() == "", f"both are gone: {watch.lines}")
         for vip, prefix in ((VIP, PREFIX), (VIP6, PREFIX6)):
             watch.says(f"ns1: {vip} withdrawn by ip address del {prefix} dev {OWN}: connection")
         both.wait_until_routed("ns2", "ns3")

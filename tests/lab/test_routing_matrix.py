@@ -161,7 +161,7 @@ def _act_amid_trouble(scene: Scene) -> None:
     host.run(["sh", "-c", f"kill -s CONT $(cat {daemon.pidfile})"], check=True)
     assert code == 0, said
     assert "not verified in the routing" in said
-    wait_until(lambda: scene.lab.routed() == OTHERS, "the router sends nothing to ns1", 20)
+    wait_until(lambda: scene.lab.routed() == OTHERS, "the router sends nothing to ns1")
     scene.ns1.resolver.repair()
     with instead_of(host, HELPER, _then(f"{end}; {begin}")):
         _, said = scene.event("OK")
@@ -220,7 +220,7 @@ def _tried(row: Row, venv: Path) -> dict[str, str]:
         ns2, ns3 = (lab.endpoint(name) for name in OTHERS)
         lab.routing.shut_sessions(ns2.host, ns2.place, shut=True)
         lab.routing.hide(ns3.host, ns3.place, hidden=True)
-        wait_until(lambda: lab.routed() == ("ns1",), "the router sends to ns1 alone", 20)
+        wait_until(lambda: lab.routed() == ("ns1",), "the router sends to ns1 alone")
         return cells | {name: _try(cell, scene, row) for name, cell in IN_TROUBLE.items()}
 
 
@@ -266,7 +266,7 @@ def _verified(scene: Scene) -> dict[str, Any]:
 
 
 def _all_are_routed(scene: Scene) -> None:
-    wait_until(lambda: len(scene.lab.routed()) == 3, "the router sends to ns1 again", 20)
+    wait_until(lambda: len(scene.lab.routed()) == 3, "the router sends to ns1 again")
 
 
 def _doctor(scene: Scene) -> str:

@@ -27,7 +27,7 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to own directories as nagios"),
     pytest.mark.skipif(NAGIOS is None, reason="needs nagios4 (Debian package nagios4-core)"),
 ]
-SECONDS = 30.0
+SECONDS = 60.0
 # A check of Nagios itself would take the place of what it is told.
 MINE = f"""
 define host {{

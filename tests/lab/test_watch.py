@@ -140,7 +140,7 @@ def test_a_broken_fleet_file_is_said_and_the_old_one_stays(scene: Scene) -> None
 def test_it_ends_when_it_is_told_to_and_changes_nothing(scene: Scene) -> None:
     with watching(scene.lab) as watch:
         watch.signal(signal.SIGTERM)
-        assert watch.process.wait(5) == 0
+        assert watch.process.wait(20) == 0
         assert scene.is_announced()
 
 

@@ -20,7 +20,7 @@ from lab import Host, Lab, monitoring
 from lab.icinga import CERTS
 from lab.icinga_watcher import prepare
 from lab.slow_link import SlowLink, slow_link
-from lab.sshd import PIDFILE, SSHD, restart
+from lab.sshd import PIDFILE, listen, restart
 from lab.topology import MON, VIP, VIP_NAME
 from lab.waiting import wait_until
 from tests.lab.delays import CRITICAL, OK, exists, let_pass, mend
@@ -103,7 +103,7 @@ def test_killed_at_any_moment(
             # Before it has begun, a signal ends Python.
             if is_heard and rng.random() < 0.3:
                 watch.signal(signal.SIGTERM)
-                assert watch.process.wait(5) == 0, watch.lines
+                assert watch.process.wait(20) == 0, watch.lines
         finally:
             watch.end()
         leaves_nothing(scene.lab)
@@ -164,7 +164,7 @@ def test_an_endpoint_starts_anew(scene: Scene, observer: Observer) -> None:
         scene.ns1.change_boot_id()
         scene.ns1.resolver.kill()
         scene.ns1.resolver.repair()
-        host.run(SSHD, check=True)
+        listen(host)
         watch.hears("ns1", since=since)
         assert observer.all() == []
 
@@ -212,7 +212,7 @@ def test_nobody_listens_to_it(scene: Scene, observer: Observer) -> None:
             wait_until(withdrawn(scene), "it is withdrawn", 10)
             wait_until(lambda: exists(mon, LOG), "it is logged")
             mon.run(["pkill", "-TERM", "-f", "anycast-handler watch$"], check=True)
-            assert process.wait(5) == 0
+            assert process.wait(20) == 0
         finally:
             process.kill()
             process.wait()

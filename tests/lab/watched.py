@@ -108,7 +108,7 @@ def streams(host: Host) -> list[str]:
 def leaves_nothing(lab: Lab) -> None:
     """Wait until no stream runs on any endpoint, as long as that may take."""
     hosts = [endpoint.host for endpoint in lab.endpoints]
-    wait_until(lambda: not any(map(streams, hosts)), "all streams have ended", 5)
+    wait_until(lambda: not any(map(streams, hosts)), "all streams have ended", 20)
 
 
 def withdrawn(scene: Scene) -> Callable[[], bool]:

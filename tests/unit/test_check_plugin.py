@@ -106,7 +106,9 @@ def test_who_starts_the_check_may_have_ignored_the_end_of_children() -> None:
 def test_one_that_hangs_is_ended_with_all_that_it_started(ask: Ask, tmp_path: Path) -> None:
     file = tmp_path / "pid"
     run = f"import time; print('so far', flush=True); os.fork(); file = open({str(file)!r}, 'a')"
-    seen = plugin(ask, f"{run}; print(os.getpid(), file=file, flush=True); time.sleep(600)", "-t", 3)
+    seen = plugin(
+        ask, f"{run}; print(os.getpid(), file=file, flush=True); time.sleep(600)", "-t", 3
+    )
     assert seen.code == 3
     assert "did not end in time" in seen.text
     pids = file.read_text().split()

@@ -263,7 +263,7 @@ def way(desk: Desk, peer: Peer) -> Iterator[IcingaApi]:
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    # An Icinga that answers has this long, also on a busy machine; one that is silent is waited for.
+    # An Icinga that answers has so long, also on a busy machine.
     monkeypatch.setattr("anycast_handlers.watch.engines.icinga.PATIENCE", 2.0)
 
 

@@ -38,6 +38,7 @@ remote-control:
 """
 ASKS = ("dns", "-H", VIP, "--query", "www.example.org", "--expect", "192.0.2.80", "--stream")
 QUICK = ("--retry-delay", "0.02", "--tries", "2", "-t", "0.3")
+PATIENT = ("-t", "3")  # In place of that of QUICK: a slow answer is not late.
 UNPRIVILEGED = ("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--")
 
 
@@ -104,7 +105,7 @@ def test_a_killed_resolver_is_known_at_once_and_so_is_its_return(
     host: Namespace, resolver: Resolver
 ) -> None:
     """Polling alone would find out after a minute."""
-    with asking(host, "--interval", "60") as stream:
+    with asking(host, *PATIENT, "--interval", "60") as stream:
         for _ in range(5):
             killed = resolver.send(signal.SIGKILL)
             first, second = stream.until(failing), stream.until(critical)
@@ -117,7 +118,7 @@ def test_a_killed_resolver_is_known_at_once_and_so_is_its_return(
 
 
 def test_a_restart_is_a_row_of_failures_that_ends(host: Namespace, resolver: Resolver) -> None:
-    with asking(host, "--interval", "60") as stream:
+    with asking(host, *PATIENT, "--interval", "60") as stream:
         resolver.send(signal.SIGTERM)
         row = [stream.until(failing)["samples"] for _ in range(3)]
         resolver.start()
@@ -151,7 +152,7 @@ def test_an_address_that_goes_and_comes_is_known_at_once(
 ) -> None:
     if vip != VIP:
         host.run("ip", "address", "add", f"{vip}/{length}", "dev", "lo")
-    with asking(host, "-H", vip, "--interval", "60") as stream:
+    with asking(host, *PATIENT, "-H", vip, "--interval", "60") as stream:
         host.run("ip", "address", "del", f"{vip}/{length}", "dev", "lo")
         gone = stream.until(lambda line: line.get("present") is False)
         assert gone["text"].startswith(f"{vip} healthy, withdrawn: {instance}: ")

@@ -318,7 +318,7 @@ class TestPeers:
     def test_one_that_hangs_is_not_waited_for(
         self, monkeypatch: pytest.MonkeyPatch, *, present: bool
     ) -> None:
-        monkeypatch.setattr(peers, "PEERS_SECONDS", 0.2)
+        monkeypatch.setattr(peers, "PEERS_SECONDS", 2.0)
         hanging = threading.Event()
         try:
             heard = self.wait(self.BY_PEERS, Fleet(ns2=hanging.wait, ns3=lambda: present))

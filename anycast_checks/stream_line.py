@@ -9,6 +9,7 @@ from . import __version__
 from .line import clean
 from .outlet import Outlet, ReaderGoneError
 from .standing import Stand, Taken
+from .times import utc
 from .workers import uptime
 
 FORMAT = 1
@@ -108,8 +109,7 @@ class Readable:
         """Say what came of a question, if that changes something."""
         del taken
         if stand.is_changed:
-            now = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime())
-            self._put(f"{now} {self._name} {stand.state} - {stand.text}")
+            self._put(f"{utc(time.time())} {self._name} {stand.state} - {stand.text}")
 
     def suspect(self, kind: str, began: float) -> None:
         """Say nothing, because it may come to nothing."""

@@ -12,6 +12,7 @@ import click
 
 from .address import Connection, Target
 from .observation import Metric
+from .times import lasting
 
 if TYPE_CHECKING:
     from .tls_connection import TlsConnection
@@ -185,9 +186,7 @@ def judge(connection: Connection, tls: Tls | None) -> Judgement:
 
 
 def _span(left: float) -> str:
-    days = abs(left) / _DAY
-    text = f"{days:.0f} days" if days >= 3 else f"{days * 24:.0f} hours"
-    return text if left > 0 else f"{text} ago"
+    return lasting(left) if left > 0 else f"{lasting(-left)} ago"
 
 
 def _days(value: str) -> float:

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from anycast_checks.times import lasting
+
 from .facts import Action, Decision, Policy, State, StateType
 from .guards import HOLD_UNKNOWN, NOT_ANNOUNCED, find_guard, refuse_elsewhere, settle
 
@@ -202,7 +204,7 @@ def _awaited(policy: Policy, seen: Seen) -> Decision | None:
         return wait("max-restores", f"{times}: restore by hand")
     left = hold_down(policy, seen.withdrawals) - seen.latch_age
     if left > 0:
-        return wait("hold-down", f"restores in {left:.0f} s")._replace(again=left)
+        return wait("hold-down", f"restores in {lasting(left)}")._replace(again=left)
     return None
 
 

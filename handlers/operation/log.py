@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from anycast_checks.line import clean
+from anycast_checks.times import iso
 
-from ..transport.clock import Clock, Deadline, iso
+from ..transport.clock import Clock, Deadline
 from .log_line import one_line
 from .request import user
 

@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from anycast_checks.line import clean
+from anycast_checks.times import lasting
 
 from ..decision.facts import Action, Decision, State, describe_strangers
 from ..endpoint.mask import FAILED as MASKS
 from ..errors import DONE, REFUSED, TRIED_AND_FAILED, HandlerError
-from ..transport.clock import Clock, lasting
+from ..transport.clock import Clock
 from .request import Follow, Request, nobody, person, user
 
 if TYPE_CHECKING:

@@ -16,8 +16,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import IO, Any
 
+from anycast_checks.times import iso
+
 from ..errors import TRIED_AND_FAILED
-from ..transport.clock import iso
 from .log import why_not
 
 # Bytes that are read at once, and a line that is longer is none of ours.

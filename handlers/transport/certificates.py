@@ -16,8 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from anycast_checks.line import clean
-
-from .clock import utc
+from anycast_checks.times import utc
 
 # These algorithms sign soundly with an RSA key; the older ssh-rsa rests on SHA-1.
 SOUND_WITH_RSA = (b"rsa-sha2-256", b"rsa-sha2-512")

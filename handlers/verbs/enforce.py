@@ -9,13 +9,13 @@ import click
 
 from anycast_checks.addresses import is_same
 from anycast_checks.line import clean
+from anycast_checks.times import lasting
 
 from ..decision.facts import State, StateType
 from ..errors import ConfigurationError
 from ..fleet.values import Fleet
 from ..operation.outcome import Outcome
 from ..operation.request import Request, Verb, decide_as_told
-from ..transport.clock import lasting
 from . import Invocation
 from ._options import (
     Plugin,

@@ -10,13 +10,14 @@ from typing import Any
 import click
 
 from anycast_checks.line import clean
+from anycast_checks.times import iso, lasting, utc
 
 from ..errors import DONE, ConfigurationError
 from ..fleet.values import Fleet
 from ..operation.lanes import Course, lanes
 from ..operation.log import why_not
 from ..operation.past import Wanted, last
-from ..transport.clock import SYSTEM_CLOCK, iso, lasting, utc
+from ..transport.clock import SYSTEM_CLOCK
 from ..watch.page.drawing import Stretch
 from ..watch.page.history import render
 from . import Invocation

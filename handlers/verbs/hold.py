@@ -5,13 +5,13 @@ from __future__ import annotations
 import click
 
 from anycast_checks.line import clean
+from anycast_checks.times import lasting
 
 from ..decision.facts import Action, Decision, State
 from ..endpoint import notes
 from ..endpoint.site import Site
 from ..errors import HandlerError
 from ..operation.request import Case, Verb, signature
-from ..transport.clock import lasting
 from . import Invocation
 from ._options import Duration, note_options, note_request, read_fleet
 from ._orders import Follows, give_order

@@ -13,6 +13,7 @@ import click
 
 from anycast_checks.line import clean
 from anycast_checks.routing import DAEMONS
+from anycast_checks.times import lasting, utc
 
 from ..endpoint.latch import UNREADABLE_HOLD
 from ..endpoint.look import Look
@@ -20,7 +21,7 @@ from ..errors import DONE, TRIED_AND_FAILED, ConfigurationError
 from ..fleet.values import Fleet, Vip
 from ..operation import stop_file
 from ..operation.overview import Sight, look_at_all
-from ..transport.clock import SYSTEM_CLOCK, lasting, utc
+from ..transport.clock import SYSTEM_CLOCK
 from . import Invocation
 from ._completion import vip_names
 from ._options import read_fleet

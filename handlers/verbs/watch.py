@@ -18,10 +18,11 @@ import click
 
 from anycast_checks.address import Locality, locality
 from anycast_checks.line import clean
+from anycast_checks.times import utc
 
 from ..errors import ConfigurationError, HandlerError
 from ..fleet.values import Fleet
-from ..transport.clock import SYSTEM_CLOCK, utc
+from ..transport.clock import SYSTEM_CLOCK
 from ..transport.local import may_change_addresses
 from ..watch.engines import engines
 from ..watch.notify import Notify

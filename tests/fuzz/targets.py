@@ -22,7 +22,6 @@ from anycast_handlers.endpoint.numbers import LATEST
 from anycast_handlers.endpoint.site import CLOCK, Site
 from anycast_handlers.errors import HandlerError
 from anycast_handlers.fleet.values import Endpoint, Vip
-from anycast_handlers.transport.clock import lasting
 from anycast_handlers.transport.shell import Result
 from anycast_handlers.watch import line as stream_line
 from anycast_handlers.watch.evidence import Evidence, Rules
@@ -57,6 +56,7 @@ from anycast_checks.options import HealthOptions
 from anycast_checks.payload import expected_regex, expected_text
 from anycast_checks.program import Ended
 from anycast_checks.routing import ospf, ospf_vtysh
+from anycast_checks.times import lasting
 from anycast_checks.tls import Judgement
 from anycast_checks.tls_connection import TlsConnection
 from tests.support.shell import FakeShell

@@ -6,8 +6,8 @@ import time
 from typing import Any
 
 from anycast_handlers.operation.log_line import one_line
-from anycast_handlers.transport.clock import iso
 
+from anycast_checks.times import iso
 from tests.support.boards import MARKUP
 
 # 2026-01-31 00:00:00Z

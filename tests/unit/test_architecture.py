@@ -30,7 +30,7 @@ ROOMS = (
 # From the ground up: a module of anycast_checks imports only its own level, and those before it.
 LEVELS = (
     {"addresses", "children", "dump", "errors", "imports", "large", "line", "pattern"}
-    | {"local_route", "observation", "placement", "run", "usage"},
+    | {"local_route", "observation", "placement", "run", "times", "usage"},
     {"routing"},
     {"address", "dns_answer", "dnspython", "http_client", "http_request", "ntp_packet", "outlet"}
     | {

@@ -201,8 +201,8 @@ def test_by_http_1(ask: Ask, tmp_path: Path, offers: tuple[str, ...]) -> None:
     [
         (("--host", "www.example.org"), 0, "192.0.2.80"),
         (("--host", "other.example.org"), 2, "Hostname mismatch"),
-        (("--cert-warning", 91), 1, "certificate expires in 90 days"),
-        (("--cert-critical", 91), 2, "certificate expires in 90 days"),
+        (("--cert-warning", 91), 1, "certificate expires in 90 d"),
+        (("--cert-critical", 91), 2, "certificate expires in 90 d"),
         (("--query", "b.example.org"), 0, "and 1 more"),
     ],
 )

@@ -53,8 +53,8 @@ def test_a_right_answer(ask: Ask, tmp_path: Path, host: tuple[str, ...]) -> None
     [
         ((), "192.0.2.99", 2, "192.0.2.99"),
         (("--host", "other.example.org"), "192.0.2.80", 2, "Hostname mismatch"),
-        (("--cert-warning", 91), "192.0.2.80", 1, "certificate expires in 90 days"),
-        (("--cert-critical", 91), "192.0.2.80", 2, "certificate expires in 90 days"),
+        (("--cert-warning", 91), "192.0.2.80", 1, "certificate expires in 90 d"),
+        (("--cert-critical", 91), "192.0.2.80", 2, "certificate expires in 90 d"),
         # What clients suffer from first is said, and the worse of the two counts.
         (("--cert-warning", 91), "192.0.2.99", 2, "192.0.2.99"),
         (("--cert-warning", 91, "--query", "a.example.org"), "192.0.2.80", 1, "expires in 90"),

@@ -409,8 +409,8 @@ class TestTls:
     @pytest.mark.parametrize(
         ("leaf", "authority", "says"),
         [
-            (90, 5, "certificate of the authority middle expires in 5 days"),
-            (5, 90, "certificate expires in 5 days"),
+            (90, 5, "certificate of the authority middle expires in 5 d"),
+            (5, 90, "certificate expires in 5 d"),
         ],
     )
     def test_what_expires_first_of_the_chain(
@@ -438,7 +438,7 @@ class TestTls:
         with stream_server(saying(PAGE), context) as port:
             seen = ask("http", "-H", "127.0.0.1", "-p", port, *options)
         assert seen.code == 1, seen.text
-        assert "of the authority whose name cannot be read expires in 5 days" in seen.text
+        assert "of the authority whose name cannot be read expires in 5 d" in seen.text
 
     @pytest.mark.parametrize("shown", [True, False])
     def test_a_server_that_wants_to_know_its_client(
@@ -520,9 +520,9 @@ class TestTls:
         ("more", "code", "says"),
         [
             (("--cert-warning", 30), 0, "200 OK, 12 bytes in "),
-            (("--cert-warning", 91), 1, "200 OK, 12 bytes: certificate expires in 90 days in "),
-            (("--cert-critical", 91), 2, "200 OK, 12 bytes: certificate expires in 90 days in "),
-            (("--cert-warning", 99, "--cert-critical", 91), 2, "certificate expires in 90 days"),
+            (("--cert-warning", 91), 1, "200 OK, 12 bytes: certificate expires in 90 d in "),
+            (("--cert-critical", 91), 2, "200 OK, 12 bytes: certificate expires in 90 d in "),
+            (("--cert-warning", 99, "--cert-critical", 91), 2, "certificate expires in 90 d"),
         ],
     )
     def test_one_that_expires(
@@ -541,7 +541,7 @@ class TestTls:
             options = ("-p", port, "--tries", 1, "--tls", "--no-verify", "--cert-warning", 1)
             seen = ask("http", "-H", "127.0.0.1", *options)
         assert seen.code == 1, seen.text
-        assert "certificate expired 60 hours ago" in seen.text
+        assert "certificate expired 3 d ago" in seen.text
 
     def test_a_server_without_tls(self, ask: Ask) -> None:
         seen = http(ask, saying(b"SSH-2.0-OpenSSH_9.2\r\n"), "--tls", "--no-verify")

@@ -115,7 +115,7 @@ class TestTls:
             options = ("-p", port, "--tries", 1, "--tls", "--ca-file", trusted)
             seen = ask("tcp", "-H", "127.0.0.1", *options, "--cert-warning", 14)
         assert seen.code == 1
-        assert f"certificate expires in 5 days, port {port}: connected in " in seen.text
+        assert f"certificate expires in 5 d, port {port}: connected in " in seen.text
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ import pytest
 from anycast_handlers.operation import past
 from anycast_handlers.operation.lanes import Course, Lane, Span, What, lanes
 from anycast_handlers.operation.past import Wanted, last
-from anycast_handlers.transport.clock import iso, lasting, utc
 from anycast_handlers.watch.page.drawing import Stretch
 from anycast_handlers.watch.page.history import render
 
+from anycast_checks.times import iso, lasting, utc
 from tests.support.decisions import (
     MIDNIGHT,
     entry,

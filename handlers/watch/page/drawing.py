@@ -7,9 +7,9 @@ from html import escape
 from typing import NamedTuple
 
 from anycast_checks.line import clean
+from anycast_checks.times import lasting, utc
 
 from ...operation.lanes import Lane, Span, Told, What
-from ...transport.clock import lasting, utc
 
 LONGEST = 900
 TICKS, DAY = 4, 86400

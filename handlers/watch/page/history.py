@@ -13,8 +13,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from anycast_checks.times import utc
+
 from ...operation.lanes import Lane, Told
-from ...transport.clock import utc
 from .drawing import (
     LOOKS,
     Stretch,

@@ -11,7 +11,7 @@ from ..errors import ChangedMeanwhileError, HandlerError
 from ..fleet.values import Endpoint, Fleet
 from ..transport.clock import RUN_SECONDS, Clock, Deadline
 from ..transport.connections import Connections, FreshConnections
-from ..transport.each import Answers
+from ..transport.each import Answers, Awaited
 from ..transport.turns import Turns
 from .operate import Host, record
 from .outcome import Outcome
@@ -24,7 +24,12 @@ Do = Callable[[Site], str]
 
 
 def on_each(
-    fleet: Fleet, request: Request, endpoints: tuple[Endpoint, ...], do: Do, host: Host
+    fleet: Fleet,
+    request: Request,
+    endpoints: tuple[Endpoint, ...],
+    do: Do,
+    host: Host,
+    awaited: Awaited | None = None,
 ) -> list[Outcome]:
     """Do something on each endpoint, and log each outcome as soon as it is known.
 
@@ -34,6 +39,7 @@ def on_each(
         endpoints: where it is done.
         do: what is done on an endpoint.
         host: this monitoring host.
+        awaited: is told which endpoints are waited for.
 
     Returns:
         An outcome for each endpoint, in their order.
@@ -42,9 +48,12 @@ def on_each(
     connections = FreshConnections(fleet.ssh, Turns(host.clock))
     outcomes = [Outcome(request._replace(endpoint=one), host.clock) for one in endpoints]
     left = set(outcomes)
+    awaited = awaited or Awaited()
+    awaited.expect(one.name for one in endpoints)
 
     def carry_out(outcome: Outcome) -> None:
-        _carry_out(outcome, do, connections, host.clock)
+        with awaited.coming(outcome.request.endpoint.name):
+            _carry_out(outcome, do, connections, host.clock)
 
     try:
         running = Answers(carry_out, outcomes)

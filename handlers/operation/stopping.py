@@ -12,7 +12,7 @@ from ..errors import CommandFailedError, HandlerError
 from ..fleet.values import Endpoint, Fleet
 from ..transport.clock import RUN_SECONDS, Clock, Deadline
 from ..transport.connections import Connections
-from ..transport.each import at_once
+from ..transport.each import Awaited, at_once
 from ..transport.refusal import GatedShell
 from ..transport.shell import Argv, Shell
 from . import stop_file
@@ -46,7 +46,13 @@ def looking(file: str) -> Argv:
 
 
 def stop(
-    fleet: Fleet, connections: Connections, clock: Clock, text: str | None, *, everywhere: bool
+    fleet: Fleet,
+    connections: Connections,
+    clock: Clock,
+    text: str | None,
+    awaited: Awaited,
+    *,
+    everywhere: bool,
 ) -> list[Told]:
     """Place the stop file, or remove it, here and on the other monitoring hosts.
 
@@ -55,6 +61,7 @@ def stop(
         connections: lead to them.
         clock: bounds it.
         text: what the stop file says; None where it is to be removed.
+        awaited: is told which of the others are waited for.
         everywhere: whether the other monitoring hosts are meant as well.
     """
     told = [_try(HERE, lambda: _here(fleet.paths.stop, text))]
@@ -66,9 +73,11 @@ def stop(
             with connections.open(host, Deadline(clock, RUN_SECONDS)) as shell:
                 _there(shell, fleet.paths.stop, text)
 
-        return _try(host.name, act)
+        with awaited.coming(host.name):
+            return _try(host.name, act)
 
     hosts = others(fleet)
+    awaited.expect(host.name for host in hosts)
     return told + (at_once(there, hosts) if hosts else [])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -70,6 +71,17 @@ def run(fleet: Fleet, request: Request, follow: Follow = nobody) -> Outcome:
     ``follow`` is told each step when it begins.
     """
     return operate(fleet, request, this_host(fleet, follow))
+
+
+def run_for_engine(fleet: Fleet, request: Request) -> Outcome:
+    """Carry out an engine's request; a person who tries it by hand sees how far it is."""
+    if not sys.stderr.isatty():
+        return run(fleet, request)
+    # An engine has no terminal, and does not pay for the import.
+    from ._progress import following
+
+    with following(f"{request.verb.name} {request.endpoint.name}") as follow:
+        return run(fleet, request, follow)
 
 
 def place(function: Function) -> Function:

@@ -15,6 +15,7 @@ from ..operation.on_each import Do, on_each
 from ..operation.operate import this_host
 from ..operation.request import Request
 from ._options import LINE
+from ._progress import counting
 
 
 class Follows(NamedTuple):
@@ -40,7 +41,8 @@ def give_order(
     Where there are several endpoints a last line has how many it was carried out on, and names the
     others.
     """
-    outcomes = on_each(fleet, request, endpoints, do, this_host(fleet))
+    with counting(request.verb.name) as awaited:
+        outcomes = on_each(fleet, request, endpoints, do, this_host(fleet), awaited)
     for outcome in outcomes:
         click.echo(clean(outcome.line, LINE))
     if len(outcomes) > 1:

@@ -25,13 +25,13 @@ _ERASED = "\r\x1b[K"
 
 
 @contextmanager
-def counting(what: str, *, is_shown: bool = True) -> Iterator[Awaited]:
-    """Show how many endpoints have answered, and the last ones that have not."""
+def counting(what: str, hosts: str = "endpoints", *, is_shown: bool = True) -> Iterator[Awaited]:
+    """Show how many hosts have answered, and the last ones that have not."""
     awaited = Awaited()
 
     def say() -> str:
         left = list(awaited.left)
-        text = f"{what}: {awaited.number - len(left)} of {awaited.number} endpoints"
+        text = f"{what}: {awaited.number - len(left)} of {awaited.number} {hosts}"
         return f"{text}, waits for {name_some(left)}" if 0 < len(left) <= LISTED else text
 
     with _showing(say) if is_shown else nullcontext():
@@ -46,9 +46,20 @@ def following(what: str) -> Iterator[Callable[[str], None]]:
         yield steps.append
 
 
+def say_begin(what: str) -> None:
+    """Say on the terminal what begins, in a line that stays.
+
+    It is for what may ask a person on the same terminal, as ssh does for a password: a line that is
+    written anew would wipe out the question.
+    """
+    if _is_terminal():
+        with suppress(OSError):
+            os.write(sys.stderr.fileno(), f"{clean(what)}\n".encode())
+
+
 @contextmanager
 def _showing(say: Callable[[], str]) -> Iterator[None]:
-    if not sys.stderr.isatty() or os.environ.get("TERM", "dumb") == "dumb":
+    if not _is_terminal():
         yield
         return
     ended = threading.Event()
@@ -60,6 +71,10 @@ def _showing(say: Callable[[], str]) -> Iterator[None]:
     finally:
         ended.set()
         writer.join(PATIENCE)
+
+
+def _is_terminal() -> bool:
+    return sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
 def _write(say: Callable[[], str], ended: threading.Event, terminal: int) -> None:

@@ -20,7 +20,7 @@ from ..watch.engines.examine import examine_engines
 from . import Invocation
 from ._completion import endpoint_names, vip_names
 from ._options import read_fleet
-from ._progress import counting
+from ._progress import counting, following
 
 
 @click.command()
@@ -40,9 +40,16 @@ def command(invocation: Invocation, /, vip: str | None, endpoint: str | None) ->
     if vip and endpoint:
         members = [fleet.find(vip, endpoint)]
     narrowed = fleet._replace(vips=vips)
-    # The other monitoring hosts belong to no VIP, so they are examined where all VIPs are.
-    of_all = [] if vip else examine_monitors(fleet)
-    here = by_cause([*examine_here(narrowed), *examine_engines(narrowed), *of_all])
+    with following("doctor") as follow:
+        follow("examine this host")
+        found_here = examine_here(narrowed)
+        follow("ask the engines")
+        found_here += examine_engines(narrowed)
+        # The other monitoring hosts belong to no VIP, so they are examined where all VIPs are.
+        if not vip:
+            follow("ask the other monitoring hosts")
+            found_here += examine_monitors(fleet)
+    here = by_cause(found_here)
     for finding in here:
         _say(finding)
     with counting("doctor") as awaited:

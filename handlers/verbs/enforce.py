@@ -24,7 +24,7 @@ from ._options import (
     engine_request,
     place,
     read_fleet,
-    run,
+    run_for_engine,
 )
 
 ENFORCE = Verb(
@@ -84,7 +84,7 @@ def command(
     fleet = read_fleet(invocation.file)
     request = engine_request(fleet, ENFORCE, (vip, endpoint), options)
     _refuse_mix_up(fleet, request, address, management)
-    outcome = run(fleet, request._replace(unwatched=_unwatched(checked)))
+    outcome = run_for_engine(fleet, request._replace(unwatched=_unwatched(checked)))
     click.echo(printed(outcome))
     return outcome.exit_code
 

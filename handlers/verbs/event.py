@@ -15,7 +15,7 @@ from ._options import (
     finish,
     place,
     read_fleet,
-    run,
+    run_for_engine,
 )
 
 EVENT = Verb("event", decide_as_told, by_hand=False, decides_unseen=True)
@@ -33,4 +33,5 @@ def command(invocation: Invocation, /, vip: str, endpoint: str, **options: Any) 
     the endpoint's own check agrees. Any other state opens no connection.
     """
     fleet = read_fleet(invocation.file)
-    return finish(run(fleet, engine_request(fleet, EVENT, (vip, endpoint), options)))
+    request = engine_request(fleet, EVENT, (vip, endpoint), options)
+    return finish(run_for_engine(fleet, request))

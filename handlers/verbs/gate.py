@@ -20,6 +20,7 @@ from ..operation.stopping import looking, placing, removing
 from . import Invocation
 from ._completion import vip_names
 from ._options import FilesToInstall, read_fleet
+from ._progress import say_begin
 
 NAMES = (
     "gate",
@@ -213,7 +214,11 @@ def _install_all(
         there = _with_stop(fleet, wanted) if is_monitor else wanted
         packed[target] = archive(_texts(fleet, vips or _vips_of(fleet, target), there)[1])
     # Each is tried, so that one endpoint that is down does not keep the others waiting.
-    return max([_install(*one, dry_run=dry_run) for one in packed.items()])
+    codes = []
+    for number, (target, archived) in enumerate(packed.items(), 1):
+        say_begin(f"gate: log in to {target}, {number} of {len(packed)}")
+        codes.append(_install(target, archived, dry_run=dry_run))
+    return max(codes)
 
 
 def _install(target: str, packed: bytes, *, dry_run: bool) -> int:

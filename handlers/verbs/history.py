@@ -23,6 +23,7 @@ from ..watch.page.history import render
 from . import Invocation
 from ._completion import endpoint_names, vip_names
 from ._options import LINE, Duration, read_fleet
+from ._progress import following
 
 LINES = 20
 # With a time they are all shown; no page and no terminal has more than so many.
@@ -101,7 +102,8 @@ def _on_one_screen(lines: list[str]) -> list[str]:
 def _last(fleet: Fleet, wanted: Wanted, number: int) -> tuple[list[dict[str, Any]], str]:
     log = fleet.paths.log
     try:
-        found, trouble = last(log, wanted, number)
+        with following("history"):
+            found, trouble = last(log, wanted, number)
     except OSError as error:
         raise ConfigurationError(f"{log}: cannot be read: {why_not(log, error)}") from error
     if len(found) == MOST == number:

@@ -15,6 +15,7 @@ from ..transport.clock import SYSTEM_CLOCK
 from ..transport.connections import FreshConnections
 from . import Invocation
 from ._options import LINE, read_fleet
+from ._progress import counting
 
 
 @click.command()
@@ -36,7 +37,8 @@ def command(invocation: Invocation, /, *, everywhere: bool, end: bool, reason: s
     by = signature(by_hand=True)
     text = None if end else f"by {by}{f': {why}' if why else ''}\n"
     connections = FreshConnections(fleet.ssh)
-    told = stop(fleet, connections, SYSTEM_CLOCK, text, everywhere=everywhere)
+    with counting("stop", "other monitoring hosts") as awaited:
+        told = stop(fleet, connections, SYSTEM_CLOCK, text, awaited, everywhere=everywhere)
     for one in told:
         click.echo(clean(f"{one.name}: {_said(one, end=end)}", LINE))
     summary = _summary(fleet, told, everywhere=everywhere, end=end)

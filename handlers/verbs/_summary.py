@@ -1,19 +1,79 @@
-"""What `status` says below its table: how many announce each VIP, and who else does."""
+"""What `status` says below its table: remarks, how many announce each VIP, and who else does."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+import sys
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 import click
 
 from anycast_checks.line import clean
 
 from ..decision.facts import describe_strangers
+from ..doctor.causes import by_cause, name_all
+from ..doctor.finding import Finding
+from ..doctor.report import LONGEST, lines
 from ..fleet.values import Fleet, Vip
 from ..operation.overview import Sight, find_strangers
 
 # With these, and what else is said, all of it is on one screen.
 MOST_VIPS = 12
+
+
+def print_remarks(
+    sights: Sequence[Sight], remarks: Callable[[Sight], list[str]], everybody: Sequence[str]
+) -> None:
+    """Print each remark once, with the names of all that it is about.
+
+    A dead bastion, or a rack without power, would be a line for each endpoint otherwise.
+
+    Args:
+        sights: what was seen of the endpoints that are shown.
+        remarks: says what there is to say about one of them.
+        everybody: the names of all endpoints that were looked at.
+    """
+    of: dict[str, list[Sight]] = {}
+    for sight in sights:
+        of.setdefault(sight.endpoint.name, []).append(sight)
+    unseen: list[Finding] = []
+    alike: dict[str, list[str]] = {}
+    for name, here in of.items():
+        for text, about in _remarks(here, remarks).items():
+            vips = ", ".join(sight.vip.name for sight in about)
+            where = name if len(about) == len(here) else f"{name} ({vips})"
+            if about[0].look is None:
+                unseen.append(Finding(where, text))
+            else:
+                alike.setdefault(text, []).append(where)
+    for text, names in alike.items():
+        _print(Finding(name_all(names, everybody), text))
+    # In an error of the network each endpoint has its own address. A reason, which a person has
+    # written, is never merged with another one.
+    for finding in by_cause(unseen, everybody):
+        _print(finding, "red")
+
+
+def _remarks(
+    here: Sequence[Sight], remarks: Callable[[Sight], list[str]]
+) -> dict[str, list[Sight]]:
+    """List the remarks about one endpoint, each with those of its VIPs that it is about."""
+    found: dict[str, list[Sight]] = {}
+    for sight in here:
+        for text in remarks(sight):
+            found.setdefault(text, []).append(sight)
+    return found
+
+
+def _print(finding: Finding, colour: str | None = None) -> None:
+    if sys.stdout.isatty():
+        text, remedy = lines(finding)
+        click.secho(text, fg=colour)
+        if remedy:
+            click.echo(remedy)
+        return
+    # A program searches it line by line.
+    more = f"; {finding.remedy}" if finding.remedy else ""
+    click.secho(clean(f"{finding.about}: {finding.text}{more}", LONGEST), fg=colour)
 
 
 def summaries(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -26,7 +25,7 @@ from . import Invocation
 from ._completion import vip_names
 from ._options import read_fleet
 from ._progress import counting
-from ._summary import name_strangers, summaries
+from ._summary import name_strangers, print_remarks, summaries
 
 # For an endpoint that is far away or busy; one of which nothing is heard is given up sooner.
 SECONDS = 15.0
@@ -140,6 +139,7 @@ def _print(
     rows = wrong if in_short else [*wrong, *well]
     if rows:
         _print_table(rows)
+        print_remarks(rows, _remarks, list(dict.fromkeys(one.endpoint.name for one in sights)))
     if in_short and well:
         more = " more" if wrong else ""
         click.secho(f"{len(well)}{more} are as they should be; --all shows them", fg="green")
@@ -163,8 +163,6 @@ def _print_table(sights: list[Sight]) -> None:
     for line, sight in zip(table, [None, *sights], strict=True):
         text = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
         click.secho(text.rstrip(), fg=_colour(sight), bold=sight is None)
-    for text, is_red in _all_remarks(sights):
-        click.secho(clean(text), fg="red" if is_red else None)
 
 
 def _is_well(sight: Sight) -> bool:
@@ -201,16 +199,6 @@ def _hold(look: Look, clock: int) -> str:
     if left is None:
         return "held"
     return f"{lasting(left)} left" if left > 0 else "expired"
-
-
-def _all_remarks(sights: Sequence[Sight]) -> Iterator[tuple[str, bool]]:
-    """Give each remark once, and whether it is red; it names VIPs where not all are concerned."""
-    for name in dict.fromkeys(sight.endpoint.name for sight in sights):
-        here = [sight for sight in sights if sight.endpoint.name == name]
-        for said in dict.fromkeys(said for sight in here for said in _remarks(sight)):
-            about = [sight for sight in here if said in _remarks(sight)]
-            vips = "" if about == here else f" ({', '.join(one.vip.name for one in about)})"
-            yield f"{name}{vips}: {said}", about[0].look is None
 
 
 def _remarks(sight: Sight) -> list[str]:

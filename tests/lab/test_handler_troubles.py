@@ -211,7 +211,7 @@ def test_what_is_on_another_interface_is_not_said_to_be_withdrawn(
     assert not has_hold(host)
     code, output = monitor.run("status")
     assert code == 0, output
-    assert "ns1: on va, from where nothing withdraws it: take it off there by hand" in output
+    assert "ns1, ns9: on va, from where nothing withdraws it: take it off there by hand" in output
     assert ", floor 1; 2 on a wrong interface\n" in output
     row = json.loads(monitor.run("status", "--json")[1])[0]
     assert (row["present"], row["on"]) == (True, "va")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
+
 import pytest
-from anycast_handlers.endpoint.latch import Latch
+from anycast_handlers.endpoint.latch import Hold, Latch
 from anycast_handlers.endpoint.look import Look
 from anycast_handlers.fleet.values import Endpoint, Vip
 from anycast_handlers.operation.overview import Sight
@@ -36,6 +39,13 @@ def well(vip: Vip, endpoint: Endpoint, routing_unknown: str = "") -> Sight:
 
 def lost(vip: Vip, endpoint: Endpoint) -> Sight:
     return Sight(vip, endpoint, error=f"{endpoint.address} port 22: Connection refused")
+
+
+def held(vip: Vip, endpoint: Endpoint, ticket: str) -> Sight:
+    sight = well(vip, endpoint)
+    assert sight.look
+    hold = Hold(1_800_000_000, None, "kim@mon", f"ticket {ticket}", present=True)
+    return replace(sight, look=replace(sight.look, hold=hold))
 
 
 def all_well(vip: Vip) -> list[Sight]:
@@ -83,6 +93,55 @@ def test_what_is_wrong_among_them_is_shown_with_its_reason(
     assert why == "e999: 10.0.3.249 port 22: Connection refused"
     assert rest == "999 more are as they should be; --all shows them"
     assert summary.endswith("floor 500; 1 unknown; sa 249 of 250")
+
+
+def test_one_cause_is_one_remark_however_many_have_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A dead bastion: each endpoint has an address of its own in its error."""
+    vip = vip_of(40)
+    well_ones, gone = vip.endpoints[:20], vip.endpoints[20:]
+    sights = [*(well(vip, one) for one in well_ones), *(lost(vip, one) for one in gone)]
+    status._print(sights, (vip,))
+    lines = capsys.readouterr().out.splitlines()
+    (remark,) = [line for line in lines if "refused" in line]
+    assert remark.startswith(", ".join(one.name for one in gone))
+    assert remark.endswith(": ADDRESS port 22: Connection refused; ADDRESS is another one for each")
+
+
+def test_what_people_have_written_is_merged_only_where_it_is_the_same(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    vip = vip_of(4)
+    rows = [held(vip, one, why) for one, why in zip(vip.endpoints, "1123", strict=True)]
+    status._print(rows, (vip,))
+    assert [line for line in capsys.readouterr().out.splitlines() if "held by" in line] == [
+        "e0, e1: held by kim@mon: ticket 1",
+        "e2: held by kim@mon: ticket 2",
+        "e3: held by kim@mon: ticket 3",
+    ]
+
+
+def test_a_remark_about_some_vips_of_an_endpoint_names_them(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    vips = tuple(vip_of(2, name) for name in ("resolver", "web"))
+    sights = [*all_well(vips[0]), lost(vips[1], vips[1].endpoints[0])]
+    status._print([*sights, well(vips[1], vips[1].endpoints[1])], vips)
+    assert "e0 (web): 10.0.0.0 port 22: Connection refused" in capsys.readouterr().out
+
+
+def test_a_terminal_gets_no_line_that_is_too_wide(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vip = vip_of(2)
+    why = "asked too late, " * 9
+    sights = [well(vip, one, why) for one in vip.endpoints]
+    status._print(sights, (vip,))
+    assert f"e0, e1: routing unknown: {why.strip()}" in capsys.readouterr().out.splitlines()
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    status._print(sights, (vip,))
+    assert "e0, e1: routing unknown: asked too late" in "\n".join(shown(capsys))
 
 
 def test_of_many_vips_those_have_a_line_of_which_something_is_wrong(

@@ -59,7 +59,8 @@ def _run(invocation: Invocation) -> int:
     except ImportError as error:
         return _say(invocation, f"{error}: install the package again", CONFIGURATION)
     except SignalledError as error:
-        return _say(invocation, f"{error}; `status` tells what was done", TRIED_AND_FAILED)
+        then = "" if invocation.only_looks else "; `status` tells what was done"
+        return _say(invocation, f"{error}{then}", TRIED_AND_FAILED)
     except SystemExit:
         # click raises SystemExit where nobody reads stdout. Its exit code 1 would mean "refused".
         return _trouble(invocation, TRIED_AND_FAILED)

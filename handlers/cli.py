@@ -35,13 +35,14 @@ class Verbs(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the verb, and note in the invocation what it prints."""
+        """Find the verb, and note in the invocation what it prints, and whether it only looks."""
         names = self.list_commands(ctx)
         if args[0] not in names:
             raise click.UsageError(no_such("verb", args[0], names), ctx)
         name, command, rest = super().resolve_command(ctx, args)
         invocation = ctx.ensure_object(Invocation)
         invocation.verb, invocation.prints = args[0], getattr(command, "prints", Prints.LINES)
+        invocation.only_looks = getattr(command, "only_looks", False)
         return name, command, rest
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

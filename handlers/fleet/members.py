@@ -118,7 +118,9 @@ def refuse_clashes(top: Gathered, vips: tuple[Vip, ...]) -> None:
             alias = (member.address, vip.interface)
             if vip.placement.label and aliases.setdefault(alias, vip.name) != vip.name:
                 other = aliases[alias]
-                raise top.wrong(f"vip.{vip.name}.interface", f"is that of vip.{other} on {key}")
+                what = f"{vip.interface} is that of vip.{other} on {member.name}"
+                why = f"{what}: each VIP there needs an alias of its own"
+                raise top.wrong(f"vip.{vip.name}.interface", why)
             site = sites.setdefault((member.address, member.port), member.site)
             if site != member.site:
                 where = f"{site!r}" if site else "without a site"

@@ -24,9 +24,11 @@ class Invocation:
         file: the path of the fleet file.
         verb: the name of the verb; empty until it is known.
         prints: what the verb prints; None until the verb is known.
+        only_looks: whether the verb changes nothing, anywhere.
     """
 
     def __init__(self) -> None:
         self.file = ""
         self.verb = ""
         self.prints: Prints | None = None
+        self.only_looks = False

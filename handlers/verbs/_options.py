@@ -34,6 +34,12 @@ class Plugin(click.Command):
     prints = Prints.PLUGIN
 
 
+class Looking(click.Command):
+    """A verb that changes nothing, anywhere."""
+
+    only_looks = True
+
+
 class FilesToInstall(click.Command):
     """A verb whose output is installed on an endpoint."""
 

@@ -1,7 +1,8 @@
-"""What `status` says below its table: remarks, how many announce each VIP, and who else does."""
+"""What `status` says below its table: remarks, a summary of each VIP, and what to look after."""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 
@@ -14,6 +15,7 @@ from ..doctor.causes import by_cause, name_all
 from ..doctor.finding import Finding
 from ..doctor.report import LONGEST, lines
 from ..fleet.values import Fleet, Vip
+from ..operation import stop_file
 from ..operation.overview import Sight, find_strangers
 
 # With these, and what else is said, all of it is on one screen.
@@ -122,3 +124,11 @@ def name_strangers(fleet: Fleet, sights: Sequence[Sight], vips: Sequence[Vip]) -
         of_vip = [sight for sight in sights if sight.vip is vip]
         if said := describe_strangers(find_strangers(fleet, vip, of_vip)):
             click.secho(clean(f"{vip.name}: {said}"), fg="yellow")
+
+
+def tell_stopped(stop: str) -> None:
+    """Say that the stop file exists, and who has placed it."""
+    if os.path.exists(stop):
+        by = stop_file.said(stop)
+        text = f"{stop} exists: the automation only looks"
+        click.secho(clean(f"{text} ({by})" if by else text), fg="yellow")

@@ -19,11 +19,11 @@ from ..transport.clock import SYSTEM_CLOCK
 from ..watch.engines.examine import examine_engines
 from . import Invocation
 from ._completion import endpoint_names, vip_names
-from ._options import read_fleet
+from ._options import Looking, read_fleet
 from ._progress import counting, following
 
 
-@click.command()
+@click.command(cls=Looking)
 @click.argument("vip", metavar="[VIP]", required=False, shell_complete=vip_names)
 @click.argument("endpoint", metavar="[ENDPOINT]", required=False, shell_complete=endpoint_names)
 @click.pass_obj

@@ -22,7 +22,7 @@ from ..watch.page.drawing import Stretch
 from ..watch.page.history import render
 from . import Invocation
 from ._completion import endpoint_names, vip_names
-from ._options import LINE, Duration, read_fleet
+from ._options import LINE, Duration, Looking, read_fleet
 from ._progress import following
 
 LINES = 20
@@ -31,7 +31,7 @@ MOST = 20_000
 DAY = 86400
 
 
-@click.command()
+@click.command(cls=Looking)
 @click.argument("vip", metavar="[VIP]", required=False, shell_complete=vip_names)
 @click.argument("endpoint", metavar="[ENDPOINT]", required=False, shell_complete=endpoint_names)
 @click.option("-n", "--lines", type=click.IntRange(1), metavar="N",

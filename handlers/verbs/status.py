@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -16,16 +17,15 @@ from anycast_checks.times import lasting, utc
 
 from ..endpoint.latch import UNREADABLE_HOLD
 from ..endpoint.look import Look
-from ..errors import DONE, TRIED_AND_FAILED, ConfigurationError
+from ..errors import DONE, TRIED_AND_FAILED, ConfigurationError, SignalledError
 from ..fleet.values import Fleet, Vip
-from ..operation import stop_file
 from ..operation.overview import Sight, look_at_all
 from ..transport.clock import SYSTEM_CLOCK
 from . import Invocation
 from ._completion import vip_names
-from ._options import read_fleet
+from ._options import Looking, read_fleet
 from ._progress import counting
-from ._summary import name_strangers, print_remarks, summaries
+from ._summary import name_strangers, print_remarks, summaries, tell_stopped
 
 # For an endpoint that is far away or busy; one of which nothing is heard is given up sooner.
 SECONDS = 15.0
@@ -39,7 +39,7 @@ MOST_ROWS = 16
 COLUMNS = ("vip", "endpoint", "address", "routing", "latch", "hold")
 
 
-@click.command()
+@click.command(cls=Looking)
 @click.argument("vip", metavar="[VIP]", required=False, shell_complete=vip_names)
 @click.option("--watch", is_flag=True, help="Show the table again every 2 s, until Ctrl-C.")
 @click.option("--site", metavar="SITE", help="Show only the endpoints of one site.")
@@ -68,7 +68,8 @@ def command(
     vips = (fleet.vip(vip),) if vip else fleet.vips
     if site:
         vips = _with_site(fleet, vips, site)
-    while True:
+
+    def show() -> bool:
         seconds = WATCHED_SECONDS if watch else SECONDS
         # The last table stays in view until the next one is there.
         with counting("status", is_shown=not watch) as awaited:
@@ -83,13 +84,19 @@ def command(
         else:
             _print(sights, vips, site, every=every)
             name_strangers(fleet, sights, vips)
-            if os.path.exists(fleet.paths.stop):
-                by = stop_file.said(fleet.paths.stop)
-                text = f"{fleet.paths.stop} exists: the automation only looks"
-                click.secho(clean(f"{text} ({by})" if by else text), fg="yellow")
-        if not watch:
-            return TRIED_AND_FAILED if any(sight.trouble for sight in sights) else DONE
-        time.sleep(WATCH_SECONDS)
+            tell_stopped(fleet.paths.stop)
+        return not any(sight.trouble for sight in sights)
+
+    return _watch(show) if watch else DONE if show() else TRIED_AND_FAILED
+
+
+def _watch(show: Callable[[], object]) -> int:
+    # Ctrl-C is how a person ends it, and no error.
+    with suppress(SignalledError):
+        while True:
+            show()
+            time.sleep(WATCH_SECONDS)
+    return DONE
 
 
 def _with_site(fleet: Fleet, vips: tuple[Vip, ...], site: str) -> tuple[Vip, ...]:

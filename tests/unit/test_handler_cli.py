@@ -163,7 +163,7 @@ def test_two_vips_on_one_alias_of_one_endpoint_are_refused(monitor: Monitor) -> 
     )
     file.write_text(file.read_text().replace("[paths]", twin))
     line = said(monitor, "event", *place("CRITICAL", "HARD"))
-    assert "vip.web.interface: is that of vip.resolver on vip.web.endpoints.web1" in line
+    assert "vip.web.interface: lo:0 is that of vip.resolver on web1: each VIP there needs" in line
     file.write_text(
         file.read_text().replace(
             '"10.99.0.80"\ninterface = "lo:0"', '"10.99.0.80"\ninterface = "lo:1"'

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import signal
 import subprocess
 from contextlib import suppress
 from pathlib import Path
@@ -112,3 +113,14 @@ def test_a_remark_of_status_is_made_once_and_names_the_vip_where_that_matters(
         "ns1 (web): withdrawn by nagios@mon: HTTP 500",
         "ns2: 192.0.2.12 port 22: Connection refused",
     ]
+
+
+def test_ctrl_c_is_how_a_person_ends_a_table_that_is_watched(tmp_path: Path) -> None:
+    monitor = Monitor(tmp_path)
+    argv = monitor.argv("status", "--watch", "--json")
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, env=monitor.environment) as shown:
+        assert shown.stdout
+        assert len(json.loads(shown.stdout.readline())) == 2
+        shown.send_signal(signal.SIGINT)
+        assert shown.stdout.read() in (b"", b"\n")
+    assert shown.returncode == 0

@@ -192,12 +192,14 @@ def test_each_verb_that_waits_shows_for_whom(key: Path) -> None:
         fleet = key.parent / "fleet.toml"
         fleet.write_text(FLEET.format(directory=key.parent, port=port))
         running = [
-            (stack.enter_context(on_a_terminal("--fleet", str(fleet), *words)), shown)
+            (words[0], stack.enter_context(on_a_terminal("--fleet", str(fleet), *words)), shown)
             for words, shown in SHOWN.items()
         ]
-        for screen, shown in running:
+        for verb, screen, shown in running:
             screen.wait_for(shown)
-            screen.end()
+            said = screen.end()
+            # A verb that only looks has done nothing.
+            assert ("`status` tells what was done" in said) is (verb not in ("status", "doctor"))
 
 
 class Screen(Terminal):
@@ -205,11 +207,12 @@ class Screen(Terminal):
 
     process: subprocess.Popen[bytes]
 
-    def end(self) -> None:
-        """Interrupt the process; its line is gone then."""
+    def end(self) -> str:
+        """Interrupt the process, whose line is gone then, and give what it has printed."""
         self.process.send_signal(signal.SIGINT)
-        self.process.wait(LIMIT)
+        said, _ = self.process.communicate(timeout=LIMIT)
         self.wait_for_the_end()
+        return said.decode()
 
 
 @contextmanager
@@ -218,7 +221,7 @@ def on_a_terminal(*words: str) -> Iterator[Screen]:
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         (PROGRAM, *words),
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=theirs,
         env={**os.environ, "TERM": "xterm"},
     )
@@ -228,7 +231,7 @@ def on_a_terminal(*words: str) -> Iterator[Screen]:
         yield screen
     finally:
         process.kill()
-        process.wait(LIMIT)
+        process.communicate(timeout=LIMIT)
         os.close(theirs)
         os.close(ours)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Iterator, Sequence
@@ -154,7 +155,7 @@ def authorized_keys(identity: str, gate: str = GATE) -> str:
         gate: the forced command.
 
     Raises:
-        ConfigurationError: the public key is not beside the private one.
+        ConfigurationError: the public key is not beside the private one, or there is neither.
     """
     file = f"{identity}.pub"
     make = f"`ssh-keygen -y -f {identity} > {file}` makes it"
@@ -162,6 +163,8 @@ def authorized_keys(identity: str, gate: str = GATE) -> str:
         with open(file, encoding="ascii", errors="replace") as stream:
             key = stream.readline().strip()
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and not os.path.exists(identity):
+            make = f"`ssh-keygen -t ed25519 -N '' -f {identity}` makes both"
         raise ConfigurationError(f"{file}: cannot be read: {error.strerror}; {make}") from error
     if not PUBLIC_KEY.fullmatch(key):
         raise ConfigurationError(f"{file}: does not begin with a public key; {make}")

@@ -76,6 +76,8 @@ def command(
     found, trouble = _last(fleet, wanted, lines or (MOST if since else LINES))
     if trouble:
         click.echo(clean(trouble, LINE))
+    elif not found:
+        click.echo(clean(_nothing(fleet.paths.log, everything=everything), LINE))
     shown = [_show(entry) for entry in found]
     for line in shown if lines or since else _on_one_screen(shown):
         click.echo(line)
@@ -97,6 +99,13 @@ def _on_one_screen(lines: list[str]) -> list[str]:
     left = len(lines) - kept
     more = [f"older decisions are left out: -n {LINES} shows {left} more"] if left else []
     return [*more, *lines[left:]]
+
+
+def _nothing(log: str, *, everything: bool) -> str:
+    if not os.path.exists(log):
+        return f"there is no {log}: nothing has been decided on this monitoring host yet"
+    more = "" if everything else "; --all shows decisions to do nothing too"
+    return f"{log} has no such decision{more}"
 
 
 def _last(fleet: Fleet, wanted: Wanted, number: int) -> tuple[list[dict[str, Any]], str]:

@@ -465,9 +465,14 @@ class TestFiles:
     def test_a_missing_public_key_is_said_with_the_remedy(
         self, tmp_path: Path, text: str | None
     ) -> None:
+        (tmp_path / "id").touch()
         if text is not None:
             (tmp_path / "id.pub").write_text(text)
         with pytest.raises(ConfigurationError, match=r"ssh-keygen -y -f .*/id > .*/id\.pub"):
+            files.authorized_keys(str(tmp_path / "id"))
+
+    def test_a_key_that_was_never_made_is_said_with_the_remedy(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigurationError, match=r"-f .*/id` makes both"):
             files.authorized_keys(str(tmp_path / "id"))
 
 

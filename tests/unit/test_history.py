@@ -237,3 +237,15 @@ def test_since_shows_all_of_the_time_in_the_terminal(tmp_path: Path) -> None:
     assert (code, len(said.splitlines())) == (0, len(night()))
     code, said = monitor.run("history", "--since", "1h")
     assert re.fullmatch(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\dZ withdraw by alice: ns3: .*", said)
+
+
+def test_where_there_is_nothing_to_show_it_says_so(tmp_path: Path) -> None:
+    """An empty screen could mean that the wrong log was read."""
+    monitor = Monitor(tmp_path)
+    log = f"{tmp_path}/log/decisions.jsonl"
+    none = f"there is no {log}: nothing has been decided on this monitoring host yet"
+    assert monitor.run("history") == (0, none)
+    monitor.event("CRITICAL", "SOFT")
+    hidden = f"{log} has no such decision; --all shows decisions to do nothing too"
+    assert monitor.run("history") == (0, hidden)
+    assert monitor.run("history", "--all", "resolver", "ns9") == (0, f"{log} has no such decision")

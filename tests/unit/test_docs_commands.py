@@ -102,6 +102,48 @@ def test_a_command_line_of_a_page_is_understood(one: Shown) -> None:
     assert parse(one.program, one.words)
 
 
+# What the programs and the templates tell a person to type.
+REMEDY = re.compile(r"`((?:anycast-handler|check_anycast) [^`\n]*)`")
+TELLING = [
+    *(ROOT / "handlers").rglob("*"),
+    *(ROOT / "anycast_checks").rglob("*"),
+    *ROOT.glob("*-templates/*"),
+    *ROOT.glob("debian/*"),
+    *ROOT.glob("ansible/*.md"),
+]
+
+
+def remedies() -> set[tuple[str, ...]]:
+    """List the command lines within backticks, with a word for each value that is put in there."""
+    found = set()
+    for file in TELLING:
+        if file.is_file() and file.suffix != ".pyc":
+            for line in REMEDY.findall(file.read_text(errors="replace")):
+                line = re.sub(r"\{[^}]*\}", "x", line.replace("{verb}", "restore"))
+                found.add(tuple(re.sub(r" --install$", " --install root@ns1", line).split()))
+    return found
+
+
+@pytest.mark.parametrize("words", sorted(remedies()), ids=" ".join)
+def test_a_command_that_a_program_tells_to_type_is_understood(words: tuple[str, ...]) -> None:
+    assert parse(words[0], words[1:])
+
+
+def test_such_commands_are_found() -> None:
+    assert {words[1] for words in remedies()} >= {"gate", "stop", "restore", "fleet"}
+
+
+def test_the_host_of_the_readme_stands_in_the_example_of_the_templates() -> None:
+    example = (ROOT / "icinga2-templates/anycast-example.conf").read_text()
+    shown = README.split('object Host "ns1" {', 1)[1].split("\n       }", 1)[0]
+    told = example.split('// object Host "ns1" {', 1)[1].split("\n// }", 1)[0]
+
+    def words(text: str) -> list[str]:
+        return re.findall(r'"[^"]*"|[\w.]+', text)
+
+    assert words(shown) == words(told)
+
+
 def test_command_lines_are_found() -> None:
     """The verbs and checks that the README shows with arguments, at least."""
     found = {one.words[0] for one in shown() if one.page == "README.rst" and len(one.words) > 1}

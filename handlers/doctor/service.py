@@ -74,11 +74,11 @@ def instance(subject: Subject) -> Iterator[Finding]:
 def stream(subject: Subject) -> Iterator[Finding]:
     """Find a check that does not go on asking, as it has to where the endpoint is watched."""
     argv = stream_of(subject.vip)
-    if argv is None:
+    if argv is None or confirm(subject.site).state is State.UNKNOWN:
         return
     said = _first_line(subject, argv)
-    if not said or FORMAT in said or confirm(subject.site).state is State.UNKNOWN:
-        return  # where it says nothing, the gate or the check itself is the cause
+    if not said or FORMAT in said:
+        return  # where it says nothing, the gate is the cause
     yield subject.found(
         "its own check does not go on asking, so it cannot be watched",
         "install this version of the package on this endpoint too",

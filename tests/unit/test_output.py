@@ -124,3 +124,15 @@ def test_ctrl_c_is_how_a_person_ends_a_table_that_is_watched(tmp_path: Path) -> 
         shown.send_signal(signal.SIGINT)
         assert shown.stdout.read() in (b"", b"\n")
     assert shown.returncode == 0
+
+
+def test_a_check_that_is_not_there_does_not_keep_an_endpoint_from_being_asked(
+    tmp_path: Path,
+) -> None:
+    monitor = Monitor(tmp_path)
+    fleet = tmp_path / "fleet.toml"
+    fleet.write_text(fleet.read_text().replace(f"{tmp_path}/check", f"{tmp_path}/check_anycast"))
+    code, output = monitor.run("doctor", "resolver")
+    assert code == 1, output
+    assert "its own check cannot be run, or cannot tell" in output
+    assert "could not be asked" not in output

@@ -51,22 +51,22 @@ def lines(finding: Finding) -> tuple[str, str]:
     """Write a finding: the lines of its text, and those of its remedy, empty where it has none."""
     hint = "hint: " if finding.is_hint else ""
     seen = f" ({finding.seen})" if finding.seen else ""
-    text = _wrap(f"{finding.about}: {hint}{clean(finding.text + seen, LONGEST)}", "")
-    return text, _wrap(clean(finding.remedy, LONGEST), _REMEDY) if finding.remedy else ""
+    text = wrapped(f"{finding.about}: {hint}{clean(finding.text + seen, LONGEST)}")
+    return text, wrapped(clean(finding.remedy, LONGEST), _REMEDY) if finding.remedy else ""
 
 
-def _wrap(text: str, first: str) -> str:
-    """Break lines at blanks, but never within a command, which is there to be copied."""
+def wrapped(text: str, first: str = "", columns: int = COLUMNS) -> str:
+    """Break a line at blanks, but never within a command, which is there to be copied."""
     whole = _COMMAND.sub(lambda found: found[0].replace(" ", _FIXED), text)
-    wrapped = textwrap.fill(
+    filled = textwrap.fill(
         whole,
-        COLUMNS,
+        columns,
         initial_indent=first,
         subsequent_indent=_MORE,
         break_long_words=False,
         break_on_hyphens=False,
     )
-    return wrapped.replace(_FIXED, " ")
+    return filled.replace(_FIXED, " ")
 
 
 def summary(endpoints: int, findings: Sequence[Finding], unasked: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -191,6 +192,22 @@ def finish(outcome: Outcome) -> int:
     """Print the one line of an outcome and give the exit code; a person's dry run is a list."""
     line = clean(outcome.line, LINE)
     if outcome.request.dry_run and outcome.request.verb.by_hand:
-        line = line.replace(ELSE, f"\n {ELSE[1:]}")
-    click.echo(line)
+        click.echo(line.replace(ELSE, f"\n {ELSE[1:]}"))
+    else:
+        say(line)
     return outcome.exit_code
+
+
+def say(line: str) -> None:
+    """Print a line, which a terminal gets broken between words."""
+    click.echo(printed(line))
+
+
+def printed(line: str) -> str:
+    """Break a line between words where it is for a terminal."""
+    if not sys.stdout.isatty():
+        return line
+    # An engine has no terminal, and does not pay for the import.
+    from ..doctor.report import COLUMNS, wrapped
+
+    return wrapped(line, columns=os.get_terminal_size(sys.stdout.fileno()).columns or COLUMNS)

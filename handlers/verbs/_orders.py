@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import click
-
 from anycast_checks.line import clean
 
 from ..errors import DONE
@@ -14,7 +12,7 @@ from ..fleet.values import Endpoint, Fleet, Vip
 from ..operation.on_each import Do, on_each
 from ..operation.operate import this_host
 from ..operation.request import Request
-from ._options import LINE
+from ._options import LINE, say
 from ._progress import counting
 
 
@@ -44,10 +42,10 @@ def give_order(
     with counting(request.verb.name) as awaited:
         outcomes = on_each(fleet, request, endpoints, do, this_host(fleet), awaited)
     for outcome in outcomes:
-        click.echo(clean(outcome.line, LINE))
+        say(clean(outcome.line, LINE))
     if len(outcomes) > 1:
         failed = [outcome.request.endpoint for outcome in outcomes if outcome.exit != DONE]
-        click.echo(clean(_summary(request.vip, failed, follows), LINE))
+        say(clean(_summary(request.vip, failed, follows), LINE))
     return max(outcome.exit for outcome in outcomes)
 
 

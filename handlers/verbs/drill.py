@@ -12,7 +12,7 @@ from ..errors import DONE
 from ..operation.outcome import Outcome
 from ..operation.request import Case, Request, Verb
 from . import Invocation
-from ._options import LINE, place, read_fleet, run
+from ._options import LINE, place, read_fleet, run, say
 from ._progress import following
 from .restore import RESTORE
 
@@ -52,4 +52,4 @@ def command(invocation: Invocation, /, vip: str, endpoint: str) -> int:
 def _print(outcome: Outcome) -> None:
     for name, seconds in outcome.timings:
         click.echo(f"{seconds:8.2f} s  {name}")
-    click.echo(clean(outcome.line, LINE))
+    say(clean(outcome.line, LINE))

@@ -22,7 +22,7 @@ from ..watch.page.drawing import Stretch
 from ..watch.page.history import render
 from . import Invocation
 from ._completion import endpoint_names, vip_names
-from ._options import LINE, Duration, Looking, read_fleet
+from ._options import LINE, Duration, Looking, printed, read_fleet, say
 from ._progress import following
 
 LINES = 20
@@ -77,28 +77,27 @@ def command(
     if trouble:
         click.echo(clean(trouble, LINE))
     elif not found:
-        click.echo(clean(_nothing(fleet.paths.log, everything=everything), LINE))
-    shown = [_show(entry) for entry in found]
-    for line in shown if lines or since else _on_one_screen(shown):
-        click.echo(line)
+        say(clean(_nothing(fleet.paths.log, everything=everything), LINE))
+    shown = [printed(_show(entry)) for entry in found]
+    for text in shown if lines or since else _on_one_screen(shown):
+        click.echo(text)
     return DONE
 
 
-def _on_one_screen(lines: list[str]) -> list[str]:
-    """Leave out the oldest lines for which a terminal has no room, and say so."""
+def _on_one_screen(decisions: list[str]) -> list[str]:
+    """Leave out the oldest decisions for which a terminal has no room, and say so."""
     if not sys.stdout.isatty():
-        return lines
-    terminal = shutil.get_terminal_size()
+        return decisions
     # The shell prompts in the last line, and the first one is that about the others.
-    room, kept = terminal.lines - 2, len(lines)
-    for number, line in enumerate(reversed(lines)):
-        room -= max(1, -(-len(line) // terminal.columns))
+    room, kept = shutil.get_terminal_size().lines - 2, len(decisions)
+    for number, text in enumerate(reversed(decisions)):
+        room -= text.count("\n") + 1
         if room < 0:
             kept = max(1, number)
             break
-    left = len(lines) - kept
+    left = len(decisions) - kept
     more = [f"older decisions are left out: -n {LINES} shows {left} more"] if left else []
-    return [*more, *lines[left:]]
+    return [*more, *decisions[left:]]
 
 
 def _nothing(log: str, *, everything: bool) -> str:

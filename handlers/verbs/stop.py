@@ -14,7 +14,7 @@ from ..operation.stopping import Told, stop
 from ..transport.clock import SYSTEM_CLOCK
 from ..transport.connections import FreshConnections
 from . import Invocation
-from ._options import LINE, read_fleet
+from ._options import LINE, read_fleet, say
 from ._progress import counting
 
 
@@ -40,9 +40,9 @@ def command(invocation: Invocation, /, *, everywhere: bool, end: bool, reason: s
     with counting("stop", "other monitoring hosts") as awaited:
         told = stop(fleet, connections, SYSTEM_CLOCK, text, awaited, everywhere=everywhere)
     for one in told:
-        click.echo(clean(f"{one.name}: {_said(one, end=end)}", LINE))
+        say(clean(f"{one.name}: {_said(one, end=end)}", LINE))
     summary = _summary(fleet, told, everywhere=everywhere, end=end)
-    click.echo(clean(summary, LINE))
+    say(clean(summary, LINE))
     Syslog().send(f"stop: {summary}, {text or f'by {by}'}", warning=True)
     unknown = everywhere and not fleet.monitors
     return TRIED_AND_FAILED if unknown or any(one.trouble for one in told) else DONE

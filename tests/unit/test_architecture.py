@@ -83,7 +83,7 @@ LATE = {
     "handlers/fleet/table.py": "difflib is for a mistake alone",
     "handlers/transport/each.py": "ctypes is for runs with many endpoints alone",
     "handlers/operation/operate.py": "an engine calls `event` mostly for nothing",
-    "handlers/verbs/_options.py": "an engine shows nobody how far it is",
+    "handlers/verbs/_options.py": "an engine has no terminal",
     "handlers/watch/page/__init__.py": "the libraries of the page may not be installed",
     "handlers/transport/connections.py": "paramiko takes longer than all else together",
 }

@@ -15,7 +15,7 @@ from anycast_handlers.operation.past import Wanted, last
 from anycast_handlers.watch.page.drawing import Stretch
 from anycast_handlers.watch.page.history import render
 
-from anycast_checks.times import iso, lasting, utc
+from anycast_checks.times import iso
 from tests.support.decisions import (
     MIDNIGHT,
     entry,
@@ -39,13 +39,6 @@ def lane(*entries: dict[str, Any]) -> Lane:
 
 def spans(*entries: dict[str, Any]) -> list[tuple[str, float, float]]:
     return [(s.what.name, s.begin - MIDNIGHT, s.end - MIDNIGHT) for s in lane(*entries).spans]
-
-
-def test_one_way_to_write_a_time_and_how_long_something_lasts() -> None:
-    assert utc(MIDNIGHT + 11524.9) == "2026-01-31 03:12:04Z"
-    assert iso(MIDNIGHT + 11524.25) == "2026-01-31T03:12:04.250Z"
-    shown = [lasting(seconds) for seconds in (0.2, 90, 119, 120, 7199, 7200, 172800)]
-    assert shown == ["0 s", "90 s", "119 s", "2 m", "120 m", "2 h", "2 d"]
 
 
 class TestLanes:

@@ -68,6 +68,37 @@ def test_what_history_quotes_stays_in_its_line(tmp_path: Path) -> None:
     show(output, 1)
 
 
+def on_a_terminal(monitor: Monitor, *words: str) -> tuple[int, bytes]:
+    """Run the handler with a terminal as its stdout, and give what that shows."""
+    ours, theirs = pty.openpty()
+    ended = subprocess.run(
+        monitor.argv(*words),
+        check=False,
+        stdout=theirs,
+        stderr=subprocess.DEVNULL,
+        env=monitor.environment,
+    )
+    os.close(theirs)
+    said = b""
+    with suppress(OSError):  # so ends a terminal that nobody has open any more
+        while more := os.read(ours, 65536):
+            said += more
+    os.close(ours)
+    return ended.returncode, said
+
+
+def test_a_terminal_gets_lines_that_are_broken_between_words(tmp_path: Path) -> None:
+    monitor = Monitor(tmp_path)
+    monitor.event("OK", "HARD", "--dry-run", "--reason", "a reason " * 12)
+    code, line = monitor.run("history", "--all")
+    seen, shown = on_a_terminal(monitor, "history", "--all")
+    rows = shown.decode().splitlines()
+    assert (seen, code) == (0, 0)
+    assert len(rows) > len(line.splitlines()) == 1
+    assert max(map(len, rows)) <= 80
+    assert " ".join(" ".join(rows).split()) == line
+
+
 @pytest.mark.parametrize(("no_color", "is_coloured"), [(None, True), ("", True), ("1", False)])
 def test_a_terminal_gets_colours_unless_it_is_not_to(
     tmp_path: Path, no_color: str | None, *, is_coloured: bool
@@ -77,18 +108,8 @@ def test_a_terminal_gets_colours_unless_it_is_not_to(
     monitor.environment.pop("NO_COLOR", None)
     if no_color is not None:
         monitor.environment["NO_COLOR"] = no_color
-    ours, theirs = pty.openpty()
-    argv = monitor.argv("status")
-    ended = subprocess.run(
-        argv, check=False, stdout=theirs, stderr=subprocess.DEVNULL, env=monitor.environment
-    )
-    os.close(theirs)
-    said = b""
-    with suppress(OSError):  # so ends a terminal that nobody has open any more
-        while more := os.read(ours, 65536):
-            said += more
-    os.close(ours)
-    assert ended.returncode in (0, 2)
+    code, said = on_a_terminal(monitor, "status")
+    assert code in (0, 2)
     assert b"ENDPOINT" in said
     assert (b"\x1b[" in said) is is_coloured
 

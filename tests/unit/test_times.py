@@ -20,7 +20,7 @@ def test_a_time_has_its_zone() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "written"),
-    [(0.4, "0 s"), (119, "119 s"), (120, "2 m"), (7199, "120 m"), (7200, "2 h"), (172800, "2 d")],
+    [(0.4, "0 s"), (119, "119 s"), (120, "2 m"), (7169, "119 m"), (7199, "2 h"), (172800, "2 d")],
 )
 def test_a_duration_has_its_unit(seconds: float, written: str) -> None:
     assert lasting(seconds) == written

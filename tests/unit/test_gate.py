@@ -286,6 +286,11 @@ class TestSeveralAtOnce:
         status, said = gate.ask(f"anycast-ask 0f1e '{lines}'")
         assert (status, said.count("so\n")) == (126, MOST)
 
+    def test_a_long_text_is_not_taken_apart(self, gate: Gate) -> None:
+        """With a long mark some shells would be busy for seconds."""
+        asked = f"anycast-ask {'m' * 100_000} '/bin/echo so'"
+        assert gate.ask(asked) == (126, "anycast-gate: refused: anycast-ask ...\n")
+
     @pytest.mark.parametrize("asked", ["", " ", " 0f1e", " 0f1e /bin/echo so", " '/bin/echo so'"])
     def test_what_does_not_ask_so_is_refused(self, gate: Gate, asked: str) -> None:
         assert gate.ask(f"anycast-ask{asked}") == (126, "anycast-gate: refused: anycast-ask ...\n")

@@ -32,12 +32,11 @@ from .shell import (
     Reply,
     Result,
     Stream,
-    ask,
     with_distance,
 )
 from .spare import Spares
 from .stream import Lines
-from .together import MOST, Together, may_be_together
+from .together import MOST, Together, may_be_together, unheard
 from .turns import Turns
 
 # Seconds by which paramiko's own time-outs come before the connection is closed, since their errors
@@ -121,13 +120,13 @@ class SshConnection:
 
     def ask_all(self, queries: Sequence[Query]) -> list[Reply]:
         """Run queries at the same time, or some of them in one command; see Shell.ask_all."""
+        ends = [Deadline(SYSTEM_CLOCK, query.timeout) for query in queries]
         together = self._asked_together(queries)
-        if not together:
-            return self._ask_apart(queries)
-        ask_together = partial(self._ask_together, [queries[i] for i in together])
         apart = [i for i in range(len(queries)) if i not in together]
-        ask_apart = partial(self._ask_apart, [queries[i] for i in apart])
-        told = at_once(lambda ask: ask(), [ask_together, ask_apart] if apart else [ask_together])
+        told = at_once(
+            lambda way: way[0]([queries[i] for i in way[1]], [ends[i] for i in way[1]]),
+            [way for way in ((self._ask_together, together), (self._ask_apart, apart)) if way[1]],
+        )
         replies = dict(zip((*together, *apart), chain(*told), strict=True))
         return [replies[i] for i in range(len(queries))]
 
@@ -143,19 +142,23 @@ class SshConnection:
         places = [i for i, query in enumerate(queries) if may_be_together(query)][:MOST]
         return places if len(places) > 1 else []
 
-    def _ask_together(self, queries: Sequence[Query]) -> list[Reply]:
+    def _ask_together(self, queries: Sequence[Query], ends: Sequence[Deadline]) -> list[Reply]:
         """Ask queries in one command; apart, where no forced command takes several.
 
-        The time of each is counted from now on, as if all were asked at the same time.
+        The time of each is counted as if all were asked at the same time.
         """
-        ends = [Deadline(SYSTEM_CLOCK, query.timeout) for query in queries]
-        asked, longest = Together(queries), max(queries, key=lambda query: query.timeout)
-        with self._abort_after(longest.timeout):
-            channel = self._open_channel(asked.argv, longest.timeout)
+        asked, seconds = Together(queries), _longest(ends)
+        with self._abort_after(seconds):
+            channel = self._open_channel(asked.argv, seconds)
             try:
                 with self._hearing(asked.argv):
                     send(channel, asked.argv, "", ends[0])
                     replies = asked.hear(channel, ends)
+                if replies is not None and (number := len(replies)) < len(queries):
+                    late = partial(asked.hear_late, channel, ends[number])
+                    rest = slice(number + 1, None)
+                    behind = partial(self._ask_behind, queries[rest], ends[rest])
+                    return [*replies, *chain(*at_once(lambda ask: ask(), (late, behind)))]
             except OutcomeUnknownError as error:
                 return [OutcomeUnknownError(query.argv, error.why) for query in queries]
             finally:
@@ -163,20 +166,24 @@ class SshConnection:
                 self._sock.release()
         if replies is None:
             self._takes_several = False
-            return self._ask_apart(queries)
-        # What comes behind a query that hangs has not been run.
-        left = zip(queries[len(replies) :], ends[len(replies) :], strict=True)
-        return replies + [ask(self, Query(q.argv, end.left(q.timeout))) for q, end in left]
+            return self._ask_apart(queries, ends)
+        return replies
 
-    def _ask_apart(self, queries: Sequence[Query]) -> list[Reply]:
+    def _ask_behind(self, queries: Sequence[Query], ends: Sequence[Deadline]) -> list[Reply]:
+        """Ask what has not been run, because a query before it takes long."""
+        if all(end.passed for end in ends):
+            return [unheard(q.argv, end) for q, end in zip(queries, ends, strict=True)]
+        ask_them = self._ask_together if len(queries) > 1 else self._ask_apart
+        return ask_them(queries, ends)
+
+    def _ask_apart(self, queries: Sequence[Query], ends: Sequence[Deadline]) -> list[Reply]:
         """Run each query on a channel of its own.
 
         Over a distance this takes two round trips, however many queries there are, and one where
         there are spare channels for them.
         """
-        ends = [Deadline(SYSTEM_CLOCK, query.timeout) for query in queries]
-        with self._abort_after(max(query.timeout for query in queries)):
-            opened = at_once(self._try_to_open, queries)
+        with self._abort_after(_longest(ends)):
+            opened = at_once(self._try_to_open, list(zip(queries, ends, strict=True)))
             channels = [one for one in opened if isinstance(one, paramiko.Channel)]
             for one in opened:
                 if isinstance(one, UnreachableError):
@@ -188,9 +195,10 @@ class SshConnection:
             finally:
                 self._sock.release()
 
-    def _try_to_open(self, query: Query) -> paramiko.Channel | UnreachableError:
+    def _try_to_open(self, asked: tuple[Query, Deadline]) -> paramiko.Channel | UnreachableError:
+        query, until = asked
         try:
-            return self._open_channel(query.argv, query.timeout)
+            return self._open_channel(query.argv, until.left(query.timeout))
         except UnreachableError as error:
             return error
 
@@ -323,6 +331,10 @@ class SshConnection:
             yield
         finally:
             ALARMS.cancel(alarm)
+
+
+def _longest(ends: Sequence[Deadline]) -> float:
+    return max(end.left(end.seconds) for end in ends)
 
 
 def _to_bastion(bastion: Endpoint, ssh: Ssh, connecting: Deadline) -> SshConnection:

@@ -123,6 +123,36 @@ def test_one_that_hangs_is_of_unknown_outcome_and_the_others_answer(
     assert gate.asked[0] == ASK
 
 
+def test_one_that_takes_all_its_time_takes_none_of_the_others(gate: Gate) -> None:
+    """All have the same time, and two of them hang."""
+    scripts = ("echo a", "exec sleep 90", "echo c >&2", "exec sleep 90", "echo e")
+    before, hangs, between, hangs_too, last = gate.ask(*(gate.query(one, 3.0) for one in scripts))
+    assert (before, between, last) == (
+        Result(0, "a\n", ""),
+        Result(0, "", "c\n"),
+        Result(0, "e\n", ""),
+    )
+    assert isinstance(hangs, OutcomeUnknownError)
+    assert isinstance(hangs_too, OutcomeUnknownError)
+
+
+def test_one_that_is_slow_answers_too(gate: Gate, tmp_path: Path) -> None:
+    """The question behind it is asked in another session, and lets it end."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    slow = gate.query(f"cat {fifo}; echo b >&2", 6.0)
+    last = gate.query(f"echo a >{fifo}", 6.0)
+    assert gate.ask(gate.query("echo a"), slow, last)[1] == Result(0, "a\n", "b\n")
+
+
+@pytest.mark.parametrize("number", [1, 2, 50_000])
+def test_marks_that_nobody_asked_for_are_not_taken_for_answers(gate: Gate, number: int) -> None:
+    forge = f'set -- $SSH_ORIGINAL_COMMAND; printf "%{number}s" | sed "s/ /\\n$2 0\\n/g"\n'
+    gate.install(f"#!/bin/sh\n{forge}")
+    replies = gate.ask(gate.query("echo a"), gate.query("echo b"))
+    assert len(replies) == 2
+
+
 def test_long_outputs_arrive_whole(gate: Gate) -> None:
     script = "head -c 500000 /dev/zero | tr '\\0' x | tee /dev/stderr"
     for reply in gate.ask(gate.query(script), gate.query(script)):

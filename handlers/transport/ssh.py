@@ -76,7 +76,8 @@ class SshConnection:
                 others send.
         """
         self._is_kept = kept
-        self._takes_several = True
+        # Whether a forced command takes several questions at once, once that has been seen.
+        self._takes_several: bool | None = None
         self.is_root = ssh.user == "root"
         self._connecting = connecting
         self.spares = Spares(self._open_spare)
@@ -131,13 +132,13 @@ class SshConnection:
         return [replies[i] for i in range(len(queries))]
 
     def sessions(self, queries: Sequence[Query]) -> int:
-        """Give how many sessions `ask_all` needs at a time."""
-        together = self._asked_together(queries)
+        """Give how many sessions `ask_all` may need at a time."""
+        together = self._asked_together(queries) if self._takes_several else []
         return len(queries) - len(together) + bool(together)
 
     def _asked_together(self, queries: Sequence[Query]) -> list[int]:
         """List the places of the queries that are asked in one command."""
-        if not self._takes_several:
+        if self._takes_several is False:
             return []
         places = [i for i, query in enumerate(queries) if may_be_together(query)][:MOST]
         return places if len(places) > 1 else []
@@ -154,6 +155,8 @@ class SshConnection:
                 with self._hearing(asked.argv):
                     send(channel, asked.argv, "", ends[0])
                     replies = asked.hear(channel, ends)
+                # A forced command that has once taken several may fail for a moment.
+                self._takes_several = self._takes_several or replies is not None
                 if replies is not None and (number := len(replies)) < len(queries):
                     late = partial(asked.hear_late, channel, ends[number])
                     rest = slice(number + 1, None)
@@ -165,7 +168,6 @@ class SshConnection:
                 close_channel(channel)
                 self._sock.release()
         if replies is None:
-            self._takes_several = False
             return self._ask_apart(queries, ends)
         return replies
 

@@ -15,7 +15,7 @@ from anycast_handlers.transport.clock import SYSTEM_CLOCK, Deadline
 from anycast_handlers.transport.each import at_once
 from anycast_handlers.transport.kept import MOST_SESSIONS, MOST_STREAMS, KeptConnections
 from anycast_handlers.transport.session import Session
-from anycast_handlers.transport.shell import Query, Result
+from anycast_handlers.transport.shell import Query, Reply, Result
 
 from lab.waiting import wait_until
 from tests.ssh.server import HANG_UP, Sshd
@@ -102,6 +102,21 @@ def test_more_commands_at_once_than_a_connection_has_sessions_wait_for_each_othe
         return [reply.stdout for reply in replies if isinstance(reply, Result)]
 
     assert at_once(ask, range(6)) == [[f"{number}\n"] * 7 for number in range(6)]
+    assert [set(drain(one)) for one in heard] == [{"beat"}] * MOST_STREAMS
+
+
+def test_an_account_without_forced_command_is_asked_on_the_same_connection(
+    kept: KeptConnections, sshd: Sshd
+) -> None:
+    """None is known to take several at once before it has done so."""
+    heard = [Heard(kept, sshd, number) for number in range(MOST_STREAMS)]
+
+    def ask(_: int) -> set[Reply]:
+        with session(kept, sshd) as shell:
+            return set(shell.ask_all([Query(WHICH, PATIENCE)] * 7))
+
+    first = which(kept, sshd)
+    assert at_once(ask, range(4)) == [{Result(0, first, "")}] * 4
     assert [set(drain(one)) for one in heard] == [{"beat"}] * MOST_STREAMS
 
 

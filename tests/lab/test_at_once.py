@@ -12,6 +12,7 @@ from lab import Host, Lab, monitoring
 from lab.topology import INTERFACE, VIP, VIP_NAME
 from lab.waiting import wait_until
 from tests.lab.delays import (
+    ASKS_AFTERWARDS,
     ASKS_FIRST,
     CRITICAL,
     GO,
@@ -118,9 +119,12 @@ class TestHold:
         monitoring.make_like(second, scene.lab.mon)
         ns1, ns2 = scene.ns1, scene.lab.endpoint("ns2")
         ns1.resolver.kill()
-        running = start(scene.lab.mon, "event", *CRITICAL)
-        wait_until(lambda: not ns1.announced, "the address is gone")
-        ns2.host.run(["ip", "address", "del", f"{VIP}/32", "dev", "lo"], check=True)
+        with instead_of(ns1.host, SUDO, ASKS_AFTERWARDS):
+            running = start(scene.lab.mon, "event", *CRITICAL)
+            wait_until(lambda: exists(ns1.host, REACHED), "the address is gone")
+            # The run counts again only after it has heard that it has acted.
+            ns2.host.run(["ip", "address", "del", f"{VIP}/32", "dev", "lo"], check=True)
+            ns1.host.run(["touch", GO], check=True)
         held = second.run(["anycast-handler", "hold", VIP_NAME, "ns1", *REASON], user="nagios")
         code, said = end_of(running)
         if "held as it is, withdrawn" in held.stdout:

@@ -157,7 +157,7 @@ def test_a_missing_key_is_said_before_anything_is_sent(lab: Lab, ns1: Host) -> N
     before = state(ns1)
     code, (line,) = install(lab, "--check-key", "/etc/anycast/none")
     assert code == 3
-    assert "`ssh-keygen -y -f /etc/anycast/none > /etc/anycast/none.pub` makes it" in line
+    assert "`ssh-keygen -t ed25519 -N '' -f /etc/anycast/none` makes both" in line
     assert state(ns1) == before
 
 

@@ -163,7 +163,7 @@ def test_long_outputs_arrive_whole(gate: Gate) -> None:
 
 
 def test_what_prints_too_much_is_of_unknown_outcome(gate: Gate) -> None:
-    long = gate.query(f"head -c {2 * LARGEST_OUTPUT} /dev/zero")
+    long = gate.query(f"head -c {2 * LARGEST_OUTPUT} /dev/zero", 2.0)
     first, second = gate.ask(long, gate.query("echo a"))
     assert isinstance(first, OutcomeUnknownError)
     assert second == Result(0, "a\n", "")

@@ -49,6 +49,8 @@ def planned(venv: Path, row: Row, drain: float = DRAIN, style: str = STYLES[0]) 
         lab.install_gate()
         scene = Scene(lab)
         set_drain(lab, drain)
+        # OSPF of BIRD needs some seconds after a start until an endpoint can count.
+        wait_until(lambda: scene.by_hand("withdraw", "--dry-run")[0] == 0, "it may be withdrawn")
         yield scene
 
 
@@ -61,14 +63,16 @@ def round_trip(scene: Scene, least: int = LEAST) -> Asked:
     lab, vip = scene.lab, scene.ns1.place.vip
     datagrams = Load(lab.client, server=vip, rate=RATE)
     connections = Load(lab.client, server=vip, rate=50, over="tcp")
-    wait_until(lambda: len(datagrams.queries()) > RATE / 2, "queries are answered")
-    for verb, routed in (("withdraw", OTHERS), ("restore", ("ns1", *OTHERS))):
-        code, said = scene.by_hand(verb, "--reason", "a trial")
-        assert code == 0, said
-        wait_until(lambda: lab.routed() == routed, f"{verb} is seen on the router", 20)  # noqa: B023
-        assert not is_answering_by_route(scene)
-    wait_until(lambda: len(datagrams.queries()) >= least, "enough were asked", 60)
-    asked, called = datagrams.stop(), connections.stop()
+    try:
+        wait_until(lambda: len(datagrams.queries()) > RATE / 2, "queries are answered")
+        for verb, routed in (("withdraw", OTHERS), ("restore", ("ns1", *OTHERS))):
+            code, said = scene.by_hand(verb, "--reason", "a trial")
+            assert code == 0, said
+            wait_until(lambda: lab.routed() == routed, f"{verb} is seen on the router", 20)  # noqa: B023
+            assert not is_answering_by_route(scene)
+        wait_until(lambda: len(datagrams.queries()) >= least, "enough were asked", 60)
+    finally:
+        asked, called = datagrams.stop(), connections.stop()
     return Asked(len(asked), lost_of(asked), len(called), lost_of(called))
 
 

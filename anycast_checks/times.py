@@ -22,7 +22,7 @@ def iso(at: float) -> str:
 def lasting(seconds: float) -> str:
     """Write how long something lasts, such as 90 s, 5 m, 3 h or 2 d."""
     for unit, size, smaller in (("d", 86400, 3600), ("h", 3600, 60), ("m", 60, 1)):
-        # What would be rounded to 120 minutes is two hours.
+        # A time that would be rounded to 120 minutes is written as two hours.
         if seconds >= 2 * size - smaller / 2:
             return f"{seconds / size:.0f} {unit}"
     return f"{seconds:.0f} s"

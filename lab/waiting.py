@@ -10,7 +10,7 @@ from .errors import LabError
 
 T = TypeVar("T")
 POLL_SECONDS = 0.05
-# What is awaited is mostly there within seconds. On a busy machine it may take many times as long.
+# Most conditions become true within seconds. A busy machine may need many times as long.
 PATIENCE = 60.0
 
 

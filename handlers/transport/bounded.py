@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from .lean_paramiko import BufferedPipe, cMSG_CHANNEL_DATA, paramiko
+from .lean_paramiko import BufferedPipe, paramiko
 
 # While a key is computed no other thread runs. Some let sshd exchange keys anew each hour, or after
 # each gigabyte. One more is that of the login, and one may be ours.
@@ -132,7 +132,7 @@ def send_input(channel: paramiko.Channel, data: bytes) -> None:
             size = channel._wait_for_send_window(len(data))  # type: ignore[attr-defined]  # noqa: SLF001
             if size:
                 message = paramiko.Message()
-                message.add_byte(cMSG_CHANNEL_DATA)
+                message.add_byte(paramiko.common.cMSG_CHANNEL_DATA)
                 message.add_int(channel.remote_chanid)
                 message.add_string(data[:size])
                 transport._send_user_message(message)  # type: ignore[attr-defined]  # noqa: SLF001

@@ -69,8 +69,8 @@ def receive(channel: Channel, argv: Sequence[str], until: Deadline) -> Result:
         raise OutcomeUnknownError(argv, ENDED)
     channel.settimeout(DRAIN_SECONDS)
     patience = Deadline(SYSTEM_CLOCK, LONGEST_DRAIN)
-    stdout = text(drain(channel.recv, patience))
-    stderr = text(drain(channel.recv_stderr, patience))
+    stdout = text(_drain(channel.recv, patience))
+    stderr = text(_drain(channel.recv_stderr, patience))
     return Result(status, stdout, stderr)
 
 
@@ -92,7 +92,7 @@ class _BoundedEvent(Event):
         return is_set
 
 
-def drain(receive: Callable[[int], bytes], patience: Deadline) -> bytes:
+def _drain(receive: Callable[[int], bytes], patience: Deadline) -> bytes:
     """Read one stream of a command that has ended."""
     # Not one growing array: a long answer mostly comes in one piece, which is then not copied.
     pieces: list[bytes] = []

@@ -11,7 +11,6 @@ from anycast_checks.imports import lean
 lean("paramiko", "invoke")
 import paramiko as paramiko  # noqa: E402 - the other modules import it from here
 from paramiko.buffered_pipe import BufferedPipe as BufferedPipe  # noqa: E402
-from paramiko.common import cMSG_CHANNEL_DATA as cMSG_CHANNEL_DATA  # noqa: E402
 
 # Without a logging configuration paramiko's transport thread prints tracebacks to stderr.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())

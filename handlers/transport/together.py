@@ -18,7 +18,7 @@ from .clock import SYSTEM_CLOCK, Deadline
 from .shell import LARGEST_OUTPUT, Argv, Query, Reply, Result
 
 ASK = "anycast-ask"
-# What the forced command takes at most.
+# The forced command takes so many questions at most.
 MOST = 32
 # All lines are quoted together, so that a quote in one of them is sent as the other kind of quote.
 LINE = re.compile(r"[ !#-~]+")
@@ -104,7 +104,7 @@ class Together:
         # The end of an answer may come in two pieces.
         begin = max(0, len(self._kept) - len(self._error_end) - len(" 255"))
         self._kept += data
-        # What comes behind the last answer is not looked at.
+        # An endpoint may send more behind the last answer, which nobody has asked for.
         while len(self._answered) < len(self._queries):
             if not (end := self._end.search(self._kept, begin)):
                 break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 
 
@@ -25,10 +26,9 @@ class Events:
 
     def take(self, seconds: float) -> list[object]:
         """Wait for an event that cannot wait, and take all there are; maybe none."""
-        try:
+        with suppress(Empty):
             self._bell.get(timeout=max(0.0, seconds))
-            while True:
-                self._bell.get_nowait()
-        except Empty:
-            # Not without end: more may come meanwhile.
-            return [self._events.popleft() for _ in range(len(self._events))]
+        # More may come meanwhile, so neither is emptied without end.
+        for _ in range(self._bell.qsize()):
+            self._bell.get()
+        return [self._events.popleft() for _ in range(len(self._events))]

@@ -17,7 +17,7 @@ from ..endpoint.numbers import time
 # The version of the format that is understood here.
 VERSION = 1
 LONGEST = 512
-# What a line has in it that says no more than that the stream lives.
+# A line that has this in it says no more than that the stream lives.
 BEAT = '"beat":'
 LARGEST_NUMBER = 2**53
 

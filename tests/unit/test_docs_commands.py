@@ -102,7 +102,7 @@ def test_a_command_line_of_a_page_is_understood(one: Shown) -> None:
     assert parse(one.program, one.words)
 
 
-# What the programs and the templates tell a person to type.
+# The programs and the templates tell a person to type these commands.
 REMEDY = re.compile(r"`((?:anycast-handler|check_anycast) [^`\n]*)`")
 TELLING = [
     *(ROOT / "handlers").rglob("*"),

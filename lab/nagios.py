@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from .daemon import Daemon
@@ -154,13 +156,9 @@ class Nagios(Daemon):
 
     def state(self, host: str, service: str) -> tuple[str, str, str]:
         """Give a service's state, its state type and its output; raises LabError without one."""
-        for block in self._host.run(["cat", f"{BASE}/status.dat"]).stdout.split("servicestatus {"):
-            values = dict(re.findall(r"^\t(\w+)=(.*)$", block, re.MULTILINE))
-            found = (values.get("host_name"), values.get("service_description"))
-            if found == (host, service):
-                kind = "HARD" if values["state_type"] == "1" else "SOFT"
-                return STATES[int(values["current_state"])], kind, values["plugin_output"]
-        raise LabError(f"Nagios knows no {host}!{service}")
+        values = self._values(host, service)
+        kind = "HARD" if values["state_type"] == "1" else "SOFT"
+        return STATES[int(values["current_state"])], kind, values["plugin_output"]
 
     def command(self, text: str) -> None:
         """Give it an external command, as its web interface does."""
@@ -179,6 +177,24 @@ class Nagios(Daemon):
         self._check(host)
         wait_until(lambda: not self._is_down(host), f"Nagios holds {host} to be UP")
 
+    @contextlib.contextmanager
+    def unchecked(self, host: str, service: str) -> Iterator[None]:
+        """Check a service no more for a while; at the start no check of the host is under way."""
+        address = next(place.address for place in ENDPOINTS if place.name == host)
+        self.command(f"DISABLE_SVC_CHECK;{host};{service}")
+        try:
+            wait_until(
+                lambda: self._values(host, service)["active_checks_enabled"] == "0",
+                f"Nagios checks {host}!{service} no more",
+            )
+            wait_until(
+                lambda: self._host.run(["pgrep", "-f", "--", f"-H {address} "]).returncode == 1,
+                f"no check of {host} is under way",
+            )
+            yield
+        finally:
+            self.command(f"ENABLE_SVC_CHECK;{host};{service}")
+
     def wait_for(self, host: str, service: str, state: str, seconds: float = PATIENCE) -> str:
         """Wait until a service has this state, HARD, and return its output."""
 
@@ -187,6 +203,14 @@ class Nagios(Daemon):
             return f"{output} " if (found, kind) == (state, "HARD") and output else None
 
         return wait_until(there, f"{host}!{service} is {state} HARD", seconds)
+
+    def _values(self, host: str, service: str) -> dict[str, str]:
+        """Read what its status file says of a service; raises LabError where it says nothing."""
+        for block in self._host.run(["cat", f"{BASE}/status.dat"]).stdout.split("servicestatus {"):
+            values = dict(re.findall(r"^\t(\w+)=(.*)$", block, re.MULTILINE))
+            if (values.get("host_name"), values.get("service_description")) == (host, service):
+                return values
+        raise LabError(f"Nagios knows no {host}!{service}")
 
     def _check(self, host: str) -> None:
         self.command(f"SCHEDULE_FORCED_HOST_CHECK;{host};{int(time.time())}")

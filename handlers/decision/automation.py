@@ -26,6 +26,7 @@ RECOVERED = "restore"
 NOT_CONFIRMED = "not-confirmed"
 # Name of the rule that takes a withdrawal back where too few others announce.
 TOO_FEW = "too-few"
+SPACING = "spacing"
 # An older latch is of no withdrawal that another monitoring host has raced with.
 RACE_SECONDS = 30.0
 LONGEST_HOLD_DOWN = 3600.0
@@ -124,7 +125,7 @@ def _decide_failed(
     if counted and counted.spacing_left > 0:
         why = f"not yet: another endpoint was withdrawn, {counted.spacing_left:.1f} s to wait"
         again = counted.spacing_left
-        return Decision(Action.REFUSE, "spacing", why, State.CRITICAL, again=again)
+        return Decision(Action.REFUSE, SPACING, why, State.CRITICAL, again=again)
     if confirmed is None:
         return Decision(Action.CONFIRM, "confirm", "the check has to run once more", State.UNKNOWN)
     if confirmed is not State.CRITICAL:

@@ -96,6 +96,7 @@ class Responses:
         if failing and certain is not None and certain - AHEAD_OF <= now:
             self.ask_ahead(target, now)
         if pool.acting:
+            self._wait(pool, target, now)
             return
         if recovered and now >= target.restoring.not_before:
             self._act(pool, target, State.OK)
@@ -121,6 +122,13 @@ class Responses:
         if before and not target.in_downtime:
             # The restore has waited for the end of the downtime.
             target.restoring.not_before = min(target.restoring.not_before, now)
+
+    def _wait(self, pool: Pool, target: Target, now: float) -> None:
+        """Say why a withdrawal waits that is due, and that waits for nothing else."""
+        is_due = target.judgement.is_certain_failure and now >= target.withdrawing.not_before
+        is_held_back = now < (pool.held_back_until(target) or 0.0)
+        if is_due and not is_held_back and pool.acting is not target:
+            self._show.waits(target)
 
     def _withdraw(self, pool: Pool, target: Target, now: float) -> None:
         if (held_back := pool.held_back_until(target)) and now < held_back:

@@ -7,15 +7,17 @@ from collections.abc import Callable, Sequence
 
 from anycast_checks.line import clean
 
+from ..decision.automation import SPACING
 from ..decision.facts import Action, State, StateType
-from ..errors import TRIED_AND_FAILED
+from ..errors import REFUSED, TRIED_AND_FAILED
 from ..fleet.values import Fleet
-from ..operation.outcome import Outcome
+from ..operation.outcome import LONGEST_NAME, Outcome
 from ..transport.clock import Clock
 from .acts import Acted
 from .board import Board, Decided, Held
 from .cause import Cause
 from .engines.report import Engine, control, health
+from .engines.told import Told
 from .evidence import Judgement
 from .hearing import Hearing
 from .notify import Notify
@@ -40,13 +42,12 @@ class Show:
         self, say: Callable[[str], None], engines: Sequence[Engine], notify: Notify, clock: Clock
     ) -> None:
         self._say = say
-        self._engines = engines
+        self._told = Told(engines)
         self._notify = notify
         self._clock = clock
         self._started = clock.time()
         self._version = 0
         self._pools: list[Pool] = []
-        self._leaders = self._troubles = ("",) * len(engines)
         self._hearing = Hearing(self.in_downtime)
         self._reload_trouble = ""
         self._told_at = 0.0
@@ -93,6 +94,20 @@ class Show:
         self._say_of(target.name, said)
         self._tell(target)
 
+    def waits(self, target: Target) -> None:
+        """Say that a withdrawal waits until an act on another endpoint of its VIP has ended."""
+        where = f"{clean(target.endpoint.name, LONGEST_NAME)}: {target.vip.address}"
+        text, now = f"{where} not yet: another endpoint of the VIP is acted on", self._clock.time()
+        if target.control and target.control[1] == text:
+            return
+        target.control = (State.CRITICAL, text, now)
+        last = target.decisions[-1] if target.decisions else None
+        # Where many wait, each is acted on or refused in turn, which is said.
+        if last is None or last.rule != SPACING or last.at < target.since:
+            self._decided(target, Decided(now, SPACING, text, REFUSED), is_refusal=True)
+        self._version += 1
+        self._tell(target)
+
     def acted(self, acted: Acted, outcome: Outcome) -> None:
         """Take note of what came of an act or of a look."""
         target, decision = acted.target, outcome.decision
@@ -124,9 +139,12 @@ class Show:
         self._lived_at = self._clock.time()
         self._hearing.take_note((one for pool in self._pools for one in pool.targets), now)
         text = "; ".join(filter(None, (self._hearing.text(now), self._reload_trouble)))
-        self._note_leaders()
-        self._note_troubles()
-        self._notify.alive("; ".join((text, *filter(None, self._troubles))))
+        for said in self._told.other_leaders():
+            self._version += 1
+            self._say(said)
+        for name, said in self._told.other_troubles(_is_same_text):
+            self._say_of(name, said)
+        self._notify.alive("; ".join((text, *self._told.troubles)))
         for pool in self._pools:
             if not pool.cause and pool.shown.common_cause:
                 pool.shown = pool.shown._replace(common_cause="")
@@ -137,36 +155,14 @@ class Show:
         state = self._hearing.state(now)
         if self._reload_trouble and state is State.OK:
             state = State.WARNING
-        for engine in self._engines:
-            engine.alive(state, text, self._clock.time())
+        self._told.alive(state, text, self._clock.time())
         for pool in self._pools:
             for target in pool.targets:
                 self._tell(target)
 
-    def _note_leaders(self) -> None:
-        """Say which watcher reports to an engine, where there are several."""
-        leaders = tuple(engine.leader() for engine in self._engines)
-        for engine, before, now in zip(self._engines, self._leaders, leaders, strict=True):
-            if now != before:
-                self._version += 1
-                self._say(_hears_by(engine, now))
-        self._leaders = leaders
-
-    def _note_troubles(self) -> None:
-        """Say whether an engine can be told; who is not told cannot tell anybody."""
-        states = [engine.state() for engine in self._engines]
-        troubles = [
-            f"{one.name} is not told: {one.trouble}" if one.trouble else "" for one in states
-        ]
-        for state, before, now in zip(states, self._troubles, troubles, strict=True):
-            if now.translate(NO_DIGITS) != before.translate(NO_DIGITS):
-                self._say_of(state.name, now or f"{state.name} is told again")
-        self._troubles = tuple(troubles)
-
     def in_downtime(self, target: Target) -> bool:
         """Whether an engine says that the service is in a downtime."""
-        names = target.endpoint.name, target.vip.name
-        return any(engine.in_downtime(*names) for engine in self._engines)
+        return self._told.in_downtime(target.endpoint.name, target.vip.name)
 
     def board(self) -> Board:
         """Give all that is known now."""
@@ -178,13 +174,9 @@ class Show:
             )
             for pool in list(self._pools)
         )
-        engines = tuple(engine.state() for engine in self._engines)
-        notes = tuple(filter(None, (self._reload_trouble, *self._led())))
-        return Board(self._version, self._started, self._lived_at, vips, engines, notes)
-
-    def _led(self) -> list[str]:
-        pairs = zip(self._engines, self._leaders, strict=True)
-        return [_hears_by(engine, leader) for engine, leader in pairs if leader]
+        notes = tuple(filter(None, (self._reload_trouble, *self._told.led)))
+        states = self._told.states
+        return Board(self._version, self._started, self._lived_at, vips, states, notes)
 
     def _decided(self, target: Target, done: Decided, *, is_refusal: bool) -> None:
         """Remember a decision, and say it; a refusal that is tried again and again, once."""
@@ -214,33 +206,27 @@ class Show:
             return
         name, vip = target.endpoint.name, target.vip
         text = clean(judged.text)
-        for engine in self._engines:
-            engine.tell(health(name, vip.name, judged.state, text, at))
-            if target.control:
-                state, line, _ = target.control
-                engine.tell(control(name, vip.name, state, clean(line), at))
+        self._told.tell(health(name, vip.name, judged.state, text, at))
+        if target.control:
+            state, line, _ = target.control
+            self._told.tell(control(name, vip.name, state, clean(line), at))
 
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def _hears_by(engine: Engine, leader: str) -> str:
-    whose = f"the watcher on {leader}" if leader else "this watcher again"
-    return f"{engine.state().name} hears of the endpoints by {whose}"
+def _is_same_text(before: str, now: str) -> bool:
+    """Whether two texts are the same but for their numbers, such as an age."""
+    return before.translate(NO_DIGITS) == now.translate(NO_DIGITS)
 
 
 def _is_alike(before: Decided, now: Decided) -> bool:
-    """Whether two decisions are the same but for their time, and numbers such as an age."""
-    return (before.rule, before.exit, before.text.translate(NO_DIGITS)) == (
-        now.rule,
-        now.exit,
-        now.text.translate(NO_DIGITS),
-    )
+    """Whether two decisions are the same but for their time, and numbers."""
+    same = (before.rule, before.exit) == (now.rule, now.exit)
+    return same and _is_same_text(before.text, now.text)
 
 
 def _is_another_reason(now: Judgement, before: Judgement) -> bool:
     """Whether nothing can be told for another reason than before; no number makes it another."""
-    if now.state is not State.UNKNOWN:
-        return False
-    return now.text.translate(NO_DIGITS) != before.text.translate(NO_DIGITS)
+    return now.state is State.UNKNOWN and not _is_same_text(before.text, now.text)

@@ -33,7 +33,8 @@ class Mass(NamedTuple):
     Attributes:
         failed: how many failed.
         within: the seconds in which they did.
-        decided: when each of them was decided on, or its VIP's common cause was said.
+        decided: when each of them was decided on, or was said to wait until another endpoint of its
+            VIP has been acted on, or its VIP's common cause was said.
         causes: how many VIPs were said to have a common cause.
         withdrawn: how many were withdrawn in the end.
         ended: when the last of them was withdrawn; None where none was to be.
@@ -126,7 +127,7 @@ def _fail(lab: Lab, watch: Watch, those: Sequence[Endpoint], *, alike: bool) -> 
 
 
 def _decided(lab: Lab, watch: Watch, those: Sequence[Endpoint], since: float) -> dict[str, float]:
-    """Find when each was decided on first, by the log, or by what was said of its VIP."""
+    """Find when each was decided on first, by the log, or by what was said."""
     found: dict[str, float] = {}
     for line in lab.mon.run(["cat", DECISIONS]).stdout.splitlines():
         entry = json.loads(line)
@@ -135,10 +136,11 @@ def _decided(lab: Lab, watch: Watch, those: Sequence[Endpoint], since: float) ->
             at = entry["commands"][0]["at"] if entry["commands"] else at
             found.setdefault(f"{entry['vip']} {entry['endpoint']}", at)
     for at, text in list(watch.said):
-        if at > since and _is_cause(text):
-            for one in those:
-                if one.place.vip_name == text.split()[0]:
-                    found.setdefault(f"{one.place.vip_name} {one.place.name}", at)
+        for one in those if at > since else ():
+            name, vip = one.place.name, one.place.vip_name
+            waits = text.startswith(f"{vip} {name}: ") and " not yet: " in text
+            if waits or (_is_cause(text) and text.split()[0] == vip):
+                found[f"{vip} {name}"] = min(at, found.get(f"{vip} {name}", at))
     return found
 
 

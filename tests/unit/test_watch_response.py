@@ -262,6 +262,27 @@ class TestWithdrawal:
         scene.consider(20.8, of=second)
         assert [name for name, *_ in scene.acts.begun] == ["ns1", "ns2"]
 
+    def test_another_one_that_has_to_wait_for_it_says_so_once(self, scene: Scene) -> None:
+        """A person who looks meanwhile sees why nothing is done about the second one."""
+        _, second, third = scene.targets
+        scene.fail(1.0, 1.6)
+        scene.fail(20.0, 21.0, of=second)
+        waits = "ns2: 10.99.0.53 not yet: another endpoint of the VIP is acted on"
+        assert second.control is not None
+        assert second.control[:2] == (State.CRITICAL, waits)
+        assert [line for line in scene.said if "not yet" in line] == [f"resolver {waits}"]
+        assert third.control is None
+
+    def test_one_that_waits_for_something_else_says_nothing_of_it(self, scene: Scene) -> None:
+        _, second, _ = scene.targets
+        scene.fail(1.0, 1.6, of=second)
+        scene.ended(1.7, "held", again=60.0)
+        scene.fail(20.0, 20.6)
+        assert scene.acts.begun[-1][0] == "ns1"
+        before = second.control
+        scene.consider(21.0, of=second)
+        assert second.control == before
+
     def test_refusals_come_more_and_more_rarely(self, scene: Scene) -> None:
         at, tried = 1.0, []
         for tenth in range(1200):

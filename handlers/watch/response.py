@@ -23,8 +23,8 @@ YOUNG_LOOK_SECONDS = 8.0
 # Answers that were asked ahead are to be there this long before a failure becomes certain.
 AHEAD_OF = 0.4
 AHEAD_PAUSE = 2.0
-# So many are asked ahead at the same time, each by some threads and by a process there. For more
-# there is no gain: the acts of a VIP follow one another, and each asks what it has no answer to.
+# So many are asked ahead at the same time, each by some threads and by a process there. The others
+# ask when they act.
 MOST_AHEAD = 16
 # Longest wait for what is asked ahead, in seconds.
 AHEAD_SECONDS = 8.0
@@ -164,7 +164,10 @@ class Responses:
         if (ahead := target.ahead) and (not ahead.is_done or now - ahead.at < AHEAD_PAUSE):
             return
         pool = self.pools[target.vip.name]
-        if pool.acting is target or now < target.withdrawing.not_before - AHEAD_OF:
+        # Answers are fresh for a second, and the acts of a VIP follow one another.
+        if pool.acting or any(_is_asked(one, now) for one in pool.targets if one is not target):
+            return
+        if now < target.withdrawing.not_before - AHEAD_OF:
             return
         if target.judgement.present is False or now < (pool.held_back_until(target) or 0.0):
             return
@@ -224,6 +227,12 @@ def _is_young(outcome: Outcome | None) -> bool:
         return True
     age = outcome.look.latch_age
     return age is not None and age < RACE_SECONDS
+
+
+def _is_asked(target: Target, now: float) -> bool:
+    """Whether the answers to what was asked ahead are about to be used, or may still come."""
+    ahead = target.ahead
+    return ahead is not None and now - ahead.at < (AHEAD_PAUSE if ahead.is_done else AHEAD_SECONDS)
 
 
 def _is_awaited(target: Target, now: float) -> bool:

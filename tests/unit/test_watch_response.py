@@ -354,6 +354,20 @@ class TestAskingAhead:
         scene.fail(1.0, 3.0)
         assert scene.acts.asked == []
 
+    @pytest.mark.parametrize("more", ["common_cause_patience = 0"], indirect=True)
+    def test_one_of_a_vip_is_asked_ahead_and_the_next_one_after_its_act(self, scene: Scene) -> None:
+        """The answers of the others would be too old when their turn comes."""
+        _, second, _ = scene.targets
+        for tenth in range(80):
+            at, state = 1.0 + tenth / 10, "CRITICAL" if tenth else "OK"
+            for target in (scene.target, second):
+                scene.sample(at, state, tenth + 1, of=target)
+        assert (scene.acts.begun, scene.acts.asked) == ([("ns1", State.CRITICAL, False)], ["ns1"])
+        scene.ended(9.1, "floor", again=60.0)
+        scene.consider(9.2, of=second)
+        assert scene.acts.begun[-1] == ("ns2", State.CRITICAL, False)
+        assert scene.acts.asked[1:] == ["ns2"]
+
     @pytest.mark.parametrize(("is_done", "asked"), [(False, 2), (True, 1)])
     def test_what_waits_for_a_late_answer_is_asked_anew_once_the_service_refuses(
         self, scene: Scene, *, is_done: bool, asked: int

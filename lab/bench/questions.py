@@ -120,7 +120,7 @@ def _handler(options: Options) -> Any:
 
 def _hundred_endpoints(options: Options) -> Lab:
     vips, each = (2, 3) if options.smoke else (night.VIPS, night.EACH)
-    return Lab(venv=options.venv, gate=False, places=night.places(vips, each))
+    return Lab(venv=options.venv, places=night.places(vips, each))
 
 
 def _night(options: Options) -> Any:

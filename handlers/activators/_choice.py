@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
 from typing import NamedTuple
 
@@ -29,6 +30,7 @@ INSTALLED: Argv = ("/bin/ls", "-d", *FILES)
 IFUPDOWN_NG = "ifupdown-ng"
 
 
+@cache
 def activators() -> tuple[Activator, ...]:
     """Import every activator, in the order of their names."""
     modules = (import_module(f".{name.replace('-', '_')}", __package__) for name in names())

@@ -105,6 +105,7 @@ def measure(
         try:
             icinga = Icinga(lab.mon, objects + "".join(hosts))
             found.append(_measure(lab, icinga, runs, size, peace))
+            print(f"  {size} endpoints: all are heard after {found[-1].heard:.1f} s", flush=True)
         except LabError as error:
             # The figures that were measured before are shown.
             print(f"{size} endpoints could not be measured: {error}", flush=True)
@@ -140,10 +141,13 @@ def table(found: Sequence[Scale]) -> str:
 def _measure(lab: Lab, icinga: Icinga, runs: int, size: int, peace: float) -> Scale:
     # The watcher reads the certificate at its start.
     icinga.start()
+    # Elsewhere an Icinga that starts anew is told by a watcher that runs already.
+    _check_actively(icinga, does=False)
     began = time.time()
     watch = Watch(lab)
     try:
         heard = _all_heard(watch, icinga, size, began)
+        _check_actively(icinga, does=True)
         before = [usage(lab.mon, pattern).cpu for pattern in (ICINGA, WATCHER)]
         at = time.monotonic()
         time.sleep(peace)
@@ -179,6 +183,11 @@ def _all_heard(watch: Watch, icinga: Icinga, size: int, began: float) -> float:
         heard = streams.all_heard(watch, size, began) - began
         wait_until(lambda: _well(icinga) == size, "Icinga is told of all", LONGEST_SECONDS)
     return heard
+
+
+def _check_actively(icinga: Icinga, *, does: bool) -> None:
+    body = {"attrs": {"enable_service_checks": does}}
+    icinga.api.ask("POST", "objects/icingaapplications/app", body)
 
 
 def _well(icinga: Icinga) -> int:

@@ -53,6 +53,10 @@ class ThisRouter:
         is_open = os.geteuid() == 0 or any(os.access(s, os.W_OK) for s in question.sockets)
         try:
             return self.run(question if is_open else question.by_sudo)
+        except NotStartedError as error:
+            # A daemon that has its socket is there, whether or not what asks it is.
+            missing = f"{error}: `anycast-handler gate --install` brings it"
+            return CheckError(missing) if question.only_there else error
         except CheckError as error:
             return error
 

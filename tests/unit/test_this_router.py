@@ -14,9 +14,11 @@ from anycast_checks.run import CheckRun
 from anycast_checks.this_router import ThisRouter
 from anycast_checks.verdict import WARNING
 
+VIP = "192.0.2.53"
+
 
 def asked(question: Question) -> tuple[int, str, str] | Exception:
-    options = Options(address="192.0.2.53", deadline=10, verbose=0)
+    options = Options(address=VIP, deadline=10, verbose=0)
     (told,) = ThisRouter(options, CheckRun()).ask([question])
     return told
 
@@ -34,6 +36,14 @@ def test_a_daemon_without_its_socket_is_not_there_and_is_not_asked(tmp_path: Pat
 def test_one_with_its_socket_is_asked(tmp_path: Path) -> None:
     (tmp_path / "bird.ctl").touch()
     assert asked(question(tmp_path / "bird.ctl", only_there=True)) == (0, "yes\n", "")
+
+
+def test_one_whose_program_is_missing_is_there_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "bird.ctl").touch()
+    words = (str(tmp_path / "anycast-birdc"), VIP)
+    told = asked(Question(words, words, (str(tmp_path / "bird.ctl"),), only_there=True))
+    assert not isinstance(told, NotStartedError)
+    assert "anycast-birdc: no such file or directory: `anycast-handler gate --install`" in str(told)
 
 
 def test_what_may_be_there_is_asked(tmp_path: Path) -> None:

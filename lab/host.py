@@ -158,13 +158,23 @@ class Host:
 
 
 class HostProcess:
-    """The namespaces of a host; they last until the pipe to its process 1 is closed."""
+    """The namespaces of a host; they last until the pipe to its process 1 is closed.
 
-    def __init__(self, name: str) -> None:
+    Args:
+        name: the host's.
+        wrapper: a command that runs another one, for the process that makes the namespaces.
+        spaces: options of unshare for further namespaces.
+        unit: what systemd starts, where that is process 1, which then reads no pipe.
+    """
+
+    def __init__(
+        self, name: str, *, wrapper: Sequence[str] = (), spaces: Sequence[str] = (), unit: str = ""
+    ) -> None:
         self.name = name
-        spaces = ["--mount", "--net", "--uts", "--pid", "--fork", "--kill-child"]
+        made = ["--mount", "--net", "--uts", "--pid", "--fork", "--kill-child", *spaces]
+        init = [sys.executable, "-I", str(INIT), name, *([unit] if unit else [])]
         self._process = subprocess.Popen(
-            ["unshare", *spaces, "--", sys.executable, "-I", str(INIT), name],
+            [*wrapper, "unshare", *made, "--", *init],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

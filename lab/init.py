@@ -39,7 +39,19 @@ STARTUP = (".bashrc", ".bash_profile", ".profile")
 KEEP = Path("/run/lab")
 # /dev is replaced by one with these devices, because /dev/log would otherwise be the machine's.
 DEVICES = ("full", "null", "ptmx", "pts", "random", "tty", "urandom", "zero")
-MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC = 2, 4, 8, 4096, 16384
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC = 1, 2, 4, 8, 4096, 16384
+SYSTEMD = "/lib/systemd/systemd"
+# What systemd must not start: these units look after the machine itself, and wait for it.
+MASKED = (
+    "apparmor.service",
+    "kmod-static-nodes.service",
+    "systemd-modules-load.service",
+    "systemd-sysctl.service",
+    "systemd-udev-trigger.service",
+    "systemd-udevd.service",
+    "systemd-udevd-control.socket",
+    "systemd-udevd-kernel.socket",
+)
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -106,6 +118,21 @@ def keep_syslog_until_end_of_input() -> None:
                 return
 
 
+def become_systemd(unit: str) -> None:
+    """Let systemd be process 1 and start a unit."""
+    for name in MASKED:
+        place = Path("/etc/systemd/system", name)
+        place.unlink(missing_ok=True)
+        place.symlink_to("/dev/null")
+    # Read-only, so that nobody waits for udev and nothing of the machine is triggered.
+    mount("sysfs", "/sys", "sysfs", MS_RDONLY)
+    mount("cgroup2", "/sys/fs/cgroup", "cgroup2")
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    print("ready", flush=True)
+    argv = [SYSTEMD, "--system", "--show-status=no", f"--unit={unit}"]
+    os.execve(SYSTEMD, argv, {**os.environ, "container": "unshare"})  # noqa: S606
+
+
 def main() -> None:
     """Be the host whose name is the first argument."""
     print(os.readlink("/proc/self"), flush=True)
@@ -115,6 +142,8 @@ def main() -> None:
         socket.sethostname(sys.argv[1])
         mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
         make_private_files()
+        if len(sys.argv) > 2:
+            become_systemd(sys.argv[2])
         keep_syslog_until_end_of_input()
     except OSError as error:
         sys.exit(f"{error.filename or sys.argv[1]}: {error.strerror}")

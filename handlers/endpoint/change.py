@@ -118,12 +118,16 @@ class Change(NamedTuple):
 
     def within(self, seconds: float) -> Change | None:
         """Make it a change of so many seconds; None where these are too few."""
-        least = TRY_SECONDS * len(self.tries)
+        least = TRY_SECONDS * len(self.tries) * (2 if self._masks_last else 1)
         room = seconds - self.notes_seconds - LEAST_LATE_SECONDS
         if room < least:
             return None
         budget = min(self.budget, max(least, room - self.late))
         return self._replace(budget=budget, late=min(self.late, LEAST_LATE_SECONDS + room - budget))
+
+    @property
+    def _masks_last(self) -> bool:
+        return self.mask is not None and self.mask.last
 
     def request(self, now: float) -> str:
         """Write what the helper reads; ``now`` is this host's monotonic time."""
@@ -133,7 +137,9 @@ class Change(NamedTuple):
         since = now if self.decided is None else self.decided
         expires = int((look.uptime + since - look.heard + self.late) * 100)
         mask = [f"mask {self.mask.by}"] if self.mask else []
-        first, last = ([], mask) if self.mask and self.mask.last else (mask, [])
+        tries = [f"try {shlex.join(argv)}" for argv in self.tries]
+        # A manager that starts again between the two brings the VIP back before it is masked.
+        first, last = ([], [*mask, *tries, *mask]) if self._masks_last else (mask, [])
         lines = [
             f"address {look.vip.address} {look.vip.placement.interface}",
             f"expires {expires}",
@@ -146,7 +152,7 @@ class Change(NamedTuple):
             *([f"unmask {self.unmask}"] if self.unmask else []),
             *first,
             *([f"drain {self.drain}"] if self.drain else []),
-            *(f"try {shlex.join(argv)}" for argv in self.tries),
+            *tries,
             *last,
             *(note.line for note in self.after),
             *(["undrain"] if self.undrain else []),

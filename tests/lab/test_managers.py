@@ -6,255 +6,39 @@ their own; the handler acts on the first one of each.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from ipaddress import ip_address
-from typing import ClassVar
+from dataclasses import replace
+from typing import NamedTuple
 
 import pytest
-from anycast_handlers.activators._choice import AUTO
 from anycast_handlers.activators._evidence import evidence_argv, read_evidence
+from anycast_handlers.endpoint.change import HELPER, Change
+from anycast_handlers.endpoint.look import Look
 from anycast_handlers.endpoint.site import Site
-from anycast_handlers.fleet.values import Endpoint, Vip
+from anycast_handlers.gate import files
 
-from lab import ifupdown2, netplan, networkd, networkmanager
-from lab.alone import host_alone, unpacked
+from lab import networkmanager
 from lab.host import Host
 from lab.waiting import wait_until
+from tests.lab.managed import (
+    MANAGERS,
+    OTHERS,
+    THERE,
+    VIPS,
+    Managed,
+    Networkd,
+    NetworkManager,
+    around,
+    vip_on,
+)
 from tests.support.act import restore, withdraw
-from tests.support.alone import addresses_of, install_helper, site_on
+from tests.support.alone import install_helper, site_on
 
-OWN = "anycast0"
-VIPS: dict[str, tuple[str, ...]] = {
-    "lo": ("10.99.0.53", "2001:db8:99::53"),
-    OWN: ("10.99.1.53", "2001:db8:99:1::53"),
-}
-OTHERS: dict[str, tuple[str, ...]] = {
-    "lo": ("10.99.0.54", "2001:db8:99::54"),
-    OWN: ("10.99.1.54", "2001:db8:99:1::54"),
-}
 CASES = [(interface, address) for interface, of in VIPS.items() for address in of]
 # The plain run tries these; the rest is behind --all.
 SAMPLE = [CASES[0], CASES[3]]
-
-
-def prefix(address: str) -> str:
-    return f"{address}/{128 if ':' in address else 32}"
-
-
-def vip_on(interface: str, address: str, activator: str = AUTO) -> Vip:
-    endpoints = (Endpoint("ns1", "192.0.2.11"),)
-    return Vip(address, address, interface, ("/bin/check",), endpoints, activator=activator)
-
-
-class Managed(ABC):
-    """A host whose interfaces one manager configures; ``name`` is the activator's name."""
-
-    name: ClassVar[str]
-    title: ClassVar[str] = ""
-    # Each command brings an address back that is configured; {} is the interface.
-    brings_back: ClassVar[Sequence[Sequence[str]]]
-
-    def __init__(self, host: Host) -> None:
-        self.host = host
-
-    @abstractmethod
-    def begin(self) -> None:
-        """Have everything configured."""
-
-    @abstractmethod
-    def restart(self) -> None:
-        """Start the manager again."""
-
-    @abstractmethod
-    @contextmanager
-    def unmaskable(self, interface: str, address: str) -> Iterator[str]:
-        """Have something that no mask can be put on; gives what the handler says of it."""
-
-    def wait_for(self, *addresses: str) -> None:
-        def there() -> bool:
-            said = self.host.run(["ip", "-o", "address", "show"], check=True).stdout
-            lines = [line for line in said.splitlines() if " tentative " not in line]
-            return all(any(f" {prefix(one)} " in line for line in lines) for one in addresses)
-
-        wait_until(there, f"{self.name} has configured {', '.join(addresses)}")
-
-    def start_again(self) -> None:
-        """Restart it, and wait until it has configured everything."""
-        self.restart()
-        self.settle()
-
-    def bring_back(self, interface: str) -> Iterator[str]:
-        """Do each thing that brings a configured address back, and name it."""
-        for command in self.brings_back:
-            argv = [word.replace("{}", interface) for word in command]
-            self.host.run(argv, check=True)
-            self.settle()
-            yield " ".join(argv)
-        self.start_again()
-        yield "a restart"
-
-    def settle(self) -> None:
-        """Wait until the manager has configured everything."""
-        self.wait_for(*(one for of in OTHERS.values() for one in of))
-
-
-class Networkd(Managed):
-    name = "networkd"
-    brings_back: ClassVar[Sequence[Sequence[str]]] = (
-        ("networkctl", "reload"),
-        ("networkctl", "reconfigure", "{}"),
-    )
-
-    def file(self, interface: str) -> str:
-        """Name networkd's file of an interface."""
-        return f"{networkd.DIRECTORY}/10-{interface}.network"
-
-    def write(self, interface: str, *addresses: str) -> None:
-        """Configure an interface with these addresses, and with what is in drop-ins."""
-        networkd.write_network(self.host, interface, *map(prefix, addresses))
-
-    def write_own(self, interface: str, *addresses: str) -> None:
-        """Write a drop-in for each of these addresses."""
-        network = self.file(interface).rpartition("/")[2]
-        networkd.write_own(self.host, network, {one: prefix(one) for one in addresses})
-
-    def begin(self) -> None:
-        for interface, addresses in VIPS.items():
-            self.write(interface, *OTHERS[interface])
-            self.write_own(interface, *addresses)
-        self.daemon = networkd.networkd(self.host)
-        self.daemon.start()
-        self.wait_for(*(one for of in (*VIPS.values(), *OTHERS.values()) for one in of))
-
-    def restart(self) -> None:
-        self.daemon.stop()
-        # Another address that it has to bring back tells when it has configured all.
-        for interface, addresses in OTHERS.items():
-            for one in addresses:
-                self.host.run(["ip", "address", "del", prefix(one), "dev", interface], check=True)
-        self.daemon.start()
-
-    def settle(self) -> None:
-        super().settle()
-        wait_until(lambda: networkd.is_configured(self.host, *VIPS), "networkd has settled")
-
-    @contextmanager
-    def unmaskable(self, interface: str, address: str) -> Iterator[str]:
-        network = self.file(interface).rpartition("/")[2]
-        own = f"{networkd.OWN}/{network}.d/anycast-{address}.conf"
-        self.host.run(["rm", own], check=True)
-        # networkd takes every spelling.
-        self.write(interface, *OTHERS[interface], ip_address(address).exploded.upper())
-        yield f"{self.file(interface)} has {address} too"
-        self.write(interface, *OTHERS[interface])
-        self.write_own(interface, address)
-        self.host.run(["networkctl", "reload"], check=True)
-        self.settle()
-
-
-class Netplan(Networkd):
-    """networkd, whose file of lo is netplan's."""
-
-    title = "netplan"
-    brings_back = (
-        (netplan.GENERATE,),
-        ("networkctl", "reload"),
-        ("networkctl", "reconfigure", "{}"),
-    )
-
-    def file(self, interface: str) -> str:
-        of_lo = "/run/systemd/network/10-netplan-lo.network"
-        return of_lo if interface == "lo" else super().file(interface)
-
-    def write(self, interface: str, *addresses: str) -> None:
-        if interface == "lo":
-            netplan.write_lo(self.host, tuple(map(prefix, addresses)))
-        else:
-            super().write(interface, *addresses)
-
-    def begin(self) -> None:
-        netplan.install(self.host)
-        super().begin()
-
-
-class NetworkManager(Managed):
-    name = "networkmanager"
-    brings_back = (
-        ("nmcli", "connection", "reload"),
-        ("nmcli", "device", "reapply", "{}"),
-        ("nmcli", "connection", "up", "{}"),
-    )
-
-    def begin(self) -> None:
-        for interface, own in (("lo", ("127.0.0.1/8", "::1/128")), (OWN, ())):
-            addresses = (*OTHERS[interface], *VIPS[interface])
-            prefixes = (*own, *map(prefix, addresses))
-            networkmanager.write_profile(self.host, interface, prefixes)
-        self.daemon = networkmanager.networkmanager(self.host)
-        self.daemon.start()
-        self.settle()
-        self.wait_for(*(one for of in (*VIPS.values(), *OTHERS.values()) for one in of))
-
-    def restart(self) -> None:
-        self.daemon.stop()
-        self.daemon.start()
-
-    @contextmanager
-    def unmaskable(self, interface: str, address: str) -> Iterator[str]:
-        self.daemon.hang()
-        try:
-            yield "NetworkManager does not answer"
-        finally:
-            self.daemon.resume()
-
-    def settle(self) -> None:
-        super().settle()
-        ask = ["nmcli", "-g", "GENERAL.STATE", "device", "show"]
-
-        def active() -> bool:
-            said = [self.host.run([*ask, one]).stdout.strip() for one in VIPS]
-            return said == ["100 (connected)"] * 2
-
-        wait_until(active, "NetworkManager has activated the profiles")
-
-
-class Ifupdown2(Managed):
-    name = "ifupdown2"
-    brings_back = (("ifup", "{}"), ("ifreload", "-a"))
-
-    def begin(self) -> None:
-        ifupdown2.install(self.host)
-        self._write(OTHERS)
-        for interface, addresses in VIPS.items():
-            ifupdown2.write_own(self.host, interface, {one: prefix(one) for one in addresses})
-        self.host.run(["ifup", "-a"], check=True)
-        self.wait_for(*(one for of in (*VIPS.values(), *OTHERS.values()) for one in of))
-
-    def restart(self) -> None:
-        self.host.run(["ifup", "-a"], check=True)
-
-    @contextmanager
-    def unmaskable(self, interface: str, address: str) -> Iterator[str]:
-        self.host.run(["rm", f"{ifupdown2.INTERFACES}.d/anycast-{address}"], check=True)
-        self._write({**OTHERS, interface: (*OTHERS[interface], address)})
-        yield f"/etc/network/interfaces has {address} too"
-        self._write(OTHERS)
-        ifupdown2.write_own(self.host, interface, {address: prefix(address)})
-
-    def _write(self, addresses: Mapping[str, tuple[str, ...]]) -> None:
-        wanted = {interface: tuple(map(prefix, of)) for interface, of in addresses.items()}
-        ifupdown2.write_interfaces(self.host, wanted)
-
-
-MANAGERS = (Networkd, Netplan, NetworkManager, Ifupdown2)
-THERE: dict[str, Callable[[], bool]] = {
-    "networkd": lambda: True,
-    "netplan": netplan.is_there,
-    "networkmanager": networkmanager.is_there,
-    "ifupdown2": lambda: bool(unpacked("ifupdown2")),
-}
 
 
 @pytest.fixture(scope="module", params=MANAGERS, ids=lambda one: one.title or one.name)
@@ -262,7 +46,9 @@ def managed(lab_is_possible: None, request: pytest.FixtureRequest) -> Iterator[M
     title = request.param.title or request.param.name
     if not THERE[title]():
         pytest.skip(f"there is no {title}")
-    with host_alone(title) as host:
+    if title == "systemd" and not request.config.getoption("--all"):
+        pytest.skip("a long form, which --all runs")
+    with request.param.make_host() as host:
         install_helper(host, *(vip_on(*case) for case in CASES))
         managed = request.param(host)
         managed.begin()
@@ -280,13 +66,74 @@ def site(managed: Managed, request: pytest.FixtureRequest) -> Site:
     return site_on(managed.host, vip_on(*case))
 
 
-def around(site: Site, host: Host) -> dict[str, set[tuple[str, str]]]:
-    """List the addresses of both interfaces without the VIP."""
-    mine = prefix(site.vip.address)
-    return {
-        interface: {one for one in addresses_of(host, interface) if one[0] != mine}
-        for interface in VIPS
-    }
+class Moment(NamedTuple):
+    """A moment in an act: when this program has ended, which the helper was told to run."""
+
+    program: str
+    first_word: str
+
+
+MASKED, UNMASKED = Moment(files.MASK, "mask"), Moment(files.MASK, "unmask")
+TAKEN_OFF, PUT_BACK = Moment("/usr/bin/ip", "address del"), Moment("/usr/bin/ip", "address add")
+# For so long an act may stand still before it is too late.
+HELD_SECONDS = 60.0
+HELD = "/run/held"
+# It stands in the place of a program, which the helper runs by `timeout`.
+STOPS_THE_HELPER = f"""\
+#!/bin/sh
+{{program}}.real "$@"
+status=$?
+read -r _ parent _ helper _ <"/proc/$PPID/stat"
+case "$parent $* " in "(timeout) {{first_word}} "*)
+    if [ ! -e {HELD} ]; then
+        kill -STOP "$helper"
+        echo "$helper" >{HELD}
+    fi
+    ;;
+esac
+exit "$status"
+"""
+# It stands in the place of the helper, because nsenter stops with its own child.
+IS_NOT_STOPPED = f"""\
+#!/bin/sh
+{HELPER}.real
+exit $?
+"""
+
+
+@contextmanager
+def instead_of(host: Host, program: str, script: str) -> Iterator[None]:
+    """Put a script in the place of a program, which can still be run as PROGRAM.real."""
+    host.run(["mv", program, f"{program}.real"], check=True)
+    host.write(program, script, mode=0o755)
+    try:
+        yield
+    finally:
+        host.run(["mv", f"{program}.real", program], check=True)
+
+
+def restarted_at(managed: Managed, site: Site, change: Change, moment: Moment) -> Look:
+    """Make a change, and restart the manager at a moment of it; gives what the helper saw last."""
+    host, stops = managed.host, STOPS_THE_HELPER.format(**moment._asdict())
+
+    def is_held() -> bool:
+        return made.done() or host.run(["test", "-e", HELD]).returncode == 0
+
+    with (
+        instead_of(host, moment.program, stops),
+        instead_of(host, HELPER, IS_NOT_STOPPED),
+        ThreadPoolExecutor(1) as pool,
+    ):
+        made = pool.submit(site.change, change._replace(late=HELD_SECONDS))
+        try:
+            wait_until(is_held, f"the act has come to {moment}")
+            assert not made.done(), made.result()
+            managed.start_again()
+        finally:
+            host.run(["sh", "-c", f"kill -CONT $(cat {HELD})"])
+        look = replace(change.look, addresses=made.result().after)
+    host.run(["rm", HELD], check=True)
+    return look
 
 
 each_case = pytest.mark.parametrize("site", CASES, indirect=True, ids=" ".join)
@@ -365,6 +212,37 @@ def test_a_daemon_that_hangs_or_has_ended_delays_nothing(managed: Managed, site:
     managed.settle()
     managed.wait_for(site.vip.address)
     assert around(site, managed.host) == before
+
+
+@each_case
+def test_a_restart_in_the_middle_of_an_act_changes_nothing_of_it(
+    managed: Managed, site: Site
+) -> None:
+    """Whatever has been done by then: a withdrawal is one, and its mask holds after the restart."""
+    before = around(site, managed.host)
+
+    def change(act: Callable[[], Change], moment: Moment) -> Look:
+        look = restarted_at(managed, site, act(), moment)
+        assert around(site, managed.host) == before, moment
+        return look
+
+    def withdrawal() -> Change:
+        return site.withdrawal(site.activator(), site.look())
+
+    def restoration() -> Change:
+        return site.restoration(site.activator(), site.look(), (), ())
+
+    for during, until in ((MASKED, UNMASKED), (TAKEN_OFF, PUT_BACK)):
+        assert not change(withdrawal, during).present, (during, site.steps)
+        assert not site.look().present, during
+        assert site.look().masked == managed.name
+        managed.start_again()
+        assert not site.look().present, during
+        assert change(restoration, until).in_place, (until, site.steps)
+        assert site.look().masked == ""
+        managed.start_again()
+        managed.wait_for(site.vip.address)
+        assert site.look().in_place, until
 
 
 @pytest.mark.parametrize("site", CASES[2:], indirect=True, ids=" ".join)

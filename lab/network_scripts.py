@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -58,3 +58,16 @@ def write_alias(host: Host, alias: str, address: str) -> None:
     """Write the file of an alias of lo."""
     text = f"DEVICE={alias}\nIPADDR={address}\nNETMASK=255.255.255.255\nONBOOT=yes\n"
     host.write(f"{DIRECTORY}/ifcfg-{alias}", text)
+
+
+def write_interface(host: Host, interface: str, addresses: Sequence[str]) -> None:
+    """Write the file of lo, or of an interface that is there already, with single addresses."""
+    v4 = [one for one in addresses if ":" not in one]
+    v6 = [f"{one}/128" for one in addresses if ":" in one]
+    lines = [f"DEVICE={interface}", "ONBOOT=yes"]
+    if interface == "lo":
+        lines += ["IPADDR=127.0.0.1", "NETMASK=255.0.0.0"]
+    for number, address in enumerate(v4, 1):
+        lines += [f"IPADDR{number}={address}", f"PREFIX{number}=32"]
+    lines += ["IPV6INIT=yes", f"IPV6ADDR={v6[0]}", f'IPV6ADDR_SECONDARIES="{" ".join(v6[1:])}"']
+    host.write(f"{DIRECTORY}/ifcfg-{interface}", "\n".join((*lines, "")))

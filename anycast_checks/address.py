@@ -46,6 +46,7 @@ _PEER_ERRORS = {
     errno.ENOPROTOOPT,
     errno.EACCES,  # ICMPv6 "administratively prohibited", from a firewall of this host
 }
+_LARGEST = 65535  # bytes of a datagram
 _ANY_PORT = 9  # connecting a UDP socket sends nothing, so any port will do
 
 
@@ -120,7 +121,7 @@ class Connection:
         with self._bounded("nothing sent"):
             self._sock.sendall(data)
 
-    def receive(self, limit: int = 65535) -> bytes:
+    def receive(self, limit: int = _LARGEST) -> bytes:
         """Return one datagram, or the next bytes of a stream (no bytes at its end).
 
         Raises: PeerFailedError, PeerSilentError.
@@ -129,6 +130,18 @@ class Connection:
             data = self._sock.recv(limit)
         self._note("<", data)
         return data
+
+    def peek(self) -> bytes | None:
+        """Return the datagram that `receive` returns next, without waiting; None if there is none.
+
+        Raises: PeerFailedError.
+        """
+        with _mapped("no answer", self._target):
+            self._sock.settimeout(0)
+            try:
+                return self._sock.recv(_LARGEST, socket.MSG_PEEK)
+            except BlockingIOError:
+                return None
 
     def receive_answer(self, read: Callable[[bytes], T]) -> T:
         """Return what ``read`` makes of the first datagram that is the answer.
@@ -209,12 +222,13 @@ def connect(
         PeerFailedError, PeerSilentError: the peer did not accept the connection.
         CheckError: no socket could be opened, or nothing shows whether the address is local.
     """
-    if target.proven:
-        # A TCP socket gets its own address only by sending a packet. A UDP socket gets it without,
-        # so it finds out first.
+    # A TCP socket gets its own address only by sending a packet. A UDP socket gets it without, so
+    # another one finds out first.
+    proves_itself = target.proven and kind == socket.SOCK_DGRAM and not source
+    if target.proven and not proves_itself:
         require_local(target.address)
     with (
-        _socket(target.address, kind) as sock,
+        _socket_for(target, kind, proves_itself=proves_itself) as sock,
         contextlib.closing(make(sock, target)) as connection,
     ):
         sock.settimeout(0)
@@ -223,6 +237,8 @@ def connect(
                 sock.bind((source, 0))
             status = sock.connect_ex((target.address, target.port))
             name = sock.getsockname()[0]
+            if proves_itself and not _is_proof(status, name, target.address):
+                require_local(target.address)
             if status == errno.EACCES:
                 # A firewall would answer later, so a security module of this host has refused.
                 raise CheckError(f"cannot talk to {target.address} port {target.port}: forbidden")
@@ -234,6 +250,11 @@ def connect(
             connection.finish_connecting()
         connection.open()
         yield connection
+
+
+def _is_proof(status: int, name: str, address: str) -> bool:
+    """Tell whether a UDP socket that was connected so is proven to end on this host."""
+    return status == 0 and _same(name, address) and not is_draining(address)
 
 
 def locality(address: str) -> Locality:
@@ -283,6 +304,16 @@ def _socket(address: str, kind: socket.SocketKind) -> socket.socket:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise CheckError(f"cannot open a socket: {reason}") from error
+
+
+def _socket_for(target: Target, kind: socket.SocketKind, *, proves_itself: bool) -> socket.socket:
+    try:
+        return _socket(target.address, kind)
+    except CheckError:
+        if proves_itself:
+            # Its error says what cannot be told without a socket.
+            require_local(target.address)
+        raise
 
 
 def _same(name: str, address: str) -> bool:

@@ -1,5 +1,6 @@
 """Put a DNS question to a server, as often as a client has to until it gets the answer."""
 
+import contextlib
 import os
 import socket
 import time
@@ -11,7 +12,7 @@ from .address import Connection, Target, connect
 from .dns_answer import is_truncated, parse, refuses_edns
 from .dns_question import Question, make_query
 from .dnspython import dns
-from .errors import NotTheAnswerError, PeerFailedError, PeerSilentError
+from .errors import CheckError, NotTheAnswerError, PeerFailedError, PeerSilentError
 from .tls import Judgement, Tls
 
 
@@ -92,33 +93,71 @@ def exchange(question: Question, target: Target, way: Way = USUAL) -> Reply:
         return plain._replace(transport=f"{plain.transport}, without EDNS, which was refused")
 
 
-def exchange_again(question: Question, known: Known, target: Target) -> Reply | float:
-    """Ask over UDP in the words of before; return the seconds where the answer is that of before.
+class Again:
+    """A query over UDP in the words of before, which was sent, and whose answer is awaited.
 
     A stream asks the same for months. To make the query and to read and judge the answer each time
     is three quarters of the CPU that a sample costs.
-
-    Raises: as `exchange`.
     """
-    number, began = os.urandom(2), time.monotonic()
 
-    def query() -> dns.message.QueryMessage:
-        made = make_query(question)
-        made.id = int.from_bytes(number, "big")
+    def __init__(self, question: Question, known: Known, target: Target) -> None:
+        """Ask; raises as `exchange`."""
+        self._question, self._known, self._target = question, known, target
+        self._number, self._began = os.urandom(2), time.monotonic()
+        with contextlib.ExitStack() as opened:
+            self._connection = opened.enter_context(connect(target, socket.SOCK_DGRAM))
+            self._connection.send(self._number + known.query)
+            self._opened = opened.pop_all()
+
+    def fileno(self) -> int:
+        """Return the number of the socket, for `select`."""
+        return self._connection.fileno()
+
+    def glance(self) -> float | None:
+        """Return the seconds if the answer of before has come; None where it takes `wait` to tell.
+
+        Raises: PeerFailedError, CheckError.
+        """
+        try:
+            wire = self._connection.peek()
+        except (PeerFailedError, CheckError):
+            self._opened.close()
+            raise
+        seconds = None if wire is None else self._seconds_if_known(wire)
+        if seconds is not None:
+            self._opened.close()
+        return seconds
+
+    def wait(self) -> Reply | float:
+        """Wait for the answer; return the seconds where it is that of before; raises as `exchange`.
+
+        Another answer is read, and followed up, as `exchange` does.
+        """
+        try:
+            with self._opened:
+                seen = self._connection.receive_answer(self._read)
+        except _EdnsRefusedError:
+            return exchange(self._question, self._target)
+        if seen is None:
+            return _after_truncation(self._query(), self._target, self._began)
+        return seen
+
+    def _read(self, wire: bytes) -> Reply | float | None:
+        """Read an answer; None for one that is truncated."""
+        seconds = self._seconds_if_known(wire)
+        if seconds is not None:
+            return seconds
+        query = self._query()
+        return None if is_truncated(query, wire) else _read(query, wire, self._began, "UDP")
+
+    def _seconds_if_known(self, wire: bytes) -> float | None:
+        is_known = wire[:2] == self._number and wire[2:] == self._known.answer
+        return time.monotonic() - self._began if is_known else None
+
+    def _query(self) -> dns.message.QueryMessage:
+        made = make_query(self._question)
+        made.id = int.from_bytes(self._number, "big")
         return made
-
-    def read(wire: bytes) -> Reply | float | None:
-        if wire[:2] == number and wire[2:] == known.answer:
-            return time.monotonic() - began
-        return None if is_truncated(query(), wire) else _read(query(), wire, began, "UDP")
-
-    try:
-        with connect(target, socket.SOCK_DGRAM) as connection:
-            connection.send(number + known.query)
-            seen = connection.receive_answer(read)
-    except _EdnsRefusedError:
-        return exchange(question, target)
-    return _after_truncation(query(), target, began) if seen is None else seen
 
 
 def _ask(query: dns.message.QueryMessage, target: Target, way: Way) -> Reply:

@@ -117,7 +117,8 @@ def health_check(
     The function is called once, as ``function(options: HealthOptions, **own_options)``. It raises
     a click.UsageError for options that do not fit together. The probe is called for each try. It
     opens its sockets with `address.connect`, and need not catch what `connect` raises. A probe that
-    asks several ports has them as its attribute ``ports``.
+    asks several ports has them as its attribute ``ports``. One that can put its question without
+    waiting has the function for that as its attribute ``put``; see `sampling.Put`.
 
     Args:
         port: default of --port; 0 where --port must be given, None for a check that opens no
@@ -139,7 +140,8 @@ def health_check(
             run.perfdata = perfdata(options, None, measured)
             _require_sense(options)
             probe = make_probe(options, **own)
-            return Prepared(options, probe, measured, getattr(probe, "ports", ()))
+            ports, put = getattr(probe, "ports", ()), getattr(probe, "put", None)
+            return Prepared(options, probe, measured, ports, put)
 
         @functools.wraps(make_probe)
         def check(options: HealthOptions, run: CheckRun, **own: object) -> Verdict:

@@ -6,6 +6,7 @@ The kernel calls the address local as long as it is there. Standard library only
 
 import socket
 import struct
+import threading
 from typing import NamedTuple
 
 # No routing daemon uses this protocol number, by which the route is recognised. The metric lets it
@@ -28,6 +29,26 @@ class _Route(NamedTuple):
     kind: int
 
 
+class _Kernel:
+    """Asks the kernel by a socket that stays open; to open one costs more than to ask."""
+
+    def __init__(self, opened: socket.socket) -> None:
+        self._socket = opened
+        opened.settimeout(_SECONDS)
+
+    def __del__(self) -> None:
+        self._socket.close()
+
+    def ask(self, question: bytes) -> bytes:
+        """Ask. Raises: OSError, after which this one may hear an answer too late."""
+        self._socket.sendto(question, (0, 0))
+        return self._socket.recv(_LARGEST)
+
+
+# One for each thread, so that each hears its own answers.
+_kept = threading.local()
+
+
 def is_draining(address: str) -> bool:
     """Tell whether a host answers for an address by the route of a planned withdrawal alone.
 
@@ -40,17 +61,20 @@ def is_draining(address: str) -> bool:
     return found == _Route(PROTOCOL, _LOCAL)
 
 
+def _open() -> _Kernel:
+    kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC
+    return _Kernel(socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE))
+
+
 def _route_to(address: str) -> _Route | None:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     packed = socket.inet_pton(family, address)
     body = _ROUTE.pack(family, len(packed) * 8, 0, 0, 0, 0, 0, 0, _MATCHING)
     body += _ATTRIBUTE.pack(_ATTRIBUTE.size + len(packed), _DESTINATION) + packed
     head = _HEADER.pack(_HEADER.size + len(body), _GET_ROUTE, _REQUEST, 1, 0)
-    kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC
-    with socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE) as kernel:
-        kernel.settimeout(_SECONDS)
-        kernel.sendto(head + body, (0, 0))
-        said = kernel.recv(_LARGEST)
+    kernel, _kept.kernel = getattr(_kept, "kernel", None) or _open(), None
+    said = kernel.ask(head + body)
+    _kept.kernel = kernel
     if len(said) < _HEADER.size + _ROUTE.size or _HEADER.unpack_from(said)[1] != _NEW_ROUTE:
         return None
     _, _, _, _, _, protocol, _, what, _ = _ROUTE.unpack_from(said, _HEADER.size)

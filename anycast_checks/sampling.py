@@ -3,7 +3,7 @@
 import functools
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from .address import Locality, Target, locality
 from .errors import CheckError, NotLocalError, PeerFailedError, PeerSilentError
@@ -13,6 +13,26 @@ from .run import CheckRun
 from .verdict import is_failing, perfdata
 
 Probe = Callable[[Target], Observation]
+T = TypeVar("T")
+
+
+class Awaited(NamedTuple):
+    """A question that was put, and whose answer is awaited; its functions raise as a probe does.
+
+    Attributes:
+        socket: number of the socket on which the answer comes.
+        glance: function that returns what was observed, without waiting; None where no answer has
+            come, or one has to be followed up. After an observation nothing is awaited any more.
+        wait: function that waits for the answer, and returns what was observed.
+    """
+
+    socket: int
+    glance: Callable[[], Observation | None]
+    wait: Callable[[], Observation]
+
+
+# Puts the question of a probe without waiting; returns None where the probe itself has to ask.
+Put = Callable[[Target], Awaited | None]
 
 
 class Prepared(NamedTuple):
@@ -23,12 +43,14 @@ class Prepared(NamedTuple):
         probe: function that asks once, on sockets that it opens with `address.connect`.
         metrics: figures that the check measures besides the time, without values.
         ports: ports of the service, where they are more than the one in the options.
+        put: function that puts the probe's question without waiting; None where the probe has none.
     """
 
     options: HealthOptions
     probe: Probe
     metrics: tuple[Metric, ...] = ()
     ports: tuple[int, ...] = ()
+    put: Put | None = None
 
 
 def examine(check: Prepared, run: CheckRun) -> tuple[Sample, ...]:
@@ -53,23 +75,25 @@ def examine(check: Prepared, run: CheckRun) -> tuple[Sample, ...]:
     return tuple(samples)
 
 
-def take_sample(check: Prepared, run: CheckRun, which: str = "") -> Sample:
+def take_sample(
+    check: Prepared, run: CheckRun, which: str = "", awaited: Awaited | None = None
+) -> Sample:
     """Ask once: the VIP, or the instance address if the probe's socket shows the VIP to be absent.
 
     Args:
         check: the check that asks.
         run: state of the run; its stage and its performance data are kept up to date.
         which: words about the number of the try, which end the stage of the run.
+        awaited: the question to the VIP, where it was put already.
 
     Raises:
         CheckError: nothing shows whether an address is on this host, or the probe is in trouble.
     """
     options = check.options
     ask = functools.partial(_ask, check, run, which)
-    if options.client:
-        return Sample(options.address, present=None, observation=ask(options.address))
     try:
-        return Sample(options.address, present=True, observation=ask(options.address))
+        seen = _observe(awaited.wait) if awaited else ask(options.address)
+        return _of_vip(options, seen)
     except NotLocalError:
         instance = options.instance_address
         draining = locality(options.address) is Locality.DRAINING
@@ -85,15 +109,46 @@ def take_sample(check: Prepared, run: CheckRun, which: str = "") -> Sample:
         ) from error
 
 
+def begin_sample(check: Prepared) -> Awaited | None:
+    """Put the question of a sample to the VIP, without waiting; `take_sample` waits for the answer.
+
+    Return None where that cannot be done without waiting; then `take_sample` has to ask.
+    """
+    if check.put is None:
+        return None
+    try:
+        return check.put(_target(check.options, check.options.address))
+    except (NotLocalError, PeerFailedError, PeerSilentError, CheckError):
+        return None
+
+
+def glance(check: Prepared, awaited: Awaited) -> Sample | None:
+    """Return the sample whose question was put, without waiting; None as `Awaited` says.
+
+    Raises:
+        CheckError: the probe is in trouble.
+    """
+    seen = _observe(awaited.glance)
+    return None if seen is None else _of_vip(check.options, seen)
+
+
+def _of_vip(options: HealthOptions, seen: Observation) -> Sample:
+    return Sample(options.address, present=None if options.client else True, observation=seen)
+
+
 def _ask(check: Prepared, run: CheckRun, which: str, address: str) -> Observation:
     options = check.options
     port = f" port {options.port}" if options.port else ""
     run.stage = f"asking {address}{port}{which}"
+    target = _target(options, address)
+    seen = observe(check.probe, target)
+    return seen._replace(transcript=seen.transcript or tuple(target.noted or ()))
+
+
+def _target(options: HealthOptions, address: str) -> Target:
     until = time.monotonic() + options.timeout
     noted: list[str] | None = [] if options.transcript else None
-    target = Target(address, options.port, options.timeout, until, not options.client, noted)
-    seen = observe(check.probe, target)
-    return seen._replace(transcript=seen.transcript or tuple(noted or ()))
+    return Target(address, options.port, options.timeout, until, not options.client, noted)
 
 
 def observe(probe: Probe, target: Target) -> Observation:
@@ -103,8 +158,12 @@ def observe(probe: Probe, target: Target) -> Observation:
         NotLocalError: the address is not on this host.
         CheckError: nothing shows whether it is, or the probe is in trouble.
     """
+    return _observe(functools.partial(probe, target))
+
+
+def _observe(look: Callable[[], T]) -> T | Observation:
     try:
-        return probe(target)
+        return look()
     except PeerSilentError as error:
         return Observation(Grade.SILENT, str(error))
     except PeerFailedError as error:

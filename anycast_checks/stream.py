@@ -87,7 +87,10 @@ class _Asking:
         self._wakeups = wakeups
         self._outlet = outlet
         self._heard, bell = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._workers = Workers(check, bell)
+        self._poll = select.poll()
+        for number in (self._heard, *wakeups.numbers):
+            self._poll.register(number, select.POLLIN)
+        self._workers = Workers(check, bell, self._poll)
         self._standing = Standing(check.options)
         self._timetable = Timetable(interval, check.options.retry_delay, now)
         self._why = ""
@@ -102,21 +105,18 @@ class _Asking:
 
     def go_on(self) -> str:
         """Ask until something ends it; return what did. Raises: ReaderGoneError."""
-        poll = select.poll()
-        for number in (self._heard, *self._wakeups.numbers):
-            poll.register(number, select.POLLIN)
         while not self._why:
             waiting = self._outlet is not None and self._outlet.is_waiting
-            poll.register(_STDOUT, select.POLLOUT if waiting else 0)
-            due = min(self._next_beat, self._timetable.due)
-            heard = dict(poll.poll(max(0.0, due - time.monotonic()) * 1000))
+            self._poll.register(_STDOUT, select.POLLOUT if waiting else 0)
+            due = min(self._next_beat, self._timetable.due, self._workers.due)
+            heard = dict(self._poll.poll(max(0.0, due - time.monotonic()) * 1000))
             now = time.monotonic()
             self._lag = max(self._lag, now - due)
             if now - due > _STARVED:
                 self._starved = now
             if heard:
                 self._hear(heard, now)
-            self._collect(now)
+            self._collect(heard, now)
             for began in self._timetable.newly_late(now):
                 if self._standing.suspect():
                     self._voice.suspect("late", began)
@@ -142,8 +142,8 @@ class _Asking:
             if died or moved:
                 self._timetable.wake(now, died=died)
 
-    def _collect(self, now: float) -> None:
-        while done := self._workers.ended():
+    def _collect(self, heard: dict[int, int], now: float) -> None:
+        while done := self._workers.look(heard, now) or self._workers.ended():
             if isinstance(done, BaseException):
                 self._why = f"unexpected {type(done).__name__}: {done}"
                 return

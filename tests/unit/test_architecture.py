@@ -51,7 +51,7 @@ LEVELS = (
     }
     | {"wakeup"},
     {"options", "standing", "threshold", "verdict"},
-    {"command", "sampling", "stream", "stream_line", "together", "workers"},
+    {"command", "dns_probe", "sampling", "stream", "stream_line", "together", "workers"},
     {"health", "this_router"},
     {file.stem for file in CHECKS.glob("check_*.py")},
     {"__main__"},

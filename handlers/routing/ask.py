@@ -18,11 +18,16 @@ def asking(shell: Shell) -> Ask:
     """Give the function that asks through a shell; raises only where nothing can be sent."""
 
     def ask_all(questions: Sequence[Question]) -> list[Told]:
-        first = [one.by_sudo if _is_by_sudo(shell, one) else tuple(one) for one in questions]
+        first = [command_of(shell, one) for one in questions]
         told = zip(questions, _ask_all(shell, first), strict=True)
         return [_second(shell, question, reply) for question, reply in told]
 
     return ask_all
+
+
+def command_of(shell: Shell, question: Question) -> Argv:
+    """Build the command that puts a question, by sudo where the account needs that."""
+    return question.by_sudo if _is_by_sudo(shell, question) else tuple(question)
 
 
 def existence(question: Question) -> Argv:

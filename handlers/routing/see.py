@@ -10,8 +10,8 @@ from anycast_checks.routing.daemon import RoutingDaemon, RoutingState
 
 from ..errors import OutcomeUnknownError, UncountableError
 from ..fleet.values import Vip
-from ..transport.shell import Shell
-from .ask import asking
+from ..transport.shell import Query, Shell
+from .ask import asking, command_of
 
 
 def daemons_of(vip: Vip, daemons: Sequence[RoutingDaemon]) -> list[RoutingDaemon]:
@@ -23,6 +23,18 @@ def daemons_of(vip: Vip, daemons: Sequence[RoutingDaemon]) -> list[RoutingDaemon
     if vip.routing == "none":
         raise UncountableError('routing = "none": no routing daemon is asked')
     return [one for one in daemons if vip.routing in ("auto", one.protocol.lower())]
+
+
+def first_questions(shell: Shell, vip: Vip, daemons: Sequence[RoutingDaemon]) -> tuple[Query, ...]:
+    """Give what `see_routing` asks first, which in peace is all that it asks; empty where nothing.
+
+    Whoever has another question at that moment can ask both in one command.
+    """
+    try:
+        able = [one for one in daemons_of(vip, daemons) if one.carries(vip.address)]
+    except UncountableError:
+        return ()
+    return tuple(Query(command_of(shell, one.question(vip.address))) for one in able[:1])
 
 
 def see_routing(

@@ -20,7 +20,7 @@ from ..operation.request import Request, Verb, decide_as_told, signature
 from ..operation.router_ids import FileRouterIds
 from ..transport.clock import Clock
 from ..transport.kept import KeptConnections
-from .ahead import Ahead, AnsweredAhead, Answers, Asking, ask_ahead
+from .ahead import Ahead, AnsweredAhead, Answers, Asking, ask_ahead, asking_along
 from .events import Events
 from .target import Target
 
@@ -65,8 +65,7 @@ class Acts:
     def ask_ahead(self, fleet: Fleet, target: Target) -> Ahead:
         """Begin to ask what an act will need."""
         ahead = Ahead(self._clock)
-        router_ids = FileRouterIds(fleet.paths.state)
-        asking = Asking(self._connections, DAEMONS, router_ids, self._clock)
+        asking = self._asking(fleet)
         ask = partial(ask_ahead, fleet, target.vip, target.endpoint, asking)
 
         def run() -> None:
@@ -104,16 +103,24 @@ class Acts:
         is_look = request.verb is LOOK
         outcome = None
         try:
-            answers = ahead.answers if ahead else None
-            outcome = operate(fleet, request, self._host(fleet, answers or Answers(self._clock)))
+            if is_look:
+                connections = asking_along(target.vip, target.endpoint, self._asking(fleet))
+            else:
+                answers = ahead.answers if ahead else None
+                connections = AnsweredAhead(self._connections, answers or Answers(self._clock))
+            outcome = operate(fleet, request, self._host(fleet, connections))
         finally:
             # Where this is a fault of the program, the thread's end says which.
             self._events.put(Acted(target, outcome, is_look, began, *since))
 
-    def _host(self, fleet: Fleet, answers: Answers) -> Host:
+    def _asking(self, fleet: Fleet) -> Asking:
+        router_ids = FileRouterIds(fleet.paths.state)
+        return Asking(self._connections, DAEMONS, router_ids, self._clock)
+
+    def _host(self, fleet: Fleet, connections: AnsweredAhead) -> Host:
         state = fleet.paths.state
         means = Means(
-            AnsweredAhead(self._connections, answers),
+            connections,
             FileLocks(state, self._clock),
             FileRouterIds(state),
             DAEMONS,

@@ -13,6 +13,7 @@ from ..endpoint.site import Site
 from ..errors import HandlerError, OutcomeUnknownError
 from ..fleet.values import Endpoint, Fleet, Vip
 from ..routing.count import Counter
+from ..routing.see import first_questions
 from ..routing.tally import RouterIds
 from ..transport.clock import Clock, Deadline
 from ..transport.connections import Connections
@@ -59,12 +60,21 @@ class Answers:
 class _Shell:
     """A shell that keeps the replies to all that it is asked, or gives those that were kept."""
 
-    def __init__(self, shell: Shell, place: Place, answers: Answers, *, keeps: bool) -> None:
+    def __init__(
+        self,
+        shell: Shell,
+        place: Place,
+        answers: Answers,
+        along: Sequence[Query] = (),
+        *,
+        keeps: bool,
+    ) -> None:
         self.is_root = shell.is_root
         self.distance = shell.distance
         self._shell = shell
         self._place = place
         self._answers = answers
+        self._along = along
         self._keeps = keeps
 
     def run(self, argv: Sequence[str], stdin: str = "", timeout: float = COMMAND_SECONDS) -> Result:
@@ -84,20 +94,48 @@ class _Shell:
             return replies
         kept = [self._answers.take(self._place, argv) for argv in argvs]
         missing = [query for query, reply in zip(queries, kept, strict=True) if reply is None]
-        asked = iter(self._shell.ask_all(missing) if missing else ())
+        asked = iter(self._ask(missing) if missing else ())
         return [next(asked) if reply is None else reply for reply in kept]
+
+    def _ask(self, queries: Sequence[Query]) -> list[Reply]:
+        """Ask, and the first time something else along with it, whose replies are kept."""
+        along, self._along = self._along, ()
+        replies = self._shell.ask_all((*queries, *along))
+        for query, reply in zip(along, replies[len(queries) :], strict=True):
+            self._answers.put(self._place, tuple(query.argv), reply)
+        return replies[: len(queries)]
 
     def stream(self, argv: Sequence[str], hear: Hear) -> Stream:
         return self._shell.stream(argv, hear)
 
 
+def _nothing(_endpoint: Endpoint, _shell: Shell) -> Sequence[Query]:
+    return ()
+
+
 class AnsweredAhead:
     """Connections whose shells give answers that were asked ahead; see Connections."""
 
-    def __init__(self, connections: Connections, answers: Answers, *, keeps: bool = False) -> None:
-        """Wrap connections; with ``keeps`` the shells ask, and keep what is answered."""
+    def __init__(
+        self,
+        connections: Connections,
+        answers: Answers,
+        along: Callable[[Endpoint, Shell], Sequence[Query]] = _nothing,
+        *,
+        keeps: bool = False,
+    ) -> None:
+        """Wrap connections.
+
+        Args:
+            connections: lead to the endpoints.
+            answers: keep what is answered.
+            along: gives what an endpoint is to be asked along with its first question. Each session
+                on a connection costs both sides more than most questions do.
+            keeps: the shells ask everything, and keep what is answered.
+        """
         self._connections = connections
         self._answers = answers
+        self._along = along
         self._keeps = keeps
 
     @contextmanager
@@ -107,7 +145,8 @@ class AnsweredAhead:
         """Open the shell of an endpoint; see Connections."""
         place = (endpoint.address, endpoint.port)
         with self._connections.open(endpoint, deadline, connecting) as shell:
-            yield _Shell(shell, place, self._answers, keeps=self._keeps)
+            along = self._along(endpoint, shell)
+            yield _Shell(shell, place, self._answers, along, keeps=self._keeps)
 
 
 class Asking(NamedTuple):
@@ -117,6 +156,18 @@ class Asking(NamedTuple):
     daemons: Sequence[RoutingDaemon]
     router_ids: RouterIds
     clock: Clock
+
+
+def asking_along(vip: Vip, endpoint: Endpoint, asking: Asking) -> AnsweredAhead:
+    """Wrap connections for a look: what it needs to count is asked along with its first question.
+
+    In peace that is all it asks.
+    """
+
+    def along(asked: Endpoint, shell: Shell) -> Sequence[Query]:
+        return first_questions(shell, vip, asking.daemons) if asked == endpoint else ()
+
+    return AnsweredAhead(asking.connections, Answers(asking.clock), along)
 
 
 def ask_ahead(fleet: Fleet, vip: Vip, endpoint: Endpoint, asking: Asking) -> Answers:

@@ -6,7 +6,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,7 @@ from anycast_handlers.operation.router_ids import LARGEST_FILE, FileRouterIds
 from anycast_handlers.routing import peers
 from anycast_handlers.routing.count import Counter
 from anycast_handlers.routing.peers import Peers
-from anycast_handlers.routing.see import see_routing
+from anycast_handlers.routing.see import first_questions, see_routing
 from anycast_handlers.routing.tally import find_strangers, tally
 from anycast_handlers.transport.clock import SYSTEM_CLOCK, Deadline
 from anycast_handlers.transport.each import Answers
@@ -420,3 +420,18 @@ class TestInTheRouting:
 
         with pytest.raises(UncountableError, match=r"gave no answer: it did not end within 3\.0 s"):
             see_routing(FakeShell(hang), RESOLVER, DAEMONS)
+
+
+@pytest.mark.parametrize("is_root", [True, False])
+@pytest.mark.parametrize("routing", ["auto", "ospf", "bgp", "none"])
+@pytest.mark.parametrize("address", ["10.99.0.53", "2001:db8::53"])
+def test_what_is_asked_first_can_be_told_before(
+    address: str, routing: str, *, is_root: bool
+) -> None:
+    vip = RESOLVER._replace(address=address, routing=routing)
+    shell = FakeShell(lambda _: Result(127, "", "not found"), is_root=is_root)
+    told = [tuple(query.argv) for query in first_questions(shell, vip, DAEMONS)]
+    assert shell.asked == []
+    with suppress(UncountableError):
+        see_routing(shell, vip, DAEMONS)
+    assert told == [one.argv for one in shell.asked[:1]]

@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from anycast_handlers.endpoint.look import look_questions
 from anycast_handlers.errors import OutcomeUnknownError
-from anycast_handlers.fleet.values import Endpoint, Ssh
+from anycast_handlers.fleet.values import Endpoint, Ssh, Vip
+from anycast_handlers.operation.router_ids import FileRouterIds
+from anycast_handlers.routing.see import first_questions, see_routing
 from anycast_handlers.transport.clock import SYSTEM_CLOCK, Clock, Deadline
 from anycast_handlers.transport.kept import KeptConnections
-from anycast_handlers.transport.shell import Query, Result, Shell
-from anycast_handlers.watch.ahead import FRESH_SECONDS, Ahead, AnsweredAhead, Answers
+from anycast_handlers.transport.shell import Query, Reply, Result, Shell
+from anycast_handlers.watch.ahead import (
+    FRESH_SECONDS,
+    Ahead,
+    AnsweredAhead,
+    Answers,
+    Asking,
+    asking_along,
+)
+
+from anycast_checks.routing import DAEMONS
+from tests.support.shell import FakeShell
 
 HERE = Endpoint("ns1", "127.0.0.1")
 PLACE = ("127.0.0.1", 22)
 PATIENCE = 30.0
+CAPTURED = Path(__file__).with_name("captured")
 
 
 class Now(Clock):
@@ -138,3 +154,49 @@ class TestAhead:
         with pytest.raises(RuntimeError):
             ahead.run(fail)
         assert (ahead.is_done, ahead.answers) == (True, None)
+
+
+class TestAlong:
+    def test_it_is_asked_with_the_first_question_alone(self, asked: Asked) -> None:
+        along = [Query(asked.argv("b"), PATIENCE)]
+        connections = AnsweredAhead(asked._connections, asked.answers, lambda *_: along)
+        with connections.open(HERE, Deadline(asked.clock, PATIENCE)) as shell:
+            assert asked._all(shell, ("a",)) == ["a"]
+            assert sorted(asked.runs) == ["a", "b"]
+            assert asked._all(shell, ("c", "b")) == ["c", "b"]
+            assert sorted(asked.runs) == ["a", "b", "c"]
+            assert asked._all(shell, ("b",)) == ["b"]
+        assert sorted(asked.runs) == ["a", "b", "b", "c"]
+
+    def test_a_look_that_finds_all_well_is_one_command(self, tmp_path: Path) -> None:
+        sessions: list[list[tuple[str, ...]]] = []
+        vtysh = CAPTURED / "frr-8.4.4-network-3-announce-all.json"
+
+        class Counting(FakeShell):
+            def ask_all(self, queries: Sequence[Query]) -> list[Reply]:
+                sessions.append([tuple(query.argv) for query in queries])
+                return super().ask_all(queries)
+
+        class Here:
+            @contextmanager
+            def open(
+                self, endpoint: Endpoint, deadline: Deadline, connecting: Deadline | None = None
+            ) -> Iterator[Shell]:
+                del endpoint, deadline, connecting
+                yield Counting(lambda _: Result(0, vtysh.read_text(), ""), is_root=False)
+
+        other = Endpoint("ns2", "192.0.2.12")
+        vip = Vip("resolver", "10.99.0.53", "lo:0", ("/bin/check", "dns"), (HERE, other))
+        asking = Asking(Here(), DAEMONS, FileRouterIds(str(tmp_path)), SYSTEM_CLOCK)
+        connections, deadline = asking_along(vip, HERE, asking), Deadline(SYSTEM_CLOCK, PATIENCE)
+        with connections.open(HERE, deadline) as shell:
+            shell.ask_all(look_questions(vip))
+            assert see_routing(shell, vip, DAEMONS).announced
+            counted = [tuple(query.argv) for query in first_questions(shell, vip, DAEMONS)]
+        looked = [tuple(query.argv) for query in look_questions(vip)]
+        assert sessions == [[*looked, *counted]]
+        assert counted[0][0].endswith("sudo"), counted
+        # Another endpoint is asked about itself, and nothing along with that.
+        with connections.open(other, deadline) as shell:
+            shell.ask_all(look_questions(vip))
+        assert sessions[1:] == [looked]

@@ -8,15 +8,17 @@ from __future__ import annotations
 import os
 import statistics
 import time
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from lab import monitoring
+from lab import frr, monitoring
 from lab.host import Host
 from lab.icinga import CONTROL, HEALTH, Icinga, endpoints
 from lab.lab import Lab
 from lab.nrpe import start_everywhere
 from lab.topology import ENDPOINTS, VIP_NAME, Place
+from lab.waiting import wait_until
 
 from .watched import INTERVAL, Watch
 
@@ -33,8 +35,9 @@ WATCHER = "watcher, 2 VIPs"
 # The watcher looks at each endpoint once a minute, as the control service of an engine does.
 WATCHED_SECONDS = 60.0
 SETTLE_SECONDS = 5.0
-HEARD_SECONDS = 60.0
-# The endpoints' second VIP, which no router has to know, and whose queries unbound answers too.
+HEARD_SECONDS = ANNOUNCED_SECONDS = 60.0
+# The endpoints' second VIP, whose queries unbound answers too. It is announced as the first one is:
+# each look at a VIP that nobody announces asks all other endpoints about it.
 SECOND, SECOND_LABEL = "second", "lo:1"
 SECOND_VIP = "10.0.99.53"
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -96,6 +99,10 @@ def measure_watcher(lab: Lab, seconds: float = WATCHED_SECONDS) -> Probed:
     for endpoint in lab.endpoints:
         add = ["ip", "address", "add", f"{SECOND_VIP}/32", "dev", "lo", "label", SECOND_LABEL]
         endpoint.host.run(add, check=True)
+        frr.configure(endpoint.host, "ospfd", f"ip prefix-list ANYCAST permit {SECOND_VIP}/32")
+    announced = partial(frr.interfaces_to, lab.router, f"{SECOND_VIP}/32")
+    what = "all endpoints announce the second VIP"
+    wait_until(lambda: len(announced()) == len(ENDPOINTS), what, ANNOUNCED_SECONDS)
     lab.install_gate()
     time.sleep(SETTLE_SECONDS)
     idle = _spent_by_processes(lab, seconds)

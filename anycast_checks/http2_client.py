@@ -1,6 +1,7 @@
 """One HTTP/2 request on a proven connection; h2 reads the answer (RFC 9113)."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import h2.connection
 import h2.events
@@ -103,7 +104,9 @@ class _Exchange:
                 raise PeerFailedError(f"no HTTP/2: {error or type(error).__name__}") from error
             yield from events
             if reply := self._http.data_to_send():
-                self._connection.send(reply)
+                # A server that has answered may have closed, with its answer still to be read.
+                with suppress(PeerFailedError):
+                    self._connection.send(reply)
 
     def _is_farewell(self, frame: bytes) -> bool:
         """Tell whether a frame says that this is the last request, which will still be answered.

@@ -47,6 +47,12 @@ def rightly(heard: Heard) -> None:
     heard.answer(response_to(heard.query))
 
 
+def deaf(heard: Heard) -> None:
+    """Answer, and let what the client says from now on fail, as after a close."""
+    heard.connection.shutdown(socket.SHUT_RD)
+    rightly(heard)
+
+
 def speaking_http2(answer: Answer) -> Talk:
     """Hear one question, answer it, and wait until the client has gone."""
 

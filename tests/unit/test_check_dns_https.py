@@ -5,13 +5,18 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import dns.message
 import dns.rcode
 import pytest
 
-from tests.support.http2 import TYPE, Answer, Heard, response_to, rightly, speaking_http2
+from anycast_checks import http2_client
+from anycast_checks.address import Connection, Target
+from anycast_checks.http_client import Request
+from tests.support.http2 import TYPE, Answer, Heard, deaf, response_to, rightly, speaking_http2
 from tests.support.peer import Talk, certificate, hanging, saying, stream_server
 from tests.support.printed import Ask, Printed
 
@@ -91,6 +96,21 @@ def test_what_is_right(ask: Ask, tmp_path: Path, answer: Answer) -> None:
     assert seen.code == 0, seen.output
     assert ", h2" in seen.output
     assert "HTTPS, " in seen.output
+
+
+def test_an_answer_counts_although_the_server_closes_before_it_is_told_of_it() -> None:
+    """HTTP/2 wants its settings to be acknowledged, which nobody reads any more."""
+    query = dns.message.make_query("www.example.org", "A").to_wire()
+    headers = {"Host": "ns1.example.org", "content-type": TYPE}
+    # On a pair of sockets the client's next send fails for sure.
+    ours, theirs = socket.socketpair()
+    with ours, theirs, ThreadPoolExecutor() as pool:
+        served = pool.submit(speaking_http2(deaf), theirs)
+        target = Target("127.0.0.1", 443, 60.0, time.monotonic() + 60.0)
+        request = Request("POST", "/dns-query", headers, query)
+        response = http2_client.ask(Connection(ours, target), request, 65535)
+        served.result()
+    assert (response.status, response.body) == (200, response_to(query))
 
 
 def other_id(heard: Heard) -> None:

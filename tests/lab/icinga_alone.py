@@ -81,7 +81,12 @@ class Icinga:
     def validate(self, hosts: str) -> subprocess.CompletedProcess[str]:
         """Load a configuration with these hosts, as `icinga2 daemon -C` does."""
         self.write(f'include "{self.home}/templates/*.conf"\n{hosts}')
-        return self._run(["daemon", "-C", "-c", str(self.config)])
+        return self._run(["daemon", "-C", *self._dumping(), "-c", str(self.config)])
+
+    def _dumping(self) -> list[str]:
+        """Give the option without which `object list` finds nothing, from Icinga 2.14 on."""
+        option = "--dump-objects"
+        return [option] if option in self._run(["daemon", "--help"]).stdout else []
 
     def _run(self, arguments: list[str]) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -66,15 +66,21 @@ def start(host: Host, text: str, daemon: str = "ospfd") -> None:
     # vtysh needs this file, which makes it use the two files above and not one for all daemons.
     host.write("/etc/frr/vtysh.conf", "no service integrated-vtysh-config\n", owner="frr")
     host.run(["rm", "-f", "/etc/frr/frr.conf"], check=True)
-    _start_daemons(host, ("zebra", daemon))
+    _start_daemons(host, (*_manager(host), "zebra", daemon))
 
 
 def restart(host: Host) -> None:
-    """End zebra and ospfd, as an upgrade does, and start them again."""
-    for name in reversed(DAEMONS):
+    """End FRR, as an upgrade does, and start it again."""
+    daemons = (*_manager(host), *DAEMONS)
+    for name in reversed(daemons):
         host.end_daemon(pidfile(name))
-    _start_daemons(host, DAEMONS)
+    _start_daemons(host, daemons)
     set_real_timers(host)
+
+
+def _manager(host: Host) -> tuple[str, ...]:
+    # FRR 10 has one more daemon, through which the others are configured.
+    return ("mgmtd",) if host.run(["test", "-x", "/usr/lib/frr/mgmtd"]).returncode == 0 else ()
 
 
 def pidfile(daemon: str) -> str:

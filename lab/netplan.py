@@ -8,19 +8,20 @@ from .alone import unpacked
 from .host import Host
 from .managers import install_unpacked
 
-PACKAGES = ("netplan.io", "libnetplan0")
+# What has that program, and its library, in Debian 12 and in Debian 13.
+PACKAGES = (("netplan.io", "libnetplan0"), ("netplan-generator", "libnetplan1"))
 # `netplan generate` runs this program. `netplan apply` asks systemd besides, which is not there.
 GENERATE = "/usr/libexec/netplan/generate"
 
 
 def is_there() -> bool:
     """Whether all packages could be had."""
-    return all(unpacked(name) for name in PACKAGES)
+    return bool(_packages())
 
 
 def install(host: Host) -> None:
     """Put its files in their places."""
-    install_unpacked(host, *PACKAGES)
+    install_unpacked(host, *_packages())
     host.run(["ldconfig"], check=True)
 
 
@@ -32,3 +33,9 @@ def write_lo(host: Host, addresses: Sequence[str]) -> None:
         "/etc/netplan/lo.yaml", f"network: {{version: 2, renderer: networkd, {ethernets}}}\n"
     )
     host.run([GENERATE], check=True)
+
+
+def _packages() -> tuple[str, ...]:
+    """Name the packages of this release; none where they could not all be had."""
+    whole = (names for names in PACKAGES if all(unpacked(name) for name in names))
+    return next(whole, ())

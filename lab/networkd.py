@@ -15,8 +15,8 @@ USER = "systemd-network"
 def networkd(host: Host) -> Manager:
     """Make ready what networkd needs; a test starts it."""
     start_dbus(host)
-    for name in ("links", "leases", "lldp"):
-        host.make_directory(f"/run/systemd/netif/{name}", owner=USER)
+    for name in ("", "/links", "/leases", "/lldp"):
+        host.make_directory(f"/run/systemd/netif{name}", owner=USER)
     as_user = (f"--reuid={USER}", f"--regid={USER}", "--clear-groups")
     may = (f"--inh-caps={CAPABILITIES}", f"--ambient-caps={CAPABILITIES}")
     return Manager(host, ("setpriv", *as_user, *may, "/lib/systemd/systemd-networkd"))

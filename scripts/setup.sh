@@ -33,7 +33,7 @@ LAB_PACKAGES=(
     frr bird2 ifupdown unbound openssh-server openssh-client sudo
     icinga2-bin icinga2-common monitoring-plugins-basic monitoring-plugins-standard
     nginx-light chrony nagios-nrpe-server nagios-nrpe-plugin
-    bind9 nsd dnsmasq-base nftables haproxy postfix liburiparser1
+    bind9 nsd dnsmasq-base nftables haproxy postfix liburiparser1 libyaml-0-2
     nagios4-core
     bind9-dnsutils iproute2 openssl procps python3-venv busybox
 )
@@ -45,8 +45,14 @@ OPTIONAL_PACKAGES=(knot-resolver)
 UNPACKED_PACKAGES=(
     ntpsec ipcalc-ng ifupdown2
     network-manager libbluetooth3 libmm-glib0 libndp0 libnewt0.52 libnm0 libteamdctl0
-    netplan.io libnetplan0
 )
+# Debian 13 has netplan's program in another package, and a second sudo.
+if grep -qs '^VERSION_ID="12"' /etc/os-release; then
+    UNPACKED_PACKAGES+=(netplan.io libnetplan0)
+else
+    OPTIONAL_PACKAGES+=(sudo-rs)
+    UNPACKED_PACKAGES+=(netplan-generator libnetplan1)
+fi
 # network-scripts of RHEL 7 and 8, which Debian has not: tag and commit. The tests that need them are
 # skipped where they cannot be had.
 # shellcheck disable=SC2034

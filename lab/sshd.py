@@ -99,6 +99,13 @@ def restart(host: Host) -> None:
     listen(host)
 
 
+def signal_sessions(host: Host, account: str, name: str = "KILL") -> None:
+    """Signal the processes that have a connection of an account, of which one has to run."""
+    # Since OpenSSH 9.8 a program of its own has the connections.
+    pattern = f"^sshd(-session)?: {account}"
+    host.run(["pkill", f"-{name}", "-f", pattern], check=True)
+
+
 def daemon(host: Host) -> Daemon:
     """Give the sshd that was started on a host."""
     return Daemon(host, SSHD, PIDFILE)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab.icinga import HEALTH
+from lab.sshd import signal_sessions
 from lab.waiting import wait_until
 from tests.lab.monitored import Monitored, monitored_lab, packets_dropped
 
@@ -27,11 +28,6 @@ def monitored(made: Monitored) -> Monitored:
 def logins(monitored: Monitored) -> int:
     lines = monitored.ns1.host.read("/var/log/sshd.log").splitlines()
     return sum("Accepted publickey for check" in line for line in lines)
-
-
-def signal_sessions(monitored: Monitored, name: str) -> None:
-    """Signal the processes of ns1 that have a connection of the check account; one has to run."""
-    monitored.ns1.host.run(["pkill", f"-{name}", "-f", "^sshd: check"], check=True)
 
 
 def wait_for_checks(monitored: Monitored, number: int) -> None:
@@ -57,13 +53,13 @@ def test_a_failed_resolver_leaves_by_itself_and_comes_back(monitored: Monitored)
 
 def test_a_connection_that_hangs_is_made_anew_and_nothing_withdrawn(monitored: Monitored) -> None:
     before = logins(monitored)
-    signal_sessions(monitored, "STOP")
+    signal_sessions(monitored.ns1.host, "check", "STOP")
     try:
         wait_until(lambda: logins(monitored) > before, "a new login beside the hung one")
         monitored.icinga.wait_for("ns1", HEALTH, "OK")
         assert monitored.acts() == []
     finally:
-        signal_sessions(monitored, "KILL")
+        signal_sessions(monitored.ns1.host, "check", "KILL")
 
 
 def test_where_packets_are_dropped_nothing_is_withdrawn(monitored: Monitored) -> None:
@@ -76,7 +72,7 @@ def test_where_packets_are_dropped_nothing_is_withdrawn(monitored: Monitored) ->
 def test_a_connection_that_ends_is_made_anew(monitored: Monitored, end: str) -> None:
     before = logins(monitored)
     if end == "endpoint":
-        signal_sessions(monitored, "KILL")
+        signal_sessions(monitored.ns1.host, "check", "KILL")
     else:
         monitored.lab.mon.run(
             ["pkill", "-KILL", "-f", "^ssh: /var/lib/anycast-handler"], check=True

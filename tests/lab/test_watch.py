@@ -9,6 +9,7 @@ import pytest
 
 from lab import Lab, monitoring
 from lab.bench.night import kill
+from lab.sshd import signal_sessions
 from lab.topology import VIP, VIP_NAME
 from lab.waiting import wait_until
 from tests.lab.scene import Scene, replaced
@@ -99,7 +100,7 @@ def test_a_liar_withdraws_nobody(scene: Scene, pause: str) -> None:
 
 def test_a_connection_that_is_lost_is_no_failure_and_comes_back(scene: Scene) -> None:
     with watching(scene.lab) as watch:
-        scene.ns1.host.run(["pkill", "-KILL", "-f", "^sshd: anycast"], check=True)
+        signal_sessions(scene.ns1.host, "anycast")
         since = watch.says("ns1 UNKNOWN HARD")
         watch.says("ns1 OK HARD", since=since)
         assert scene.is_announced()

@@ -20,7 +20,7 @@ from lab import Host, Lab, monitoring
 from lab.icinga import CERTS
 from lab.icinga_watcher import prepare
 from lab.slow_link import SlowLink, slow_link
-from lab.sshd import PIDFILE, listen, restart
+from lab.sshd import PIDFILE, listen, restart, signal_sessions
 from lab.topology import MON, VIP, VIP_NAME
 from lab.waiting import wait_until
 from tests.lab.delays import CRITICAL, OK, exists, let_pass, mend
@@ -158,7 +158,7 @@ def test_an_endpoint_starts_anew(scene: Scene, observer: Observer) -> None:
     """Its connections end, its service comes up later: that is no failure of the service."""
     with watching(scene.lab) as watch:
         host = scene.ns1.host
-        host.run(["pkill", "-KILL", "-f", "^sshd: anycast"], check=True)
+        signal_sessions(host, "anycast")
         since = watch.says("ns1 UNKNOWN HARD")
         host.end_daemon(PIDFILE)
         scene.ns1.change_boot_id()

@@ -83,6 +83,11 @@ def packages(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> None:
         host.make_directory(f"{PACKAGES}/{name}")
         unpack = host.enter(["tar", "-x", "-C", f"{PACKAGES}/{name}"])
         subprocess.run(unpack, input=tar.stdout, check=True, timeout=60)
+        # Debian 12 has the programs in /sbin, and 13 in /usr/sbin, where ifup-ng is ifupdown-ng's.
+        link = """cd "$0"; shift
+            [ -e sbin ] || ln -s usr/sbin sbin
+            for name; do [ ! -e "sbin/$name-ng" ] || ln -sf "$name-ng" "sbin/$name"; done"""
+        host.run(["sh", "-euc", link, f"{PACKAGES}/{name}", "", *PROGRAMS], check=True)
     # The installation of the package would do this.
     main = f"{PACKAGES}/ifupdown2/usr/share/ifupdown2/__main__.py"
     host.run(["chmod", "755", main], check=True)

@@ -2,6 +2,7 @@
 # Functions for the roots of Debian's releases; scripts that want one source this file after setup.sh.
 #
 #   make_root RELEASE PLACE FORMAT PACKAGE...  makes a clean root with some packages: a directory, a tar
+#   clean_root RELEASE PACKAGE...       makes a tar of one, and keeps it for a week: ROOT_OF_RELEASE
 #   in_root ROOT COMMAND...             runs a command in a root, without a network
 #   in_release RELEASE COMMAND...       runs a command of the checkout in the root that is kept for
 #                                       the tests of that release
@@ -18,6 +19,16 @@ make_root() {
     shift 3
     includes=$(IFS=, && echo "$*")
     mmdebstrap --variant=apt --include="$includes" --format="$format" "$release" "$place"
+}
+
+clean_root() {
+    local release=$1
+    shift
+    # shellcheck disable=SC2034
+    ROOT_OF_RELEASE=$CACHE/root-$release-$(echo "$*" | _digest | cut -c-12).tar
+    [ -z "$(find "$ROOT_OF_RELEASE" -mtime -7 2>/dev/null)" ] || return 0
+    mkdir -p "$CACHE"
+    make_root "$release" "$ROOT_OF_RELEASE.new" tar "$@" && mv "$ROOT_OF_RELEASE.new" "$ROOT_OF_RELEASE"
 }
 
 in_root() {

@@ -234,3 +234,10 @@ def test_the_time_out_of_the_engine_follows_the_deadline(
     assert result.returncode == 0, result.stdout
     found = icinga.services()["ns1!anycast-health-resolver"]["check_timeout"]
     assert float(found) == seconds
+
+
+def test_a_service_of_any_name_may_belong_to_a_vip(icinga: Icinga) -> None:
+    """The rules for notifications know the kinds of ours by their names, and leave others alone."""
+    own = 'object Service "dns" { host_name = "ns1", check_command = "dummy", '
+    result = icinga.validate(host(f"{{ {VIP} }}") + own + 'vars.anycast_vip = "resolver" }')
+    assert result.returncode == 0, result.stdout

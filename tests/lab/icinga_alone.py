@@ -18,7 +18,6 @@ import pytest
 
 from lab.icinga import DIRECTORIES, TEMPLATES
 from lab.waiting import wait_until
-from tests.lab.director import render
 
 ICINGA = shutil.which("icinga2")
 VIP = 'address = "10.99.0.53", check = "dns", dns_query = "www.example.org"'
@@ -149,18 +148,15 @@ def pool(settings: str) -> str:
     return f'object Host "ns1" {{ {head}\n vars.anycast_pool["resolver"] = {{ {settings} }} }}\n'
 
 
-def basket() -> str:
-    """Write the configuration that the Director makes of its basket."""
-    return render(json.loads((TEMPLATES / "director-basket.json").read_text()))
-
-
-def of_director(variables: str, address: str = "192.0.2.11") -> str:
-    """Write a host and its health service, as a user of the Director makes them."""
-    return f"""{basket()}
+def by_hand(variables: str, address: str = "192.0.2.11") -> str:
+    """Write a host and its health service, which a person makes without the rules."""
+    return f"""
+include "%s/templates/*.conf"
 object Host "ns1" {{ check_command = "dummy", address = "{address}" }}
 object Service "anycast-health-resolver" {{
   import "anycast-health"
   host_name = "ns1"
+  check_command = "anycast_by_ssh", event_command = "anycast_event", enable_event_handler = true
   check_interval = 1, retry_interval = 1, max_check_attempts = 2, check_timeout = 20
   vars.anycast_vip = "resolver", vars.anycast_address = "10.99.0.53"
   {variables}

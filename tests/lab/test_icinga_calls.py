@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from lab.waiting import wait_until
-from tests.lab.icinga_alone import SECONDS, VIP, Recorded, home, host, needs_icinga, of_director
+from tests.lab.icinga_alone import SECONDS, VIP, Recorded, by_hand, home, host, needs_icinga
 
 pytestmark = needs_icinga
 
@@ -102,77 +102,38 @@ def test_the_remote_command_line_survives_the_shell_of_the_endpoint(recorded: Re
 
 
 def test_each_word_of_a_plugin_reaches_the_endpoint_once(recorded: Recorded) -> None:
-    """One `--` stands before all words, which stay as they were written; files and basket."""
+    """One `--` stands before all words, which stay as they were written."""
     words = ["/usr/lib/nagios/plugins/check_ldap", "-H", "{address}", "a b", "$$(id)", "x;y", "--"]
     command = f"[ {', '.join(map(json.dumps, words))} ]"
     expected = [word.replace("$$", "$") for word in words]
     settings = f'{{ address = "10.99.0.53", check = "plugin", plugin_command = {command} }}'
-    director = f'vars.anycast_check = "plugin", vars.anycast_plugin_command = {command}'
-
-    for objects in (FILES + host(settings, PASSIVE), of_director(director)):
-        remote = shlex.split(recorded.first_check(objects)[-1])
-        asked = ["plugin", "--address", "10.99.0.53", "--tries", "1"]
-        assert remote[1:] == [*asked, "--", *expected]
+    remote = shlex.split(recorded.first_check(FILES + host(settings, PASSIVE))[-1])
+    asked = ["plugin", "--address", "10.99.0.53", "--tries", "1"]
+    assert remote[1:] == [*asked, "--", *expected]
 
 
 def test_each_question_of_all_reaches_the_endpoint_as_one_word(recorded: Recorded) -> None:
-    """Both from files and from the basket, whatever stands between its quotes."""
+    """Whatever stands between its quotes."""
     texts = ["dns --query {random}.example.org", "http --string 'it is'", "dns --query x --tcp"]
     array = f"[ {', '.join(map(json.dumps, texts))} ]"
     settings = f'{{ address = "10.99.0.53", check = "all", all_check = {array}, timeout = 5 }}'
-    director = (
-        f'vars.anycast_check = "all", vars.anycast_all_check = {array}, vars.anycast_timeout = 5'
-    )
-    for objects in (FILES + host(settings, PASSIVE), of_director(director)):
-        remote = shlex.split(recorded.first_check(objects)[-1])
-        asked = [word for text in texts for word in ("--check", text)]
-        assert remote[1:] == [
-            "all",
-            "--address",
-            "10.99.0.53",
-            *asked,
-            "--timeout",
-            "5",
-            "--tries",
-            "1",
-        ]
+    remote = shlex.split(recorded.first_check(FILES + host(settings, PASSIVE))[-1])
+    asked = [word for text in texts for word in ("--check", text)]
+    rest = ["--timeout", "5", "--tries", "1"]
+    assert remote[1:] == ["all", "--address", "10.99.0.53", *asked, *rest]
 
 
 @pytest.mark.parametrize("attribute", ["address", "address6"])
 def test_an_address_of_ipv6_reaches_the_endpoint_as_it_was_written(
     recorded: Recorded, attribute: str
 ) -> None:
-    """Both from files and from the basket; a host may have its management address in address6."""
+    """A host may have its management address in address6."""
     vip, instance, ssh = "2001:db8:99::53", "2001:db8:1::2", "2001:db8:1::1"
     settings = f'{{ address = "{vip}", check = "ntp", instance = "{instance}" }}'
-    director = (
-        f'vars.anycast_check = "ntp", vars.anycast_address = "{vip}", '
-        f'vars.anycast_instance = "{instance}"'
-    )
-    own = f'{attribute} = "{ssh}"'
-    for objects in (
-        FILES + host(settings, PASSIVE.replace('address = "192.0.2.11"', own)),
-        of_director(director).replace('address = "192.0.2.11"', own),
-    ):
-        call = recorded.first_check(objects)
-        assert call[call.index("-H") + 1] == ssh
-        assert shlex.split(call[-1])[1:6] == ["ntp", "--address", vip, "--instance", instance]
-
-
-@pytest.mark.parametrize("kind", ["route", "pool"])
-def test_a_template_of_the_director_asks_by_itself_who_announces(
-    recorded: Recorded, kind: str
-) -> None:
-    """A user of the Director gives the service an address, and nothing else that is needed."""
-    service = f"""
-object Service "anycast-{kind}-resolver" {{
-  import "anycast-{kind}"
-  host_name = "ns1", vars.anycast_address = "2001:db8:99::53"
-}}
-"""
-    objects = of_director('check_command = "dummy"') + service
-    remote = shlex.split(recorded.first_check(objects)[-1])
-    assert remote[1:] == [kind, "--address", "2001:db8:99::53"]
+    passive = PASSIVE.replace('address = "192.0.2.11"', f'{attribute} = "{ssh}"')
+    call = recorded.first_check(FILES + host(settings, passive))
+    assert call[call.index("-H") + 1] == ssh
+    assert shlex.split(call[-1])[1:6] == ["ntp", "--address", vip, "--instance", instance]
 
 
 def test_a_host_with_address6_alone_is_asked_by_nrpe_and_named_to_the_handler(
@@ -202,8 +163,8 @@ def test_a_host_with_address6_alone_is_asked_by_nrpe_and_named_to_the_handler(
 def test_a_command_line_that_would_do_harm_is_not_run(
     recorded: Recorded, variables: str, address: str, complaint: str
 ) -> None:
-    """A mistake that the Director lets pass is named in an UNKNOWN, and nothing is started."""
-    recorded.configure(of_director(variables, address))
+    """A mistake that no rule can refuse is named in an UNKNOWN, and nothing is started."""
+    recorded.configure(by_hand(variables, address))
     with recorded.running():
         wait_until(lambda: recorded.states("event"), "the event", SECONDS)
         wait_until(lambda: recorded.warned(complaint), "the complaint", SECONDS)
@@ -271,55 +232,31 @@ def test_a_hung_transport_is_unknown_and_leaves_no_process(recorded: Recorded) -
     assert {state for state, _, _ in recorded.states("event")} == {"UNKNOWN"}
 
 
-def called(directory: Path, objects: str) -> dict[str, list[str]]:
-    """The sorted words of the first health check, event and control run with these objects."""
-    recorded = Recorded(directory)
-    recorded.configure(objects)
-    recorded.check_says("2")
-    try:
-        with recorded.running():
-            wait_until(
-                lambda: ("CRITICAL", "HARD", "0") in recorded.states("event"), "an event", SECONDS
-            )
-            wait_until(
-                lambda: ("CRITICAL", "HARD", "0") in recorded.states("enforce"), "control", SECONDS
-            )
-    finally:
-        recorded.end()
-    words = {
-        "check": recorded.calls("check_by_ssh")[0],
-        "event": recorded.calls("anycast-handler", "event")[-1],
-        "enforce": recorded.calls("anycast-handler", "enforce")[-1],
-    }
-    checked = words["enforce"].index("--checked")
-    del words["enforce"][checked : checked + 2]
-    return {
-        name: sorted(word.replace(str(directory), "") for word in words[name]) for name in words
-    }
-
-
 @pytest.mark.parametrize(("keep_open", "options"), [("", 14), ("false", 9)])
-def test_the_directors_basket_does_what_the_files_do(keep_open: str, options: int) -> None:
-    """Both give the same command lines, to the word, including the options of ssh."""
+def test_a_person_says_whether_the_connection_is_kept_open(
+    recorded: Recorded, keep_open: str, options: int
+) -> None:
     own = 'ssh_options = [ "Port=2222" ]' + (keep_open and f", ssh_keep_open = {keep_open}")
-    of_director_too = keep_open and f", vars.anycast_ssh_keep_open = {keep_open}"
-    of_files = FILES + host(f"{{ {FAST}, {own} }}", PASSIVE)
-    of_basket = (
-        of_director(f"""
-  vars.anycast_check = "dns", vars.anycast_dns_query = "www.example.org"
-  vars.anycast_ssh_options = [ "Port=2222" ]{of_director_too}""")
-        + """
-object Service "anycast-control-resolver" {
+    call = recorded.first_check(FILES + host(f"{{ {FAST}, {own} }}", PASSIVE))
+    assert call.count("-o") == options, call
+
+
+SET_FOR_THE_HOST = """
+object Host "ns1" {
+  check_command = "dummy", address = "192.0.2.11", vars.anycast_address = "10.99.0.53"
+}
+object Service "health" { host_name = "ns1", check_command = "dummy" }
+object Service "control" {
   import "anycast-control"
-  host_name = "ns1", check_interval = 1, retry_interval = 1, max_check_attempts = 2
-  vars.anycast_vip = "resolver", vars.anycast_health = "anycast-health-resolver"
+  host_name = "ns1", check_interval = 1
+  vars.anycast_vip = "resolver", vars.anycast_health = "health"
 }
 """
-    )
-    found = []
-    for objects in (of_files, of_basket):
-        with home() as directory:
-            found.append(called(directory, objects))
 
-    assert found[0] == found[1]
-    assert found[0]["check"].count("-o") == options
+
+def test_an_address_that_is_set_for_the_host_is_told_to_the_handler(recorded: Recorded) -> None:
+    """The handler compares it with that of the VIP in the fleet file."""
+    recorded.configure(FILES + SET_FOR_THE_HOST)
+    with recorded.running():
+        call = wait_until(lambda: recorded.calls("anycast-handler"), "a control run", SECONDS)[0]
+    assert call[call.index("--address") + 1] == "10.99.0.53"

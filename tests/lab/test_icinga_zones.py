@@ -13,7 +13,6 @@ from tests.lab.icinga_alone import (
     VIP,
     Icinga,
     Recorded,
-    basket,
     home,
     host,
     needs_icinga,
@@ -121,7 +120,6 @@ def master() -> Iterator[Recorded]:
 BY_HAND = """
 object Host "{name}" {{ check_command = "dummy", address = "192.0.2.11", zone = "{zone}" }}
 object Service "anycast-health-resolver" {{
-  {template}
   host_name = "{name}", zone = "{zone}", enable_active_checks = false, max_check_attempts = 1
   check_command = "dummy", event_command = "anycast_event", enable_event_handler = true
   vars.anycast_vip = "resolver"
@@ -129,17 +127,12 @@ object Service "anycast-health-resolver" {{
 """
 
 
-@pytest.mark.parametrize("made", ["by a person", "by the Director"])
-def test_an_event_of_another_zone_changes_nothing(master: Recorded, made: str) -> None:
-    """A person, or the Director, gives each node the event handler, but only the zone acts."""
-    if made == "by a person":
-        objects, template = 'include "%s/templates/*.conf"\n', ""
-    else:
-        objects, template = basket(), 'import "anycast-health"'
+def test_an_event_of_another_zone_changes_nothing(master: Recorded) -> None:
+    """A person gives each node the event handler, but only the zone acts."""
     zones = OF_M1
     for name, zone in (("eu1", "eu"), ("ns1", "master")):
-        zones += BY_HAND.format(name=name, zone=zone, template=template)
-    master.configure(objects + zones)
+        zones += BY_HAND.format(name=name, zone=zone)
+    master.configure('include "%s/templates/*.conf"\n' + zones)
     with master.running():
         wait_until((master.home / "run" / "cmd").exists, "the daemon runs", SECONDS)
         for name in ("eu1", "ns1"):
@@ -193,28 +186,12 @@ def test_zones_are_watched_from_above(icinga: Icinga) -> None:
     assert "Host 'zones', vars.anycast_zones: move the host to zones.d/ZONE" in result.stdout
 
 
-DIRECTOR_ZONE = """
-object Host "zones" { check_command = "dummy", zone = "master" }
-object Service "anycast-zone-eu" {
-  import "anycast-zone"
-  host_name = "zones", zone = "master", vars.anycast_zone = "eu"
-}
-"""
-
-
-@pytest.mark.parametrize("made", ["by the rules", "by the Director"])
-def test_a_zone_that_falls_silent_is_critical(master: Recorded, made: str) -> None:
+def test_a_zone_that_falls_silent_is_critical(master: Recorded) -> None:
     """The age of the newest result tells it, long before Icinga gives a connection up."""
-    if made == "by the rules":
-        health = host(f"{{ {VIP}, interval = 1 }}", IN_EU)
-        objects = f'include "%s/templates/*.conf"\n{health}{OVER_ALL}'
-    else:
-        health = BY_HAND.format(name="ns1", zone="eu", template='import "anycast-health"')
-        objects = basket() + DIRECTOR_ZONE + health.replace("anycast_event", "")
+    health = host(f"{{ {VIP}, interval = 1 }}", IN_EU)
+    objects = f'include "%s/templates/*.conf"\n{health}{OVER_ALL}'
     short = 'vars.anycast_silence = "2"'
     objects = objects.replace('object Host "zones" {', f'object Host "zones" {{ {short}\n')
-    objects = objects.replace('vars = { "anycast_silence" = "15" }', "")
-    objects = objects.replace('vars.anycast_zone = "eu"', f'vars.anycast_zone = "eu"\n{short}')
     # Only with its API does a node know which zone is its own.
     master.certify()
     api = f'bind_host = "127.0.0.1", bind_port = {free_port()}'

@@ -14,9 +14,9 @@ PAGES = ("README.rst", *(f"docs/{page.name}" for page in sorted((ROOT / "docs").
 # A command line begins with one of these, or with a program of the environment of the README.
 PROGRAMS = re.compile(
     r"(?:scripts/\w+|/opt/anycast-checks/bin/pip|ansible-galaxy|ansible-playbook|apt-get|chown|cp|"
-    r"curl|dpkg|echo|editor|icinga2|icingacli|install|journalctl|ln|mkdir|mv|nagios4|openssl|"
-    r"python3|rm|scp|sed|ssh|ssh-keygen|ssh-keyscan|sudo|sysctl|systemctl|touch|useradd|usermod|"
-    r"visudo|wget) "
+    r"curl|dpkg|echo|editor|icinga2|icingacli|install|journalctl|ln|mariadb|mkdir|mv|nagios4|"
+    r"openssl|python3|rm|scp|sed|ssh|ssh-keygen|ssh-keyscan|sudo|sysctl|systemctl|touch|useradd|"
+    r"usermod|visudo|wget) "
 )
 # Literal blocks, but those that are a file or the output of a program.
 BLOCK = re.compile(r"::\n\n((?: {3,}.*\n|\n)+)")
@@ -25,6 +25,7 @@ README = "tests/lab/test_readme.py"
 # It installs the same packages by dpkg.
 DEBIAN = "tests/packages/test_debian.py"
 MAINTENANCE = "tests/lab/test_maintenance.py"
+DIRECTOR = "tests/director/machine.py"
 ANSIBLE = "tests/support/ansible.py"
 # A person has run it as it stands, away from the machine's own files.
 BY_HAND = "by hand"
@@ -60,7 +61,9 @@ RUN_BY = {
     "icinga2 feature enable influxdb": BY_HAND,
     "install -m 600 -o nagios -g nagios /dev/null ": BY_HAND,
     "editor ": NOBODY,
-    "icingacli director basket restore": NOBODY,
+    "icingacli director basket restore": DIRECTOR,
+    "icingacli director config deploy": DIRECTOR,
+    "mariadb director": DIRECTOR,
     "systemctl enable --now anycast-watch": NOBODY,
     "journalctl -fu anycast-watch": NOBODY,
     "ssh ns1 ": MAINTENANCE,

@@ -51,7 +51,7 @@ def test_each_row_names_tests_that_there_are() -> None:
 
 def test_what_only_all_runs_is_marked() -> None:
     marked = {files for _, tried, files in ROWS_OF_PAGE if tried.endswith("(all)")}
-    long = re.compile("tests/packages/|tests/lab/test_ansible.py")
+    long = re.compile("tests/packages/|tests/director/|tests/lab/test_ansible.py")
     assert marked == {files for *_, files in ROWS_OF_PAGE if long.search(files)}
 
 

@@ -239,17 +239,48 @@ def test_the_director_has_a_fitting_field_for_each_variable() -> None:
     fields = {field["varname"]: field for field in basket["Datafield"].values()}
     kinds = {name: field["datatype"].split("DataType")[-1] for name, field in fields.items()}
     arrays = {name for name, kind in kinds.items() if kind == "Array"}
-    ids = {number: field["varname"] for number, field in basket["Datafield"].items()}
-    of_enforce = {
-        ids[str(field["datafield_id"])]: field["is_required"]
-        for field in basket["Command"]["anycast_enforce"]["fields"]
-    }
 
     assert {"anycast_ssh_options", "anycast_plugin_command", "anycast_dns_expect"} <= arrays
     assert kinds["anycast_dry_run"] == "Boolean"
-    assert of_enforce["anycast_health"] == "y"
     assert "health service" in fields["anycast_health"]["description"]
     assert "such as dns" in fields["anycast_check"]["description"]
+    assert fields.keys() == fields_of(basket)
+
+
+def fields_of(basket: dict[str, Any]) -> set[str]:
+    """The variables for which some template or command has a field."""
+    names = {number: field["varname"] for number, field in basket["Datafield"].items()}
+    kinds = ("Command", "HostTemplate", "ServiceTemplate")
+    objects = [one for kind in kinds for one in basket[kind].values()]
+    return {names[str(field["datafield_id"])] for one in objects for field in one["fields"]}
+
+
+def test_a_list_of_the_director_has_what_the_option_takes() -> None:
+    """A person chooses one of these values and cannot type another one."""
+    basket = json.loads((TEMPLATES / "director-basket.json").read_text())
+    lists = {
+        name: [entry["entry_name"] for entry in one["entries"]]
+        for name, one in basket["DataList"].items()
+    }
+    listed = {
+        field["varname"]: lists[field["settings"]["datalist"]]
+        for field in basket["Datafield"].values()
+        if "datalist" in field["settings"]
+    }
+    taken = {
+        variable[1]: list(option.type.choices)
+        for name in checks()
+        for option in parameters(group("anycast_checks.command"), name)
+        if isinstance(option.type, click.Choice)
+        and (body := arguments(f'CheckCommand "anycast_{name}"').get(max(option.opts, key=len)))
+        and (variable := re.search(r"\$(\w+)\$", body))
+    }
+    health = [name for name in checks() if name not in ("route", "pool")]
+
+    assert sorted(listed.pop("anycast_check")) == sorted(health)
+    assert listed.pop("anycast_transport") == ["by_ssh", "nrpe", "agent"]
+    assert taken
+    assert listed == taken
 
 
 # By docs/performance.rst: a probe over a connection that is kept open; and the handler, from its

@@ -78,7 +78,8 @@ class Machine:
 
     def stages(self) -> set[Path]:
         """List what was deployed, and read by Icinga."""
-        return {file.parent for file in (self.root / STAGES[1:]).glob("*/status")}
+        written = (self.root / STAGES[1:]).glob("*/status")
+        return {file.parent for file in written if file.read_text().strip()}
 
     def offered(self, kind: str, **properties: Any) -> set[str]:
         """List the variables that the form of such an object offers."""

@@ -167,8 +167,9 @@ def machine(release: str, directory: Path) -> Iterator[Machine]:
 def _unpack(release: str, directory: Path) -> None:
     script = f"""
         . scripts/setup.sh
+        . scripts/roots.sh
         need_packages mmdebstrap
-        make_root {release} {PACKAGES}
+        clean_root {release} {PACKAGES}
         mkdir "$1"
         tar -C "$1" -xf "$ROOT_OF_RELEASE"
     """

@@ -49,11 +49,14 @@ class Machine:
 
     def run(self, script: str) -> str:
         """Run a script as root that must work; gives what it prints."""
-        ended = subprocess.run(
-            [*self._enter, script], capture_output=True, text=True, check=False, timeout=600
-        )
+        ended = self._try(script)
         assert ended.returncode == 0, ended.stdout + ended.stderr
         return ended.stdout
+
+    def _try(self, script: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*self._enter, script], capture_output=True, text=True, check=False, timeout=600
+        )
 
     def restore(self, basket: dict[str, Any]) -> None:
         """Restore a basket, as a person does."""
@@ -71,15 +74,27 @@ class Machine:
 
     def deploy(self) -> tuple[str, str]:
         """Render and deploy; gives the status, 0 where Icinga took it, and what Icinga logged."""
-        before = self.stages()
-        self.run("icingacli director config render; icingacli director config deploy")
-        (stage,) = wait_until(lambda: self.stages() - before, "a stage that Icinga has read")
-        return (stage / "status").read_text().strip(), (stage / "startup.log").read_text()
+        self.run("icingacli director config render")
+        stage = wait_until(self._upload, "Icinga takes a deployment")
+        file = stage / "status"
+        status = wait_until(lambda: file.exists() and file.read_text(), "Icinga has read it")
+        return str(status).strip(), (stage / "startup.log").read_text()
 
-    def stages(self) -> set[Path]:
-        """List what was deployed, and read by Icinga."""
-        written = (self.root / STAGES[1:]).glob("*/status")
-        return {file.parent for file in written if file.read_text().strip()}
+    def _upload(self) -> Path | None:
+        """Deploy what was rendered; gives its directory, and None while Icinga is busy."""
+        before = self._stages()
+        ended = self._try("icingacli director config deploy")
+        said = ended.stdout + ended.stderr
+        # Icinga takes one at a time, and may still be reading what the kickstart has deployed.
+        if "ongoing package update" in said:
+            return None
+        assert ended.returncode == 0, said
+        (stage,) = self._stages() - before
+        return stage
+
+    def _stages(self) -> set[Path]:
+        found = (self.root / STAGES[1:]).glob("*/")
+        return {one for one in found if one.is_dir()}
 
     def offered(self, kind: str, **properties: Any) -> set[str]:
         """List the variables that the form of such an object offers."""

@@ -114,11 +114,11 @@ def without_edns(wire: bytes) -> list[bytes]:
 def test_the_answer_of_before_needs_no_thread(poll: Callable[..., Polling]) -> None:
     with name_server(RIGHT) as port:
         polling = poll(port, "--expect", "192.0.2.80")
-        first, *more = (polling.take(number) for number in range(4))
+        first, *more = (polling.take(number) for number in range(30))
     assert (first.by_thread, first.seen.grade) == (True, Grade.RIGHT)
-    assert [one.number for one in more] == [1, 2, 3]
+    assert [one.number for one in more] == list(range(1, 30))
     assert {one.seen._replace(seconds=None) for one in more} == {first.seen._replace(seconds=None)}
-    # A loaded machine may be late with an answer.
+    # A loaded machine may be late with some of the answers.
     assert not all(one.by_thread for one in more)
     for one in (first, *more):
         assert one.taken.sample

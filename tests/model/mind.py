@@ -102,6 +102,9 @@ class _Show(Show):
     def judged(self, *_: object) -> None:
         pass
 
+    def waits(self, *_: object) -> None:
+        pass
+
     def acted(self, *_: object) -> None:
         pass
 

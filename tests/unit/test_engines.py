@@ -516,10 +516,13 @@ class TestTeller:
         teller.tell(well())
         wait_until(lambda: "Connection refused" in teller.state().trouble, "the trouble")
         teller.tell(ill())
+
+        def last_told() -> list[int]:
+            return [one["exit_status"] for one in peer.results[-1:]]
+
         with serving_at(port, desk, peer):
-            wait_until(lambda: teller.state().told, "it is told")
+            wait_until(lambda: last_told() == [2], "it is told what is so then")
             teller.close()
-        assert peer.results[0]["exit_status"] == 2
 
     def test_a_refused_service_is_named_and_the_others_are_told(
         self, teller: Teller, peer: Peer
@@ -565,8 +568,9 @@ class TestTeller:
         teller.tell(ill())
         said = "does not let anycast-watcher ask for downtimes: its ApiUser needs all of"
         wait_until(lambda: said in teller.state().trouble, "the trouble")
+        wait_until(lambda: len(peer.results) == 3, "it is told")
         teller.tell(well())
-        wait_until(lambda: len(peer.results) == 6, "it is told")
+        wait_until(lambda: len(peer.results) == 6, "it is told of the change")
 
 
 class TestSecondWatcher:

@@ -90,6 +90,10 @@ class Responses:
         recovered = judged.is_certain_health and judged.present is False
         if not (failing or recovered):
             self.hot.discard(target)
+            if target.is_waiting:
+                # What was said of it is true no longer.
+                target.is_waiting = False
+                target.next_look = min(target.next_look, now)
             return
         self.hot.add(target)
         certain = target.evidence.due()
@@ -128,6 +132,7 @@ class Responses:
         is_due = target.judgement.is_certain_failure and now >= target.withdrawing.not_before
         is_held_back = now < (pool.held_back_until(target) or 0.0)
         if is_due and not is_held_back and pool.acting is not target:
+            target.is_waiting = True
             self._show.waits(target)
 
     def _withdraw(self, pool: Pool, target: Target, now: float) -> None:
@@ -145,7 +150,7 @@ class Responses:
         self._act(pool, target, State.CRITICAL)
 
     def _act(self, pool: Pool, target: Target, state: State) -> None:
-        pool.acting = target
+        pool.acting, target.is_waiting = target, False
         ahead, target.ahead = target.ahead, None
         self._acts.begin(self._fleet, target, state, ahead=ahead, is_look=False)
 

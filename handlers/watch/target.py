@@ -54,8 +54,8 @@ class Target:
         withdrawing: when a withdrawal may be tried.
         restoring: when a restore may be tried.
         next_look: when the endpoint is looked at next.
-        is_acting: whether an act is under way.
         is_looking: whether a look is under way.
+        is_waiting: whether it was said that its withdrawal waits for an act on another endpoint.
         certain_since: since when the present failure is certain.
         ahead: what is asked ahead of an act.
         announced: whether the endpoint announces the VIP; None where that is not known.
@@ -81,7 +81,7 @@ class Target:
         self.since = 0.0
         self.withdrawing, self.restoring = Wait(), Wait()
         self.next_look = 0.0
-        self.is_acting = self.is_looking = False
+        self.is_looking = self.is_waiting = False
         self.certain_since: float | None = None
         self.ahead: Ahead | None = None
         self.announced: bool | None = None

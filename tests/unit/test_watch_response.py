@@ -273,6 +273,17 @@ class TestWithdrawal:
         assert [line for line in scene.said if "not yet" in line] == [f"resolver {waits}"]
         assert third.control is None
 
+    def test_one_that_has_waited_and_is_well_is_looked_at(self, scene: Scene) -> None:
+        """Its control service would go on saying that a withdrawal is to come."""
+        _, second, _ = scene.targets
+        scene.fail(1.0, 1.6)
+        scene.fail(20.0, 21.0, of=second)
+        second.next_look = 60.0
+        scene.sample(21.2, of=second)
+        assert second.next_look == 21.2
+        scene.sample(21.4, of=second)
+        assert second.next_look == 21.2
+
     def test_one_that_waits_for_something_else_says_nothing_of_it(self, scene: Scene) -> None:
         _, second, _ = scene.targets
         scene.fail(1.0, 1.6, of=second)

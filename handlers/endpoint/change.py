@@ -108,7 +108,7 @@ class Change(NamedTuple):
     @property
     def notes_seconds(self) -> float:
         """Give the seconds that notes and masks take at most."""
-        masks = bool(self.mask) + bool(self.unmask)
+        masks = bool(self.mask) + self._masks_last + bool(self.unmask)
         return NOTE_SECONDS * (len(self.before) + len(self.after)) + MASK_SECONDS * masks
 
     @property

@@ -15,7 +15,7 @@ import pytest
 from anycast_handlers.endpoint.change import HELPER
 
 from lab.waiting import wait_until
-from tests.support.namespace import VIP, Namespace
+from tests.support.namespace import ALLOW, VIP, Namespace
 
 DIRECTORY = "/var/lib/anycast"
 LATCH_FILE = f"{DIRECTORY}/{VIP}.latch.json"
@@ -146,14 +146,14 @@ class TestTheOwnerOfTheDirectory:
 class TestAStoppedHelper:
     """The helper is stopped in the middle of its work, and goes on when its time is over."""
 
-    def _stop(self, host: Namespace, *, wholly: bool) -> Answer:
+    def _stop(self, host: Namespace, *more: str, wholly: bool) -> Answer:
         """Stop it while it writes its first note; the processes that it has started, or not."""
         host.run("cp", "/usr/bin/dd", "/run/dd")
         waits = f"touch {REACHED}\nuntil [ -e {GO} ]; do sleep 0.02; done\n"
         script = f'#!/bin/sh\n{waits}exec /run/dd "$@"\n'
         host.run("install", "-m", "755", "/dev/stdin", "/run/waits", input=script)
         host.run("mount", "--bind", "/run/waits", "/usr/bin/dd")
-        steps = ("write latch {}", *(f"try {command}" for command in WITHDRAW))
+        steps = ("write latch {}", *more, *(f"try {command}" for command in WITHDRAW))
         with subprocess.Popen(
             host.argv(HELPER),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
@@ -181,6 +181,35 @@ class TestAStoppedHelper:
         assert steps[-2:] == list(WITHDRAW)
         has_note = f"{VIP}.latch.json\n" in host.run("ls", DIRECTORY)
         assert has_note is not wholly
+
+    def test_a_step_that_is_refused_gives_the_next_one_no_time(self, host: Namespace) -> None:
+        answer = self._stop(host, "write hold {}", "write hold {}", "write hold {}", wholly=True)
+        assert f"{VIP}/32" in host.addresses()
+        assert [what for what, status in answer.did() if status][-2:] == list(WITHDRAW)
+
+
+class TestAMaskThatComesLast:
+    """A manager that starts again may bring the address back before it is masked."""
+
+    STEPS = (f"try {WITHDRAW[1]}", "mask networkmanager") * 2
+
+    def _ask(self, host: Namespace, first: str) -> Answer:
+        """Ask with a program that masks at the second time; ``first`` is what happens before."""
+        script = f"#!/bin/sh\n[ ! -e /run/once ] || exit 0\ntouch /run/once\n{first}\n"
+        mask = "/usr/local/sbin/anycast-mask"
+        host.run("install", "-m", "755", "/dev/stdin", mask, input=script)
+        host.run("sh", "-c", f"echo 'mask {VIP} networkmanager' >>{ALLOW}")
+        host.run("sh", "-c", f"printf 'act {VIP} {WITHDRAW[1]}\n' >>{ALLOW}")
+        return ask(host, *self.STEPS, present="yes")
+
+    @pytest.mark.parametrize("status", [0, 1])
+    def test_is_tried_again_where_it_has_failed(self, host: Namespace, status: int) -> None:
+        comes_back = f"ip address add {VIP}/32 dev lo\nexit {status}"
+        answer = self._ask(host, comes_back)
+        assert f"{VIP}/32" not in host.addresses()
+        masks = [("mask networkmanager", status)] + [("mask networkmanager", 0)] * (status != 0)
+        assert [one for one in answer.did() if "mask" in one[0]] == masks, answer
+        assert answer.status == 0
 
 
 @pytest.mark.parametrize("directory", ["/run", "/tmp"])

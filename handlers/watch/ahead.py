@@ -24,6 +24,8 @@ from ..transport.shell import COMMAND_SECONDS, FAR, Argv, Hear, Query, Reply, Re
 # who else announces is not compared again.
 FRESH_SECONDS = 1.0
 ASKING_SECONDS = 8.0
+# Seconds for what a look asks along with its own questions, which wait for that.
+ALONG_SECONDS = 1.0
 
 Place = tuple[str, int]
 
@@ -100,10 +102,13 @@ class _Shell:
     def _ask(self, queries: Sequence[Query]) -> list[Reply]:
         """Ask, and the first time something else along with it, whose replies are kept."""
         along, self._along = self._along, ()
-        replies = self._shell.ask_all((*queries, *along))
-        for query, reply in zip(along, replies[len(queries) :], strict=True):
-            self._answers.put(self._place, tuple(query.argv), reply)
-        return replies[: len(queries)]
+        # The last question of a look is the uptime, from which the time for a change is counted.
+        replies = self._shell.ask_all((*along, *queries))
+        for query, reply in zip(along, replies[: len(along)], strict=True):
+            # What was not answered in time is asked once more, with the time that it may take.
+            if not isinstance(reply, OutcomeUnknownError):
+                self._answers.put(self._place, tuple(query.argv), reply)
+        return replies[len(along) :]
 
     def stream(self, argv: Sequence[str], hear: Hear) -> Stream:
         return self._shell.stream(argv, hear)
@@ -165,7 +170,8 @@ def asking_along(vip: Vip, endpoint: Endpoint, asking: Asking) -> AnsweredAhead:
     """
 
     def along(asked: Endpoint, shell: Shell) -> Sequence[Query]:
-        return first_questions(shell, vip, asking.daemons) if asked == endpoint else ()
+        first = first_questions(shell, vip, asking.daemons) if asked == endpoint else ()
+        return [query._replace(timeout=ALONG_SECONDS) for query in first]
 
     return AnsweredAhead(asking.connections, Answers(asking.clock), along)
 

@@ -168,6 +168,19 @@ class TestAlong:
             assert asked._all(shell, ("b",)) == ["b"]
         assert sorted(asked.runs) == ["a", "b", "b", "c"]
 
+    def test_what_is_not_answered_in_time_is_asked_once_more(self, asked: Asked) -> None:
+        """With the time that it may take: a routing daemon may be slow on a busy endpoint."""
+        slow = ("/bin/sh", "-c", f"echo b >>{asked._notes}; sleep 0.5; echo b")
+        along = [Query(slow, 0.1)]
+        connections = AnsweredAhead(asked._connections, asked.answers, lambda *_: along)
+        with connections.open(HERE, Deadline(asked.clock, PATIENCE)) as shell:
+            assert asked._all(shell, ("a",)) == ["a"]
+            (reply,) = shell.ask_all([Query(slow, PATIENCE)])
+        assert isinstance(reply, Result)
+        assert reply.stdout == "b\n"
+        # The word is noted when a command begins; the answer was not kept.
+        assert asked.runs.count("b") > 1
+
     def test_a_look_that_finds_all_well_is_one_command(self, tmp_path: Path) -> None:
         sessions: list[list[tuple[str, ...]]] = []
         vtysh = CAPTURED / "frr-8.4.4-network-3-announce-all.json"
@@ -194,7 +207,8 @@ class TestAlong:
             assert see_routing(shell, vip, DAEMONS).announced
             counted = [tuple(query.argv) for query in first_questions(shell, vip, DAEMONS)]
         looked = [tuple(query.argv) for query in look_questions(vip)]
-        assert sessions == [[*looked, *counted]]
+        # The uptime, from which the time for a change is counted, stays the last of them.
+        assert sessions == [[*counted, *looked]]
         assert counted[0][0].endswith("sudo"), counted
         # Another endpoint is asked about itself, and nothing along with that.
         with connections.open(other, deadline) as shell:

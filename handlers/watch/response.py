@@ -88,12 +88,12 @@ class Responses:
         judged = target.judgement
         failing = judged.failing_since is not None and judged.present is not False
         recovered = judged.is_certain_health and judged.present is False
+        if target.is_waiting and not failing:
+            # What was said of it is true no longer.
+            target.is_waiting = False
+            target.next_look = min(target.next_look, now)
         if not (failing or recovered):
             self.hot.discard(target)
-            if target.is_waiting:
-                # What was said of it is true no longer.
-                target.is_waiting = False
-                target.next_look = min(target.next_look, now)
             return
         self.hot.add(target)
         certain = target.evidence.due()
@@ -170,9 +170,7 @@ class Responses:
             return
         pool = self.pools[target.vip.name]
         # Answers are fresh for a second, and the acts of a VIP follow one another.
-        if pool.acting or any(_is_asked(one, now) for one in pool.targets if one is not target):
-            return
-        if now < target.withdrawing.not_before - AHEAD_OF:
+        if pool.acting or now < target.withdrawing.not_before - AHEAD_OF:
             return
         if target.judgement.present is False or now < (pool.held_back_until(target) or 0.0):
             return
@@ -232,12 +230,6 @@ def _is_young(outcome: Outcome | None) -> bool:
         return True
     age = outcome.look.latch_age
     return age is not None and age < RACE_SECONDS
-
-
-def _is_asked(target: Target, now: float) -> bool:
-    """Whether the answers to what was asked ahead are about to be used, or may still come."""
-    ahead = target.ahead
-    return ahead is not None and now - ahead.at < (AHEAD_PAUSE if ahead.is_done else AHEAD_SECONDS)
 
 
 def _is_awaited(target: Target, now: float) -> bool:

@@ -96,15 +96,13 @@ class Show:
 
     def waits(self, target: Target) -> None:
         """Say that a withdrawal waits until an act on another endpoint of its VIP has ended."""
+        # What was decided about this failure says more, such as that it is not confirmed.
+        if target.decisions and target.decisions[-1].at >= target.since:
+            return
         where = f"{clean(target.endpoint.name, LONGEST_NAME)}: {target.vip.address}"
         text, now = f"{where} not yet: another endpoint of the VIP is acted on", self._clock.time()
-        if target.control and target.control[1] == text:
-            return
         target.control = (State.CRITICAL, text, now)
-        last = target.decisions[-1] if target.decisions else None
-        # Where many wait, each is acted on or refused in turn, which is said.
-        if last is None or last.rule != SPACING or last.at < target.since:
-            self._decided(target, Decided(now, SPACING, text, REFUSED), is_refusal=True)
+        self._decided(target, Decided(now, SPACING, text, REFUSED), is_refusal=True)
         self._version += 1
         self._tell(target)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.waiting import wait_until
+from tests.support.beside import running
 from tests.support.program import ROOT
 
 HERE = Path(__file__).parent
@@ -161,20 +162,11 @@ def machine(release: str, directory: Path) -> Iterator[Machine]:
     """Make the host of a release of Debian, and end it, with all that runs there."""
     _unpack(release, directory)
     try:
-        with subprocess.Popen(
-            ["unshare", *NAMESPACES, *PRIVATE, "sh", "-c", START, "sh", str(directory)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        ) as process:
-            try:
-                assert process.stdout
-                assert process.stdout.readline() == "ready\n"
-                made = Machine(directory, process.pid)
-                made.run("sh -eu /root/machine.sh")
-                yield made
-            finally:
-                process.kill()
+        start = ["sh", "-c", START, "sh", str(directory)]
+        with running(["unshare", *NAMESPACES, *PRIVATE, *start], "ready") as process:
+            made = Machine(directory, process.pid)
+            made.run("sh -eu /root/machine.sh")
+            yield made
     finally:
         shutil.rmtree(directory)
 

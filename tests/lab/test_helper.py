@@ -15,6 +15,7 @@ import pytest
 from anycast_handlers.endpoint.change import HELPER
 
 from lab.waiting import wait_until
+from tests.support.beside import running
 from tests.support.namespace import ALLOW, VIP, Namespace
 
 DIRECTORY = "/var/lib/anycast"
@@ -118,14 +119,8 @@ class TestTheOwnerOfTheDirectory:
 
     @contextmanager
     def _exchanging(self, host: Namespace) -> Iterator[None]:
-        argv = host.argv("/usr/bin/python3", "-c", EXCHANGE)
-        with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as attacker:
-            try:
-                assert attacker.stdout
-                assert attacker.stdout.readline() == "ready\n"
-                yield
-            finally:
-                attacker.kill()
+        with running(host.argv("/usr/bin/python3", "-c", EXCHANGE), "ready"):
+            yield
 
     def test_gets_no_file_of_root_opened_to_everybody(self, host: Namespace, secret: str) -> None:
         with self._exchanging(host):

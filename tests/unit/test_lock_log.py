@@ -18,6 +18,7 @@ import pytest
 from anycast_handlers.operation.log import DecisionLog, Syslog
 from anycast_handlers.transport.clock import SYSTEM_CLOCK
 
+from tests.support.beside import running
 from tests.support.lock import held, refused, take
 
 HOLD = """
@@ -48,18 +49,8 @@ def write(file: str, entry: Mapping[str, object]) -> str:
 @contextmanager
 def holder(directory: Path) -> Iterator[subprocess.Popen[str]]:
     """Hold the lock in another process, until its stdin is closed."""
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(directory)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            assert process.stdout
-            assert process.stdout.readline() == "held\n"
-            yield process
-        finally:
-            process.kill()
+    with running([sys.executable, "-c", HOLD, str(directory)], "held") as process:
+        yield process
 
 
 def test_the_lock_keeps_another_process_out(tmp_path: Path) -> None:

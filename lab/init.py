@@ -41,7 +41,7 @@ KEEP = Path("/run/lab")
 DEVICES = ("full", "null", "ptmx", "pts", "random", "tty", "urandom", "zero")
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC = 1, 2, 4, 8, 4096, 16384
 SYSTEMD = "/lib/systemd/systemd"
-# What systemd must not start: these units look after the machine itself, and wait for it.
+# Systemd must not start these units, which look after the machine itself, and wait for it.
 MASKED = (
     "apparmor.service",
     "kmod-static-nodes.service",

@@ -8,7 +8,7 @@ from .alone import unpacked
 from .host import Host
 from .managers import install_unpacked
 
-# What has that program, and its library, in Debian 12 and in Debian 13.
+# Debian 12 has the program and its library in the first two packages, Debian 13 in the others.
 PACKAGES = (("netplan.io", "libnetplan0"), ("netplan-generator", "libnetplan1"))
 # `netplan generate` runs this program. `netplan apply` asks systemd besides, which is not there.
 GENERATE = "/usr/libexec/netplan/generate"

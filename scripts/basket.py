@@ -71,7 +71,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
         {"check_command": "anycast_route", "use_agent": True, "vars": {}},
     ),
 }
-# What the Director knows by a name: objects, or data fields.
+# The Director knows these by their names: objects, or data fields.
 Named = dict[str, dict[str, Any]]
 # For each variable, whether the form demands it ("y" or "n"), and the filter that shows it.
 Fields = dict[str, tuple[str, str | None]]

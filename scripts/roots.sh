@@ -11,7 +11,7 @@
 # and mounts are in namespaces of their own.
 
 RELEASES=(bookworm trixie)
-# What a machine of a person who runs the tests has anyway.
+# The machine of a person who runs the tests has these packages anyway.
 RELEASE_PACKAGES=(ca-certificates dbus git iputils-ping man-db passwd systemd)
 
 make_root() {

@@ -53,7 +53,7 @@ def mask_by(activator: Activator) -> Mask | None:
 
 def failed_masks(done: Sequence[Done]) -> str:
     """Say which masks of a change could not be put on or taken off; empty where all could."""
-    # One that comes last may have been tried twice.
+    # A mask that comes last may have been tried twice.
     last = {one.words: one for one in done if one.words[0] in FAILED}
     return "; ".join(
         f"the VIP {FAILED[one.words[0]].format(by=' '.join(one.words[1:]))}: {one.said}"

@@ -105,7 +105,7 @@ class _Shell:
         # The last question of a look is the uptime, from which the time for a change is counted.
         replies = self._shell.ask_all((*along, *queries))
         for query, reply in zip(along, replies[: len(along)], strict=True):
-            # What was not answered in time is asked once more, with the time that it may take.
+            # A question without an answer is put once more, with all the time that it may take.
             if not isinstance(reply, OutcomeUnknownError):
                 self._answers.put(self._place, tuple(query.argv), reply)
         return replies[len(along) :]

@@ -89,7 +89,7 @@ class Responses:
         failing = judged.failing_since is not None and judged.present is not False
         recovered = judged.is_certain_health and judged.present is False
         if target.is_waiting and not failing:
-            # What was said of it is true no longer.
+            # The board and the engines have it that a withdrawal is to come.
             target.is_waiting = False
             target.next_look = min(target.next_look, now)
         if not (failing or recovered):

@@ -96,7 +96,7 @@ class Show:
 
     def waits(self, target: Target) -> None:
         """Say that a withdrawal waits until an act on another endpoint of its VIP has ended."""
-        # What was decided about this failure says more, such as that it is not confirmed.
+        # An earlier decision on this failure says more, such as that it is not confirmed.
         if target.decisions and target.decisions[-1].at >= target.since:
             return
         where = f"{clean(target.endpoint.name, LONGEST_NAME)}: {target.vip.address}"

@@ -35,7 +35,7 @@ POOL = {
     "anycast_ssh_address": "192.0.2.19",
     "anycast_pool_warning": "3:",
 }
-# What a person sets, the host's address, and what Icinga says of it.
+# Each row has what a person sets, the host's address, and Icinga's words about it.
 HARMFUL: list[tuple[dict[str, Any], str, str]] = [
     ({"anycast_check": "by_ssh"}, "192.0.2.11", "anycast_check must name a check"),
     ({"anycast_check": "dsn"}, "192.0.2.11", "anycast_check must name a check"),

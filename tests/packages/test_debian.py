@@ -115,7 +115,7 @@ def assert_it_works(root: Root) -> None:
     shown = root.run("stat -c '%a %U %G' /etc/anycast /var/lib/anycast-handler")
     assert shown == "750 root nagios\n750 nagios nagios\n"
     root.run("logrotate -d /etc/logrotate.d/anycast-handler")
-    # What the templates call is there.
+    # The package installs the program that its templates call.
     root.run("! grep -r /usr/local/bin/ /usr/share/anycast-checks/*-templates")
     for page in ("1 check_anycast", "1 anycast-handler", "5 fleet.toml"):
         section, name = page.split()

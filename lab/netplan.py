@@ -10,8 +10,16 @@ from .managers import install_unpacked
 
 # Debian 12 has the program and its library in the first two packages, Debian 13 in the others.
 PACKAGES = (("netplan.io", "libnetplan0"), ("netplan-generator", "libnetplan1"))
-# `netplan generate` runs this program. `netplan apply` asks systemd besides, which is not there.
+# `netplan generate` runs this program, and nothing else.
 GENERATE = "/usr/libexec/netplan/generate"
+# `netplan apply` of Debian 12 asks systemd and udev besides, and needs these packages for them.
+APPLY_PACKAGES = (
+    *("udev", "libkmod2", "python3-dbus", "python3-yaml", "python3-netifaces"),
+    *("python3-rich", "python3-markdown-it", "python3-mdurl", "python3-pygments"),
+)
+# It sends events by /sys, which is read-only for the daemons, since networkd would wait for udev
+# otherwise.
+APPLY = ("unshare", "--mount", "sh", "-c", "mount -o remount,rw /sys && exec netplan apply")
 
 
 def is_there() -> bool:
@@ -19,9 +27,14 @@ def is_there() -> bool:
     return bool(_packages())
 
 
-def install(host: Host) -> None:
-    """Put its files in their places."""
-    install_unpacked(host, *_packages())
+def can_apply() -> bool:
+    """Whether `netplan apply` can be run below a systemd that is process 1."""
+    return _packages() == PACKAGES[0] and all(map(unpacked, APPLY_PACKAGES))
+
+
+def install(host: Host, *more: str) -> None:
+    """Put its files in their places, and those of more packages."""
+    install_unpacked(host, *_packages(), *more)
     host.run(["ldconfig"], check=True)
 
 

@@ -49,6 +49,9 @@ UNPACKED_PACKAGES=(
 # Debian 13 has netplan's program in another package, and a second sudo.
 if grep -qs '^VERSION_ID="12"' /etc/os-release; then
     UNPACKED_PACKAGES+=(netplan.io libnetplan0)
+    # `netplan apply` needs these besides.
+    UNPACKED_PACKAGES+=(udev libkmod2 python3-dbus python3-yaml python3-netifaces)
+    UNPACKED_PACKAGES+=(python3-rich python3-markdown-it python3-mdurl python3-pygments)
 else
     OPTIONAL_PACKAGES+=(sudo-rs)
     UNPACKED_PACKAGES+=(netplan-generator libnetplan1)

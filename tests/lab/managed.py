@@ -192,7 +192,8 @@ class Netplan(Networkd):
     """networkd, whose file of lo is netplan's."""
 
     title = "netplan"
-    brings_back = (
+    packages: ClassVar[Sequence[str]] = ()
+    brings_back: ClassVar[Sequence[Sequence[str]]] = (
         (netplan.GENERATE,),
         ("networkctl", "reload"),
         ("networkctl", "reconfigure", "{}"),
@@ -209,8 +210,16 @@ class Netplan(Networkd):
             super().write(interface, *addresses)
 
     def begin(self) -> None:
-        netplan.install(self.host)
+        netplan.install(self.host, *self.packages)
         super().begin()
+
+
+class NetplanApplied(Netplan, Systemd):
+    """`netplan apply` itself, below a systemd that is process 1."""
+
+    title = "netplan-apply"
+    brings_back = (netplan.APPLY,)
+    packages = netplan.APPLY_PACKAGES
 
 
 class NetworkManager(Managed):
@@ -282,11 +291,12 @@ class Ifupdown2(Managed):
         ifupdown2.write_interfaces(self.host, wanted)
 
 
-MANAGERS = (Networkd, Systemd, Netplan, NetworkManager, Ifupdown2)
+MANAGERS = (Networkd, Systemd, Netplan, NetplanApplied, NetworkManager, Ifupdown2)
 THERE: dict[str, Callable[[], bool]] = {
     "networkd": lambda: True,
     "systemd": lambda: systemd.groups() is not None,
     "netplan": netplan.is_there,
+    "netplan-apply": lambda: systemd.groups() is not None and netplan.can_apply(),
     "networkmanager": networkmanager.is_there,
     "ifupdown2": lambda: bool(unpacked("ifupdown2")),
 }

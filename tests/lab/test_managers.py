@@ -30,6 +30,7 @@ from tests.lab.managed import (
     Managed,
     Networkd,
     NetworkManager,
+    Systemd,
     around,
     vip_on,
 )
@@ -46,7 +47,7 @@ def managed(lab_is_possible: None, request: pytest.FixtureRequest) -> Iterator[M
     title = request.param.title or request.param.name
     if not THERE[title]():
         pytest.skip(f"there is no {title}")
-    if title == "systemd" and not request.config.getoption("--all"):
+    if issubclass(request.param, Systemd) and not request.config.getoption("--all"):
         pytest.skip("a long form, which --all runs")
     with request.param.make_host() as host:
         install_helper(host, *(vip_on(*case) for case in CASES))

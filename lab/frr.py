@@ -6,24 +6,8 @@ import json
 from collections.abc import Sequence
 
 from .host import Host
-from .topology import VIP, Place
+from .topology import VIP
 
-# FRR's default timers of 10 and 40 s would only make the lab slower.
-LINK = """\
-interface {}
- ip ospf network point-to-point
- ip ospf hello-interval 1
- ip ospf dead-interval 4
-"""
-# Without an explicit router id every endpoint would take the VIP as its id. OSPF's pause of 5 s
-# between two versions of an LSA would make a start take 12 s, so it is off until the lab has
-# started.
-ROUTER_OSPF = """\
-router ospf
- ospf router-id {}
- timers throttle lsa all 0
- timers lsa min-arrival 0
-"""
 DAEMONS = ("zebra", "ospfd")
 REAL_TIMERS = (
     "configure terminal",
@@ -31,29 +15,6 @@ REAL_TIMERS = (
     "no timers throttle lsa all",
     "no timers lsa min-arrival",
 )
-ONLY_THE_VIP = """\
-ip prefix-list ANYCAST seq 5 permit {}/32
-route-map ANYCAST permit 10
- match ip address prefix-list ANYCAST
-"""
-
-
-def router_configuration(endpoints: Sequence[Place]) -> str:
-    """Write ospfd.conf of the router, which announces the networks of mon and client."""
-    links = "".join(LINK.format(place.name) for place in endpoints)
-    networks = "".join(f" network {place.network} area 0\n" for place in endpoints)
-    return links + ROUTER_OSPF.format("10.0.0.1") + networks + " redistribute connected\n"
-
-
-def endpoint_configuration(place: Place, style: str) -> str:
-    """Write ospfd.conf of an endpoint, in one of the two styles of announcing the VIP."""
-    text = LINK.format("eth0")
-    if style == "redistribute":
-        text += ONLY_THE_VIP.format(place.vip)
-    text += ROUTER_OSPF.format(place.address) + f" network {place.network} area 0\n"
-    if style == "redistribute":
-        return text + " redistribute connected route-map ANYCAST\n"
-    return text + f" network {place.vip}/32 area 0\n"
 
 
 def start(host: Host, text: str, daemon: str = "ospfd") -> None:

@@ -191,17 +191,11 @@ class Lab:
         return self.routing.name == routing.DEFAULT
 
     def _start_router(self) -> None:
-        if self._is_default:
-            frr.start(self.router, frr.router_configuration(self.places))
-        else:
-            self.routing.start_router(self.router, self.places)
+        self.routing.start_router(self.router, self.places)
 
     def _start_routing(self, endpoint: Endpoint) -> None:
         network.configure_loopback(endpoint.host, endpoint.place)
-        if self._is_default:
-            frr.start(endpoint.host, frr.endpoint_configuration(endpoint.place, self.style))
-        else:
-            self.routing.start_endpoint(endpoint.host, endpoint.place)
+        self.routing.start_endpoint(endpoint.host, endpoint.place, self.style)
 
     def _install_by_hand(self, host: Host, keys: dict[str, str]) -> None:
         sshd.install_by_hand(host, keys)

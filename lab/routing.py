@@ -14,13 +14,17 @@ from pathlib import Path
 from . import bird, frr
 from .errors import LabError
 from .host import Host
-from .topology import Place
+from .topology import STYLES, VIP, VIP6, Place
 
 DIRECTORY = Path(__file__).parents[1] / "docs" / "routing"
 DEFAULT = "frr-ospf"
+REDISTRIBUTES = " redistribute connected route-map ANYCAST\n"
 # These lines are added behind one of the configurations, so that a dead neighbor is noticed within
 # 3 to 4 s, and spoken to again a second after it is back.
 TIMERS = {
+    # OSPF's pause of 5 s between two versions of an LSA would make a start take 12 s, so it is off
+    # until the lab has started.
+    r" ospf router-id .*": " timers throttle lsa all 0\n timers lsa min-arrival 0\n",
     r"( ip ospf) network .*": r"\1 hello-interval 1\n\1 dead-interval 4\n",
     r"( ipv6 ospf6) network .*": r"\1 hello-interval 1\n\1 dead-interval 4\n",
     r"( neighbor \S+) remote-as .*": r"\1 timers 1 3\n\1 timers connect 1\n",
@@ -45,13 +49,20 @@ class Routing:
     ipv4: bool = True
     ipv6: bool = True
 
-    def start_endpoint(self, host: Host, place: Place) -> None:
-        """Start the routing of an endpoint."""
-        self._start(host, _of(self._text("endpoint"), place))
+    def start_endpoint(self, host: Host, place: Place, style: str = STYLES[0]) -> None:
+        """Start the routing of an endpoint, which announces the VIP in a style."""
+        text = self.endpoint_text(place)
+        if style == STYLES[1]:
+            text = text.replace(REDISTRIBUTES, f" network {place.prefix} area 0\n")
+        self._start(host, text)
 
     def start_router(self, host: Host, places: Sequence[Place]) -> None:
         """Start the routing of the router."""
         self._start(host, _repeat(self._text("router"), places))
+
+    def endpoint_text(self, place: Place) -> str:
+        """Give the configuration of an endpoint."""
+        return _of(self._text("endpoint"), place)
 
     @property
     def pidfile(self) -> str:
@@ -84,7 +95,7 @@ class Routing:
             line = f"{family} prefix-list {name} seq 5 {action} {place.prefix}"
             frr.configure(host, self.program, line)
         else:
-            text = _of(self._text("endpoint"), place)
+            text = self.endpoint_text(place)
             bird.configure(host, text.replace("then accept", "then reject") if hidden else text)
 
     def _text(self, whose: str) -> str:
@@ -126,6 +137,7 @@ def _of(text: str, place: Place) -> str:
         (r"\b10\.0\.1\.", f"10.0.{number}."),
         (r"\b2001:db8:1:", f"2001:db8:{number}:"),
         (r"\b65001\b", str(65000 + number)),
+        (rf"\b{re.escape(VIP6 if place.is_ipv6 else VIP)}\b", place.vip),
     ):
         text = re.sub(old, new, text)
     return text

@@ -85,7 +85,7 @@ def measure(
         minute: whether to watch for a minute more.
         settle: seconds to wait before the kill, for OSPF.
     """
-    with Lab(venv=venv, hold_down=300) as lab:
+    with Lab(venv=venv, hold_down=300, speaks=system.speaks) as lab:
         system.start(lab, peers)
         system.wait_until_ready(lab)
         time.sleep(settle)

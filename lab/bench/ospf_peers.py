@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lab import bird, frr, routing
 from lab.host import Host
 from lab.lab import Endpoint, Lab
 from lab.topology import VIP
@@ -11,6 +12,7 @@ from lab.topology import VIP
 from .system import DIG, DIG_INSTANCE, System, start_quietly
 
 CONFIGURATION = "/etc/anycast-healthchecker.conf"
+PREFIXES = "/etc/bird/anycast-prefixes.conf"
 PROGRAM, HEALTHCHECKER = "/usr/local/bin/anycast-healthchecker", "/run/anycast-healthchecker.pid"
 
 
@@ -69,7 +71,7 @@ interface = lo
 pidfile = {HEALTHCHECKER}
 ipv4 = true
 ipv6 = false
-bird_conf = /etc/bird/anycast-prefixes.conf
+bird_conf = {PREFIXES}
 bird_variable = ANYCAST_ADVERTISE
 bird_reconfigure_cmd = /usr/sbin/birdc configure
 dummy_ip_prefix = 10.189.200.255/32
@@ -91,21 +93,6 @@ check_disabled = false
 on_disabled = withdraw
 ip_prefix = {VIP}/32
 """
-    bird = """\
-router id {address};
-include "/etc/bird/anycast-prefixes.conf";
-filter anycast {{
-    if net ~ ANYCAST_ADVERTISE then accept;
-    reject;
-}}
-protocol device {{ }}
-protocol direct {{ ipv4; interface "lo"; }}
-protocol kernel {{ ipv4 {{ import none; export where source ~ [ RTS_OSPF, RTS_OSPF_EXT2 ]; }}; }}
-protocol ospf v2 {{
-    ipv4 {{ import all; export filter anycast; }};
-    area 0 {{ interface "eth0" {{ type ptp; hello 1; dead 4; }}; }};
-}}
-"""
 
     def start(self, lab: Lab, peers: Path) -> None:
         """See System."""
@@ -114,13 +101,15 @@ protocol ospf v2 {{
 
     def _start(self, endpoint: Endpoint, peers: Path) -> None:
         host = endpoint.host
-        for daemon in ("ospfd", "zebra"):
-            host.end_daemon(f"/run/frr/{daemon}.pid")
-        host.make_directory("/run/bird")
-        first = "define ANYCAST_ADVERTISE = [\n    10.189.200.255/32\n];\n"
-        host.write("/etc/bird/anycast-prefixes.conf", first)
-        host.write("/etc/bird/bird.conf", self.bird.format(address=endpoint.place.address))
-        host.run(["bird", "-P", "/run/bird/bird.pid"], check=True)
+        for daemon in reversed(frr.DAEMONS):
+            host.end_daemon(frr.pidfile(daemon))
+        host.make_directory("/etc/bird")
+        host.write(PREFIXES, "define ANYCAST_ADVERTISE = [\n    10.189.200.255/32\n];\n")
+        text = routing.find("bird-ospf").endpoint_text(endpoint.place)
+        # These are the only lines that are not as docs/routing.rst has them.
+        text = text.replace(f"[ {endpoint.place.prefix} ]", "ANYCAST_ADVERTISE")
+        text = text.replace("type ptp;", "type ptp; hello 1; dead 4;")
+        bird.start(host, f'include "{PREFIXES}";\n{text}')
         host.write(CONFIGURATION, self.fill(self.configuration))
         host.make_directory("/etc/anycast-healthchecker.d")
         host.run(["ln", "-s", str(peers / "bin/anycast-healthchecker"), PROGRAM], check=True)

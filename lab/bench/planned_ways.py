@@ -181,6 +181,6 @@ WAYS: tuple[Way, ...] = (
     StopKeepalived("keepalived stopped"),
     StopHealthchecker("anycast-healthchecker stopped"),
     StopHealthchecker("anycast-healthchecker disabled", disables=True),
-    DisableExabgp("ExaBGP's disable file"),
+    DisableExabgp("ExaBGP's disable file", Exabgp.speaks),
 )
 SMOKE = tuple(one for one in WAYS if one.name in ("withdraw, FRR OSPF", "ExaBGP's disable file"))

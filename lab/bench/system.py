@@ -8,7 +8,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
+from lab import routing
 from lab.host import Host
 from lab.lab import Lab
 from lab.topology import ENDPOINTS, QUERY, VIP
@@ -43,6 +45,8 @@ class System(ABC):
     samples: int = SAMPLES
     fault: signal.Signals = signal.SIGKILL
     logs: bool = False
+    # The daemon and protocol of all routers.
+    speaks: ClassVar[str] = routing.DEFAULT
 
     @abstractmethod
     def start(self, lab: Lab, peers: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from anycast_checks.routing.daemon import Ask, Question
 from lab import Host, Lab, monitoring
+from lab.errors import LabError
 from lab.topology import VIP, VIP_NAME, Place
 from lab.waiting import wait_until
 
@@ -118,13 +119,17 @@ class Scene:
         A router that has just started is missing in its neighbor's LSA for up to 12 s.
         """
         if "ospf" in self.lab.routing.name:
-            wait_until(self._all_count_all, "each endpoint counts all", 60)
+            try:
+                wait_until(self._all_count_all, "each endpoint counts all", 60)
+            except LabError as error:
+                raise LabError(f"{error}: {self._counts()}") from None
 
     def _all_count_all(self) -> bool:
+        return all(said.startswith("POOL OK") for said in self._counts())
+
+    def _counts(self) -> list[str]:
         names = (endpoint.place.name for endpoint in self.lab.endpoints)
-        return all(
-            self.ask_routing(name, "pool", "-c", "3:").startswith("POOL OK") for name in names
-        )
+        return [self.ask_routing(name, "pool", "-c", "3:") for name in names]
 
     def log(self) -> list[dict[str, Any]]:
         # There is no log before the first decision.

@@ -428,7 +428,8 @@ def _template(name: str, body: str) -> dict[str, Any]:
         "vars": {},
     }
     for key, text in re.findall(r"^\t([\w.]+) = (.*)$", body, re.MULTILINE):
-        if key == "permissions":
+        # The Director knows no constants, and users of Icinga's API only by other means.
+        if key == "permissions" or text.startswith("Anycast"):
             continue
         value = json.loads(text.removesuffix("s") if re.fullmatch(r"\d+s", text) else text)
         if key.startswith("vars."):

@@ -77,9 +77,9 @@ class Icinga:
         )
         self._own()
 
-    def validate(self, hosts: str) -> subprocess.CompletedProcess[str]:
+    def validate(self, hosts: str, constants: str = "") -> subprocess.CompletedProcess[str]:
         """Load a configuration with these hosts, as `icinga2 daemon -C` does."""
-        self.write(f'include "{self.home}/templates/*.conf"\n{hosts}')
+        self.write(f'{constants}include "{self.home}/templates/*.conf"\n{hosts}')
         return self._run(["daemon", "-C", *self._dumping(), "-c", str(self.config)])
 
     def _dumping(self) -> list[str]:

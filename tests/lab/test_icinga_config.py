@@ -12,6 +12,7 @@ from tests.lab.icinga_alone import VIP, Icinga, host, needs_icinga, pool
 pytestmark = needs_icinga
 
 OF_AN_ENDPOINT = ("control", "health", "route")
+WATCHED = 'object Host "mon" { check_command = "dummy", vars.anycast_watcher = true }'
 
 
 def example() -> str:
@@ -75,6 +76,20 @@ def test_health_service_runs_the_event_handler_and_has_no_command_endpoint(icing
         assert service["command_endpoint"] == '""'
         assert service["volatile"] == "false"
         assert service["enable_flapping"] == "false"
+
+
+def test_each_service_links_to_the_pages_that_the_constants_name(icinga: Icinga) -> None:
+    """Without the constants there is no link, since nobody else knows where the pages are."""
+    notes, action = '"https://docs.example.org/on-call.html"', '"https://mon.example.org/"'
+    constants = f"const AnycastNotesUrl = {notes}\nconst AnycastActionUrl = {action}\n"
+    for before, links in (("", ('""', '""')), (constants, (notes, action))):
+        result = icinga.validate(f"{example()}{WATCHED}", before)
+        assert result.returncode == 0, result.stdout
+        services = icinga.services()
+        assert "mon!anycast-watcher" in services
+        for name, one in services.items():
+            assert (one["notes_url"], one["action_url"]) == links, name
+            assert one["icon_image"] != '""', name
 
 
 @pytest.mark.parametrize("transport", ["by_ssh", "nrpe", "agent"])

@@ -30,6 +30,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all", action="store_true", help="run the long forms of the tests too")
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave the long forms to --all."""
+    if item.get_closest_marker("long") and not item.config.getoption("--all"):
+        pytest.skip("a long form, which --all runs")
+
+
 def pytest_configure() -> None:
     """End at once where the tests would run another checkout's code, or an installed copy."""
     for name, directory in PACKAGES.items():

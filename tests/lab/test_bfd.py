@@ -19,12 +19,9 @@ PAGE = (Path(__file__).parents[2] / "docs" / "routing.rst").read_text()
 SLOW = "dead-interval 40"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("routing", ROUTINGS, ids=[routing.name for routing in ROUTINGS])
-def test_a_silent_host_is_noticed(
-    routing: Routing, lab_is_possible: None, request: pytest.FixtureRequest
-) -> None:
-    if not request.config.getoption("--all"):
-        pytest.skip("a long form, which --all runs")
+def test_a_silent_host_is_noticed(routing: Routing, lab_is_possible: None) -> None:
     places = (ENDPOINTS if routing.ipv4 else ENDPOINTS6)[:2]
     with Lab(speaks=routing.name, places=places) as lab:
         for host, place in ((lab.router, None), *((e.host, e.place) for e in lab.endpoints)):

@@ -18,11 +18,11 @@ REFUSING, SILENT = 12.0, 24.0
 ACTS = [("ns1", "withdraw")]
 
 
+pytestmark = pytest.mark.long
+
+
 @pytest.fixture(scope="module")
-def monitored(request: pytest.FixtureRequest) -> Iterator[Monitored]:
-    if not request.config.getoption("--all"):
-        pytest.skip("a long form, which --all runs")
-    venv: Path = request.getfixturevalue("venv")
+def monitored(venv: Path) -> Iterator[Monitored]:
     with monitored_lab(venv, "control_interval = 3s") as made:
         yield made
 

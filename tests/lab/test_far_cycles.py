@@ -55,7 +55,14 @@ def monitor(host: Namespace, tmp_path: Path) -> Iterator[FarMonitor]:
 
 
 @pytest.mark.parametrize(
-    ("round_trip", "loss"), [(0.0, 0.0), (0.2, 0.0), (0.5, 0.0), (0.8, 0.0), (0.1, 0.2)]
+    ("round_trip", "loss"),
+    [
+        (0.0, 0.0),
+        (0.2, 0.0),
+        pytest.param(0.5, 0.0, marks=pytest.mark.long),
+        (0.8, 0.0),
+        (0.1, 0.2),
+    ],
 )
 def test_it_is_withdrawn_and_restored(
     monitor: FarMonitor, request: pytest.FixtureRequest, round_trip: float, loss: float
@@ -76,7 +83,7 @@ def test_it_is_withdrawn_and_restored(
     print(f"{round_trip} s, {loss:.0%} lost: runs to withdraw and to restore: {runs}")
 
 
-@pytest.mark.parametrize("round_trip", [0.5, 0.8])
+@pytest.mark.parametrize("round_trip", [0.5, pytest.param(0.8, marks=pytest.mark.long)])
 def test_a_person_withdraws_and_restores_it(monitor: FarMonitor, round_trip: float) -> None:
     """Without a confirmation, more is asked between the decision and the act."""
     with far_away(monitor.host, round_trip) as client:

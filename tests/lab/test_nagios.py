@@ -39,7 +39,10 @@ class Watched:
         assert self.scene.is_announced()
 
 
-@pytest.fixture(scope="module", params=["by_ssh", "by_ssh_kept_open", "nrpe"])
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param("by_ssh", marks=pytest.mark.long), "by_ssh_kept_open", "nrpe"],
+)
 def made(venv: Path, request: pytest.FixtureRequest) -> Iterator[Watched]:
     with Lab(venv=venv, hold_down=3) as lab:
         daemons = start_everywhere(lab)

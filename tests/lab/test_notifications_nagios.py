@@ -32,12 +32,9 @@ define contact {{
 """
 
 
-def test_a_dead_resolver_is_two_messages_and_a_refusal_pages_once(
-    request: pytest.FixtureRequest,
-) -> None:
-    if not request.config.getoption("--all"):
-        pytest.skip("a long form, which --all runs; test_notifications.py is the short one")
-    venv: Path = request.getfixturevalue("venv")
+# test_notifications.py is the short form.
+@pytest.mark.long
+def test_a_dead_resolver_is_two_messages_and_a_refusal_pages_once(venv: Path) -> None:
     with Lab(venv=venv, hold_down=3) as lab:
         lab.mon.write(RECORD, f'#!/bin/sh\necho "$*" >>{TOLD}\n', mode=0o755)
         objects = endpoints("by_ssh_kept_open")

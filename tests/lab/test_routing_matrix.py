@@ -184,12 +184,9 @@ def _then(script: str) -> str:
     return f'{{real}} "$@"; status=$?\n[ "$(id -u)" != 0 ] || {{ {script}; }} >&2\nexit $status\n'
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("row", ROWS, ids=[row.title for row in ROWS])
-def test_a_daemon_that_fails_in_mid_act_undoes_nothing(
-    row: Row, request: pytest.FixtureRequest, venv: Path
-) -> None:
-    if not request.config.getoption("--all"):
-        pytest.skip("a long form, which --all runs")
+def test_a_daemon_that_fails_in_mid_act_undoes_nothing(row: Row, venv: Path) -> None:
     with _lab(row, venv) as lab:
         scene = Scene(lab)
         scene.wait_until_all_are_counted()

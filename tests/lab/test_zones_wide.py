@@ -27,10 +27,11 @@ EU = REGIONS[0]
 TAKE_OVER_SECONDS = 120.0
 
 
+pytestmark = pytest.mark.long
+
+
 @pytest.fixture(scope="module")
-def cluster(venv: Path, request: pytest.FixtureRequest) -> Iterator[Cluster]:
-    if not request.config.getoption("--all"):
-        pytest.skip("the long form of test_zones.py, which --all runs")
+def cluster(venv: Path) -> Iterator[Cluster]:
     with clustered_lab(venv, (MON, CLIENT), REGIONS) as cluster:
         yield cluster
 

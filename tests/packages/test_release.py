@@ -23,12 +23,10 @@ in_release "$@"
 MINUTES = 20 * 60.0
 
 
-@pytest.fixture(autouse=True)
-def possible(request: pytest.FixtureRequest) -> None:
-    if not request.config.getoption("--all"):
-        pytest.skip("a long form, which --all runs")
-    if os.geteuid() != 0:
-        pytest.skip("a root of Debian needs root")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(os.geteuid() != 0, reason="a root of Debian needs root"),
+]
 
 
 def in_release(*argv: str) -> list[str]:

@@ -126,8 +126,8 @@ def open_tunnel(
 
     def from_bastion() -> None:
         while data := channel.recv(CHUNK):
-            connection.release()
             theirs.sendall(data)
+            connection.passed_on(len(data))
 
     def to_bastion() -> None:
         while data := theirs.recv(CHUNK):

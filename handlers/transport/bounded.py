@@ -116,6 +116,19 @@ def open_ear(transport: paramiko.Transport, timeout: float, take: Take) -> param
     return channel
 
 
+def open_way(
+    transport: paramiko.Transport, to: tuple[str, int], most: int, timeout: float
+) -> paramiko.Channel:
+    """Open a tunnel to another host; raises as open_channel does, and where that is not reached.
+
+    A tunnel has no error output, which the peer may send all the same.
+    """
+    here = ("127.0.0.1", 0)
+    channel = transport.open_channel("direct-tcpip", to, here, window_size=most, timeout=timeout)
+    channel.in_stderr_buffer = _Pipe(0)
+    return channel
+
+
 def send_input(channel: paramiko.Channel, data: bytes) -> None:
     """Send a command its whole standard input, and end that.
 

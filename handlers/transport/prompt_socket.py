@@ -25,6 +25,10 @@ MOST_IN_ALL, SHARE = 16_000_000, 1_200_000
 MOST_PACKETS, PACKETS_A_SECOND = 10_000, 1_000
 # paramiko reads a packet in two parts.
 READS = 2
+# The smallest packet of a connection inside a tunnel. On the way few bytes become three times as
+# many, and there are messages about the tunnel.
+LEAST_PASSED_ON = 16
+WRAPPED, WRAPPING = 3, 1024
 SAID_FIRST = 400
 # Where a round trip takes longer, it is not waited for.
 LONGEST_DISTANCE = 2.0
@@ -101,13 +105,10 @@ class PromptSocket(socket.socket):
         """Let the peer send what commands print: it has logged in."""
         self._most = MOST_KEPT
 
-    def keep(self, *, counts: bool = True) -> None:
-        """Prepare for a connection that is idle for long, and end it where the peer has gone.
-
-        Without ``counts`` it may bring any number of packets: those of many tunnels.
-        """
+    def keep(self) -> None:
+        """Prepare for a connection that is idle for long, and end it where the peer has gone."""
         self.settimeout(IDLE_SECONDS)
-        self._is_kept, self._reads_left = counts, float(READS * MOST_PACKETS)
+        self._is_kept, self._reads_left = True, float(READS * MOST_PACKETS)
         with suppress(OSError):
             self.setsockopt(
                 socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(UNACKNOWLEDGED_SECONDS * 1000)
@@ -123,6 +124,18 @@ class PromptSocket(socket.socket):
         with PromptSocket._counting:
             PromptSocket._in_all -= self._kept
             self._kept = 0
+
+    def passed_on(self, size: int) -> None:
+        """Do not count so many bytes, and the packets that brought them, any more.
+
+        They have gone on to the end of a tunnel, which counts its own.
+        """
+        with PromptSocket._counting:
+            taken = min(self._kept, WRAPPED * size + WRAPPING)
+            PromptSocket._in_all -= taken
+            self._kept -= taken
+        # Two threads change this without a lock, since a packet more or less makes no difference.
+        self._reads_left += READS * (1 + size / LEAST_PASSED_ON)
 
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
         """Receive as usual. Raises: OSError, where the peer sends more than it may."""

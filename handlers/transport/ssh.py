@@ -18,7 +18,7 @@ from anycast_checks.line import clean
 from ..errors import OutcomeUnknownError, UnreachableError
 from ..fleet.values import Endpoint, Ssh
 from .alarms import ALARMS
-from .bounded import close_channel, open_channel, open_ear
+from .bounded import close_channel, open_channel, open_ear, open_way
 from .channel import receive, send
 from .clock import SYSTEM_CLOCK, Deadline
 from .each import at_once
@@ -42,8 +42,6 @@ from .turns import Turns
 # Seconds by which paramiko's own time-outs come before the connection is closed, since their errors
 # say more.
 GRACE = 1.0
-# Where a tunnel says that it comes from.
-LOOPBACK = "127.0.0.1"
 # Bytes that an endpoint may send on a channel before they are read; no more are kept.
 WINDOW = LARGEST_OUTPUT + 65536
 
@@ -99,7 +97,7 @@ class SshConnection:
         self.distance = self._sock.distance
         self._sock.allow_commands()
         if kept:
-            self._sock.keep(counts=not tunnels)
+            self._sock.keep()
 
     @property
     def is_open(self) -> bool:
@@ -244,13 +242,11 @@ class SshConnection:
 
     def open_tunnel(self, to: tuple[str, int], seconds: float) -> paramiko.Channel:
         """Open a tunnel to another host; raises as paramiko does."""
-        return self._transport().open_channel(
-            "direct-tcpip", to, (LOOPBACK, 0), window_size=WINDOW, timeout=seconds
-        )
+        return open_way(self._transport(), to, WINDOW, seconds)
 
-    def release(self) -> None:
-        """Begin to count anew what the peer has sent, as somebody has taken it."""
-        self._sock.release()
+    def passed_on(self, size: int) -> None:
+        """Take note that so many bytes of a tunnel have gone on to its end."""
+        self._sock.passed_on(size)
 
     def drop_spares(self) -> None:
         """Close the channels that no command has taken."""

@@ -10,7 +10,9 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import count, repeat
 from pathlib import Path
 
 import paramiko
@@ -22,13 +24,22 @@ from anycast_handlers.transport.clock import SYSTEM_CLOCK, Deadline
 from anycast_handlers.transport.connections import FreshConnections
 from anycast_handlers.transport.kept import KeptConnections
 from anycast_handlers.transport.ssh import SshConnection
-from paramiko.common import AUTH_SUCCESSFUL, OPEN_SUCCEEDED
+from paramiko.common import (
+    AUTH_SUCCESSFUL,
+    MSG_CHANNEL_DATA,
+    MSG_CHANNEL_EXTENDED_DATA,
+    MSG_IGNORE,
+    OPEN_SUCCEEDED,
+)
 
+from tests.ssh.flood import BLOCK, BYTES, message
 from tests.ssh.server import Sshd, key, public
 from tests.ssh.tarpit import BANNER, Port, serve
 from tests.support.peer import free_port
 
 SECONDS = 30.0
+# Beside what the handler keeps, some is on its way.
+MOST_SENT = 60_000_000
 PAGE = (Path(__file__).parents[2] / "docs/engines.rst").read_text()
 
 
@@ -287,6 +298,53 @@ def test_a_bastion_that_takes_nothing_keeps_no_thread_and_no_file(way: Way) -> N
         with pytest.raises(UnreachableError):
             SshConnection(way.endpoint(), way.ssh, None, (), deadline)
         wait_until_closed()
+
+
+def _in_error_output(channel: paramiko.Channel) -> Iterator[paramiko.Message]:
+    for number in count():
+        yield message(MSG_CHANNEL_EXTENDED_DATA, channel.remote_chanid, 1, BLOCK)
+        if number % 20 == 0:
+            yield message(MSG_CHANNEL_DATA, channel.remote_chanid, b"-")
+
+
+def _in_empty_packets(channel: paramiko.Channel) -> Iterator[paramiko.Message]:
+    yield from repeat(message(MSG_IGNORE, b""))
+
+
+@pytest.mark.parametrize("flood", [_in_error_output, _in_empty_packets])
+def test_a_bastion_that_floods_a_tunnel_is_left(
+    way: Way, flood: Callable[[paramiko.Channel], Iterator[paramiko.Message]]
+) -> None:
+    """Memory and CPU are those of a process that acts for other endpoints too."""
+    sent = 0
+
+    def talk(connection: socket.socket, over: threading.Event) -> None:
+        nonlocal sent
+        transport = paramiko.Transport(connection)
+        transport.add_server_key(
+            paramiko.Ed25519Key.from_private_key_file(str(way.bastion.host_keys[0]))
+        )
+        transport.start_server(threading.Event(), Forwarder())
+        channel = transport.accept(SECONDS)
+        assert channel
+        channel.sendall(BANNER)
+        with suppress(EOFError, OSError):
+            for one in flood(channel):
+                if over.is_set() or sent > BYTES:
+                    break
+                transport._send_message(one)  # type: ignore[attr-defined]
+                sent += len(one.asbytes())
+        transport.close()
+
+    with serve(Port(way.bastion.directory), talk) as port:
+        way.bastion.port = port.number
+        way.pin()
+        # The bastion answers on, so that nothing but the flood ends this.
+        deadline = Deadline(SYSTEM_CLOCK, 5 * SECONDS)
+        with pytest.raises(UnreachableError):
+            SshConnection(way.endpoint(), way.ssh, None, (), deadline)
+        wait_until_closed()
+    assert 0 < sent < MOST_SENT
 
 
 def test_where_files_run_out_the_connection_to_the_bastion_ends_too(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from .access import ACCESS_EXAMINATIONS, gate_list
 from .finding import Examination, HostExamination
+from .login import certificate
 from .managers import MANAGER_EXAMINATIONS
 from .names import NAME_EXAMINATIONS
 from .routing import ROUTING_EXAMINATIONS
@@ -27,4 +28,5 @@ HOST_EXAMINATIONS: tuple[HostExamination, ...] = (
     *NAME_EXAMINATIONS,
     *SYSTEM_EXAMINATIONS,
     gate_list,
+    certificate,
 )

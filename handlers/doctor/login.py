@@ -59,5 +59,19 @@ def distance(subjects: Sequence[Subject]) -> Iterator[Finding]:
         )
 
 
+def certificate(subjects: Sequence[Subject]) -> Iterator[Finding]:
+    """Find a host whose certificate expires soon: after that nobody can act there.
+
+    Certificates that were signed together expire together, and the guards count on the others.
+    """
+    subject = subjects[0]
+    if when := subject.site.shell.expiring:
+        yield subject.found(
+            "the certificate of its host key expires soon",
+            "have the host key signed anew, and reload sshd there",
+            f"it {when}",
+        )
+
+
 # Where one of these finds something, nothing else can be found.
 LOGIN_EXAMINATIONS: tuple[HostExamination, ...] = (login, distance)

@@ -162,7 +162,7 @@ class _Rehearsal:
 
     def __init__(self, vip: Vip, listed: dict[Argv, bool], *, is_root: bool, present: bool) -> None:
         self.is_root = is_root
-        self.distance = 0.0
+        self.distance, self.expiring = 0.0, ""
         self._listed = listed
         self._answers = {
             ADDRESSES: Result(0, _addresses(vip, present=present), ""),

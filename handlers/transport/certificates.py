@@ -48,7 +48,7 @@ def why_no_host(
         revoked: keys that count no more, of hosts and of authorities.
         now: the time in seconds since the epoch.
     """
-    certificate = _read(f"{kind} {base64.b64encode(blob).decode()}".encode())
+    certificate = _read_shown(kind, blob)
     if isinstance(certificate, str):
         return certificate
     if certificate.type is not serialization.SSHCertificateType.HOST:
@@ -109,7 +109,15 @@ def expires_soon(file: str, now: float) -> str:
         OSError: the file cannot be read.
     """
     with open(file, "rb") as stream:
-        certificate = _read(stream.read(LARGEST_FILE))
+        return _when_soon(_read(stream.read(LARGEST_FILE)), now)
+
+
+def host_expires_soon(kind: str, blob: bytes, now: float) -> str:
+    """Say the same of the certificate that a host has shown; see `why_no_host`."""
+    return _when_soon(_read_shown(kind, blob), now)
+
+
+def _when_soon(certificate: serialization.SSHCertificate | str, now: float) -> str:
     if isinstance(certificate, str):
         return ""
     after, before = certificate.valid_after, certificate.valid_before
@@ -121,6 +129,10 @@ def certificate_of(identity: str) -> str:
     """Give the file of the certificate of an identity, as OpenSSH calls it; empty for none."""
     file = f"{identity}-cert.pub"
     return file if os.path.exists(file) else ""
+
+
+def _read_shown(kind: str, blob: bytes) -> serialization.SSHCertificate | str:
+    return _read(f"{kind} {base64.b64encode(blob).decode()}".encode())
 
 
 def _read(line: bytes) -> serialization.SSHCertificate | str:

@@ -205,6 +205,7 @@ class _Borrowed:
     def __init__(self, connection: SshConnection | LocalShell, sessions: Sessions) -> None:
         self.is_root = connection.is_root
         self.distance = connection.distance
+        self.expiring = connection.expiring
         self._connection = connection
         self._sessions = sessions
 

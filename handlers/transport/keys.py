@@ -10,7 +10,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 
 from ..errors import ConfigurationError, RejectedError, unreadable
 from .bounded import BoundedTransport
-from .certificates import certificate_of, why_no_host, why_no_login
+from .certificates import certificate_of, host_expires_soon, why_no_host, why_no_login
 from .clock import SYSTEM_CLOCK
 from .known_hosts import AUTHORITY, REVOKED, lines_about
 from .lean_paramiko import paramiko
@@ -35,9 +35,14 @@ class PinnedKeys(paramiko.MissingHostKeyPolicy):
         host: its address or name, without a port.
         where: address and port of the host, for messages.
 
+    Attributes:
+        expiring: when the certificate that the host has shown expires, if soon; else empty.
+
     Raises:
         ConfigurationError: the file cannot be read.
     """
+
+    expiring = ""
 
     def __init__(self, known_hosts: str, name: str, host: str, where: str) -> None:
         self._known_hosts = known_hosts
@@ -114,6 +119,7 @@ class PinnedKeys(paramiko.MissingHostKeyPolicy):
                 f"{self._where}: its certificate {why}",
                 f"see @cert-authority in {self._known_hosts}",
             )
+        self.expiring = host_expires_soon(kind, blob, SYSTEM_CLOCK.time())
 
 
 class CertifiedTransport(BoundedTransport):

@@ -33,7 +33,7 @@ class LocalShell:
 
     def __init__(self) -> None:
         self.is_root = os.geteuid() == 0
-        self.distance = 0.0
+        self.distance, self.expiring = 0.0, ""
 
     @property
     def is_open(self) -> bool:

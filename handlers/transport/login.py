@@ -84,6 +84,11 @@ class Login:
             raise UnreachableError(f"{self.where}: {say(error)}") from error
         return PromptSocket(sock.detach())
 
+    @property
+    def expiring(self) -> str:
+        """Say when the certificate of the host expires, if soon; else empty."""
+        return self._pinned.expiring
+
     def seconds(self, sock: PromptSocket) -> float:
         """Give the seconds that a step may take from now on."""
         return self._connecting.left(with_distance(HANDSHAKE_SECONDS, sock.distance))

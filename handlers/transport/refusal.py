@@ -17,7 +17,7 @@ class GatedShell:
 
     def __init__(self, shell: Shell) -> None:
         self.is_root = shell.is_root
-        self.distance = shell.distance
+        self.distance, self.expiring = shell.distance, shell.expiring
         self._shell = shell
 
     def run(self, argv: Sequence[str], stdin: str = "", timeout: float = COMMAND_SECONDS) -> Result:

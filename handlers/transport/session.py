@@ -37,6 +37,7 @@ class Session:
         self._connection = _connect_patiently(connect, connecting)
         self.is_root = self._connection.is_root
         self.distance = self._connection.distance
+        self.expiring = self._connection.expiring
 
     def run(self, argv: Sequence[str], stdin: str = "", timeout: float = COMMAND_SECONDS) -> Result:
         """Run one command to its end; see Shell.run."""

@@ -76,10 +76,13 @@ class Shell(Protocol):
         is_root: whether the user is root.
         distance: the seconds that a round trip to the endpoint takes, longer where packets are
             lost on the way; 0 for this very host.
+        expiring: when the certificate that proves the endpoint to be itself expires, if soon; else
+            empty.
     """
 
     is_root: bool
     distance: float
+    expiring: str
 
     def run(self, argv: Sequence[str], stdin: str = "", timeout: float = COMMAND_SECONDS) -> Result:
         """Run one command to its end.

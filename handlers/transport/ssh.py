@@ -94,7 +94,7 @@ class SshConnection:
             self.close()
             self._sock.close()
             raise
-        self.distance = self._sock.distance
+        self.distance, self.expiring = self._sock.distance, login.expiring
         self._sock.allow_commands()
         if kept:
             self._sock.keep()

@@ -72,7 +72,7 @@ class _Shell:
         keeps: bool,
     ) -> None:
         self.is_root = shell.is_root
-        self.distance = shell.distance
+        self.distance, self.expiring = shell.distance, shell.expiring
         self._shell = shell
         self._place = place
         self._answers = answers

@@ -139,6 +139,15 @@ class TestOfAHost:
             # OpenSSH may be less strict about a certificate without names.
             assert names is None or not made.ssh_logs_in()
 
+    def test_one_that_will_expire_is_told_before_it_locks_the_handler_out(
+        self, certified: Certified
+    ) -> None:
+        for valid, soon in ((ALWAYS, ""), ("20200101:+1d", "expires at "), ("-1d:+1d", "")):
+            certified.certify(valid=valid)
+            with certified.sshd.shell() as shell:
+                assert shell.expiring.startswith(soon)
+                assert bool(shell.expiring) is bool(soon)
+
     def test_a_certificate_of_a_user_proves_no_host(self, tmp_path: Path) -> None:
         made = Certified(tmp_path)
         sign(made.authority, made.host, names=HOST)

@@ -39,7 +39,7 @@ class FakeShell:
 
     def __init__(self, answers: Table | Callable[[Asked], Said], *, is_root: bool = True) -> None:
         self.is_root = is_root
-        self.distance = 0.0
+        self.distance, self.expiring = 0.0, ""
         self.asked: list[Asked] = []
         self._answers = answers
 

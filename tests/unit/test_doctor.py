@@ -84,7 +84,7 @@ class Distant(FakeShell):
 
     def __init__(self, **answers: Said) -> None:
         super().__init__(lambda asked: healthy(**answers).run(*asked), is_root=False)
-        self.distance = 0.1
+        self.distance, self.expiring = 0.1, ""
         self.together: list[list[tuple[str, ...]]] = []
 
     def ask_all(self, queries: Sequence[Query]) -> list[Reply]:
@@ -182,6 +182,16 @@ def seen(**changes: Any) -> Subject:
 def state_of(view: View) -> RoutingState:
     """Say what a view means for the VIP."""
     return judge(DAEMONS[0], view, VIP)
+
+
+def test_a_host_certificate_that_will_expire_is_found() -> None:
+    shell = healthy()
+    shell.expiring = "expires at 2026-12-01T00:00:00Z"
+    (finding,) = examined_by(shell, RESOLVER).findings
+    assert text(finding) == (
+        "ns1: the certificate of its host key expires soon (it expires at 2026-12-01T00:00:00Z):"
+        " have the host key signed anew, and reload sshd there"
+    )
 
 
 def found_by(name: str, of: Subject) -> list[str]:

@@ -176,7 +176,8 @@ def _find_fault(seen: Seen, counted: Counted | None) -> str:
     """Say what is wrong with an endpoint that is present, long before a withdrawal is needed."""
     if seen.elsewhere:
         return f"a withdrawal would leave it on {seen.elsewhere}: take it off there by hand"
-    if counted and counted.others is None:
+    # In peace it may be that nobody was counted, and that is no fault.
+    if counted and counted.others is None and counted.trouble:
         return f"nothing could be withdrawn: cannot count who else announces it: {counted.trouble}"
     if counted and counted.gaps and counted.is_few:
         return f"nothing could be withdrawn: {counted.missing}"

@@ -79,8 +79,9 @@ class SiteCount(NamedTuple):
 class Counted(NamedTuple):
     """How many *other* endpoints announce the VIP, of how many endpoints there are in all.
 
-    ``others`` is None where the number is unknown, and ``trouble`` says why. ``spacing_left`` is
-    the time in seconds for which the automation may withdraw no further endpoint of the VIP.
+    ``others`` is None where the number is unknown, and ``trouble`` says why; where that is empty,
+    nobody was counted, since nothing is to be decided. ``spacing_left`` is the time in seconds for
+    which the automation may withdraw no further endpoint of the VIP.
     ``announced`` tells whether the endpoint itself announces the VIP; it is None where its routing
     daemon was not asked. ``gaps`` names the endpoints that could not be asked, and so may announce
     beside those that were counted; it is empty where all were counted. ``under_way`` names

@@ -179,7 +179,8 @@ def _decide(parts: Parts, look: Look, *, confirms: bool) -> Decision:
         # Counting at each check reports a count that cannot be made long before the night on which
         # it matters. It also finds a withdrawn endpoint that has to come back because too few are
         # left.
-        counted = _count(parts)
+        in_peace = parts.request.state is State.OK and look.present and look.latch_age is None
+        counted = _count(parts, in_peace=in_peace)
     while True:
         case = Case(parts.request, parts.policy, seen, counted, confirmed, obstacle)
         decision = verb.decide(case)
@@ -211,13 +212,13 @@ def _confirm(parts: Parts) -> State:
     return confirmation.state
 
 
-def _count(parts: Parts) -> Counted:
+def _count(parts: Parts, *, in_peace: bool = False) -> Counted:
     vip, trouble = parts.vip, ""
     others, name = None, parts.request.endpoint.name
     try:
         with parts.outcome.timed("count the others"):
             under_way = parts.lock.under_way_elsewhere(name)
-            others = parts.counter.others(parts.site.shell, under_way)
+            others = parts.counter.others(parts.site.shell, under_way, in_peace=in_peace)
         parts.outcome.note(others.trouble)
         for one in others.under_way:
             parts.outcome.note(f"{one} is not counted: it may be withdrawn at this moment")

@@ -19,6 +19,9 @@ from .peers import Peers
 from .see import see_routing
 from .tally import RouterIds, Tally, tally
 
+# Where a VIP has more endpoints, a run that has nothing to decide asks none of them. Each endpoint
+# has such runs, and together they would be as many logins as the square of that number.
+MOST_IN_PEACE = 16
 # Values of the fleet file's `routing` with which no endpoint knows who else announces a VIP.
 NEVER_SHOW_ALL = frozenset({"bgp", "none"})
 
@@ -44,6 +47,7 @@ class Others(NamedTuple):
             at this moment; empty where there is none.
         assumed: how many of the gaps are taken for announcing; see by_site.
         site: the count in the endpoint's own site; None where no floor of a site is set.
+        are_spared: nobody was counted, and the number says nothing.
     """
 
     number: int
@@ -55,11 +59,12 @@ class Others(NamedTuple):
     under_way: tuple[str, ...] = ()
     assumed: int = 0
     site: SiteCount | None = None
+    are_spared: bool = False
 
     def counted(self, vip: Vip) -> Counted:
         """Give what a decision needs of this count."""
         return Counted(
-            self.number,
+            None if self.are_spared else self.number,
             vip.floor,
             len(vip.endpoints),
             announced=self.own,
@@ -152,22 +157,28 @@ class Counter:
         leaving = [known.get(name) for name in names if name in under_way]
         return tally(announced.by - {own}, map(known.get, names), *leaving)
 
-    def others(self, shell: Shell, under_way: Sequence[str] = ()) -> Others:
+    def others(
+        self, shell: Shell, under_way: Sequence[str] = (), *, in_peace: bool = False
+    ) -> Others:
         """Count the other endpoints that announce the VIP.
 
         Args:
             shell: leads to the run's endpoint.
             under_way: endpoints that may be withdrawn at this moment, and do not count.
+            in_peace: nothing is to be decided, so that many endpoints may be spared.
 
         Raises:
             UncountableError: the routing there does not tell.
             HandlerError: the endpoint cannot be asked.
         """
         vip = self._vip
+        spares = in_peace and len(vip.endpoints) > MOST_IN_PEACE
         if vip.count_by == "peers" or (vip.count_by == "auto" and vip.routing in NEVER_SHOW_ALL):
-            return self._ask_peers(shell, under_way)
+            return self._own(shell) if spares else self._ask_peers(shell, under_way)
         state = self.see(shell)
         if vip.count_by == "auto" and not shows_all(state):
+            if spares:
+                return Others(0, state.announced, are_spared=True)
             return self._ask_peers(shell, under_way, state)
         try:
             announced = count_announcers(state)
@@ -206,6 +217,13 @@ class Counter:
         return Others(
             number, state.announced, (), strangers, announced.asked, trouble, leaves, site=site
         )
+
+    def _own(self, shell: Shell) -> Others:
+        own = None
+        # As with a count, a routing daemon that cannot be asked is no trouble of the others.
+        with suppress(UncountableError):
+            own = self.see(shell).announced
+        return Others(0, own, are_spared=True)
 
     def _ask_peers(
         self, shell: Shell, under_way: Sequence[str], state: RoutingState | None = None

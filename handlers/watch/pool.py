@@ -73,6 +73,11 @@ class Pool:
         if outcome.has_acted and outcome.decision:
             # The count was before the act.
             own = outcome.decision.action is Action.RESTORE
+        if count.others is None and not count.trouble:
+            # The others were not asked. Each is looked at by itself.
+            told = [one.announced for one in self.targets]
+            self._announcing = None if None in told else sum(map(bool, told))
+            return
         is_known = not (own is None or count.others is None or count.may_be_more)
         self._announcing = (count.others or 0) + bool(own) if is_known else None
 

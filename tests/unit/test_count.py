@@ -7,7 +7,9 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from anycast_handlers.decision.facts import Policy, describe_strangers
@@ -17,7 +19,7 @@ from anycast_handlers.errors import OutcomeUnknownError, UncountableError, Unrea
 from anycast_handlers.fleet.values import Endpoint, Vip
 from anycast_handlers.operation.router_ids import LARGEST_FILE, FileRouterIds
 from anycast_handlers.routing import peers
-from anycast_handlers.routing.count import Counter
+from anycast_handlers.routing.count import MOST_IN_PEACE, Counter
 from anycast_handlers.routing.peers import Peers
 from anycast_handlers.routing.see import first_questions, see_routing
 from anycast_handlers.routing.tally import find_strangers, tally
@@ -274,6 +276,11 @@ class Fleet:
         )
 
 
+def _note(asked: list[str], name: str) -> bool:
+    asked.append(name)
+    return True
+
+
 def unreachable() -> bool:
     raise UnreachableError("no route to host")
 
@@ -332,14 +339,35 @@ class TestPeers:
         others = counter.others(FakeShell(lambda _: Result(127, "", "vtysh: not found")))
         assert (others.number, others.own, others.gaps) == (2, None, ())
 
+    def test_many_are_not_asked_in_peace(self, tmp_path: Path) -> None:
+        """Each of them is looked at by itself, and all of them would ask all others."""
+        names = [f"ns{n}" for n in range(2, MOST_IN_PEACE + 2)]
+        more = tuple(Endpoint(name, f"192.0.2.{n}") for n, name in enumerate(names, 12))
+        asked: list[str] = []
+        there: dict[str, Any] = {name: partial(_note, asked, name) for name in names}
+        many = self.BY_PEERS._replace(endpoints=(NS1, *more))
+        for vip in (many, many._replace(endpoints=many.endpoints[:-1])):
+            counter = self.counter(tmp_path, Fleet(**there), vip)
+            shell = FakeShell(lambda _: Result(0, VTYSH, ""))
+            others = counter.others(shell, in_peace=True)
+            counted = others.counted(vip)
+            spared = len(vip.endpoints) > MOST_IN_PEACE
+            assert (counted.others, counted.trouble) == (None if spared else len(names) - 1, "")
+            assert (counted.announced, bool(asked)) == (True, not spared)
+            asked.clear()
+            # Where something is to be decided, all are asked.
+            assert counter.others(shell).number == len(vip.endpoints) - 1
+            assert sorted(asked) == sorted(one.name for one in vip.endpoints[1:])
+            asked.clear()
+
     def test_one_that_may_leave_is_not_asked(self, tmp_path: Path) -> None:
         counter = self.counter(tmp_path, Fleet(ns3=lambda: True))
         others = counter.others(FakeShell(lambda _: Result(0, VTYSH, "")), ("ns2",))
         assert (others.number, others.gaps, others.under_way) == (1, (), ("ns2",))
 
-    def counter(self, tmp_path: Path, connections: Fleet) -> Counter:
+    def counter(self, tmp_path: Path, connections: Fleet, vip: Vip = BY_PEERS) -> Counter:
         ids = FileRouterIds(str(tmp_path))
-        return Counter(self.BY_PEERS, NS1, connections, DAEMONS, ids, Deadline(SYSTEM_CLOCK, 60))
+        return Counter(vip, NS1, connections, DAEMONS, ids, Deadline(SYSTEM_CLOCK, 60))
 
 
 class TestGaps:

@@ -146,6 +146,14 @@ class TestPool:
         pool.acted(counted(pool, others=1, announced=True))
         assert pool.announcing() == 2
 
+    def test_where_nobody_was_counted_the_looks_at_each_tell(self, pool: Pool) -> None:
+        for one, announced in zip(pool.targets, (True, False, True), strict=True):
+            fails(one, None)
+            assert pool.announcing() is None
+            one.announced = announced
+            pool.acted(counted(pool, others=None, announced=announced))
+        assert pool.announcing() == 2
+
     def test_how_many_announce_after_an_act(self, pool: Pool) -> None:
         fails(pool.targets[0], 10.0)
         pool.acted(counted(pool, others=2, announced=True, action=Action.WITHDRAW))
@@ -154,7 +162,9 @@ class TestPool:
         assert pool.announcing() == 3
 
     @pytest.mark.parametrize(
-        "unknown", [{"others": None}, {"announced": None}, {"gaps": ("ns3",)}], ids=str
+        "unknown",
+        [{"others": None, "trouble": "no"}, {"announced": None}, {"gaps": ("ns3",)}],
+        ids=str,
     )
     def test_how_many_announce_is_not_known_where_one_could_not_be_asked(
         self, pool: Pool, unknown: dict[str, Any]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import pwd
 import stat
@@ -99,15 +100,16 @@ def own_files(fleet: Fleet) -> Iterator[Finding]:
 
 def readable_files(fleet: Fleet) -> Iterator[Finding]:
     """Find files that root can read, and the monitoring user cannot; only root has to try."""
-    if monitoring_user(fleet) is None:
+    monitoring = monitoring_user(fleet)
+    if monitoring is None:
         return
-    name, ssh = _name(fleet), fleet.ssh
+    name, ssh = monitoring.pw_name, fleet.ssh
     told: set[str] = set()
     for key, file, remedy in (
-        ("", fleet.file, f"chmod a+r {fleet.file}"),
-        *(("", one, f"chmod a+r {one}") for one in fleet.included),
-        (": ssh.identity", ssh.identity, f"chown {name} {ssh.identity}"),
-        (": ssh.known_hosts", ssh.known_hosts, f"chmod a+r {ssh.known_hosts}"),
+        # A check in a fleet file may have a password among its options.
+        *(("", one, _share(monitoring, one, "640")) for one in (fleet.file, *fleet.included)),
+        (": ssh.identity", ssh.identity, f"`chown {name} {ssh.identity}`"),
+        (": ssh.known_hosts", ssh.known_hosts, f"`chmod a+r {ssh.known_hosts}`"),
         (": paths.stop", fleet.paths.stop, ""),
         *_of_engines(fleet, name),
     ):
@@ -115,18 +117,30 @@ def readable_files(fleet: Fleet) -> Iterator[Finding]:
         closed = [one for one in reversed(above) if not may(fleet, "-x", one)]
         if not closed and (not remedy or not os.path.exists(file) or may(fleet, "-r", file)):
             continue
-        how = f"chmod a+x {closed[0]}" if closed else remedy
+        how = _share(monitoring, closed[0], "g+x") if closed else remedy
         if how not in told:
             text = f"{name} cannot read {file}, so nothing is done"
-            yield Finding(f"{fleet.file}{key}", text, f"`{how}`")
+            yield Finding(f"{fleet.file}{key}", text, how)
         told.add(how)
 
 
 def _of_engines(fleet: Fleet, name: str) -> Iterator[tuple[str, str, str]]:
     if icinga := fleet.icinga:
         file, ca = icinga.password_file, icinga.ca
-        yield ": icinga.password_file", file, f"chown {name} {file}"
-        yield ": icinga.ca", ca, f"chmod a+r {ca}"
+        yield ": icinga.password_file", file, f"`chown {name} {file}`"
+        yield ": icinga.ca", ca, f"`chmod a+r {ca}`"
+
+
+def _share(monitoring: pwd.struct_passwd, path: str, mode: str) -> str:
+    """Say how the monitoring user gets to a file or directory, and nobody else does."""
+    with suppress(OSError):
+        there = os.stat(path)
+        if there.st_mode & stat.S_IRWXG and there.st_gid not in (0, monitoring.pw_gid):
+            return f"let {monitoring.pw_name} into {path}, which other accounts share by its group"
+    group: str | int = monitoring.pw_gid
+    with suppress(KeyError):
+        group = grp.getgrgid(monitoring.pw_gid).gr_name
+    return f"`chgrp {group} {path}` and `chmod {mode} {path}`"
 
 
 def _give(name: str, key: str, file: str) -> str:

@@ -387,25 +387,38 @@ class TestMonitoringHost:
         assert line.startswith(f"{self.FILE}: ssh.identity: {key} is a private key that others ")
 
     @pytest.mark.parametrize(
-        ("do", "key", "file", "remedy"),
+        ("do", "key", "file", "remedies"),
         [
-            ("chown root:", ": ssh.identity", monitoring.HANDLER_KEY, "chown nagios"),
-            ("chmod 600", ": ssh.known_hosts", monitoring.KNOWN_HOSTS, "chmod a+r"),
-            ("chmod 600", "", FILE, "chmod a+r"),
-            ("chmod 700", "", "/etc/anycast", "chmod a+x"),
+            ("chown root:", ": ssh.identity", monitoring.HANDLER_KEY, ["chown nagios"]),
+            ("chmod 600", ": ssh.known_hosts", monitoring.KNOWN_HOSTS, ["chmod a+r"]),
+            # The checks there may have passwords, and the directory has the keys.
+            ("chmod 600", "", FILE, ["chgrp nagios", "chmod 640"]),
+            ("chmod 700", "", "/etc/anycast", ["chgrp nagios", "chmod g+x"]),
         ],
     )
     def test_root_is_told_what_the_monitoring_user_cannot_read(
-        self, ward: Ward, do: str, key: str, file: str, remedy: str
+        self, ward: Ward, do: str, key: str, file: str, remedies: list[str]
     ) -> None:
         mon = ward.lab.mon
-        as_it_was = f"chown nagios: {monitoring.HANDLER_KEY}; chmod 755 /etc/anycast"
-        with done(mon, f"{do} {file}", f"{as_it_was}; chmod 644 {monitoring.KNOWN_HOSTS}"):
+        as_it_was = (
+            f"chown nagios: {monitoring.HANDLER_KEY}; chmod 755 /etc/anycast; "
+            f"chmod 644 {monitoring.KNOWN_HOSTS} {self.FILE}; chgrp root /etc/anycast {self.FILE}"
+        )
+        with done(mon, f"{do} {file}", as_it_was):
             line = self.found(ward, "root")
             assert line.startswith(f"{self.FILE}{key}: nagios cannot read ")
-            assert line.endswith(f" -> `{remedy} {file}`")
+            assert line.endswith(" -> " + " and ".join(f"`{one} {file}`" for one in remedies))
             ward.cure(mon, line)
             assert ward.is_well()
+
+    def test_what_other_accounts_share_is_not_taken_from_them(self, ward: Ward) -> None:
+        directory = "/etc/anycast"
+        theirs = f"chgrp daemon {directory}; chmod 750 {directory}"
+        with done(ward.lab.mon, theirs, f"chgrp root {directory}; chmod 755 {directory}"):
+            line = self.found(ward, "root")
+        assert line.endswith(
+            f"let nagios into {directory}, which other accounts share by its group"
+        )
 
     def test_a_check_that_leaves_no_time_to_act(self, ward: Ward) -> None:
         """Such a check confirms the failure of a silent service, and then it is too late."""

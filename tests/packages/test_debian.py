@@ -77,7 +77,7 @@ def root(
 ) -> Iterator[Root]:
     debs = sorted(build(request.param).glob("*.deb"))
     directory = tmp_path_factory.mktemp("root") / "root"
-    # sudo, openssh-client and iproute2 are what an endpoint has anyway.
+    # sudo and openssh-client are what an endpoint has anyway.
     include = ",".join(sorted(needs(debs) | {"sudo", "openssh-client", "logrotate", "man-db"}))
     argv = ["mmdebstrap", "--quiet", "--variant=apt", f"--include={include}", request.param]
     subprocess.run([*argv, str(directory)], check=True)
@@ -107,6 +107,25 @@ def test_from_the_installation_to_the_purge(root: Root) -> None:
     assert left <= {"nagios"}
 
 
+def test_a_purge_leaves_the_accounts_that_were_there_before(root: Root) -> None:
+    """The gate takes such an account too, where it is named, and only its own go with it."""
+    root.run("useradd --system --create-home --home-dir /home/upload --password '*' upload")
+    for handler, check in (("root", "nagios"), ("upload", "nagios")):
+        root.run("dpkg -i /debs/anycast-*.deb")
+        before = root.run(f"getent passwd {handler} {check}")
+        configure_as_a_person_does(root, "--check-user", check)
+        # From these two the purge takes the names.
+        root.run(f"chown {handler} /var/lib/anycast; chgrp {check} /etc/anycast/check.allow")
+        homes = [line.split(":")[5] for line in before.splitlines()]
+        keys = [f"{home}/.ssh/authorized_keys" for home in homes]
+        for file in keys:
+            root.run(f"install -D -m 644 /home/anycast/.ssh/authorized_keys {file}")
+        said = root.run("dpkg --purge anycast-handler anycast-checks anycast-checks-doc")
+        assert all(f"The account {name} stays" in said for name in (handler, check)), said
+        assert root.run(f"getent passwd {handler} {check}") == before
+        root.run(f"ls {' '.join(keys)}")
+
+
 def assert_it_works(root: Root) -> None:
     assert root.run("check_anycast -V|| true").startswith("check_anycast ")
     said = root.run("/usr/lib/nagios/plugins/check_anycast tcp -H 127.0.0.1 -p 9|| true")
@@ -126,22 +145,27 @@ def assert_it_works(root: Root) -> None:
     assert "no /etc/anycast/fleet.toml" in said, said
 
 
-def configure_as_a_person_does(root: Root) -> None:
+def configure_as_a_person_does(root: Root, *options: str) -> None:
     """Write a fleet file, and make of the host an endpoint too, by the very files of the gate."""
     (root.directory / "etc/anycast/fleet.toml").write_text(FLEET)
     root.run("echo '# changed by a person' >>/etc/logrotate.d/anycast-handler")
     root.run("echo 'net.ipv4.ip_nonlocal_bind=1' >>/etc/sysctl.d/60-anycast-checks.conf")
     for key in ("id", "check"):
         root.run(f"ssh-keygen -q -t ed25519 -N '' -f /etc/anycast/{key}_ed25519")
-    root.run("anycast-handler gate resolver --directory /tmp/parts")
+    root.run(f"anycast-handler gate resolver --directory /tmp/parts {' '.join(options)}")
     root.run("cp /usr/lib/python3/dist-packages/anycast_handlers/gate/install.sh /tmp/parts")
     root.run("sh /tmp/parts/install.sh")
     assert root.run("stat -c %U /var/lib/anycast") == "anycast\n"
     root.run("touch /var/lib/anycast/10.99.0.53")
+    # The accounts of the gate pass through this, and the engine here has another user.
+    assert root.run("stat -c %a /etc/anycast") == "751\n"
+    root.run("chown -R daemon: /var/lib/anycast-handler /var/log/anycast-handler")
 
 
 def assert_its_files_are_kept_by_an_upgrade(root: Root) -> None:
     """The next version has other files of configuration than the last, which a person changed."""
+    shown = "find /etc/anycast /var/*/anycast* -printf '%p %M %u %g\\n' | sort"
+    before = root.run(shown)
     root.run("""
         cd /debs
         for deb in *.deb; do
@@ -158,3 +182,4 @@ def assert_its_files_are_kept_by_an_upgrade(root: Root) -> None:
     assert "changed by a person" in root.run("cat /etc/logrotate.d/anycast-handler")
     assert "bind=1" in root.run("tail -n 1 /etc/sysctl.d/60-anycast-checks.conf")
     root.run("test -e /var/lib/anycast/10.99.0.53")
+    assert root.run(shown) == before

@@ -105,6 +105,11 @@ class Icinga:
             found[name] = dict(re.findall(r"^ +\* (\w+) = (.*)$", body, re.M))
         return found
 
+    def notifications(self) -> list[str]:
+        """List the notifications of the last valid configuration, each as HOST!SERVICE!RULE."""
+        listing = self._run(["object", "list", "--type", "Notification"]).stdout
+        return re.findall(r"^Object '(.+)' of type", listing, re.M)
+
     def variables(self, service: str) -> dict[str, str]:
         """Read the custom variables of a service of the last valid configuration, as text."""
         listing = self._run(["object", "list", "--type", "Service", "--name", service]).stdout

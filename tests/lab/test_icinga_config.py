@@ -256,3 +256,66 @@ def test_a_service_of_any_name_may_belong_to_a_vip(icinga: Icinga) -> None:
     own = 'object Service "dns" { host_name = "ns1", check_command = "dummy", '
     result = icinga.validate(host(f"{{ {VIP} }}") + own + 'vars.anycast_vip = "resolver" }')
     assert result.returncode == 0, result.stdout
+
+
+# What a person adds, and the two rules of Debian's conf.d with the lines that the suite asks for.
+CONTACTS = """
+object User "icingaadmin" { }
+object NotificationCommand "mail" { command = [ "/bin/true" ] }
+template Notification "anycast-page-by" { command = "mail", users = [ "icingaadmin" ] }
+template Notification "anycast-ticket-by" { command = "mail", users = [ "icingaadmin" ] }
+template Notification "anycast-host-ticket-by" { command = "mail", users = [ "icingaadmin" ] }
+apply Notification "own" to Host {
+  command = "mail", users = [ "icingaadmin" ]
+  assign where host.vars.notification.mail
+  ignore where anycast_is_endpoint(host)
+}
+apply Notification "own" to Service {
+  command = "mail", users = [ "icingaadmin" ]
+  assign where host.vars.notification.mail
+  ignore where anycast_kind(service)
+}
+"""
+STOCK_HOST = """
+object Host "mon" {
+  check_command = "dummy", vars.anycast_watcher = true, vars.notification.mail = true
+}
+object Service "ssh" { host_name = "mon", check_command = "dummy" }
+"""
+ZONE = """
+object Host "zones" { check_command = "dummy", vars.notification.mail = true }
+object Service "anycast-zone-eu" {
+  import "anycast-zone"
+  host_name = "zones", vars.anycast_zone = "eu"
+}
+"""
+SILENCE = "anycast-ticket-of-silence"
+
+
+def test_each_service_is_told_by_the_rules_of_its_kind_alone(icinga: Icinga) -> None:
+    """A stock monitoring host has a rule for all of its services, which must tell none of ours."""
+    mail = 'address = "192.0.2.11"\nvars.notification.mail = true'
+    of_vip = pool(f'{VIP}, ssh_address = "192.0.2.11"').replace("ns1", "any")
+    own = 'object Service "own-dns" { host_name = "ns1", check_command = "dummy", '
+    own += 'vars.anycast_vip = "resolver" }\n'
+    objects = host(f"{{ {VIP} }}", mail) + of_vip + own + STOCK_HOST + ZONE + CONTACTS
+    result = icinga.validate(objects)
+    assert result.returncode == 0, result.stdout
+    told: dict[str, list[str]] = {}
+    for name in icinga.notifications():
+        about, _, rule = name.rpartition("!")
+        told.setdefault(about, []).append(rule)
+    assert {about: sorted(rules) for about, rules in told.items()} == {
+        "ns1": ["anycast-ticket-of-host"],
+        "ns1!anycast-health-resolver": ["anycast-page", SILENCE],
+        "ns1!anycast-control-resolver": ["anycast-ticket", SILENCE],
+        "ns1!anycast-route-resolver": ["anycast-ticket-of-routing", SILENCE],
+        "ns1!own-dns": ["own"],
+        "any!anycast-client-resolver": ["anycast-page-of-users", SILENCE],
+        "any!anycast-pool-resolver": ["anycast-page-of-users", SILENCE],
+        "mon": ["own"],
+        "mon!ssh": ["own"],
+        "mon!anycast-watcher": ["anycast-ticket-of-routing", SILENCE],
+        "zones": ["own"],
+        "zones!anycast-zone-eu": ["anycast-page-of-zone", SILENCE, "anycast-ticket-of-zone"],
+    }

@@ -13,7 +13,7 @@ from lab.errors import LabError
 from lab.icinga import CONTROL, HEALTH, Icinga, endpoints
 from lab.topology import ENDPOINTS
 from lab.waiting import wait_until
-from tests.lab.monitored import PACE, Monitored
+from tests.lab.monitored import PACE, Monitored, packets_dropped
 
 TOLD = "/var/lib/icinga2-lab/told"
 RECORD = "/usr/local/bin/record"
@@ -27,14 +27,34 @@ object NotificationCommand "record" {{
 }}
 template Notification "anycast-page-by" {{ command = "record", users = [ "person" ] }}
 template Notification "anycast-ticket-by" {{ command = "record", users = [ "person" ] }}
+object NotificationCommand "record-host" {{
+  command = [ "{RECORD}", "$notification.name$", "$notification.type$", "$host.name$",
+    "$host.state$" ]
+}}
+template Notification "anycast-host-ticket-by" {{ command = "record-host", users = [ "person" ] }}
 """
+NO_PINGS = "net.ipv4.icmp_echo_ignore_all=1"
+
+
+def hosts() -> str:
+    """Write the hosts: ns1 is asked by pings, and the others, which answer none, by SSH."""
+    first, *others = endpoints(f"{PACE}, control_retry = 1s").split("object Host")[1:]
+    # A check by five pings waits for 30 s where there is no answer.
+    sooner = 'import "anycast-endpoint"\n  check_interval = 2s, retry_interval = 1s'
+    by_ping = f"{sooner}, vars.ping_packets = 1"
+    by_ssh = f'{sooner}, check_command = "ssh"'
+    template = 'import "anycast-endpoint"'
+    texts = [first.replace(template, by_ping), *(one.replace(template, by_ssh) for one in others)]
+    return "".join(f"object Host{text}" for text in texts)
 
 
 @pytest.fixture(scope="module")
 def monitored(venv: Path) -> Iterator[Monitored]:
     with Lab(venv=venv, hold_down=3) as lab:
         lab.mon.write(RECORD, f'#!/bin/sh\necho "$*" >>{TOLD}\n', mode=0o755)
-        icinga = Icinga(lab.mon, endpoints(f"{PACE}, control_retry = 1s") + CONTACTS)
+        for endpoint in lab.endpoints[1:]:
+            endpoint.host.run(["sysctl", "-qw", NO_PINGS], check=True)
+        icinga = Icinga(lab.mon, hosts() + CONTACTS)
         icinga.start()
         for place in ENDPOINTS:
             icinga.check_now(place.name, HEALTH)
@@ -92,6 +112,17 @@ def test_a_person_is_paged_once_where_the_floor_is_reached(monitored: Monitored)
     wait_until(lambda: refused in told(monitored), "why it was not withdrawn is told", 30)
     assert len(set(told(monitored))) == len(told(monitored))
     monitored.restart()
+
+
+def test_a_dead_host_is_a_ticket_and_its_end(monitored: Monitored) -> None:
+    """Of its services Icinga tells nothing, however long they are silent."""
+    forget(monitored)
+    with packets_dropped(monitored.ns1.host):
+        down = "anycast-ticket-of-host PROBLEM ns1 DOWN"
+        wait_until(lambda: down in told(monitored), "the dead host is told", 90)
+    up = "anycast-ticket-of-host RECOVERY ns1 UP"
+    wait_until(lambda: up in told(monitored), "its return is told", 60)
+    assert told(monitored) == [down, up]
 
 
 def paged(monitored: Monitored) -> list[str]:

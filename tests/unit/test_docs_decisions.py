@@ -181,3 +181,16 @@ def test_a_person_on_call_finds_every_rule() -> None:
 
     assert {"floor", "too-few", "not-restorable", "by-hand"} < rules
     assert explained == rules | {"error", "common-cause"}
+
+
+def test_a_person_on_call_finds_what_the_service_of_a_zone_says() -> None:
+    root = Path(__file__).parents[2]
+    on_call = " ".join((root / "docs/on-call.rst").read_text().split())
+    functions = (root / "icinga2-templates/anycast-library.conf").read_text()
+    for words in (
+        "is silent: no result for ",
+        " s, its services show what was",
+        " goes on, but without a connection to ",
+    ):
+        assert words in functions
+        assert words in on_call

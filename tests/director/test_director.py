@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -313,6 +314,46 @@ def test_a_zone_that_falls_silent_is_critical(director: Machine) -> None:
     apart = "zone eu goes on, but without a connection to sateu1; connected: 0 of 1"
     wait_until(lambda: said("1", apart), apart)
     wait_until(lambda: said("2", "zone eu is silent: no result for "), "silence")
+
+
+# What a person adds to anycast-notifications.conf.
+CONTACTS = """
+object User "person" { }
+object NotificationCommand "mail" { command = [ "/bin/true" ] }
+template Notification "anycast-page-by" { command = "mail", users = [ "person" ] }
+template Notification "anycast-ticket-by" { command = "mail", users = [ "person" ] }
+template Notification "anycast-host-ticket-by" { command = "mail", users = [ "person" ] }
+"""
+
+
+def test_the_rules_of_notifications_know_the_services_of_the_basket(director: Machine) -> None:
+    """The rules are a file beside the basket, which has none."""
+    directory = director.root / "etc/icinga2/anycast"
+    directory.mkdir()
+    shutil.copy(BASKET.with_name("anycast-notifications.conf"), directory)
+    (directory / "contacts.conf").write_text(CONTACTS)
+    director.run("""
+        echo 'include "anycast/*.conf"' >>/etc/icinga2/icinga2.conf
+        icinga2 daemon -C
+        kill -HUP "$(cat /run/icinga2/icinga2.pid)"
+    """)
+
+    def told() -> set[str]:
+        return {one["name"] for one in director.api("GET", "objects/notifications")}
+
+    wait_until(lambda: "ns1!anycast-ticket-of-host" in told(), "the rules")
+    silence = "anycast-ticket-of-silence"
+    of_hosts = {name for name in told() if name.partition("!")[0] in ("ns1", "resolver", "zones")}
+    assert of_hosts == {
+        "ns1!anycast-ticket-of-host",
+        *(f"ns1!anycast-health-resolver!{rule}" for rule in ("anycast-page", silence)),
+        *(f"ns1!anycast-control-resolver!{rule}" for rule in ("anycast-ticket", silence)),
+        *(f"ns1!anycast-route-resolver!{rule}" for rule in ("anycast-ticket-of-routing", silence)),
+        *(f"resolver!anycast-client-r!{rule}" for rule in ("anycast-page-of-users", silence)),
+        *(f"resolver!anycast-pool-r!{rule}" for rule in ("anycast-page-of-users", silence)),
+        *(f"zones!anycast-zone-eu!anycast-{rule}-of-zone" for rule in ("page", "ticket")),
+        f"zones!anycast-zone-eu!{silence}",
+    }
 
 
 COMMON = {"anycast_vip", "anycast_address", "anycast_timeout", "anycast_dry_run"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import grp
 import os
 import pwd
 import stat
@@ -23,6 +22,7 @@ from ..transport.keys import RENEW, read_identity
 from .finding import Finding
 from .login import ACT_SECONDS
 from .service import confirmation_seconds
+from .share import share
 
 TEST = "/usr/bin/test"
 # A login, the look and the count take less than this where the endpoint is near.
@@ -107,7 +107,7 @@ def readable_files(fleet: Fleet) -> Iterator[Finding]:
     told: set[str] = set()
     for key, file, remedy in (
         # A check in a fleet file may have a password among its options.
-        *(("", one, _share(monitoring, one, "640")) for one in (fleet.file, *fleet.included)),
+        *(("", one, share(monitoring, one, "640")) for one in (fleet.file, *fleet.included)),
         (": ssh.identity", ssh.identity, f"`chown {name} {ssh.identity}`"),
         (": ssh.known_hosts", ssh.known_hosts, f"`chmod a+r {ssh.known_hosts}`"),
         (": paths.stop", fleet.paths.stop, ""),
@@ -117,7 +117,7 @@ def readable_files(fleet: Fleet) -> Iterator[Finding]:
         closed = [one for one in reversed(above) if not may(fleet, "-x", one)]
         if not closed and (not remedy or not os.path.exists(file) or may(fleet, "-r", file)):
             continue
-        how = _share(monitoring, closed[0], "g+x") if closed else remedy
+        how = share(monitoring, closed[0], "g+x") if closed else remedy
         if how not in told:
             text = f"{name} cannot read {file}, so nothing is done"
             yield Finding(f"{fleet.file}{key}", text, how)
@@ -129,18 +129,6 @@ def _of_engines(fleet: Fleet, name: str) -> Iterator[tuple[str, str, str]]:
         file, ca = icinga.password_file, icinga.ca
         yield ": icinga.password_file", file, f"`chown {name} {file}`"
         yield ": icinga.ca", ca, f"`chmod a+r {ca}`"
-
-
-def _share(monitoring: pwd.struct_passwd, path: str, mode: str) -> str:
-    """Say how the monitoring user gets to a file or directory, and nobody else does."""
-    with suppress(OSError):
-        there = os.stat(path)
-        if there.st_mode & stat.S_IRWXG and there.st_gid not in (0, monitoring.pw_gid):
-            return f"let {monitoring.pw_name} into {path}, which other accounts share by its group"
-    group: str | int = monitoring.pw_gid
-    with suppress(KeyError):
-        group = grp.getgrgid(monitoring.pw_gid).gr_name
-    return f"`chgrp {group} {path}` and `chmod {mode} {path}`"
 
 
 def _give(name: str, key: str, file: str) -> str:

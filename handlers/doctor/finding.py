@@ -15,6 +15,13 @@ from ..fleet.values import Endpoint, Vip
 from ..gate.allowed import Allowed
 from ..transport.shell import Argv
 
+# The remedy where a login ends without a reason. The host or its sshd may be down; sshd may wait
+# for a name server, limit the number of logins, or refuse a client that failed before.
+SEE_SSHD = (
+    "see that the host is up, and that sshd listens there and lets this host in (in sshd_config "
+    "see UseDNS, MaxStartups and PerSourcePenaltyExemptList)"
+)
+
 
 @dataclass(frozen=True)
 class Finding:

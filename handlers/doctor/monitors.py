@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from ..errors import HandlerError
+from ..errors import HandlerError, RejectedError, UnreachableError
 from ..fleet.values import Endpoint, Fleet
 from ..operation.stopping import is_there, others
 from ..transport.clock import SILENT_SECONDS, SYSTEM_CLOCK, Deadline, UntilHeard
 from ..transport.connections import Connections, FreshConnections
 from ..transport.each import at_once
-from .finding import Finding
+from .finding import SEE_SSHD, Finding
 
 SECONDS = 15.0
+WOULD_NOT = "`stop --all` would not stop it"
 
 
 def examine_monitors(fleet: Fleet) -> list[Finding]:
@@ -34,7 +35,12 @@ def _examine(fleet: Fleet, host: Endpoint, connections: Connections) -> Finding 
             if is_there(shell, stop):
                 text = f"{stop} exists there, so its automation only looks"
                 return Finding(about, text, "`anycast-handler stop --all --end`")
+    except RejectedError as error:
+        # A host key that has changed must not be answered by an installation.
+        return Finding(about, f"{WOULD_NOT}: {error.what}", error.remedy)
+    except UnreachableError as error:
+        return Finding(about, f"{WOULD_NOT}: {error.what}", error.remedy or SEE_SSHD)
     except HandlerError as error:
         remedy = f"`anycast-handler gate --install root@{host.address}`"
-        return Finding(about, f"`stop --all` would not stop it: {error.what}", remedy)
+        return Finding(about, f"{WOULD_NOT}: {error.what}", remedy)
     return None

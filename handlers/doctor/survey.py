@@ -16,7 +16,7 @@ from ..transport.each import Awaited, at_once
 from ..transport.turns import Turns
 from .causes import by_cause
 from .examine import Chosen, examine
-from .finding import Examined, Finding, Subject
+from .finding import SEE_SSHD, Examined, Finding, Subject
 from .names import compare_names
 from .report import once
 from .routing import compare_routing, strangers
@@ -24,12 +24,6 @@ from .routing import compare_routing, strangers
 # An endpoint on which there is just time to act takes 2 s for each of some 50 questions.
 SECONDS = 120.0
 CONNECT_SECONDS = 15.0
-# The remedy where a login ends without a reason. The host or its sshd may be down; sshd may wait
-# for a name server, limit the number of logins, or refuse a client that failed before.
-SEE_SSHD = (
-    "see that the host is up, and that sshd listens there and lets this host in (in sshd_config "
-    "see UseDNS, MaxStartups and PerSourcePenaltyExemptList)"
-)
 
 
 class Surveyed(NamedTuple):

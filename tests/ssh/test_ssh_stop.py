@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.ssh.server import Sshd
+from tests.ssh.server import Sshd, key
 from tests.ssh.test_ssh_handler import Far
 from tests.support.namespace import REMOTE, namespace
 from tests.support.peer import free_port
@@ -128,18 +128,46 @@ def test_where_no_others_are_known_this_host_stops_all_the_same(pair: Pair) -> N
     assert pair.stopped()[0]
 
 
+def found(pair: Pair) -> list[str]:
+    """Give what doctor finds about the monitoring hosts, each with its remedy in one line."""
+    printed = pair.run("doctor")[1].replace("\n  -> ", " -> ").replace("\n     ", " ")
+    return [line for line in printed.splitlines() if ": monitors." in line]
+
+
 def test_doctor_finds_a_host_that_would_not_be_stopped_and_one_that_is(pair: Pair) -> None:
     pair.name_monitors(mon2=pair.sshd.port, mon3=free_port())
-
-    def found() -> list[str]:
-        printed = pair.run("doctor")[1].replace("\n  -> ", " -> ").replace("\n     ", " ")
-        return [line for line in printed.splitlines() if ": monitors." in line]
-
-    (mon3,) = found()
+    (mon3,) = found(pair)
     assert ": monitors.mon3: `stop --all` would not stop it: " in mon3
+    assert "-> see that the host is up, and that sshd listens there" in mon3
     pair.run("stop", "--all")
-    mon2, _ = found()
+    mon2, _ = found(pair)
     assert mon2.endswith(
         "/there/stop exists there, so its automation only looks"
         " -> `anycast-handler stop --all --end`"
     )
+
+
+@pytest.mark.parametrize(
+    ("is_pinned", "remedy"),
+    [
+        (True, "find out why before you pin the new one"),
+        (False, "add it, after comparing it with the endpoint's own"),
+    ],
+)
+def test_doctor_advises_no_installation_on_a_host_that_shows_a_wrong_key(
+    pair: Pair, *, is_pinned: bool, remedy: str
+) -> None:
+    pair.name_monitors(mon2=pair.sshd.port)
+    if is_pinned:
+        pair.sshd.pin(key(pair.directory / "former"))
+    else:
+        pair.sshd.known_hosts.write_text("")
+    (mon2,) = found(pair)
+    assert mon2.endswith(f" -> {remedy}"), mon2
+
+
+def test_doctor_advises_an_installation_where_the_key_is_not_known(pair: Pair) -> None:
+    pair.name_monitors(mon2=pair.sshd.port)
+    (pair.directory / "authorized_keys").write_text("")
+    (mon2,) = found(pair)
+    assert f" -> `anycast-handler gate --install root@{REMOTE}` puts the public key " in mon2, mon2

@@ -92,7 +92,7 @@ def compare_routing(subjects: Sequence[Subject]) -> Iterator[Finding]:
 
 
 def strangers(subjects: Sequence[Subject], router_ids: RouterIds) -> Iterator[Finding]:
-    """Find routers that announce a VIP and are no endpoint of it, as far as all are known."""
+    """Find routers that announce a VIP and should not, as far as all its endpoints are known."""
     by_vip: dict[str, list[Subject]] = {}
     for subject in subjects:
         if subject.routing:
@@ -104,8 +104,9 @@ def strangers(subjects: Sequence[Subject], router_ids: RouterIds) -> Iterator[Fi
             yield Finding(
                 f"vip.{first.vip.name}",
                 f"{first.vip.placement.prefix(first.vip.address)} is {text}",
-                "end that announcement, which counts for no floor; or put the host into the fleet "
-                "file",
+                "it counts for no floor: put the host into the fleet file; if it is an endpoint of "
+                f"another one, its router-id into vip.{first.vip.name}.also_announced_by; or else "
+                "end that announcement",
             )
 
 

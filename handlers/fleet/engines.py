@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import names
 from .table import Table
 from .values import Icinga, Nagios, StreamSettings, Watch
 
@@ -81,8 +82,7 @@ def _url(table: Table) -> tuple[str, int]:
         host = host[1:-1]
     elif ":" in host:
         host = ""
-    is_port = digits.isascii() and digits.isdecimal() and 0 < int(digits) < 65536
-    if path or not is_port or not host or not _is_host(host):
+    if path or not names.is_port(digits) or not host or not _is_host(host):
         raise table.wrong("url", f"{text!r} is not like https://mon.example.org:{API_PORT}")
     return host, int(digits)
 

@@ -13,6 +13,7 @@ from .values import Fleet, Paths, Ssh, StreamSettings, Vip, Watch
 # The command of a person waits so long.
 LONGEST_DRAIN = 600
 MOST_ENDPOINTS = 10_000
+LONGEST_NUMBER = len(str(MOST_ENDPOINTS))
 
 
 def load(file: str, activators: Sequence[str]) -> Fleet:
@@ -85,6 +86,7 @@ def _vip(
         spacing=_at_least(table, "spacing", table.take("spacing", float, 5.0), 0),
         stream=_stream(table.table("stream", required=False), watch),
         drain=_drain(table),
+        also_announced_by=placed.networks(table, "also_announced_by"),
     )
     if vip.count_by == "ospf" and vip.routing in ("bgp", "none"):
         raise table.wrong("count_by", f'is "ospf", and routing is "{vip.routing}": use "peers"')
@@ -139,7 +141,8 @@ def _min_announcing(table: Table) -> str:
     least, most = (0, 100) if text.endswith("%") else (1, MOST_ENDPOINTS)
     number = text.removesuffix("%")
     sound = isinstance(value, str | int) and number.isascii() and number.isdecimal()
-    if not sound or not least <= int(number) <= most:
+    # What has many more digits than the largest number Python does not convert at all.
+    if not sound or len(number) > LONGEST_NUMBER or not least <= int(number) <= most:
         raise table.wrong("min_announcing", 'must be a number from 1, or a share such as "50%"')
     return text
 

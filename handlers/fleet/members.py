@@ -91,8 +91,7 @@ def _jump(table: Table) -> Jump | None:
     letters = HEX | {":", "."} if is_six else names.LETTERS | names.DIGITS | {".", "-", "_"}
     # A name that begins with "-" would be an option where it gets to a command line.
     is_host = bool(host) and not host.startswith("-") and letters >= {*host}
-    is_port = digits.isascii() and digits.isdecimal() and 0 < int(digits[:6]) < 65536
-    if not is_host or not is_port or (at and not names.is_login(user)):
+    if not is_host or not names.is_port(digits) or (at and not names.is_login(user)):
         raise table.wrong("jump", f"{text!r} is not like bastion.example.net or user@192.0.2.1:22")
     return Jump(host, int(digits), user)
 

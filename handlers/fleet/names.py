@@ -24,6 +24,12 @@ def is_login(text: str) -> bool:
     return _is_word(text, LOWER, LOWER | {"_"}) and len(text) <= LONGEST_LOGIN
 
 
+def is_port(text: str) -> bool:
+    """Tell whether text is the number of a port, in at most five digits."""
+    # What has many more digits than this Python does not convert at all.
+    return len(text) <= 5 and text.isascii() and text.isdecimal() and 0 < int(text) < 65536
+
+
 def check_vip(tables: Table, name: str) -> None:
     """Raise ConfigurationError for a name that no VIP may have."""
     _check(tables, name, LONGEST_VIP)

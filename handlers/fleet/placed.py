@@ -37,6 +37,21 @@ def interface(table: Table, vip: str) -> str:
     return name
 
 
+def networks(table: Table, key: str) -> tuple[str, ...]:
+    """Read networks or addresses of routers; raises ConfigurationError for what is none."""
+    return tuple(_network(table, key, one) for one in table.take(key, list, []))
+
+
+def _network(table: Table, key: str, text: object) -> str:
+    if not isinstance(text, str):
+        raise table.wrong(key, "must be a list of networks or addresses")
+    try:
+        return str(ipaddress.IPv4Network(text))
+    except ValueError as error:
+        like = "is no network of router-ids, such as 10.2.0.0/16 or 10.2.0.1"
+        raise table.wrong(key, f"{text!r} {like}") from error
+
+
 def activator(table: Table, names: tuple[str, ...], interface: str) -> str:
     """Read the activator of a VIP; raises ConfigurationError where it suits not the interface."""
     name = table.choice("activator", ("auto", *names), "auto")

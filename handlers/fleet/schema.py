@@ -1,6 +1,7 @@
 """The JSON Schema of fleet files, for editors and for programs that generate them.
 
-Whatever the handler takes is valid by this schema. The handler refuses more, such as an address
+Whatever the handler takes is valid by this schema, be it the main file or one that it includes: a
+file with nothing but VIPs is taken for the latter. The handler refuses more, such as an address
 that two endpoints have: `anycast-handler fleet` has the last word.
 """
 
@@ -21,13 +22,15 @@ VIP, ENDPOINT, SITE = (
 LOGIN = f"^[a-z_][a-z0-9_.-]{{0,{LONGEST_LOGIN - 1}}}$"
 JUMP = r"^$|^([a-z_][a-z0-9_.-]*@)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$"
 INTERFACE = "^(lo:[A-Za-z0-9_]{1,12}|[A-Za-z0-9][A-Za-z0-9_.-]{0,14})$"
-SHARE = "^0*(100|[0-9]{1,2})%$"
+NETWORK = r"^[0-9]{1,3}(\.[0-9]{1,3}){3}(/([0-9]|[12][0-9]|3[0-2]|[0-9]{1,3}(\.[0-9]{1,3}){3}))?$"
+SHARE = "^0{0,2}(100|0?[0-9]{1,2})%$"
 
 
 def schema(activators: Sequence[str]) -> Schema:
     """Give the schema; ``activators`` are the names that a VIP's activator may have."""
     vip, part = _vip(activators), _vip(activators)
     part.pop("required")
+    vip["properties"]["endpoints"]["minProperties"] = 1
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Fleet file of anycast-handler",
@@ -44,13 +47,18 @@ def schema(activators: Sequence[str]) -> Schema:
                 "icinga": _icinga(),
                 "nagios": _table({"command_file": _path(), **_told()}, "command_file"),
             },
-            "ssh",
         ),
-        # A file that includes others may leave to them what a VIP needs.
-        "if": {"not": {"required": ["include"]}},
-        "then": {
-            "required": ["vip"],
-            "properties": {"vip": {"minProperties": 1, "additionalProperties": vip}},
+        "if": {"propertyNames": {"const": "vip"}},
+        # A file that is included.
+        "then": {"required": ["vip"]},
+        "else": {
+            "required": ["ssh"],
+            # A file that includes others may leave to them what a VIP needs.
+            "if": {"not": {"required": ["include"]}},
+            "then": {
+                "required": ["vip"],
+                "properties": {"vip": {"minProperties": 1, "additionalProperties": vip}},
+            },
         },
     }
 
@@ -104,19 +112,19 @@ def _vip(activators: Sequence[str]) -> Schema:
             "min_announcing_per_site": _whole(0, MOST_ENDPOINTS, "The floor of each site."),
             "routing": _one_of("auto", "ospf", "bgp", "none"),
             "count_by": _one_of("auto", "ospf", "peers"),
+            "also_announced_by": _list(
+                _text(NETWORK), "Router-ids of announcers that are no endpoints here.", 0
+            ),
             "spacing": _number(0, None, "Seconds between two automatic withdrawals."),
             "restore": _one_of("auto", "manual"),
             "hold_down": _number(0, None, "Seconds from a withdrawal to its automatic restore."),
             "max_restores": _whole(0, None, "Automatic restores within a day."),
             "drain": _number(0, LONGEST_DRAIN, "Seconds for which it goes on answering."),
             "stream": _table(_stream()),
-            "endpoints": _names(ENDPOINT, endpoint, "Hosts that carry it.") | _AT_LEAST_ONE,
+            "endpoints": _names(ENDPOINT, endpoint, "Hosts that carry it."),
         },
         "address interface check endpoints",
     )
-
-
-_AT_LEAST_ONE = {"minProperties": 1}
 
 
 def _endpoint() -> Schema:

@@ -73,7 +73,11 @@ class StreamSettings(NamedTuple):
 
 
 class Vip(NamedTuple):
-    """An anycast address, its endpoints and its policy; times are seconds."""
+    """An anycast address, its endpoints and its policy; times are seconds.
+
+    ``also_announced_by`` are networks of IPv4 with the router-ids of those that announce it and are
+    no endpoint of this fleet file.
+    """
 
     name: str
     address: str
@@ -91,6 +95,7 @@ class Vip(NamedTuple):
     stream: StreamSettings = StreamSettings()
     drain: float = 5.0
     min_announcing_per_site: int = 0
+    also_announced_by: tuple[str, ...] = ()
 
     @property
     def placement(self) -> Placement:

@@ -17,7 +17,7 @@ from ..transport.shell import Shell
 from .by_site import assumed, count_site
 from .peers import Peers
 from .see import see_routing
-from .tally import RouterIds, Tally, tally
+from .tally import RouterIds, Tally, tally, unexpected
 
 # Where a VIP has more endpoints, a run that has nothing to decide asks none of them. Each endpoint
 # has such runs, and together they would be as many logins as the square of that number.
@@ -40,7 +40,7 @@ class Others(NamedTuple):
         number: how many of them are known to announce, or may do so.
         own: whether the run's endpoint announces the VIP itself; None where that is unknown.
         gaps: the names of the endpoints that could not be asked.
-        strangers: router-ids of the announcers that are no endpoint.
+        strangers: router-ids of the announcers that are no endpoint and are not expected.
         asked: router-id of the run's endpoint; empty where that is unknown.
         trouble: what went wrong beside, and does not change the number.
         under_way: endpoints that may announce, and were not counted because they may be withdrawn
@@ -215,7 +215,14 @@ class Counter:
         here = [name for name in announcing if name not in under_way]
         site = count_site(vip, self._endpoint, here, (*unknown, *leaves))
         return Others(
-            number, state.announced, (), strangers, announced.asked, trouble, leaves, site=site
+            number,
+            state.announced,
+            (),
+            unexpected(vip, strangers),
+            announced.asked,
+            trouble,
+            leaves,
+            site=site,
         )
 
     def _own(self, shell: Shell) -> Others:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import NamedTuple, Protocol
 
 from anycast_checks.routing.daemon import RoutingState, Unknown
@@ -52,7 +54,7 @@ def tally(
 def find_strangers(
     vip: Vip, seen: Mapping[str, RoutingState], known: Mapping[str, str]
 ) -> tuple[str, ...]:
-    """List the announcers of a VIP that are no endpoint, where several endpoints were asked.
+    """List the announcers that a VIP should not have, where several endpoints were asked.
 
     Args:
         vip: the VIP.
@@ -65,7 +67,21 @@ def find_strangers(
     router_ids = dict(known) | {name: state.router_id for name, state in seen.items()}
     shown = [s.announcers for s in seen.values() if not isinstance(s.announcers, Unknown)]
     announcers = frozenset[str]().union(*shown)
-    return tally(announcers, (router_ids.get(e.name) for e in vip.endpoints)).strangers
+    beside = tally(announcers, (router_ids.get(e.name) for e in vip.endpoints)).strangers
+    return unexpected(vip, beside)
+
+
+def unexpected(vip: Vip, strangers: tuple[str, ...]) -> tuple[str, ...]:
+    """Leave out the announcers that the fleet file expects beside the endpoints of a VIP."""
+    networks = [ipaddress.IPv4Network(one) for one in vip.also_announced_by]
+
+    def is_expected(router_id: str) -> bool:
+        # It is written as an IPv4 address, also in the OSPF of IPv6. A daemon may say anything.
+        with suppress(ValueError):
+            return any(ipaddress.IPv4Address(router_id) in one for one in networks)
+        return False
+
+    return tuple(one for one in strangers if not is_expected(one))
 
 
 class RouterIds(Protocol):

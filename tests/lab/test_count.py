@@ -139,7 +139,12 @@ class TestStrangers:
             found = scene.handler("doctor", VIP_NAME)
             assert found.returncode == 1, found.stdout
             text = " ".join(found.stdout.replace("->", "").split())
-            assert f"{VIP}/32 is {named} end that announcement" in text, found.stdout
+            assert f"{VIP}/32 is {named} it counts for no floor: put the" in text, found.stdout
+            expecting = f'also_announced_by = ["{ROUTER}"]\n{NO_SPACING}'
+            scene.set_fleet(scene.fleet.replace("hold_down = 0", expecting))
+            assert "also announced by" not in scene.handler("status").stdout
+            found = scene.handler("doctor", VIP_NAME)
+            assert found.returncode == 0, found.stdout
             for endpoint in scene.lab.endpoints:
                 endpoint.resolver.kill()
             for name in ("ns1", "ns2"):

@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import tarfile
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from anycast_handlers.fleet.file import load
 
 import anycast_checks
 from tests.support.ansible import COLLECTION, HERE, INVENTORY, PART, Controller, Written, changed
+from tests.support.program import ROOT
 from tests.unit.test_icinga_templates import TABLES
 
 if sys.version_info >= (3, 11):
@@ -25,6 +27,8 @@ else:
 
 ROLES = ("anycast_endpoint", "anycast_monitor")
 PLAYBOOK = COLLECTION / "playbooks/install.yml"
+PAGE = ROOT / "docs/fleet-file.rst"
+TEMPLATE = re.compile(r"this template of Ansible writes [^:]*::\n\n((?:    .*\n)+)")
 
 
 @pytest.fixture(scope="module")
@@ -210,3 +214,28 @@ def test_host_keys_of_hosts_that_are_not_reached_stay(
     key.write_text("ssh-ed25519 AAAA2\n")
     assert pin("--limit", "ns1") == [1]
     assert known.read_text() == f"{ns2}{by_hand}{ns1.replace('AAAA1', 'AAAA2')}{ns3}"
+
+
+def test_the_template_of_the_page_quotes_names_and_addresses(
+    controller: Controller, tmp_path: Path
+) -> None:
+    """A name has dots, and an address may be mistyped: it becomes no key of its own."""
+    shown = TEMPLATE.search(PAGE.read_text())
+    assert shown
+    source, part = tmp_path / "part.j2", tmp_path / "part.toml"
+    source.write_text(textwrap.dedent(shown[1]))
+    odd = '192.0.2.12", never_withdraw = "'
+    hosts = {
+        name: {"ansible_host": address, "ansible_connection": "local"}
+        for name, address in (("fra1.example.org", "192.0.2.11"), ("fra2.example.org", odd))
+    }
+    inventory = tmp_path / "inventory.json"
+    inventory.write_text(json.dumps({"resolvers_fra": {"hosts": hosts}}))
+    ended = controller.run(
+        "ansible", "fra1.example.org", "-i", str(inventory), "-m", "ansible.builtin.template",
+        "-e", f"ansible_python_interpreter={sys.executable}", "-a", f"src={source} dest={part}",
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert tomllib.loads(part.read_text())["vip"]["resolver"]["endpoints"] == {
+        name: {"address": host["ansible_host"], "site": "fra"} for name, host in hosts.items()
+    }

@@ -19,7 +19,7 @@ from anycast_handlers.errors import OutcomeUnknownError, UncountableError, Unrea
 from anycast_handlers.fleet.values import Endpoint, Vip
 from anycast_handlers.operation.router_ids import LARGEST_FILE, FileRouterIds
 from anycast_handlers.routing import peers
-from anycast_handlers.routing.count import MOST_IN_PEACE, Counter
+from anycast_handlers.routing.count import MOST_IN_PEACE, Counter, Others
 from anycast_handlers.routing.peers import Peers
 from anycast_handlers.routing.see import first_questions, see_routing
 from anycast_handlers.routing.tally import find_strangers, tally
@@ -105,6 +105,18 @@ class TestTally:
         assert find_strangers(RESOLVER, seen, {"ns3": ID3}) == (STRANGER,)
         # What an endpoint says now counts for more than what it said once.
         assert find_strangers(RESOLVER, seen, {"ns2": STRANGER, "ns3": ID3}) == (STRANGER,)
+
+    def test_a_router_that_may_announce_it_is_not_named_and_counts_no_more(self) -> None:
+        """Such as an endpoint of another zone, of which this fleet file has nothing."""
+        seen = {"ns1": RoutingState(DAEMONS[0], ID1, announcers=frozenset({ID1, STRANGER, OTHER}))}
+        known = {"ns2": ID2, "ns3": ID3}
+        assert find_strangers(RESOLVER, seen, known) == (OTHER, STRANGER)
+        for expected in ([f"{STRANGER}/32"], ["192.0.2.0/24", STRANGER]):
+            vip = RESOLVER._replace(also_announced_by=tuple(expected))
+            assert find_strangers(vip, seen, known) == (OTHER,)
+        # An endpoint is in that network too.
+        vip = RESOLVER._replace(also_announced_by=("0.0.0.0/0",))
+        assert find_strangers(vip, seen, known) == ()
 
     def test_strangers_are_named_and_many_are_summed_up(self) -> None:
         assert describe_strangers(()) == ""
@@ -401,6 +413,25 @@ class TestInTheRouting:
         assert counter.others(shell)[:1] + counter.others(shell)[3:4] == (2, ())
         ids.learn(RESOLVER, NS3, OTHER)
         assert counter.others(shell)[:1] + counter.others(shell)[3:4] == (1, (ID3,))
+
+    @pytest.mark.parametrize("known", [(), (NS2,), (NS2, NS3)])
+    @pytest.mark.parametrize("under_way", [(), ("ns2",), ("ns3",)])
+    def test_a_router_that_may_announce_it_changes_no_count(
+        self, tmp_path: Path, known: tuple[Endpoint, ...], under_way: tuple[str, ...]
+    ) -> None:
+        shell = FakeShell(lambda _: Result(0, VTYSH, ""))
+        ids = FileRouterIds(str(tmp_path))
+        for one in known:
+            ids.learn(RESOLVER, one, OTHER if one is NS3 else ID2)
+
+        def counted(*expected: str) -> Others:
+            vip = RESOLVER._replace(also_announced_by=expected)
+            deadline = Deadline(SYSTEM_CLOCK, 60)
+            return Counter(vip, NS1, Fleet(), DAEMONS, ids, deadline).others(shell, under_way)
+
+        without = counted()
+        assert counted("0.0.0.0/0") == without._replace(strangers=())
+        assert counted("203.0.113.0/24") == without
 
     def test_one_that_may_leave_does_not_count_and_is_named_if_it_is_there(
         self, tmp_path: Path

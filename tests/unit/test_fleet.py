@@ -30,6 +30,7 @@ check = ["/usr/lib/nagios/plugins/check_anycast", "dns", "--query", "www.example
 min_announcing = "50%"
 routing = "auto"
 min_announcing_per_site = 0
+also_announced_by = ["10.2.0.0/16", "10.3.0.1"]
 count_by = "auto"
 spacing = 5
 restore = "auto"
@@ -304,11 +305,19 @@ BAD = [
     ("vip.resolver.min_announcing", "1.5", "must be a number from 1"),
     ("vip.resolver.min_announcing", "true", "must be a number from 1"),
     ("vip.resolver.min_announcing", '"101%"', "must be a number from 1"),
+    ("vip.resolver.min_announcing", f'"{"0" * 5000}50%"', "must be a number from 1"),
     ("vip.resolver.min_announcing", '"50"', 'is text: write 50 or "50%"'),
     ("vip.resolver.min_announcing_per_site", "-1", "must be from 0 to 10000"),
     ("vip.resolver.min_announcing_per_site", '"1"', "must be a whole number"),
     ("vip.resolver.min_announcing_per_site", "1", "endpoints.ns1 has no site"),
     ("vip.resolver.count_by", '"bgp"', "must be one of: auto, ospf, peers"),
+    ("vip.resolver.also_announced_by", '"10.2.0.0/16"', "must be a list"),
+    ("vip.resolver.also_announced_by", "[5]", "must be a list of networks"),
+    ("vip.resolver.also_announced_by", '["10.2.0.0/33"]', "'10.2.0.0/33' is no network"),
+    ("vip.resolver.also_announced_by", '["10.2.0.1/16"]', "'10.2.0.1/16' is no network"),
+    ("vip.resolver.also_announced_by", '["nyc1"]', "'nyc1' is no network"),
+    ("vip.resolver.also_announced_by", '["2001:db8::/32"]', "'2001:db8::/32' is no network"),
+    ("vip.resolver.also_announced_by", '[""]', "'' is no network"),
     ("vip.resolver.routing", '"rip"', "must be one of: auto, ospf, bgp, none"),
     ("vip.resolver.spacing", "-1", "must be 0 or more"),
     ("vip.resolver.spacing", '"5"', "must be a number"),
@@ -612,7 +621,8 @@ def test_a_jump_is_written_as_ssh_takes_it(file: Path, text: str, jump: Jump | N
 @pytest.mark.parametrize(
     "text",
     ["-oProxyCommand=x", "a b", "a;b", "$(x)", "@host", "A@host", "-a@host", "host:", "host:0",
-     "host:65536", "host:x", "a@b@c", "[host]", "[::1", "a/b", "x:1:2"],
+     "host:65536", "host:000022", "host:0000991234", "host:" + "0" * 5000 + "22", "host:x",
+     "a@b@c", "[host]", "[::1", "a/b", "x:1:2"],
 )  # fmt: skip
 def test_a_jump_that_is_none_is_refused(file: Path, text: str) -> None:
     table = f'{{ address = "192.0.2.11", jump = "{text}" }}'

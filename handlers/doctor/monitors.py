@@ -11,6 +11,7 @@ from ..transport.each import at_once
 from .finding import SEE_SSHD, Finding
 
 SECONDS = 15.0
+END_IT = "`anycast-handler stop --all --end`; or `stop --end` there, if it alone was stopped"
 WOULD_NOT = "`stop --all` would not stop it"
 
 
@@ -34,7 +35,7 @@ def _examine(fleet: Fleet, host: Endpoint, connections: Connections) -> Finding 
         with connections.open(host, deadline, connecting) as shell:
             if is_there(shell, stop):
                 text = f"{stop} exists there, so its automation only looks"
-                return Finding(about, text, "`anycast-handler stop --all --end`")
+                return Finding(about, text, END_IT)
     except RejectedError as error:
         # A host key that has changed must not be answered by an installation.
         return Finding(about, f"{WOULD_NOT}: {error.what}", error.remedy)

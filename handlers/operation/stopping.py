@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 
 from anycast_checks.address import Locality, locality
+from anycast_checks.line import clean
 
 from ..endpoint.site import SUDO
 from ..errors import CommandFailedError, HandlerError
@@ -18,13 +20,18 @@ from ..transport.shell import Argv, Shell
 from . import stop_file
 
 HERE = "this host"
+UNREADABLE = "the file cannot be read"
 
 
 class Told(NamedTuple):
-    """What came of it on a monitoring host; ``trouble`` is empty where it was done."""
+    """What came of it on a monitoring host; ``trouble`` is empty where it was done.
+
+    ``said`` is what a stop file said that had been there before; None where there was none.
+    """
 
     name: str
     trouble: str = ""
+    said: str | None = None
 
 
 def placing(file: str) -> Argv:
@@ -45,6 +52,11 @@ def looking(file: str) -> Argv:
     return ("/usr/bin/test", "-e", file)
 
 
+def reading(file: str) -> Argv:
+    """Give the command that tells what the stop file says."""
+    return ("/usr/bin/head", "-c", str(stop_file.LARGEST), file)
+
+
 def stop(
     fleet: Fleet,
     connections: Connections,
@@ -55,6 +67,9 @@ def stop(
     everywhere: bool,
 ) -> list[Told]:
     """Place the stop file, or remove it, here and on the other monitoring hosts.
+
+    One that is there already stays as it is. From another host only that is removed which had been
+    placed everywhere: whoever has stopped a single host had a reason that lies there.
 
     Args:
         fleet: has the monitoring hosts, and where the stop file is on each of them.
@@ -69,9 +84,9 @@ def stop(
         return told
 
     def there(host: Endpoint) -> Told:
-        def act() -> None:
+        def act() -> str | None:
             with connections.open(host, Deadline(clock, RUN_SECONDS)) as shell:
-                _there(shell, fleet.paths.stop, text)
+                return _there(shell, fleet.paths.stop, text)
 
         with awaited.coming(host.name):
             return _try(host.name, act)
@@ -88,34 +103,43 @@ def others(fleet: Fleet) -> list[Endpoint]:
     ]
 
 
-def _try(name: str, act: Callable[[], None]) -> Told:
+def _try(name: str, act: Callable[[], str | None]) -> Told:
     try:
-        act()
+        return Told(name, said=act())
     except HandlerError as error:
         return Told(name, str(error))
-    return Told(name)
 
 
-def _here(file: str, text: str | None) -> None:
-    if text is None:
-        stop_file.remove(file)
-    else:
-        stop_file.place(file, text)
+def _here(file: str, text: str | None) -> str | None:
+    return stop_file.remove(file) if text is None else stop_file.place(file, text)
 
 
-def _there(shell: Shell, file: str, text: str | None) -> None:
+def _there(shell: Shell, file: str, text: str | None) -> str | None:
     wanted = text is not None
     # An account that may not look into the directory sees no file in it, so a look alone is never
     # taken for the end of the stop file.
-    if wanted and is_there(shell, file):
-        return
+    said = _said(shell, file) if is_there(shell, file) else None
+    if wanted and said is not None:
+        return said
+    if said is not None and said != UNREADABLE and not said.startswith(stop_file.EVERYWHERE):
+        what = f"that host alone was stopped: {said or stop_file.SILENT}"
+        raise HandlerError(what, "`anycast-handler stop --end` on that host lets it act again")
     argv = removing(file) if text is None else placing(file)
     ended = GatedShell(shell).run(argv if shell.is_root else (*SUDO, *argv), stdin=text or "")
     if is_there(shell, file) is wanted and (wanted or ended.status == 0):
-        return
+        return said
     if ended.status != 0:
         raise CommandFailedError(argv, ended.status, ended.stderr)
     raise HandlerError(f"{file} is {'not' if wanted else 'still'} there")
+
+
+def _said(shell: Shell, file: str) -> str:
+    """Read the stop file on another host, where an older list of the gate does not allow it."""
+    with suppress(HandlerError):
+        ended = GatedShell(shell).run(reading(file))
+        if ended.status == 0:
+            return clean(ended.stdout)
+    return UNREADABLE
 
 
 def is_there(shell: Shell, file: str) -> bool:

@@ -16,7 +16,7 @@ from ..fleet.values import Endpoint, Fleet, Place, Vip
 from ..gate.allowed import Allowed, Command
 from ..gate.install import alone, archive, install
 from ..gate.parts import Part, Wanted, chosen, parts, plan
-from ..operation.stopping import looking, placing, removing
+from ..operation.stopping import looking, placing, reading, removing
 from . import Invocation
 from ._completion import vip_names
 from ._options import FilesToInstall, read_fleet
@@ -199,6 +199,7 @@ def _with_stop(fleet: Fleet, wanted: Wanted) -> Wanted:
     sudo = () if as_root else SUDO
     commands = (
         Command(looking(stop), is_fed=False),
+        Command(reading(stop), is_fed=False),
         Command((*sudo, *placing(stop)), is_fed=True),
         Command((*sudo, *removing(stop)), is_fed=False),
     )

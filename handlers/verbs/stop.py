@@ -5,11 +5,13 @@ from __future__ import annotations
 import click
 
 from anycast_checks.line import clean
+from anycast_checks.times import utc
 
 from ..errors import DONE, TRIED_AND_FAILED
 from ..fleet.values import Fleet
 from ..operation.log import Syslog
 from ..operation.request import signature
+from ..operation.stop_file import EVERYWHERE, SILENT
 from ..operation.stopping import Told, stop
 from ..transport.clock import SYSTEM_CLOCK
 from ..transport.connections import FreshConnections
@@ -29,13 +31,19 @@ def command(invocation: Invocation, /, *, everywhere: bool, end: bool, reason: s
 
     It places the stop file, which stops one monitoring host. With --all it does so on each one of
     the table [monitors] too, and names those that it could not reach: they go on acting. What was
-    withdrawn stays withdrawn, and a person may act by hand. Exit code 2 means that some were not
-    stopped.
+    withdrawn stays withdrawn, and a person may act by hand. A stop file that is there already stays
+    as it is, and its words are shown.
+
+    --end removes the file and shows what it said. With --all it leaves another host alone that was
+    stopped by itself, on that host or by hand: `stop --end` there ends that. Exit code 2 means that
+    some hosts were not stopped, or are still stopped.
     """
     fleet = read_fleet(invocation.file)
     why = clean(reason, 200)
     by = signature(by_hand=True)
-    text = None if end else f"by {by}{f': {why}' if why else ''}\n"
+    scope = EVERYWHERE if everywhere else ""
+    since = f"since {utc(SYSTEM_CLOCK.time())}"
+    text = None if end else f"{scope}by {by} {since}{f': {why}' if why else ''}\n"
     connections = FreshConnections(fleet.ssh)
     with counting("stop", "other monitoring hosts") as awaited:
         told = stop(fleet, connections, SYSTEM_CLOCK, text, awaited, everywhere=everywhere)
@@ -51,7 +59,10 @@ def command(invocation: Invocation, /, *, everywhere: bool, end: bool, reason: s
 def _said(one: Told, *, end: bool) -> str:
     if one.trouble:
         return f"{'STILL STOPPED' if end else 'NOT STOPPED'}: {one.trouble}"
-    return "acts again" if end else "stopped"
+    if one.said is None:
+        return "acts again" if end else "stopped"
+    before = one.said or SILENT
+    return f"acts again; it was stopped: {before}" if end else f"was stopped already: {before}"
 
 
 def _summary(fleet: Fleet, told: list[Told], *, everywhere: bool, end: bool) -> str:

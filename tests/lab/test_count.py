@@ -145,6 +145,7 @@ class TestStrangers:
             assert "also announced by" not in scene.handler("status").stdout
             found = scene.handler("doctor", VIP_NAME)
             assert found.returncode == 0, found.stdout
+            scene.set_fleet(scene.fleet.replace("hold_down = 0", NO_SPACING))
             for endpoint in scene.lab.endpoints:
                 endpoint.resolver.kill()
             for name in ("ns1", "ns2"):

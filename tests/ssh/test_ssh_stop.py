@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,32 +63,79 @@ def test_it_stops_all_that_it_can_reach_and_names_the_others(pair: Pair) -> None
     assert summary == f"stopped on 2 of 3 monitoring hosts; on mon3 do it by hand: {by_hand}"
     said = pair.stopped()
     assert said[0] == said[1]
-    assert said[0].startswith("by root@")
-    assert said[0].endswith(": bad zone\n")
+    assert re.fullmatch(r"everywhere, by root@\S+ since [0-9 :-]+Z: bad zone\n", said[0])
     assert pair.event("CRITICAL")[0] == 1
     assert pair.announced()
-    assert "the automation only looks (by root@" in pair.run("status")[1]
+    assert "the automation only looks (everywhere, by root@" in pair.run("status")[1]
 
 
 def test_the_end_of_it_is_everywhere_too_and_both_may_be_repeated(pair: Pair) -> None:
     pair.name_monitors(mon2=pair.sshd.port)
-    for _ in range(2):
-        assert pair.run("stop", "--all")[0] == 0
+    for how in ("stopped", "was stopped already: everywhere, by root@"):
+        code, output = pair.run("stop", "--all")
+        assert code == 0, output
         assert all(pair.stopped())
-    for _ in range(2):
+        for name, line in zip(("this host", "mon2"), output.splitlines(), strict=False):
+            assert line.startswith(f"{name}: {how}")
+    for how in ("acts again; it was stopped: everywhere, by root@", "acts again"):
         code, output = pair.run("stop", "--all", "--end")
         assert code == 0, output
-        assert output.splitlines()[-1] == "acts again on 2 of 2 monitoring hosts"
         assert pair.stopped() == ("", "")
+        *lines, summary = output.splitlines()
+        assert summary == "acts again on 2 of 2 monitoring hosts"
+        for name, line in zip(("this host", "mon2"), lines, strict=True):
+            assert line.startswith(f"{name}: {how}")
 
 
-def test_a_stop_file_of_somebody_else_stays_as_it_is(pair: Pair) -> None:
+@pytest.mark.parametrize(
+    ("theirs", "said"),
+    [("by eve@mon2: disk", "by eve@mon2: disk"), ("", "the file says nothing")],
+)
+def test_a_host_that_somebody_else_has_stopped_stays_as_it_is(
+    pair: Pair, theirs: str, said: str
+) -> None:
+    """Its reason is not ours, and so not ended by what ends ours."""
     pair.name_monitors(mon2=pair.sshd.port)
-    pair.there(f"echo theirs >{pair.directory}/there/stop")
-    assert pair.run("stop", "--all", "--reason", "ours")[0] == 0
+    pair.there(f"printf %s '{theirs}' >{pair.directory}/there/stop")
+    code, output = pair.run("stop", "--all", "--reason", "ours")
+    assert code == 0, output
+    assert f"mon2: was stopped already: {said}" in output.splitlines()
     here, there = pair.stopped()
-    assert there == "theirs\n"
+    assert there == theirs
     assert here.endswith(": ours\n")
+    code, output = pair.run("stop", "--all", "--end")
+    assert code == 2, output
+    assert pair.stopped() == ("", theirs)
+    assert pair.there(f"ls {pair.directory}/there") == "stop\n"
+    assert f"mon2: STILL STOPPED: that host alone was stopped: {said}: " in output
+    assert "`anycast-handler stop --end` on that host lets it act again" in output
+
+
+def test_words_that_cannot_be_read_keep_no_host_stopped(pair: Pair) -> None:
+    """The gate there is older than the command that reads them."""
+    pair.name_monitors(mon2=pair.sshd.port)
+    assert pair.run("stop", "--all")[0] == 0
+    keys, gate = pair.directory / "authorized_keys", pair.directory / "gate"
+    refuse = "echo anycast-gate: refused: $SSH_ORIGINAL_COMMAND >&2; exit 126"
+    case = f"case $SSH_ORIGINAL_COMMAND in *head*) {refuse};; esac"
+    gate.write_text(f'#!/bin/sh\n{case}\nexec sh -c "$SSH_ORIGINAL_COMMAND"\n')
+    gate.chmod(0o755)
+    pinned = keys.read_text()
+    keys.write_text(f'command="{gate}" {pinned}')
+    code, output = pair.run("stop", "--all", "--end")
+    assert code == 0, output
+    assert "mon2: acts again; it was stopped: the file cannot be read" in output.splitlines()
+    keys.write_text(pinned)
+    assert pair.stopped() == ("", "")
+
+
+def test_the_end_here_says_what_has_ended(pair: Pair) -> None:
+    pair.name_monitors()
+    assert pair.run("stop", "--reason", "disk")[0] == 0
+    assert pair.stopped()[0].startswith("by root@")
+    code, output = pair.run("stop", "--end")
+    assert code == 0, output
+    assert re.match(r"this host: acts again; it was stopped: by root@.*: disk\n", output), output
 
 
 def test_what_cannot_be_removed_there_is_said(pair: Pair) -> None:
@@ -143,7 +191,7 @@ def test_doctor_finds_a_host_that_would_not_be_stopped_and_one_that_is(pair: Pai
     mon2, _ = found(pair)
     assert mon2.endswith(
         "/there/stop exists there, so its automation only looks"
-        " -> `anycast-handler stop --all --end`"
+        " -> `anycast-handler stop --all --end`; or `stop --end` there, if it alone was stopped"
     )
 
 

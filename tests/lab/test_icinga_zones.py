@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from lab.errors import LabError
 from lab.waiting import wait_until
 from tests.lab.icinga_alone import (
     SECONDS,
@@ -186,25 +187,90 @@ def test_zones_are_watched_from_above(icinga: Icinga) -> None:
     assert "Host 'zones', vars.anycast_zones: move the host to zones.d/ZONE" in result.stdout
 
 
-def test_a_zone_that_falls_silent_is_critical(master: Recorded) -> None:
-    """The age of the newest result tells it, long before Icinga gives a connection up."""
-    health = host(f"{{ {VIP}, interval = 1 }}", IN_EU)
-    objects = f'include "%s/templates/*.conf"\n{health}{OVER_ALL}'
-    short = 'vars.anycast_silence = "2"'
-    objects = objects.replace('object Host "zones" {', f'object Host "zones" {{ {short}\n')
-    # Only with its API does a node know which zone is its own.
-    master.certify()
-    api = f'bind_host = "127.0.0.1", bind_port = {free_port()}'
-    master.configure(f'object ApiListener "api" {{ {api} }}\n{OF_M1}{objects}')
+class Zone:
+    """A master whose zone eu has a service of 1 s and more of 60 s, of which it only hears."""
 
-    def said(state: str, text: str) -> bool:
-        master.command(f"SCHEDULE_FORCED_SVC_CHECK;zones;anycast-zone-eu;{int(time.time())}")
-        return any(call[0] == state and text in call[1] for call in master.calls("check_dummy"))
+    SILENCE = 6
 
+    def __init__(self, master: Recorded) -> None:
+        health = host(f"{{ {VIP}, interval = 1 }}", IN_EU)
+        slow = host(f"{{ {VIP}, interval = 60 }}", IN_EU)
+        slow = "".join(slow.replace("ns1", name) for name in ("ns2", "ns3", "ns4"))
+        silence = f'vars.anycast_silence = "{self.SILENCE}"'
+        above = OVER_ALL.replace('"zones" {', f'"zones" {{ {silence}\n')
+        # Only with its API does a node know which zone is its own.
+        master.certify()
+        api = f'object ApiListener "api" {{ bind_host = "127.0.0.1", bind_port = {free_port()} }}'
+        objects = f'include "%s/templates/*.conf"\n{health}{slow}{above}'
+        master.configure(f"{api}\n{OF_M1}{objects}")
+        self.master = master
+
+    def result(self, name: str = "ns1", late: float = 0) -> None:
+        """Let a satellite have checked so many seconds ago, as its clock says."""
+        line = f"PROCESS_SERVICE_CHECK_RESULT;{name};anycast-health-resolver;0;fine"
+        with (self.master.home / "run" / "cmd").open("w") as pipe:
+            pipe.write(f"[{time.time() - late:.0f}] {line}\n")
+
+    def look(self) -> tuple[str, str]:
+        """Check the zone, and give the state and the text."""
+        before = len(self.master.calls("check_dummy"))
+        self.master.command(f"SCHEDULE_FORCED_SVC_CHECK;zones;anycast-zone-eu;{int(time.time())}")
+        calls = wait_until(lambda: self.master.calls("check_dummy")[before:], "a look", SECONDS)
+        return calls[-1][0], calls[-1][1]
+
+    def until(self, state: str, text: str, late: float | None = None) -> None:
+        """Look until it says so, with results that come all the time where ``late`` is given."""
+        seen: list[tuple[str, str]] = []
+
+        def said() -> bool:
+            if late is not None:
+                self.result(late=late)
+            seen.append(self.look())
+            return seen[-1][0] == state and text in seen[-1][1]
+
+        try:
+            wait_until(said, text, SECONDS)
+        except LabError as error:
+            raise AssertionError(seen) from error
+
+
+@pytest.fixture
+def zone(master: Recorded) -> Iterator[Zone]:
+    made = Zone(master)
     with master.running():
         wait_until((master.home / "run" / "cmd").exists, "the daemon runs", SECONDS)
-        wait_until(lambda: said("2", "zone eu has never sent a result; "), "none yet", SECONDS)
-        master.command("PROCESS_SERVICE_CHECK_RESULT;ns1;anycast-health-resolver;0;fine")
-        apart = "zone eu goes on, but without a connection to sateu1, sateu2; connected: 0 of 2"
-        wait_until(lambda: said("1", apart), "no connection", SECONDS)
-        wait_until(lambda: said("2", "zone eu is silent: no result for "), "silence", SECONDS)
+        yield made
+
+
+APART = "zone eu goes on, but without a connection to sateu1, sateu2; connected: 0 of 2"
+
+
+def test_a_zone_that_falls_silent_is_critical(zone: Zone) -> None:
+    """The age of the newest result tells it, long before Icinga gives a connection up.
+
+    Of one service that is asked each minute nobody hears more often, and it hides no silence.
+    """
+    zone.until("2", "zone eu has never sent a result; ")
+    zone.result("ns1")
+    zone.result("ns2")
+    zone.until("1", APART)
+    zone.until("2", "zone eu is silent: no result for ")
+
+
+@pytest.mark.parametrize(
+    ("late", "text"),
+    [(-3600, "the clock of m1 is 3600 s ahead; "), (20, " s behind, or results come late; ")],
+)
+def test_a_wrong_clock_of_a_satellite_is_named_and_hides_no_silence(
+    zone: Zone, late: float, text: str
+) -> None:
+    zone.until("2", "zone eu has never sent a result; ")
+    zone.until("1", text, late)
+    deadline = time.monotonic() + 2 * Zone.SILENCE
+    while time.monotonic() < deadline:
+        zone.result(late=late)
+        assert zone.look()[0] == "1"
+    zone.until("2", "zone eu is silent: no result for ")
+    # A clock that is right again is believed at once, where Icinga takes its results.
+    if late > 0:
+        zone.until("1", APART, 0)

@@ -60,7 +60,14 @@ class Node(Icinga):
         self._process.wait()
         self._process = None
 
-    def _prepare(self) -> None:
+    def learn(self, zones: Sequence[Zone]) -> None:
+        """Let it know other zones than before, and start it again."""
+        self.stop()
+        self._zones = zones
+        self._write_main()
+        self.start()
+
+    def _write_main(self) -> None:
         self._write(
             MAIN.format(
                 user=API_USER,
@@ -69,6 +76,9 @@ class Node(Icinga):
                 zones=_zones_conf(self._zones, self._host.name),
             )
         )
+
+    def _prepare(self) -> None:
+        self._write_main()
         if self._first:
             certificate = self._signed_by(self._first)
         else:
@@ -82,14 +92,17 @@ class Node(Icinga):
 
 def nodes(hosts: Mapping[str, Host], zones: Sequence[Zone]) -> dict[str, Node]:
     """Make the daemons of a cluster; the first one, of the first zone, has to be started first."""
-    masters = zones[0]
     made: dict[str, Node] = {}
     for zone in zones:
-        known = zones if zone is masters else (masters, zone)
         for place in zone.nodes:
             first = next(iter(made.values()), None)
-            made[place.name] = Node(hosts[place.name], known, first)
+            made[place.name] = Node(hosts[place.name], known(zones, zone), first)
     return made
+
+
+def known(zones: Sequence[Zone], zone: Zone) -> Sequence[Zone]:
+    """List the zones that a node of one of them knows; the first are the masters."""
+    return zones if zone is zones[0] else (zones[0], zone)
 
 
 def _zones_conf(zones: Sequence[Zone], own: str) -> str:

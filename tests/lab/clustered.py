@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from lab import Host, Lab, monitoring
 from lab.icinga import HEALTH, endpoints
-from lab.icinga_zones import Node, Zone, nodes
-from lab.topology import Place
+from lab.icinga_zones import Node, Zone, known, nodes
+from lab.topology import MON, Place
 from lab.waiting import wait_until
 from tests.lab.monitored import LOG
 
@@ -71,6 +71,21 @@ class Cluster:
 
     def region_of(self, endpoint: str) -> Region:
         return next(one for one in self.regions if endpoint in [p.name for p in one.endpoints])
+
+    def join(self, place: Place) -> None:
+        """Let a second master join, and start it."""
+        assert self.masters == [MON.name]
+        zones = [
+            Zone("master", (MON, place), ZONES_HOST),
+            *(region.zone() for region in self.regions),
+        ]
+        for zone in zones:
+            for one in zone.nodes:
+                if one.name in self.nodes:
+                    self.nodes[one.name].learn(known(zones, zone))
+        self.nodes[place.name] = Node(self.host(place.name), zones, self.master)
+        self.nodes[place.name].start()
+        self.masters.append(place.name)
 
     def wait_until_routed(self, *away: str, seconds: float = FAILOVER_SECONDS) -> None:
         """Wait until the router sends to all endpoints but these."""

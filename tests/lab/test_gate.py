@@ -472,6 +472,8 @@ def test_the_automation_is_stopped_on_another_monitoring_host_through_the_gate(l
         0,
         "stopped on 2 of 2 monitoring hosts",
     )
-    assert said.startswith("by root@mon: bad zone")
+    assert said.startswith("everywhere, by root@mon since ")
+    assert said.endswith("Z: bad zone\n")
     assert ended.returncode == 0, ended.stdout
+    assert f"ns2: acts again; it was stopped: {said}" in ended.stdout
     assert scene.event("OK")[0] == 0

@@ -25,7 +25,8 @@ def build(
         if what not in built:
             built[what] = tmp_path_factory.mktemp(what)
             argv = [str(ROOT / "scripts/package"), what]
-            environment = {**os.environ, "ANYCAST_DIST": str(built[what])}
+            given = {"ANYCAST_DIST": str(built[what]), "ANYCAST_BUILD": "2"}
+            environment = {**os.environ, **given}
             ended = subprocess.run(
                 argv, capture_output=True, text=True, check=False, env=environment
             )

@@ -93,6 +93,9 @@ def test_from_the_installation_to_the_purge(root: Root) -> None:
     accounts = set(root.run("cut -d: -f1 /etc/passwd").split())
 
     root.run("dpkg -i /debs/*.deb")
+    assert re.fullmatch(
+        r"[\d.]+~deb1[23]u2", root.run("dpkg-query -Wf '${Version}' anycast-checks")
+    )
     assert_it_works(root)
     configure_as_a_person_does(root)
     assert_its_files_are_kept_by_an_upgrade(root)

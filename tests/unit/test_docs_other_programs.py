@@ -32,8 +32,8 @@ BY_HAND = "by hand"
 # It changes the machine on which it runs, or needs what no lab has.
 NOBODY = "nobody"
 RUN_BY = {
-    "apt-get install ./anycast-checks_*.deb ./anycast-handler_*.deb": DEBIAN,
-    "apt-get install --no-install-recommends ./anycast-checks_*.deb": DEBIAN,
+    "apt-get install ./anycast-checks_*~deb12*.deb ./anycast-handler_*~deb12*.deb": DEBIAN,
+    "apt-get install --no-install-recommends ./anycast-checks_*~deb12*.deb": DEBIAN,
     "apt-get install python3-venv": "scripts/setup.sh",
     "python3 -m venv /opt/anycast-checks": BY_HAND,
     "/opt/anycast-checks/bin/pip install .": BY_HAND,

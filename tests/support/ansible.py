@@ -111,10 +111,10 @@ class Written:
             "anycast_monitor_icinga_service": "",
         }
 
-    def play(self, **more: Any) -> tuple[int, str]:
+    def play(self, *argv: str, **more: Any) -> tuple[int, str]:
         """Let the role write; returns the exit status, and what was said."""
         given = json.dumps({**self.variables, **more})
-        ended = self.controller.play("-i", str(INVENTORY), "-e", given, str(self._play))
+        ended = self.controller.play("-i", str(INVENTORY), "-e", given, *argv, str(self._play))
         return ended.returncode, ended.stdout + ended.stderr
 
 

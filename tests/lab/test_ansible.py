@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -20,10 +22,15 @@ from tests.support.program import ROOT
 PLAYBOOK = "anycast.checks.install"
 KNOWN_HOSTS = "/root/.ssh/known_hosts"
 SECONDS = 200
+# This stands for a password among the options of a check; a name server takes it for QUERY.
+HIDDEN = QUERY.title()
 # A wheel is made without these.
 LEFT_OUT = (".*", "__pycache__", "*.egg-info", "build", "dist", "tests", "lab")
 # The directories in which a run changes something.
-WHAT = ("/etc", "/home", "/opt", "/usr/lib/nagios", "/usr/local", "/var/cache", "/var/lib/anycast")
+WHAT = (
+    *("/etc", "/home", "/opt", "/usr/lib/nagios", "/usr/local"),
+    *("/var/cache/anycast-checks", "/var/lib/anycast"),
+)
 # The lab makes these by hand, and the roles are to install them.
 MADE_ON_MON = f"rm -r /etc/anycast {' '.join(monitoring.DIRECTORIES)}"
 MADE_ON_ENDPOINTS = """
@@ -45,6 +52,14 @@ def wheels(
     return directory
 
 
+def tells(text: str, secret: str) -> bool:
+    """Say whether a text has the secret, as it is or in Base64."""
+    text = re.sub(r"\\n|#012|\s", "", text)
+    coded = [base64.b64encode(b" " * n + secret.encode()).decode() for n in range(3)]
+    # The first and the last characters have bits of what is beside it.
+    return secret in text or any(one[4:-4] in text for one in coded)
+
+
 class Bare:
     """A lab without an installation, whose monitoring host is the controller as well."""
 
@@ -52,6 +67,8 @@ class Bare:
         self.lab = lab
         self.hosts: tuple[Host, ...] = (lab.mon, *(one.host for one in lab.endpoints))
         self._controller = controller
+        # What each run has said, with what --diff shows.
+        self.said: list[str] = []
         known = lab.mon.read(monitoring.KNOWN_HOSTS)
         lab.mon.write(KNOWN_HOSTS, known, mode=0o600)
         lab.mon.write("/root/.ssh/config", f"UserKnownHostsFile {KNOWN_HOSTS}\n", mode=0o600)
@@ -73,12 +90,13 @@ class Bare:
             "anycast_endpoint_requires": [],
             "anycast_endpoint_nonlocal_bind": True,
             "anycast_monitor_requires": [],
+            "anycast_endpoint_gate": ["--also", f"dns --query {HIDDEN}"],
             # There is no service manager.
             "anycast_monitor_icinga_service": "",
             "anycast_monitor_vips": {
                 VIP_NAME: {
                     "fleet": {"address": VIP, "interface": INTERFACE},
-                    "icinga": {"check": "dns", "dns_query": QUERY, "dns_expect": [RIGHT_ANSWER]},
+                    "icinga": {"check": "dns", "dns_query": HIDDEN, "dns_expect": [RIGHT_ANSWER]},
                 }
             },
         }
@@ -97,14 +115,27 @@ class Bare:
         given = {**ENVIRONMENT, "ANSIBLE_COLLECTIONS_PATH": str(self._controller.directory)}
         settings = [f"{name}={value}" for name, value in given.items()]
         program = str(self._controller.programs / "ansible-playbook")
-        argv = ["env", *settings, program, "-i", "/root/inventory.json", PLAYBOOK, *more]
-        ended = self.lab.mon.run(argv, timeout=SECONDS)
-        return ended.returncode, ended.stdout + ended.stderr
+        words = ["-i", "/root/inventory.json", PLAYBOOK, "--diff", "-v", *more]
+        ended = self.lab.mon.run(["env", *settings, program, *words], timeout=SECONDS)
+        self.said.append(ended.stdout + ended.stderr)
+        return ended.returncode, self.said[-1]
 
-    def state(self) -> list[str]:
+    def noted(self) -> list[str]:
+        """List the entries, of any number of lines, that Ansible has left in the hosts' logs."""
+        log = "".join(host.read("/var/log/syslog") for host in self.hosts)
+        entries = re.split(r"^(?=[A-Z][a-z]{2} [ \d]\d [\d:]{8} )", log, flags=re.MULTILINE)
+        return [one for one in entries if " ansible-" in one]
+
+    def left(self) -> list[str]:
+        """List what a run has left of the scripts of the gate."""
+        find = ["find", "/tmp", "-maxdepth", "1", "-name", "anycast-gate-*"]
+        return [host.run(find).stdout for host in self.hosts]
+
+    def state(self) -> set[str]:
         """Everything that an installation may change, with owners, modes and times."""
-        script = 'find "$@" -printf "%p %m %u %g %s %T@ %l\\n" | sort'
-        return [host.run(["sh", "-c", script, "sh", *WHAT]).stdout for host in self.hosts]
+        script = 'find "$@" -printf "$(hostname) %p %m %u %g %s %T@ %l\\n"'
+        said = (host.run(["sh", "-c", script, "sh", *WHAT]).stdout for host in self.hosts)
+        return {line for one in said for line in one.splitlines()}
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +154,7 @@ def test_everything_is_installed_at_once(bare: Bare) -> None:
     before = bare.state()
     code, said = bare.install("--check")
     assert code == 0, said
-    assert bare.state() == before
+    assert bare.state() ^ before == set()
 
     code, said = bare.install()
     assert code == 0, said
@@ -156,6 +187,36 @@ def test_what_was_installed_works(bare: Bare) -> None:
     assert handler("status")[0] == 0
     for verb in ("withdraw", "restore"):
         assert handler(verb, VIP_NAME, "ns1")[0] == 0
+
+
+def test_the_options_of_a_check_are_neither_shown_nor_logged(bare: Bare) -> None:
+    """A password may be among them, and the files that have them can be read by few."""
+    assert tells(bare.lab.mon.run(["anycast-handler", "gate", "--script"]).stdout, HIDDEN)
+    assert tells(bare.lab.endpoints[0].host.read("/etc/anycast/gate.allow"), HIDDEN)
+    assert any("argv=['/bin/sh', " in noted for noted in bare.noted())
+    assert not [noted for noted in bare.noted() if tells(noted, HIDDEN)]
+    assert not [said for said in bare.said if tells(said, HIDDEN)]
+    assert bare.left() == [""] * len(bare.hosts)
+
+
+def test_a_gate_that_cannot_be_installed_says_why_and_leaves_nothing(bare: Bare) -> None:
+    ns1 = bare.lab.endpoints[0].host
+    ns1.run(["sh", "-c", "mv /var/lib/anycast /var/lib/away && ln -s away /var/lib/anycast"])
+    code, said = bare.install("--limit", "mon,ns1")
+    ns1.run(["sh", "-c", "rm /var/lib/anycast && mv /var/lib/away /var/lib/anycast"])
+    assert code == 2
+    assert "/var/lib/anycast is a link, and not a directory" in said
+    assert bare.left() == [""] * len(bare.hosts)
+    assert not tells(said, HIDDEN)
+
+
+def test_a_script_that_cannot_be_made_says_why(bare: Bare) -> None:
+    key = f"{monitoring.CHECK_KEY}.pub"
+    bare.lab.mon.run(["mv", key, f"{key}.away"])
+    code, said = bare.install("--limit", "mon,ns1")
+    bare.lab.mon.run(["mv", f"{key}.away", key])
+    assert code == 2
+    assert f"{key}: cannot be read" in said
 
 
 class TestIcinga:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from tests.lab.icinga_alone import VIP, Icinga, host, needs_icinga, pool
 
 pytestmark = needs_icinga
 
+README = Path(__file__).parents[2] / "README.rst"
 OF_AN_ENDPOINT = ("control", "health", "route")
 WATCHED = 'object Host "mon" { check_command = "dummy", vars.anycast_watcher = true }'
 
@@ -27,6 +29,17 @@ def test_templates_alone_are_valid_and_add_no_host(icinga: Icinga) -> None:
 
         assert result.returncode == 0, result.stdout
         assert icinga.services() == {}
+
+
+def test_the_readme_names_each_rule_that_matches_nowhere_at_first(icinga: Icinga) -> None:
+    """Icinga warns of them from the first host on, and a user wonders whether they matter."""
+    result = icinga.validate(host(f"{{ {VIP} }}"))
+    silent = re.findall(r"Apply rule '(\S+)' .* for type '(\w+)' does not match", result.stdout)
+    step = README.read_text(encoding="utf-8").split("``icinga2 daemon -C`` must pass", 1)[1]
+    named = set(re.findall(r"``(anycast-\S*)``", step.split("is refused by name", 1)[0]))
+
+    assert {name for name, kind in silent if kind == "Service"} == named, result.stdout
+    assert {kind for _, kind in silent} == {"Service", "Notification"}, result.stdout
 
 
 def test_an_agent_needs_the_commands_alone(icinga: Icinga) -> None:

@@ -147,7 +147,8 @@ def _uncountable(subjects: Sequence[Subject]) -> Iterator[Finding]:
             continue
         if isinstance(state.announcers, Unknown):
             text = f"cannot count in {state.daemon.protocol}: {state.announcers.why}"
-            yield subject.found(text, remedy)
+            # A session that has come up just now has not brought the other routers yet.
+            yield subject.found(text, f"examine it again in a minute; if it stays so, {remedy}")
 
 
 def _count_in_routing(subjects: Sequence[Subject]) -> bool:

@@ -992,7 +992,10 @@ class TestCompared:
         of = seen(areas=both)
         (found,) = compare_routing([of])
         assert found.about == "ns1"
-        assert found.remedy == 'set count_by = "peers" for vip.resolver in the fleet file'
+        assert found.remedy == (
+            "examine it again in a minute; "
+            'if it stays so, set count_by = "peers" for vip.resolver in the fleet file'
+        )
         assert list(compare_routing([replace(of, vip=of.vip._replace(count_by="peers"))])) == []
 
     def test_one_host_that_carries_two_vips_is_not_its_own_rival(self) -> None:

@@ -127,7 +127,7 @@ def table(found: Sequence[Scale]) -> str:
         "all streams are heard after, s": [_seconds(one.heard) for one in found],
         "one fails: Icinga shows it after, s": [_seconds(one.shown[0], 2) for one in found],
         "at the worst": [_seconds(one.shown[1], 2) for one in found],
-        "icinga2 daemon -C, CPU s": [f"{one.validated[0]:.2f}" for one in found],
+        "CPU of icinga2 daemon -C, s": [f"{one.validated[0]:.2f}" for one in found],
         "reload of Icinga, s": [_seconds(one.reloaded) for one in found],
     }
     for verb in VERBS:

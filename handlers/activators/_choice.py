@@ -157,7 +157,7 @@ def _find(ask: Ask) -> tuple[str, str]:
         return "missing", said
     # ifupdown says "ifup version 0.8.41"; its ifdown is the same program.
     if answer.status == 0 and words[:2] in (["ifup", "version"], ["ifdown", "version"]):
-        return "ifupdown", said
+        return "ifupdown", " ".join(words[:3])
     if IFUPDOWN_NG in words:
         return IFUPDOWN_NG, said
     # The ifup of NetworkManager takes the option for the name of a profile, and explains how to

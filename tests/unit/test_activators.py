@@ -89,6 +89,11 @@ def chosen(
     return choice(vip, answer, installed, lo=lo).activator.name
 
 
+def test_the_reason_has_the_version_and_not_the_copyright() -> None:
+    why = choice(RESOLVER, DEBIAN).why
+    assert why == "/sbin/ifup there is ifupdown (ifup version 0.8.41)"
+
+
 def test_each_program_has_one_activator() -> None:
     programs = [program for activator in activators() for program in activator.programs]
     assert sorted(programs) == sorted(set(programs))

@@ -306,6 +306,27 @@ class TestBadClients:
         )
         assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
 
+    def test_a_page_that_closes_while_it_is_asked_says_nothing(self) -> None:
+        ended = run(
+            "import contextlib, http.client, threading\n"
+            "from anycast_handlers.watch.page import open_page\n"
+            "from tests.support.boards import rich\n"
+            "def ask(port):\n"
+            "    with contextlib.suppress(OSError, http.client.HTTPException):\n"
+            "        while True:\n"
+            "            asked = http.client.HTTPConnection('127.0.0.1', port, timeout=30)\n"
+            "            asked.request('GET', '/metrics')\n"
+            "            asked.getresponse().read()\n"
+            "            asked.close()\n"
+            "for _ in range(50):\n"
+            "    page = open_page('127.0.0.1:0', rich)\n"
+            "    many = [threading.Thread(target=ask, args=(page.port,)) for _ in range(8)]\n"
+            "    [one.start() for one in many]\n"
+            "    page.close()\n"
+            "    [one.join() for one in many]\n"
+        )
+        assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+
     def test_clients_that_read_nothing_cost_neither_memory_nor_the_log(self) -> None:
         """All answers that wait are one, however many clients have asked for it."""
         ended = run(

@@ -15,6 +15,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -96,9 +97,12 @@ class Page:
         """End all connections, within a second."""
         if not self._thread.is_alive():
             return
-        self._server.trigger.pull_trigger(lambda: wasyncore.close_all(self._map))
-        self._thread.join(CLOSING)
+        # Whatever answers a request tells the server when it has done so, and would complain.
         self._server.task_dispatcher.shutdown(timeout=CLOSING)
+        # The server may be told by somebody else, and has closed its trigger then.
+        with suppress(OSError):
+            self._server.trigger.pull_trigger(lambda: wasyncore.close_all(self._map))
+        self._thread.join(CLOSING)
 
 
 class _App:

@@ -65,7 +65,18 @@ def monitored(venv: Path) -> Iterator[Monitored]:
 def forget(monitored: Monitored) -> None:
     """Put all in order, and forget what was sent until then, as while the lab came up."""
     monitored.restart()
+    wait_until(lambda: not open_tickets(monitored), "every ticket has its end", 60)
     monitored.lab.mon.run(["rm", "-f", TOLD], check=True)
+
+
+def open_tickets(monitored: Monitored) -> list[str]:
+    """Name what a ticket is about that has no end yet."""
+    last = {}
+    for line in told(monitored):
+        kind, event, *about_what, _state = line.split()
+        if kind.startswith("anycast-ticket"):
+            last[" ".join((kind, *about_what))] = event
+    return [ticket for ticket, event in last.items() if event == "PROBLEM"]
 
 
 def told(monitored: Monitored) -> list[str]:

@@ -214,16 +214,8 @@ class Counter:
         unknown = [one.name for one in vip.endpoints if one.name not in known]
         here = [name for name in announcing if name not in under_way]
         site = count_site(vip, self._endpoint, here, (*unknown, *leaves))
-        return Others(
-            number,
-            state.announced,
-            (),
-            unexpected(vip, strangers),
-            announced.asked,
-            trouble,
-            leaves,
-            site=site,
-        )
+        odd = unexpected(vip, strangers)
+        return Others(number, state.announced, (), odd, announced.asked, trouble, leaves, site=site)
 
     def _own(self, shell: Shell) -> Others:
         own = None

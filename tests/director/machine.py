@@ -14,6 +14,7 @@ from typing import Any
 from lab.waiting import wait_until
 from tests.support.beside import running
 from tests.support.program import ROOT
+from tests.support.root import unpack_root
 
 HERE = Path(__file__).parent
 BASKET = ROOT / "icinga2-templates/director-basket.json"
@@ -160,7 +161,9 @@ class Machine:
 @contextmanager
 def machine(release: str, directory: Path) -> Iterator[Machine]:
     """Make the host of a release of Debian, and end it, with all that runs there."""
-    _unpack(release, directory)
+    unpack_root(release, PACKAGES, directory)
+    for name in ("machine.sh", "recorder.php", "fields.php", "api.php"):
+        shutil.copy(HERE / name, directory / "root")
     try:
         start = ["sh", "-c", START, "sh", str(directory)]
         with running(["unshare", *NAMESPACES, *PRIVATE, *start], "ready") as process:
@@ -169,19 +172,3 @@ def machine(release: str, directory: Path) -> Iterator[Machine]:
             yield made
     finally:
         shutil.rmtree(directory)
-
-
-def _unpack(release: str, directory: Path) -> None:
-    script = f"""
-        . scripts/setup.sh
-        . scripts/roots.sh
-        need_packages mmdebstrap
-        clean_root {release} {PACKAGES}
-        mkdir "$1"
-        tar -C "$1" -xf "$ROOT_OF_RELEASE"
-    """
-    argv = ["bash", "-euc", script, "bash", str(directory)]
-    made = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert made.returncode == 0, made.stdout + made.stderr
-    for name in ("machine.sh", "recorder.php", "fields.php", "api.php"):
-        shutil.copy(HERE / name, directory / "root")

@@ -14,7 +14,7 @@ import pytest
 from tests.support.ansible import COLLECTION, Controller, changed
 from tests.support.beside import running
 from tests.support.peer import free_port
-from tests.support.program import ROOT
+from tests.support.root import unpack_root
 
 pytestmark = pytest.mark.long
 
@@ -69,17 +69,7 @@ class Machine:
 
 @contextmanager
 def machine(root: Path, release: str, key: Path) -> Iterator[Machine]:
-    script = f"""
-        . scripts/setup.sh
-        . scripts/roots.sh
-        need_packages mmdebstrap
-        clean_root {release} {PACKAGES}
-        mkdir "$1"
-        tar -C "$1" -xf "$ROOT_OF_RELEASE"
-    """
-    argv = ["bash", "-euc", script, "bash", str(root)]
-    made = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert made.returncode == 0, made.stdout + made.stderr
+    unpack_root(release, PACKAGES, root)
     try:
         # There is no service manager.
         policy = root / "usr/sbin/policy-rc.d"

@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import count, repeat
 from pathlib import Path
 
@@ -275,21 +275,32 @@ class Forwarder(paramiko.ServerInterface):
         return OPEN_SUCCEEDED
 
 
+@contextmanager
+def first_tunnel(
+    way: Way, connection: socket.socket, window: int = 2**21
+) -> Iterator[paramiko.Channel]:
+    """Stand in for the bastion, up to the endpoint's first line in the first tunnel."""
+    transport = paramiko.Transport(connection)
+    transport.default_window_size = window
+    transport.add_server_key(
+        paramiko.Ed25519Key.from_private_key_file(str(way.bastion.host_keys[0]))
+    )
+    transport.start_server(threading.Event(), Forwarder())
+    channel = transport.accept(SECONDS)
+    assert channel
+    channel.sendall(BANNER)
+    try:
+        yield channel
+    finally:
+        transport.close()
+
+
 def test_a_bastion_that_takes_nothing_keeps_no_thread_and_no_file(way: Way) -> None:
     """It brings the endpoint's first line, and allows no byte in the other direction."""
 
     def talk(connection: socket.socket, over: threading.Event) -> None:
-        transport = paramiko.Transport(connection)
-        transport.default_window_size = 0
-        transport.add_server_key(
-            paramiko.Ed25519Key.from_private_key_file(str(way.bastion.host_keys[0]))
-        )
-        transport.start_server(threading.Event(), Forwarder())
-        channel = transport.accept(SECONDS)
-        assert channel
-        channel.sendall(BANNER)
-        over.wait()
-        transport.close()
+        with first_tunnel(way, connection, window=0):
+            over.wait()
 
     with serve(Port(way.bastion.directory), talk) as port:
         way.bastion.port = port.number
@@ -320,21 +331,12 @@ def test_a_bastion_that_floods_a_tunnel_is_left(
 
     def talk(connection: socket.socket, over: threading.Event) -> None:
         nonlocal sent
-        transport = paramiko.Transport(connection)
-        transport.add_server_key(
-            paramiko.Ed25519Key.from_private_key_file(str(way.bastion.host_keys[0]))
-        )
-        transport.start_server(threading.Event(), Forwarder())
-        channel = transport.accept(SECONDS)
-        assert channel
-        channel.sendall(BANNER)
-        with suppress(EOFError, OSError):
+        with first_tunnel(way, connection) as channel, suppress(EOFError, OSError):
             for one in flood(channel):
                 if over.is_set() or sent > BYTES:
                     break
-                transport._send_message(one)  # type: ignore[attr-defined]
+                channel.get_transport()._send_message(one)  # type: ignore[attr-defined]
                 sent += len(one.asbytes())
-        transport.close()
 
     with serve(Port(way.bastion.directory), talk) as port:
         way.bastion.port = port.number

@@ -141,7 +141,7 @@ def _min_announcing(table: Table) -> str:
     least, most = (0, 100) if text.endswith("%") else (1, MOST_ENDPOINTS)
     number = text.removesuffix("%")
     sound = isinstance(value, str | int) and number.isascii() and number.isdecimal()
-    # What has many more digits than the largest number Python does not convert at all.
+    # Python does not convert a number of thousands of digits at all.
     if not sound or len(number) > LONGEST_NUMBER or not least <= int(number) <= most:
         raise table.wrong("min_announcing", 'must be a number from 1, or a share such as "50%"')
     return text

@@ -26,7 +26,7 @@ def is_login(text: str) -> bool:
 
 def is_port(text: str) -> bool:
     """Tell whether text is the number of a port, in at most five digits."""
-    # What has many more digits than this Python does not convert at all.
+    # Python does not convert a number of thousands of digits at all.
     return len(text) <= 5 and text.isascii() and text.isdecimal() and 0 < int(text) < 65536
 
 

@@ -49,7 +49,7 @@ def schema(activators: Sequence[str]) -> Schema:
             },
         ),
         "if": {"propertyNames": {"const": "vip"}},
-        # A file that is included.
+        # This is for a file that is included.
         "then": {"required": ["vip"]},
         "else": {
             "required": ["ssh"],

@@ -45,7 +45,7 @@ class System(ABC):
     samples: int = SAMPLES
     fault: signal.Signals = signal.SIGKILL
     logs: bool = False
-    # The daemon and protocol of all routers.
+    # All routers run this daemon and protocol.
     speaks: ClassVar[str] = routing.DEFAULT
 
     @abstractmethod

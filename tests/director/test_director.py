@@ -316,7 +316,7 @@ def test_a_zone_that_falls_silent_is_critical(director: Machine) -> None:
     wait_until(lambda: said("2", "zone eu is silent: no result for "), "silence")
 
 
-# What a person adds to anycast-notifications.conf.
+# A person adds this to anycast-notifications.conf.
 CONTACTS = """
 object User "person" { }
 object NotificationCommand "mail" { command = [ "/bin/true" ] }

@@ -67,7 +67,7 @@ class Bare:
         self.lab = lab
         self.hosts: tuple[Host, ...] = (lab.mon, *(one.host for one in lab.endpoints))
         self._controller = controller
-        # What each run has said, with what --diff shows.
+        # It has what each run has said, with what --diff shows.
         self.said: list[str] = []
         known = lab.mon.read(monitoring.KNOWN_HOSTS)
         lab.mon.write(KNOWN_HOSTS, known, mode=0o600)

@@ -271,7 +271,8 @@ def test_a_service_of_any_name_may_belong_to_a_vip(icinga: Icinga) -> None:
     assert result.returncode == 0, result.stdout
 
 
-# What a person adds, and the two rules of Debian's conf.d with the lines that the suite asks for.
+# A person adds this. The two rules are those of Debian's conf.d, with the lines that the suite asks
+# for.
 CONTACTS = """
 object User "icingaadmin" { }
 object NotificationCommand "mail" { command = [ "/bin/true" ] }

@@ -17,7 +17,7 @@ from tests.lab.monitored import PACE, Monitored, packets_dropped
 
 TOLD = "/var/lib/icinga2-lab/told"
 RECORD = "/usr/local/bin/record"
-# What a person adds to the templates; the command writes a line instead of a mail.
+# A person adds this to the templates; the command writes a line instead of a mail.
 CONTACTS = f"""
 object NotificationComponent "notification" {{ }}
 object User "person" {{ }}

@@ -18,7 +18,7 @@ RECORD = "/usr/local/bin/record"
 GATE_LIST, AWAY = "/etc/anycast/check.allow", "/etc/anycast/away"
 SHOWN = "$CONTACTNAME$ $NOTIFICATIONTYPE$ $HOSTNAME$ $SERVICEDESC$ $SERVICESTATE$"
 PAGES, SILENCE, TICKETS = "pages", "silence", "tickets"
-# What a person adds to the templates; the command writes a line instead of a mail.
+# A person adds this to the templates; the command writes a line instead of a mail.
 CONTACTS = f"""
 define command {{
     command_name    record

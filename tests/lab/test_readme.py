@@ -18,7 +18,7 @@ README = (Path(__file__).parents[2] / "README.rst").read_text()
 SECTION = README.split("\nOn the monitoring host\n", 1)[1].split("\nWhat it can ask\n", 1)[0]
 ENDPOINT = README.split("\nOn every endpoint\n", 1)[1].split("\nOn the monitoring host\n", 1)[0]
 BLOCK = re.compile(r"(?:::|code-block:: toml)\n\n((?: {7}.*\n|\n)+)")
-# A step of the README, by its number.
+# These are the steps of the README, by their numbers.
 STEPS = {
     int(number): text
     for number, text in re.findall(

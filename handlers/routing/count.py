@@ -174,12 +174,10 @@ class Counter:
         vip = self._vip
         spares = in_peace and len(vip.endpoints) > MOST_IN_PEACE
         if vip.count_by == "peers" or (vip.count_by == "auto" and vip.routing in NEVER_SHOW_ALL):
-            return self._own(shell) if spares else self._ask_peers(shell, under_way)
+            return self._ask_peers(shell, under_way, spares=spares)
         state = self.see(shell)
         if vip.count_by == "auto" and not shows_all(state):
-            if spares:
-                return Others(0, state.announced, are_spared=True)
-            return self._ask_peers(shell, under_way, state)
+            return self._ask_peers(shell, under_way, state, spares=spares)
         try:
             announced = count_announcers(state)
         except UncountableError:
@@ -217,24 +215,23 @@ class Counter:
         odd = unexpected(vip, strangers)
         return Others(number, state.announced, (), odd, announced.asked, trouble, leaves, site=site)
 
-    def _own(self, shell: Shell) -> Others:
-        own = None
-        # As with a count, a routing daemon that cannot be asked is no trouble of the others.
-        with suppress(UncountableError):
-            own = self.see(shell).announced
-        return Others(0, own, are_spared=True)
-
     def _ask_peers(
-        self, shell: Shell, under_way: Sequence[str], state: RoutingState | None = None
+        self,
+        shell: Shell,
+        under_way: Sequence[str],
+        state: RoutingState | None = None,
+        *,
+        spares: bool = False,
     ) -> Others:
-        peers = Peers(
-            self._vip, self._endpoint, self._connections, self._daemons, self._deadline, under_way
-        )
+        vip, endpoint = self._vip, self._endpoint
+        asked = (vip, endpoint, self._connections, self._daemons, self._deadline, under_way)
+        peers = None if spares else Peers(*asked)
         own = None
         # Where the routing daemon cannot be asked the others are counted all the same.
         with suppress(UncountableError):
             own = (state or self.see(shell)).announced
-        vip, endpoint = self._vip, self._endpoint
+        if peers is None:
+            return Others(0, own, are_spared=True)
         announcing, gaps = peers.wait()
         return Others(
             len(announcing),

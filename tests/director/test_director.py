@@ -13,6 +13,7 @@ import pytest
 
 from lab.waiting import wait_until
 from tests.director.machine import BASKET, Machine, machine
+from tests.support.contacts import CONTACTS
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make a root of its own")
 PLUGINS = "/opt/plugins"
@@ -314,16 +315,6 @@ def test_a_zone_that_falls_silent_is_critical(director: Machine) -> None:
     apart = "zone eu goes on, but without a connection to sateu1; connected: 0 of 1"
     wait_until(lambda: said("1", apart), apart)
     wait_until(lambda: said("2", "zone eu is silent: no result for "), "silence")
-
-
-# A person adds this to anycast-notifications.conf.
-CONTACTS = """
-object User "person" { }
-object NotificationCommand "mail" { command = [ "/bin/true" ] }
-template Notification "anycast-page-by" { command = "mail", users = [ "person" ] }
-template Notification "anycast-ticket-by" { command = "mail", users = [ "person" ] }
-template Notification "anycast-host-ticket-by" { command = "mail", users = [ "person" ] }
-"""
 
 
 def test_the_rules_of_notifications_know_the_services_of_the_basket(director: Machine) -> None:

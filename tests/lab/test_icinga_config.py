@@ -9,6 +9,7 @@ import pytest
 
 from lab.icinga import TEMPLATES
 from tests.lab.icinga_alone import VIP, Icinga, host, needs_icinga, pool
+from tests.support.contacts import CONTACTS
 
 pytestmark = needs_icinga
 
@@ -271,14 +272,8 @@ def test_a_service_of_any_name_may_belong_to_a_vip(icinga: Icinga) -> None:
     assert result.returncode == 0, result.stdout
 
 
-# A person adds this. The two rules are those of Debian's conf.d, with the lines that the suite asks
-# for.
-CONTACTS = """
-object User "icingaadmin" { }
-object NotificationCommand "mail" { command = [ "/bin/true" ] }
-template Notification "anycast-page-by" { command = "mail", users = [ "icingaadmin" ] }
-template Notification "anycast-ticket-by" { command = "mail", users = [ "icingaadmin" ] }
-template Notification "anycast-host-ticket-by" { command = "mail", users = [ "icingaadmin" ] }
+# These are the two rules of Debian's conf.d, with the lines that the suite asks for.
+STOCK_RULES = """
 apply Notification "own" to Host {
   command = "mail", users = [ "icingaadmin" ]
   assign where host.vars.notification.mail
@@ -312,7 +307,7 @@ def test_each_service_is_told_by_the_rules_of_its_kind_alone(icinga: Icinga) -> 
     of_vip = pool(f'{VIP}, ssh_address = "192.0.2.11"').replace("ns1", "any")
     own = 'object Service "own-dns" { host_name = "ns1", check_command = "dummy", '
     own += 'vars.anycast_vip = "resolver" }\n'
-    objects = host(f"{{ {VIP} }}", mail) + of_vip + own + STOCK_HOST + ZONE + CONTACTS
+    objects = host(f"{{ {VIP} }}", mail) + of_vip + own + STOCK_HOST + ZONE + CONTACTS + STOCK_RULES
     result = icinga.validate(objects)
     assert result.returncode == 0, result.stdout
     told: dict[str, list[str]] = {}

@@ -170,7 +170,7 @@ def test_hosts_without_lists_get_the_packages_and_the_next_build(
     site: Site, release: str, build: Callable[[str], Path], tmp_path: Path
 ) -> None:
     debs = build(release)
-    # Whoever makes an image empties the directory, just before it is used or a long time before.
+    # The maker of an image empties the directory, just before it is used or a long time before.
     lists = {name: host.root / "var/lib/apt/lists" for name, host in site.hosts.items()}
     assert [list(place.glob("*_Packages*")) for place in lists.values()] == [[], []]
     site.mon.run("touch", "/var/lib/apt/lists")

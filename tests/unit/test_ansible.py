@@ -104,7 +104,7 @@ def test_the_inventory_makes_a_fleet_file_and_hosts(written: Written) -> None:
     assert resolver.check == ("/usr/lib/nagios/plugins/check_anycast", *words)
     addresses = {"ns1": "192.0.2.11", "ns2": "192.0.2.12", "ns3": "192.0.2.13"}
     assert {one.name: one.address for one in resolver.endpoints} == addresses
-    # Whoever copies the inventory gets endpoints that are taken out when they fail.
+    # An endpoint of a copied inventory has to be taken out when it fails.
     assert [one.name for one in resolver.endpoints if one.never_withdraw] == []
     hosts = written.icinga.read_text()
     assert re.findall(r'^object Host "(.*)" \{$', hosts, re.MULTILINE) == list(addresses)

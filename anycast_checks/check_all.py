@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import click
 
-from .address import Target
 from .children import CHILDREN
 from .command import LONGEST, find_check
+from .connection import Target
 from .errors import CheckError
 from .health import HealthCheck, health_check
 from .observation import Grade, Metric, Observation, Sample

@@ -10,12 +10,14 @@ from urllib.parse import urljoin, urlsplit
 import click
 
 from . import __version__, http_request, payload, tls
-from .address import Connection, Target, connect, is_ipv6
+from .address import is_ipv6
+from .connection import Connection, Target
 from .health import health_check
 from .http_client import Request, Response, ask
 from .observation import Grade, Metric, Observation
 from .options import HealthOptions
 from .payload import Expectation, missing, quoted
+from .proven import connect
 from .sampling import Probe
 from .tls import Judgement, Tls
 

@@ -12,12 +12,14 @@ from typing import NamedTuple
 
 import click
 
-from .address import Connection, Target, connect, is_ipv6
+from .address import is_ipv6
+from .connection import Connection, Target
 from .errors import CheckError, NotLocalError, NotTheAnswerError, PeerFailedError, PeerSilentError
 from .health import health_check
 from .ntp_packet import RATE, Answer, make_query, parse
 from .observation import Grade, Metric, Observation
 from .options import IPV4_LOOPBACK, IPV6_LOOPBACK, HealthOptions
+from .proven import connect
 from .sampling import Probe
 from .threshold import threshold
 from .verdict import is_outside

@@ -8,7 +8,8 @@ import time
 
 import click
 
-from .address import Locality, Target, locality, require_local
+from .address import Locality, locality, require_local
+from .connection import Target
 from .dump import dump
 from .errors import CheckError
 from .health import health_check

@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 import click
 
 from . import payload, tls
-from .address import Connection, Target, connect
+from .connection import Connection, Target
 from .errors import PeerFailedError, PeerSilentError
 from .health import health_check
 from .observation import Grade, Metric, Observation
 from .options import HealthOptions
 from .payload import Expectation, missing, quoted
+from .proven import connect
 from .sampling import Probe
 from .starttls import PRELUDES
 from .tls import Tls

@@ -8,11 +8,12 @@ from typing import NamedTuple
 import click
 
 from . import payload
-from .address import Target, connect
+from .connection import Target
 from .health import health_check
 from .observation import Grade, Observation
 from .options import HealthOptions
 from .payload import Expectation, missing, quoted
+from .proven import connect
 from .sampling import Probe
 
 _EXAMPLES = r"""

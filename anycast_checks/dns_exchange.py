@@ -8,11 +8,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from . import tls
-from .address import Connection, Target, connect
+from .connection import Connection, Target
 from .dns_answer import is_truncated, parse, refuses_edns
 from .dns_question import Question, make_query
 from .dnspython import dns
 from .errors import CheckError, NotTheAnswerError, PeerFailedError, PeerSilentError
+from .proven import connect, opened
 from .tls import Judgement, Tls
 
 
@@ -104,10 +105,12 @@ class Again:
         """Ask; raises as `exchange`."""
         self._question, self._known, self._target = question, known, target
         self._number, self._began = os.urandom(2), time.monotonic()
-        with contextlib.ExitStack() as opened:
-            self._connection = opened.enter_context(connect(target, socket.SOCK_DGRAM))
-            self._connection.send(self._number + known.query)
-            self._opened = opened.pop_all()
+        self._connection = opened(target, socket.SOCK_DGRAM)
+        try:
+            self._connection.send_at_once(self._number + known.query)
+        except BaseException:
+            self._connection.close()
+            raise
 
     def fileno(self) -> int:
         """Return the number of the socket, for `select`."""
@@ -121,11 +124,11 @@ class Again:
         try:
             wire = self._connection.peek()
         except (PeerFailedError, CheckError):
-            self._opened.close()
+            self._connection.close()
             raise
         seconds = None if wire is None else self._seconds_if_known(wire)
         if seconds is not None:
-            self._opened.close()
+            self._connection.close()
         return seconds
 
     def wait(self) -> Reply | float:
@@ -134,7 +137,7 @@ class Again:
         Another answer is read, and followed up, as `exchange` does.
         """
         try:
-            with self._opened:
+            with contextlib.closing(self._connection):
                 seen = self._connection.receive_answer(self._read)
         except _EdnsRefusedError:
             return exchange(self._question, self._target)

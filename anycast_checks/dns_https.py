@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import cast
 
 from . import __version__, http2_client, http_client
-from .address import Connection
+from .connection import Connection
 from .errors import PeerFailedError
 from .http_client import Request
 from .tls_connection import TlsConnection

@@ -4,7 +4,7 @@ import functools
 import time
 from collections.abc import Callable
 
-from .address import Target
+from .connection import Target
 from .dns_answer import MalformedError, judge, nsid_of, shown_nsid
 from .dns_exchange import USUAL, Again, Known, Reply, Way, exchange
 from .dns_question import Question, is_fixed

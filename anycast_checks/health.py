@@ -116,7 +116,7 @@ def health_check(
 
     The function is called once, as ``function(options: HealthOptions, **own_options)``. It raises
     a click.UsageError for options that do not fit together. The probe is called for each try. It
-    opens its sockets with `address.connect`, and need not catch what `connect` raises. A probe that
+    opens its sockets with `proven.connect`, and need not catch what `connect` raises. A probe that
     asks several ports has them as its attribute ``ports``. One that can put its question without
     waiting has the function for that as its attribute ``put``; see `sampling.Put`.
 

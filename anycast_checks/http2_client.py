@@ -9,7 +9,7 @@ import h2.exceptions
 from h2.config import H2Configuration
 from h2.settings import SettingCodes, Settings
 
-from .address import Connection
+from .connection import Connection
 from .errors import PeerFailedError
 from .http_client import Headers, Request, Response
 

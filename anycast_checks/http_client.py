@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import h11
 
-from .address import Connection
+from .connection import Connection
 from .errors import CheckError, PeerFailedError, PeerSilentError
 from .http_chunks import Chunks
 from .http_head import CHUNKED, HEAD_ENDS, first_line, may_begin_an_answer, tolerated

@@ -4,6 +4,7 @@
 The kernel calls the address local as long as it is there. Standard library only.
 """
 
+import functools
 import socket
 import struct
 import threading
@@ -19,7 +20,6 @@ _DESTINATION = 1  # RTA_DST
 _LOCAL = 2  # RTN_LOCAL
 _HEADER, _ROUTE, _ATTRIBUTE = struct.Struct("=IHHII"), struct.Struct("=8BI"), struct.Struct("=HH")
 _LARGEST = 8192
-_SECONDS = 1.0  # the kernel answers at once
 
 
 class _Route(NamedTuple):
@@ -34,13 +34,13 @@ class _Kernel:
 
     def __init__(self, opened: socket.socket) -> None:
         self._socket = opened
-        opened.settimeout(_SECONDS)
 
     def __del__(self) -> None:
         self._socket.close()
 
     def ask(self, question: bytes) -> bytes:
         """Ask. Raises: OSError, after which this one may hear an answer too late."""
+        # The kernel has answered before it returns from here.
         self._socket.sendto(question, (0, 0))
         return self._socket.recv(_LARGEST)
 
@@ -62,20 +62,25 @@ def is_draining(address: str) -> bool:
 
 
 def _open() -> _Kernel:
-    kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC
+    kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
     return _Kernel(socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE))
 
 
 def _route_to(address: str) -> _Route | None:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    packed = socket.inet_pton(family, address)
-    body = _ROUTE.pack(family, len(packed) * 8, 0, 0, 0, 0, 0, 0, _MATCHING)
-    body += _ATTRIBUTE.pack(_ATTRIBUTE.size + len(packed), _DESTINATION) + packed
-    head = _HEADER.pack(_HEADER.size + len(body), _GET_ROUTE, _REQUEST, 1, 0)
     kernel, _kept.kernel = getattr(_kept, "kernel", None) or _open(), None
-    said = kernel.ask(head + body)
+    said = kernel.ask(_question(address))
     _kept.kernel = kernel
     if len(said) < _HEADER.size + _ROUTE.size or _HEADER.unpack_from(said)[1] != _NEW_ROUTE:
         return None
     _, _, _, _, _, protocol, _, what, _ = _ROUTE.unpack_from(said, _HEADER.size)
     return _Route(protocol, what)
+
+
+@functools.lru_cache(maxsize=8)
+def _question(address: str) -> bytes:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    packed = socket.inet_pton(family, address)
+    body = _ROUTE.pack(family, len(packed) * 8, 0, 0, 0, 0, 0, 0, _MATCHING)
+    body += _ATTRIBUTE.pack(_ATTRIBUTE.size + len(packed), _DESTINATION) + packed
+    head = _HEADER.pack(_HEADER.size + len(body), _GET_ROUTE, _REQUEST, 1, 0)
+    return head + body

@@ -5,7 +5,8 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
-from .address import Locality, Target, locality
+from .address import Locality, locality
+from .connection import Target
 from .errors import CheckError, NotLocalError, PeerFailedError, PeerSilentError
 from .observation import Grade, Metric, Observation, Sample
 from .options import HealthOptions
@@ -40,7 +41,7 @@ class Prepared(NamedTuple):
 
     Attributes:
         options: the options that all health checks share.
-        probe: function that asks once, on sockets that it opens with `address.connect`.
+        probe: function that asks once, on sockets that it opens with `proven.connect`.
         metrics: figures that the check measures besides the time, without values.
         ports: ports of the service, where they are more than the one in the options.
         put: function that puts the probe's question without waiting; None where the probe has none.

@@ -114,10 +114,12 @@ class Standing:
         self._well_began = float("-inf")
         self._is_suspect = False
         self._is_first = True
+        # What the next sample that is right makes of a service that is OK, and has been before.
+        self._usual: Stand | None = None
 
     def suspect(self) -> bool:
         """Note a sign of trouble, after which the next sample is news; tell whether it is new."""
-        was, self._is_suspect = self._is_suspect, True
+        was, self._is_suspect, self._usual = self._is_suspect, True, None
         return not was
 
     def add(self, taken: Taken) -> Stand | None:
@@ -131,6 +133,8 @@ class Standing:
             self._well_began = max(self._well_began, taken.began)
         elif taken.began < self._well_began:
             return None
+        if self._usual and kind is Kind.RIGHT and taken.present == self._present:
+            return self._usual
         failing, before = kind in _FAILING, (self._state, self._present)
         if not failing or taken.present != self._present:
             self._row.clear()
@@ -150,6 +154,9 @@ class Standing:
             is_news=failing or is_changed or self._is_suspect,
         )
         self._is_suspect, self._is_first = failing, False
+        has_limits = self._options.warning or self._options.critical
+        is_usual = kind is Kind.RIGHT and not made.is_news and not has_limits
+        self._usual = made if is_usual else None
         return made
 
     def _judged(self, taken: Taken, *, failing: bool) -> str:

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from .address import Connection, is_ipv6
+from .address import is_ipv6
+from .connection import Connection
 from .errors import PeerFailedError
 
 _LONGEST = 8192  # bytes of what a server says before TLS

@@ -16,7 +16,7 @@ from .standing import Kind, Standing, Taken
 from .stream_line import Lines, Readable, Voice
 from .timetable import Timetable
 from .wakeup import Wakeups
-from .workers import Workers, uptime
+from .workers import Done, Workers, uptime
 
 INTERVAL = 0.5
 _UNKNOWN = 3
@@ -121,7 +121,9 @@ class _Asking:
                 if self._standing.suspect():
                     self._voice.suspect("late", began)
             if self._timetable.is_time(now):
-                self._workers.ask(self._timetable.begin(now, uptime()))
+                done = self._workers.ask(self._timetable.begin(now, uptime()))
+                if done:
+                    self._take(done, time.monotonic())
             if self._next_beat <= now:
                 self._beat(now)
         return self._why
@@ -147,12 +149,15 @@ class _Asking:
             if isinstance(done, BaseException):
                 self._why = f"unexpected {type(done).__name__}: {done}"
                 return
-            number, taken = done
-            self._timetable.end(number)
-            if self._is_well(taken):
-                self._timetable.went_well(now, taken.ended - taken.began)
-            else:
-                self._timetable.went_badly(now)
+            self._take(done, now)
+
+    def _take(self, done: Done, now: float) -> None:
+        number, taken = done
+        self._timetable.end(number)
+        if self._is_well(taken):
+            self._timetable.went_well(now, taken.ended - taken.began)
+        else:
+            self._timetable.went_badly(now)
 
     def _is_well(self, taken: Taken) -> bool:
         """Count a sample, and say what there is to say; tell whether there is nothing to worry."""

@@ -46,6 +46,8 @@ class Timetable:
     @property
     def due(self) -> float:
         """The time at which there is something to do."""
+        if not self._open:
+            return min(self._next, self._woken)
         lateness = [one.late for number, one in self._open.items() if number not in self._late]
         asking = self._next if self._may_ask else NEVER
         woken = self._woken if self._may_be_woken else NEVER

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import click
 
-from .address import Connection, Target
+from .connection import Connection, Target
 from .observation import Metric
 from .times import lasting
 
@@ -126,7 +126,7 @@ def maker(
     prelude: Callable[[Connection], None] | None = None,
     protocols: Sequence[str] = (),
 ) -> Callable[[socket.socket, Target], Connection]:
-    """Return the function by which `address.connect` makes its connection.
+    """Return the function by which `proven.connect` makes its connection.
 
     Args:
         tls: how to speak TLS; None for a connection without it.

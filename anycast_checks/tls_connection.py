@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from typing import Any
 
-from .address import Connection, Target
+from .connection import Connection, Target
 from .errors import CheckError, PeerFailedError
 from .line import clean
 

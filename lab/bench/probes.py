@@ -16,6 +16,7 @@ from lab import frr, monitoring
 from lab.host import Host
 from lab.icinga import CONTROL, HEALTH, Icinga, endpoints
 from lab.lab import Lab
+from lab.load import Load
 from lab.nrpe import start_everywhere
 from lab.topology import ENDPOINTS, VIP_NAME, Place
 from lab.waiting import wait_until
@@ -32,6 +33,10 @@ PACE = "interval = 1, retry = 1, "
 # minute these are all checks.
 SECONDS = 40.0
 WATCHER = "watcher, 2 VIPs"
+# A processor that sleeps between two samples takes twice as long for each, and for any other work.
+# Endpoints that serve clients are awake.
+BUSY = "watcher, clients"
+RATE = 200.0
 # The watcher looks at each endpoint once a minute, as the control service of an engine does.
 WATCHED_SECONDS = 60.0
 SETTLE_SECONDS = 5.0
@@ -87,10 +92,11 @@ def measure(lab: Lab, way: str, seconds: float = SECONDS) -> Probed:
     return Probed(Cpu(*each), probes, wall, 1.0)
 
 
-def measure_watcher(lab: Lab, seconds: float = WATCHED_SECONDS) -> Probed:
+def measure_watcher(lab: Lab, seconds: float = WATCHED_SECONDS, rate: float = 0.0) -> Probed:
     """Let the watcher hear two VIPs of each endpoint, each of which is asked five times a second.
 
-    What the hosts cost without it is subtracted.
+    What the hosts cost without it is subtracted. Clients send so many queries a second to all of
+    them meanwhile.
     """
     text = lab.mon.read(monitoring.FLEET_FILE)
     second = [Place(place.name, place.link, SECOND_VIP, SECOND) for place in ENDPOINTS]
@@ -104,6 +110,7 @@ def measure_watcher(lab: Lab, seconds: float = WATCHED_SECONDS) -> Probed:
     what = "all endpoints announce the second VIP"
     wait_until(lambda: len(announced()) == len(ENDPOINTS), what, ANNOUNCED_SECONDS)
     lab.install_gate()
+    load = Load(lab.client, rate=rate) if rate else None
     time.sleep(SETTLE_SECONDS)
     idle = _spent_by_processes(lab, seconds)
     watch = Watch(lab)
@@ -113,6 +120,8 @@ def measure_watcher(lab: Lab, seconds: float = WATCHED_SECONDS) -> Probed:
     time.sleep(SETTLE_SECONDS)
     watching = _spent_by_processes(lab, seconds)
     watch.end()
+    if load:
+        load.stop()
     pace = 2 / INTERVAL
     probes = round(pace * seconds * len(ENDPOINTS))
     each = [(busy - rest) / probes for busy, rest in zip(watching, idle, strict=True)]
@@ -165,8 +174,8 @@ def table(found: dict[str, Probed]) -> str:
         ("", "CPU ms of one probe", "wall", "one core of the", "ms of CPU a second and endpoint"),
         ("", "monitoring", "endpoint", "ms", "first carries", "probes", "monitoring", "endpoint"),
     )
-    above = "{:<16}{:>20}{:>7}{:>17}{:>34}".format(*titles[0])
-    below = "{:<16}{:>11}{:>9}{:>7}{:>17}{:>12}{:>12}{:>10}"
+    above = "{:<17}{:>20}{:>7}{:>17}{:>34}".format(*titles[0])
+    below = "{:<17}{:>11}{:>9}{:>7}{:>17}{:>12}{:>12}{:>10}"
     lines = [above, below.format(*titles[1])]
     for way, probed in found.items():
         own, endpoint = (seconds * 1000 for seconds in probed.cpu)

@@ -103,9 +103,10 @@ def _probes(options: Options) -> Any:
     for way in ways:
         with Lab(venv=options.venv) as lab:
             found[way] = probes.measure(lab, way, 2 if options.smoke else probes.SECONDS)
-    with Lab(venv=options.venv) as lab:
-        seconds = 2 if options.smoke else probes.WATCHED_SECONDS
-        found[probes.WATCHER] = probes.measure_watcher(lab, seconds)
+    seconds = 2 if options.smoke else probes.WATCHED_SECONDS
+    for way, rate in {probes.WATCHER: 0.0, probes.BUSY: probes.RATE}.items():
+        with Lab(venv=options.venv) as lab:
+            found[way] = probes.measure_watcher(lab, seconds, rate)
     print(probes.table(found))
     return found
 

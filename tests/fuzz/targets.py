@@ -39,7 +39,7 @@ from anycast_checks import (
     together,
     verdict,
 )
-from anycast_checks.address import Connection, Target
+from anycast_checks.connection import Connection, Target
 from anycast_checks.dns_answer import (
     MalformedError,
     is_truncated,

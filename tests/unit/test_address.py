@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from anycast_checks.address import Locality, Target, connect, locality
+from anycast_checks.address import Locality, locality
+from anycast_checks.connection import Target
 from anycast_checks.errors import CheckError, NotLocalError, PeerFailedError, PeerSilentError
+from anycast_checks.proven import connect
 from tests.support.peer import free_port
 
 ROOT = Path(__file__).parents[2]

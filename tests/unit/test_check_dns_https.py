@@ -14,7 +14,7 @@ import dns.rcode
 import pytest
 
 from anycast_checks import http2_client
-from anycast_checks.address import Connection, Target
+from anycast_checks.connection import Connection, Target
 from anycast_checks.http_client import Request
 from tests.support.http2 import TYPE, Answer, Heard, deaf, response_to, rightly, speaking_http2
 from tests.support.peer import Talk, certificate, hanging, saying, stream_server

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 from anycast_checks.observation import Grade, Observation, Sample
 from anycast_checks.options import HealthOptions
@@ -156,3 +157,20 @@ def test_whatever_comes_critical_means_failing_and_present() -> None:
                 assert made.failing
                 assert one.present
                 assert row >= OPTIONS.tries
+
+
+def test_what_is_as_always_is_judged_as_anything_else() -> None:
+    """What needs no judging is judged alike where a limit has each sample judged."""
+    kinds = (RIGHT, RIGHT, RIGHT, RIGHT, REFUSED, SILENT, UNCLEAR, None)
+    for seed in range(50):
+        chance = random.Random(seed)
+        course = Course(replace(OPTIONS, warning=None, critical=None))
+        judged = Course(replace(OPTIONS, warning="100", critical="100"))
+        told = []
+        for _ in range(40):
+            if chance.random() < 0.1:
+                assert course.standing.suspect() == judged.standing.suspect()
+            seen, present = chance.choice(kinds), chance.choice((True, True, True, False, None))
+            made = course.add(seen, present=present), judged.add(seen, present=present)
+            told.append(made)
+            assert made[0] == made[1], (seed, told)

@@ -17,6 +17,8 @@ from .target import Target
 # more rarely, so that all looks together keep to a share of the time.
 LOOK_SECONDS, LOOK_SHARE = 60.0, 0.1
 MOST_LOOKS = 8
+# While an endpoint is acted on, or is about to be, looks at others wait so long instead.
+BUSY_SHARE = 2.0
 # As long as a withdrawal may be taken back because too few others announce, it is looked at more
 # often: the routing may learn only then of a host that has lost its power.
 YOUNG_LOOK_SECONDS = 8.0
@@ -50,7 +52,7 @@ class Responses:
         self._acts = acts
         self._show = show
         self._clock = clock
-        self._looking = 0
+        self._looking = self._acting = 0
         self._asking: list[Ahead] = []
 
     def take(self, fleet: Fleet, pools: dict[str, Pool]) -> None:
@@ -67,7 +69,13 @@ class Responses:
     @property
     def acting(self) -> bool:
         """Whether an act is under way."""
-        return any(pool.acting for pool in self.pools.values())
+        return self._acting > 0
+
+    @property
+    def look_pause(self) -> float:
+        """Seconds between two looks, of whatever endpoints."""
+        is_busy = self.acting or not all(one.is_done for one in self._asking)
+        return BUSY_SHARE if is_busy else LOOK_SHARE
 
     def due(self, target: Target) -> float | None:
         """Give the moment at which a hot target has to be considered again."""
@@ -151,6 +159,7 @@ class Responses:
 
     def _act(self, pool: Pool, target: Target, state: State) -> None:
         pool.acting, target.is_waiting = target, False
+        self._acting += 1
         ahead, target.ahead = target.ahead, None
         self._acts.begin(self._fleet, target, state, ahead=ahead, is_look=False)
 
@@ -185,6 +194,8 @@ class Responses:
         if acted.is_look:
             self._looking -= 1
             target.is_looking = False
+        else:
+            self._acting -= 1
         for pool in self.pools.values():
             if pool.acting is target and not acted.is_look:
                 pool.acting = None

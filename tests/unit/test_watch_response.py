@@ -22,7 +22,13 @@ from anycast_handlers.watch.engines.report import Report
 from anycast_handlers.watch.line import read
 from anycast_handlers.watch.notify import Notify
 from anycast_handlers.watch.pool import CHANGES_SECONDS, MOST_CHANGES, SOON_SECONDS, Pool
-from anycast_handlers.watch.response import AHEAD_SECONDS, MOST_AHEAD, Responses
+from anycast_handlers.watch.response import (
+    AHEAD_SECONDS,
+    BUSY_SHARE,
+    LOOK_SHARE,
+    MOST_AHEAD,
+    Responses,
+)
 from anycast_handlers.watch.show import Show
 from anycast_handlers.watch.target import Target
 
@@ -535,3 +541,17 @@ def test_after_an_act_the_board_shows_what_was_done(scene: Scene) -> None:
     (vip,) = scene.show.board().vips
     assert (vip.endpoints[0].announced, vip.endpoints[0].latched) == (True, False)
     assert len(vip.failovers) == 1
+
+
+def test_looks_make_room_for_an_act(scene: Scene) -> None:
+    """With a thousand endpoints they took half of the machine, and delayed what was urgent."""
+    scene.acts.answers_at_once = False
+    assert scene.responses.look_pause == LOOK_SHARE
+    scene.fail(1.0, 5.0)
+    assert (scene.acts.begun, scene.responses.look_pause) == ([], BUSY_SHARE)
+    scene.acts.ahead[0].run(lambda: Answers(scene.clock))
+    scene.consider(5.1)
+    assert scene.acts.begun == [("ns1", State.CRITICAL, False)]
+    assert scene.responses.look_pause == BUSY_SHARE
+    scene.ended(5.5, "withdraw")
+    assert scene.responses.look_pause == LOOK_SHARE

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,32 +19,32 @@ from ..fleet.values import Fleet, Vip
 from ..operation import stop_file
 from ..operation.overview import Sight, find_strangers
 
+if TYPE_CHECKING:
+    from ._table import Row
+
 # With these, and what else is said, all of it is on one screen.
 MOST_VIPS = 12
 
 
-def print_remarks(
-    sights: Sequence[Sight], remarks: Callable[[Sight], list[str]], everybody: Sequence[str]
-) -> None:
+def print_remarks(rows: Sequence[Row], everybody: Sequence[str]) -> None:
     """Print each remark once, with the names of all that it is about.
 
     A dead bastion, or a rack without power, would be a line for each endpoint otherwise.
 
     Args:
-        sights: what was seen of the endpoints that are shown.
-        remarks: says what there is to say about one of them.
-        everybody: the names of all endpoints that were looked at.
+        rows: those that are shown.
+        everybody: the names of all endpoints that were asked about.
     """
-    of: dict[str, list[Sight]] = {}
-    for sight in sights:
-        of.setdefault(sight.endpoint.name, []).append(sight)
+    of: dict[str, list[Row]] = {}
+    for row in rows:
+        of.setdefault(row.endpoint.name, []).append(row)
     unseen: list[Finding] = []
     alike: dict[str, list[str]] = {}
     for name, here in of.items():
-        for text, about in _remarks(here, remarks).items():
-            vips = ", ".join(sight.vip.name for sight in about)
+        for text, about in _remarks(here).items():
+            vips = ", ".join(row.vip.name for row in about)
             where = name if len(about) == len(here) else f"{name} ({vips})"
-            if about[0].look is None:
+            if not about[0].is_seen:
                 unseen.append(Finding(where, text))
             else:
                 alike.setdefault(text, []).append(where)
@@ -55,14 +56,12 @@ def print_remarks(
         _print(finding, "red")
 
 
-def _remarks(
-    here: Sequence[Sight], remarks: Callable[[Sight], list[str]]
-) -> dict[str, list[Sight]]:
+def _remarks(here: Sequence[Row]) -> dict[str, list[Row]]:
     """List the remarks about one endpoint, each with those of its VIPs that it is about."""
-    found: dict[str, list[Sight]] = {}
-    for sight in here:
-        for text in remarks(sight):
-            found.setdefault(text, []).append(sight)
+    found: dict[str, list[Row]] = {}
+    for row in here:
+        for text in row.remarks:
+            found.setdefault(text, []).append(row)
     return found
 
 
@@ -79,19 +78,19 @@ def _print(finding: Finding, colour: str | None = None) -> None:
 
 
 def summaries(
-    vips: Sequence[Vip], sights: Sequence[Sight], site: str | None, always: Collection[str]
+    vips: Sequence[Vip], rows: Sequence[Row], site: str | None, always: Collection[str]
 ) -> Iterator[str]:
     """Write a line for each VIP.
 
     Args:
         vips: the VIPs.
-        sights: what was seen of their endpoints.
-        site: the site that alone was looked at; None where all were.
+        rows: those of their endpoints.
+        site: the site that alone was asked about; None where all were.
         always: the names of the VIPs that have a line however many VIPs there are.
     """
-    of: dict[str, list[Sight]] = {vip.name: [] for vip in vips}
-    for sight in sights:
-        of[sight.vip.name].append(sight)
+    of: dict[str, list[Row]] = {vip.name: [] for vip in vips}
+    for row in rows:
+        of[row.vip.name].append(row)
     told = [vip for vip in vips if vip.name in always or len(vips) <= MOST_VIPS]
     for vip in told:
         yield _summary(vip, of[vip.name], site)
@@ -101,29 +100,29 @@ def summaries(
         yield f"{left}{more} {which} should be on each endpoint"
 
 
-def _summary(vip: Vip, sights: list[Sight], site: str | None = None) -> str:
+def _summary(vip: Vip, rows: list[Row], site: str | None = None) -> str:
     """Say how many announce, and of which sites not all do."""
-    announced = sum(sight.announced is True for sight in sights)
+    announced = sum(row.announced is True for row in rows)
     least = vip.min_announcing_per_site if site else vip.floor
-    of = f"{len(sights)} in {site}" if site else f"{len(sights)}"
+    of = f"{len(rows)} in {site}" if site else f"{len(rows)}"
     text = f"{vip.name}: {announced} of {of} announce {vip.address}, floor {least}"
-    unseen = sum(sight.announced is None for sight in sights)
-    misplaced = sum(bool(sight.look and sight.look.elsewhere) for sight in sights)
+    unseen = sum(row.announced is None for row in rows)
+    misplaced = sum(row.is_misplaced for row in rows)
     for number, what in ((unseen, "unknown"), (misplaced, "on a wrong interface")):
         text += f"; {number} {what}" if number else ""
     for name, members in vip.sites.items() if not site else ():
-        of_site = sum(one.announced is True for one in sights if one.endpoint.site == name)
+        of_site = sum(one.announced is True for one in rows if one.endpoint.site == name)
         if name and of_site < len(members):
             text += f"; {name} {of_site} of {len(members)}"
     return text
 
 
-def name_strangers(fleet: Fleet, sights: Sequence[Sight], vips: Sequence[Vip]) -> None:
+def strangers(fleet: Fleet, sights: Sequence[Sight], vips: Sequence[Vip]) -> Iterator[str]:
     """Name the routers that announce a VIP and are no endpoint of it."""
     for vip in vips:
         of_vip = [sight for sight in sights if sight.vip is vip]
         if said := describe_strangers(find_strangers(fleet, vip, of_vip)):
-            click.secho(clean(f"{vip.name}: {said}"), fg="yellow")
+            yield clean(f"{vip.name}: {said}")
 
 
 def tell_stopped(stop: str) -> None:

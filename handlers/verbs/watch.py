@@ -27,7 +27,9 @@ from ..transport.local import may_change_addresses
 from ..watch.engines import engines
 from ..watch.notify import Notify
 from ..watch.page import Showing
+from ..watch.page.offer import Offer
 from ..watch.show import Show
+from ..watch.socket_file import socket_file
 from ..watch.target import Target
 from ..watch.watcher import Wake, Watcher
 from . import Invocation
@@ -58,7 +60,7 @@ def command(
     One SSH connection is kept to each endpoint, on which the check of each VIP goes on asking. A
     failure that is certain is acted on as `event` does, with all guards, and what is well again is
     restored as `enforce` does. The engine's checks stay as they are, as the fallback. It prints one
-    line for each change.
+    line for each change; `status --watcher` shows what it knows.
 
     Before the first start: `anycast-handler gate --install root@ENDPOINT`, then `doctor`.
 
@@ -81,6 +83,7 @@ class _Service:
         self._told = _told(fleet)
         self._voice = _Voice()
         self._show = Show(self._voice.say, self._engines, self._notify, SYSTEM_CLOCK)
+        self._socket = socket_file(fleet.paths.state)
         targets = _targets(fleet, self._voice.say, *self._wanted)
         self._watcher = Watcher(fleet, targets, SYSTEM_CLOCK, self._show)
         if not may_change_addresses():
@@ -90,6 +93,7 @@ class _Service:
     def run(self, listen: str | None) -> None:
         """Watch, and show it at an address, until it is told to end."""
         page = Showing(listen, self._show.board, self._voice.say) if listen else None
+        self._offer = Offer(self._socket, self._show.board, self._voice.say)
         signal.signal(signal.SIGTERM, self._end)
         signal.signal(signal.SIGINT, self._end)
         signal.signal(signal.SIGHUP, self._reload)
@@ -103,6 +107,7 @@ class _Service:
             self._notify.stopping()
             for engine in self._engines:
                 engine.close()
+            self._offer.close()
             if page:
                 page.close()
             self._voice.say("has ended; the endpoints stay as they are")
@@ -121,6 +126,7 @@ class _Service:
         try:
             fleet = read_fleet(self._file)
             self._watcher.reload(fleet, _targets(fleet, self._voice.say, *self._wanted))
+            self._offer.move(socket_file(fleet.paths.state))
             is_same = _told(fleet) == self._told
             self._show.reloaded("" if is_same else RESTART)
         except HandlerError as error:

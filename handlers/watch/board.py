@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
-
-from anycast_checks.line import LIMIT, clean
+from typing import NamedTuple
 
 from ..decision.facts import State
 
 # How many of the last ones a document has, so that its size depends on the fleet file alone.
 DECISIONS, FAILOVERS = 5, 10
-SHORT = 40
 # The name under which the sums have whole failovers.
 ALL = "all"
 
@@ -83,6 +80,8 @@ class EndpointState(NamedTuple):
         samples: how many samples were taken since the start of the watcher.
         decisions: the last decisions, the newest last.
         site: its site; empty where the fleet file names none.
+        look_age: seconds since the last look that has seen it; None where there was none.
+        trouble: what the last look or act has found wrong, or could not find out.
     """
 
     name: str
@@ -100,6 +99,8 @@ class EndpointState(NamedTuple):
     samples: int = 0
     decisions: tuple[Decided, ...] = ()
     site: str = ""
+    look_age: float | None = None
+    trouble: str = ""
 
 
 class VipState(NamedTuple):
@@ -138,7 +139,8 @@ class Board(NamedTuple):
     """Everything at one moment.
 
     ``version`` grows by one with each change that a person should see within a second; the ages
-    and counts of samples are no such change. ``at`` and ``started`` are wall clock.
+    and counts of samples are no such change. ``at`` and ``started`` are wall clock. ``fleet_file``
+    is the fleet file that is watched by, without symbolic links.
     """
 
     version: int
@@ -147,82 +149,7 @@ class Board(NamedTuple):
     vips: tuple[VipState, ...]
     engines: tuple[EngineState, ...] = ()
     notes: tuple[str, ...] = ()
-
-    def as_json(self, now: float) -> dict[str, Any]:
-        """Give a document for JSON: ASCII, of a bounded size, null where something is unknown.
-
-        Its ``age`` says how long ago all this was so: it grows where the watcher hangs.
-        """
-        return {
-            "version": self.version,
-            "started": _time(self.started),
-            "at": _time(self.at),
-            "age": round(max(0.0, now - self.at), 1),
-            "notes": [_safe(note) for note in self.notes[-DECISIONS:]],
-            "engines": [
-                {"name": _safe(one.name, SHORT), "told": one.told, "trouble": _safe(one.trouble)}
-                for one in self.engines
-            ],
-            "vips": [_vip(vip) for vip in self.vips],
-        }
-
-
-def _vip(vip: VipState) -> dict[str, Any]:
-    return {
-        "vip": _safe(vip.name),
-        "address": _safe(vip.address, SHORT),
-        "floor": vip.floor,
-        "announcing": vip.announcing,
-        "common_cause": _safe(vip.common_cause),
-        "endpoints": [_endpoint(one) for one in vip.endpoints],
-        "failovers": [_failover(one) for one in vip.failovers[-FAILOVERS:]],
-    }
-
-
-def _endpoint(one: EndpointState) -> dict[str, Any]:
-    return {
-        "endpoint": _safe(one.name),
-        "site": _safe(one.site) or None,
-        "address": _safe(one.address, SHORT),
-        "state": one.state.name,
-        "text": _safe(one.text),
-        "kind": _safe(one.kind, SHORT),
-        "present": one.present,
-        "announced": one.announced,
-        "latched": one.latched,
-        "hold": _held(one.held),
-        "since": _time(one.since),
-        "why": _safe(one.why),
-        "stream_age": None if one.stream_age is None else round(one.stream_age, 1),
-        "samples": one.samples,
-        "decisions": [
-            {
-                "at": _time(done.at),
-                "rule": _safe(done.rule, SHORT),
-                "text": _safe(done.text),
-                "exit": done.exit,
-            }
-            for done in one.decisions[-DECISIONS:]
-        ],
-    }
-
-
-def _held(held: Held | None) -> dict[str, Any] | None:
-    if held is None:
-        return None
-    by, reason = _safe(held.by, SHORT), _safe(held.reason)
-    return {"by": by, "until": _time(held.until), "reason": reason}
-
-
-def _failover(one: Failover) -> dict[str, Any]:
-    return {
-        "endpoint": _safe(one.endpoint),
-        "at": _time(one.at),
-        "seconds": round(one.seconds, 3),
-        "stages": {
-            _safe(stage.name, SHORT): round(stage.seconds, 3) for stage in one.stages[-FAILOVERS:]
-        },
-    }
+    fleet_file: str = ""
 
 
 def _sums(spent: tuple[Spent, ...], stages: Iterable[Stage]) -> tuple[Spent, ...]:
@@ -231,13 +158,3 @@ def _sums(spent: tuple[Spent, ...], stages: Iterable[Stage]) -> tuple[Spent, ...
         before = sums.get(name, Spent(name, 0, 0.0))
         sums[name] = Spent(name, before.times + 1, before.seconds + seconds)
     return tuple(sums.values())
-
-
-def _time(at: float | None) -> float | None:
-    return None if at is None else round(at, 3)
-
-
-def _safe(text: str, limit: int = LIMIT) -> str:
-    # Nearly all texts are clean already, and a thousand endpoints have many.
-    sound = text.isascii() and text.isprintable() and len(text) <= limit and "|" not in text
-    return text if sound else clean(text, limit)

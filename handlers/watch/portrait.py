@@ -1,12 +1,13 @@
-"""What the board shows of an endpoint, and of a failover."""
+"""What the board shows of an endpoint, of a look at it, and of a failover."""
 
 from __future__ import annotations
 
 from ..decision.facts import State
+from ..endpoint.oddities import oddities
 from ..operation.outcome import Outcome
 from ..transport.clock import Clock
 from .acts import Acted
-from .board import EndpointState, Failover, Stage
+from .board import EndpointState, Failover, Held, Stage
 from .target import Target
 
 # A run does these when clients are well again already.
@@ -32,7 +33,31 @@ def endpoint_state(target: Target, now: float) -> EndpointState:
         target.evidence.taken,
         tuple(target.decisions),
         target.endpoint.site,
+        None if target.looked_at is None else max(0.0, now - target.looked_at),
+        target.trouble,
     )
+
+
+def note_look(target: Target, acted: Acted, outcome: Outcome) -> None:
+    """Note at a target what a look has shown, or that of an act."""
+    count, look = outcome.count, outcome.look
+    # A look asks the routing daemon each time, and then knows nothing where that does not answer.
+    if count and (acted.is_look or count.announced is not None):
+        target.announced = count.announced
+    wrong: list[str] = []
+    if outcome.severity is not State.OK or look is None:
+        wrong.append(outcome.line)
+    elif look.trouble:
+        wrong.append(look.trouble)
+    if look:
+        target.looked_at = look.heard or acted.began
+        # Notes that cannot be read may have a latch.
+        is_known = look.latch_age is not None or not look.trouble
+        target.latched = look.latch_age is not None if is_known else None
+        hold = look.hold
+        target.held = Held(hold.by, hold.until, hold.reason) if hold else None
+        wrong += oddities(look)
+    target.trouble = "; ".join(wrong)
 
 
 def failover(acted: Acted, outcome: Outcome, clock: Clock) -> Failover:

@@ -9,13 +9,11 @@ from ..operation.outcome import Outcome
 from ..transport.clock import Clock
 from .acts import Acted, Acts
 from .ahead import Ahead
+from .pace import LOOK_SECONDS, look_pace
 from .pool import Pool
 from .show import Show
 from .target import Target
 
-# Each endpoint is looked at so often, as the engine's control service does; where there are many,
-# more rarely, so that all looks together keep to a share of the time.
-LOOK_SECONDS, LOOK_SHARE = 60.0, 0.1
 MOST_LOOKS = 8
 # While an endpoint is acted on, or is about to be, looks at others wait so long instead.
 BUSY_SHARE = 2.0
@@ -64,7 +62,7 @@ class Responses:
         self.pools = pools
         targets = [target for pool in pools.values() for target in pool.targets]
         self.hot.intersection_update(targets)
-        self.pace = max(LOOK_SECONDS, len(targets) * LOOK_SHARE)
+        self.pace = look_pace(len(targets))
 
     @property
     def acting(self) -> bool:

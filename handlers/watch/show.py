@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -14,7 +15,7 @@ from ..fleet.values import Fleet
 from ..operation.outcome import LONGEST_NAME, Outcome
 from ..transport.clock import Clock
 from .acts import Acted
-from .board import Board, Decided, Held
+from .board import Board, Decided
 from .cause import Cause
 from .engines.report import Engine, control, health
 from .engines.told import Told
@@ -22,7 +23,7 @@ from .evidence import Judgement
 from .hearing import Hearing
 from .notify import Notify
 from .pool import Pool
-from .portrait import endpoint_state, failover
+from .portrait import endpoint_state, failover, note_look
 from .target import Target
 
 TELL_SECONDS = 4.0
@@ -48,6 +49,7 @@ class Show:
         self._started = clock.time()
         self._version = 0
         self._pools: list[Pool] = []
+        self._file = ""
         self._hearing = Hearing(self.in_downtime)
         self._reload_trouble = ""
         self._told_at = 0.0
@@ -58,6 +60,7 @@ class Show:
         """Show other pools from now on."""
         self._pools = pools
         self._said = {}
+        self._file = os.path.realpath(fleet.file)
         self._version += 1
         places = {target.endpoint.address for pool in pools for target in pool.targets}
         vips, endpoints = _count(len(pools), "VIP"), _count(len(places), "endpoint")
@@ -110,12 +113,7 @@ class Show:
         """Take note of what came of an act or of a look."""
         target, decision = acted.target, outcome.decision
         target.control = (outcome.severity, outcome.line, self._clock.time())
-        if outcome.count and outcome.count.announced is not None:
-            target.announced = outcome.count.announced
-        if outcome.look:
-            target.latched = outcome.look.latch_age is not None
-            hold = outcome.look.hold
-            target.held = Held(hold.by, hold.until, hold.reason) if hold else None
+        note_look(target, acted, outcome)
         if decision and (outcome.has_acted or not acted.is_look):
             done = Decided(self._clock.time(), decision.rule, outcome.line, outcome.exit)
             is_refusal = not outcome.has_acted and outcome.exit != TRIED_AND_FAILED
@@ -174,7 +172,8 @@ class Show:
         )
         notes = tuple(filter(None, (self._reload_trouble, *self._told.led)))
         states = self._told.states
-        return Board(self._version, self._started, self._lived_at, vips, states, notes)
+        at = self._lived_at
+        return Board(self._version, self._started, at, vips, states, notes, self._file)
 
     def _decided(self, target: Target, done: Decided, *, is_refusal: bool) -> None:
         """Remember a decision, and say it; a refusal that is tried again and again, once."""

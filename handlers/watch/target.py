@@ -63,6 +63,8 @@ class Target:
         in_downtime: whether it is in a downtime of an engine, as far as is known.
         held: the hold on it; None where there is none, or it is not known.
         control: state and text of the last look or act, and its time in seconds since the epoch.
+        looked_at: when a look has last seen it (monotonic clock); None where none has.
+        trouble: what the last look or act has found wrong, or could not find out.
         decisions: the last decisions.
     """
 
@@ -89,6 +91,8 @@ class Target:
         self.in_downtime = False
         self.held: Held | None = None
         self.control: tuple[State, str, float] | None = None
+        self.looked_at: float | None = None
+        self.trouble = ""
         self.decisions: deque[Decided] = deque(maxlen=KEPT_DECISIONS)
 
     @property

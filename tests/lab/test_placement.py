@@ -11,7 +11,7 @@ from anycast_handlers.endpoint.site import Site
 from anycast_handlers.errors import ChangedMeanwhileError
 from anycast_handlers.fleet.values import Endpoint, Vip
 from anycast_handlers.operation.overview import Sight
-from anycast_handlers.verbs import status
+from anycast_handlers.verbs import _asked
 
 from lab.waiting import wait_until
 from tests.support.act import restore, withdraw
@@ -84,7 +84,7 @@ class TestWhatTheHostAnswersOn:
     def _said(self, site: Site) -> str:
         """What status and doctor say of a VIP on which the host does not answer."""
         vip, look = site.vip, site.look()
-        (remark,) = status._remarks(Sight(vip, vip.endpoints[0], look))
+        (remark,) = _asked.remarks(Sight(vip, vip.endpoints[0], look))
         subject = Subject("", "", vip, vip.endpoints[0], site, (vip,), look=look)
         (finding,) = readiness(subject)
         return f"{remark}\n{finding.text}"

@@ -67,7 +67,7 @@ HOMES = {
     "dns": {"anycast_checks/dnspython.py"},
     "h11": {"anycast_checks/http_client.py"},
     "h2": {"anycast_checks/http2_client.py"},
-    "waitress": {"handlers/watch/page/serve.py"},
+    "waitress": {"handlers/watch/page/server.py"},
     "prometheus_client": {"handlers/watch/page/metrics.py"},
 }
 # click is at home where a command line is read; the entry points turn its errors into a line.
@@ -88,6 +88,7 @@ LATE = {
     "handlers/operation/operate.py": "an engine calls `event` mostly for nothing",
     "handlers/verbs/_options.py": "an engine has no terminal",
     "handlers/watch/page/__init__.py": "the libraries of the page may not be installed",
+    "handlers/watch/page/offer.py": "the library of the server may not be installed",
     "handlers/transport/connections.py": "paramiko takes longer than all else together",
 }
 LARGEST_MODULE, LARGEST_FUNCTION = 250, 40

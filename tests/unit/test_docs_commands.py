@@ -24,7 +24,7 @@ from anycast_handlers.operation.operate import Host, operate
 from anycast_handlers.operation.overview import Sight
 from anycast_handlers.operation.request import Request
 from anycast_handlers.transport.clock import SYSTEM_CLOCK
-from anycast_handlers.verbs import status
+from anycast_handlers.verbs import _asked, _table
 from anycast_handlers.verbs._options import read_fleet
 
 from anycast_checks import __version__
@@ -34,6 +34,7 @@ from anycast_checks.routing import DAEMONS
 from anycast_checks.routing.daemon import RoutingState
 from tests.support.examples import HEALTH, examples, subcommand
 from tests.support.examples import NAMES as CHECKS
+from tests.support.tables import show_asked
 from tests.support.verbs import VERBS
 
 if sys.version_info >= (3, 11):
@@ -264,7 +265,7 @@ def test_the_fields_of_status_are_documented(resolver: Vip) -> None:
     sight = seen(resolver, "ns1")
     assert sight.look
     latched = replace(sight.look, latch=Latch(100.0, "boot", "nagios@mon", "refused"))
-    document = status._document(replace(sight, look=latched))
+    document = _asked.document(replace(sight, look=latched))
 
     assert list(rows("``anycast-handler status --json``")) == list(document)
     for field in ("latch", "hold"):
@@ -305,7 +306,7 @@ def test_the_readme_shows_what_status_prints(
     resolver: Vip, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sights = [seen(resolver, endpoint.name) for endpoint in resolver.endpoints]
-    status._print(sights, (resolver,))
+    show_asked(sights, (resolver,))
 
     printed = capsys.readouterr().out
     assert "".join(f"    {line}\n" for line in printed.splitlines()) in README
@@ -317,7 +318,7 @@ def test_the_picture_of_the_readme_shows_status_as_it_is() -> None:
 
     assert ".. image:: docs/status.svg" in README
     assert rows[0] == "$ anycast-handler status"
-    assert rows[1].split() == [name.upper() for name in status.COLUMNS]
+    assert rows[1].split() == [name.upper() for name in (*_table.WHERE, *_asked.COLUMNS)]
     assert "resolver: 2 of 3 announce 10.99.0.53, floor 1" in rows
     assert "$ anycast-handler history -n 1" in rows
 
@@ -326,14 +327,14 @@ def test_status_says_where_the_routing_does_not_follow_the_address(resolver: Vip
     """Two words in two columns are overlooked at night."""
     out, well = seen(resolver, "ns1"), seen(resolver, "ns2")
     silent = replace(well, routing=RoutingState(DAEMONS[0], announced=False))
-    assert status._remarks(silent) == ["present, and not announced: run doctor to see why"]
+    assert _asked.remarks(silent) == ["present, and not announced: run doctor to see why"]
     left = replace(out, routing=RoutingState(DAEMONS[0], announced=True))
-    assert "announced, and not present: run doctor to see why" in status._remarks(left)
-    assert status._remarks(well) == []
+    assert "announced, and not present: run doctor to see why" in _asked.remarks(left)
+    assert _asked.remarks(well) == []
 
 
 def test_status_names_no_hold_where_the_gate_refuses_to_show_one(resolver: Vip) -> None:
     sight = seen(resolver, "ns2")
     assert sight.look
     look = replace(sight.look, hold=UNREADABLE_HOLD, trouble="install it anew")
-    assert status._remarks(replace(sight, look=look)) == ["install it anew"]
+    assert _asked.remarks(replace(sight, look=look)) == ["install it anew"]

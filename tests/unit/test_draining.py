@@ -23,7 +23,7 @@ from anycast_handlers.endpoint.site import Site
 from anycast_handlers.errors import GateRefusedError, HandlerError
 from anycast_handlers.gate import files
 from anycast_handlers.operation.overview import Sight
-from anycast_handlers.verbs import status
+from anycast_handlers.verbs import _asked
 
 from anycast_checks.local_route import METRIC, PROTOCOL
 from lab.waiting import wait_until
@@ -761,10 +761,10 @@ def told(host: Namespace) -> tuple[str, list[str], list[str]]:
     site, (ns1,) = Site(host.shell(), RESOLVER), RESOLVER.endpoints
     look = site.look()
     sight = Sight(RESOLVER, ns1, look)
-    remarks = [one for one in status._remarks(sight) if not one.startswith("held by")]
+    remarks = [one for one in _asked.remarks(sight) if not one.startswith("held by")]
     subject = Subject("", "", RESOLVER, ns1, site, (RESOLVER,), look=look)
     found = [f"{one.text} -> {one.remedy}" for one in drain(subject)]
-    return status._address(look), remarks, found
+    return _asked.address(look), remarks, found
 
 
 @pytest.mark.parametrize("drain", [0, 5])

@@ -17,11 +17,12 @@ from anycast_handlers.endpoint.look import Look
 from anycast_handlers.fleet.file import load
 from anycast_handlers.fleet.values import Endpoint, Vip
 from anycast_handlers.operation.overview import Sight
-from anycast_handlers.verbs import doctor, status
+from anycast_handlers.verbs import _asked, doctor
 
 from anycast_checks.addresses import Addresses, Assigned
 from tests.support.handler import Monitor
 from tests.support.namespace import VIP
+from tests.support.tables import show_asked
 
 # It clears the screen, forges a row, has no encoding, and ends a status line.
 HOSTILE = "eth0\x1b[2J\nresolver  ns2  present\udc80\x9b|\r"
@@ -46,10 +47,10 @@ def test_an_interface_with_an_odd_name_forges_no_row_of_status(
         trouble=HOSTILE,
     )
     sight = Sight(vip, vip.endpoints[0], look, routing_unknown=HOSTILE)
-    status._print([sight], (vip,))
+    show_asked([sight], (vip,))
     # The table's head and row, four remarks, and the summary.
     show(capsys.readouterr().out, 7)
-    print(json.dumps([status._document(sight)]))
+    print(json.dumps([_asked.document(sight)]))
     show(capsys.readouterr().out, 1)
 
 
@@ -128,7 +129,7 @@ def test_a_remark_of_status_is_made_once_and_names_the_vip_where_that_matters(
         for vip, reason in zip(vips, ("refused", "HTTP 500"), strict=True)
     ]
     sights = [Sight(vip, ns1, look) for vip, look in zip(vips, withdrawn, strict=True)]
-    status._print([*sights, *away], vips)
+    show_asked([*sights, *away], vips)
     assert capsys.readouterr().out.splitlines()[5:-2] == [
         "ns1 (resolver): withdrawn by nagios@mon: refused",
         "ns1 (web): withdrawn by nagios@mon: HTTP 500",

@@ -21,6 +21,7 @@ import pytest
 from anycast_handlers.decision.facts import State
 from anycast_handlers.errors import ConfigurationError
 from anycast_handlers.watch.board import Board, Decided, EndpointState, Failover, Held, Stage
+from anycast_handlers.watch.document import document
 from anycast_handlers.watch.page import Showing, open_page
 from anycast_handlers.watch.page.fresh import LATEST, SOONEST, Fresh
 from prometheus_client.parser import text_string_to_metric_families
@@ -97,8 +98,8 @@ class TestDocument:
         vip = whole.vips[0]._replace(common_cause=loud)
         for _ in range(1000):
             vip = vip.with_failover(Failover(loud, 1.0, tuple(Stage(loud, 1.0) for _ in range(99))))
-        document = whole._replace(vips=(vip,), notes=(loud,) * 1000).as_json(time.time())
-        text = json.dumps(document, ensure_ascii=False)
+        whole = whole._replace(vips=(vip,), notes=(loud,) * 1000, fleet_file=loud)
+        text = json.dumps(document(whole, time.time()), ensure_ascii=False)
 
         assert text.isascii()
         assert text.isprintable()
@@ -107,7 +108,7 @@ class TestDocument:
     def test_the_age_grows_where_the_watcher_hangs(self) -> None:
         frozen = board(1, endpoint("ns1"))._replace(at=time.time() - 60)
 
-        assert 60 <= frozen.as_json(time.time())["age"] < 70
+        assert 60 <= document(frozen, time.time())["age"] < 70
 
     def test_a_tag_that_is_known_is_not_answered_with_the_same_again(self, port: int) -> None:
         first = ask(port, "/status.json")
@@ -347,13 +348,13 @@ class TestBadClients:
             "    client.sendall(asked)\n"
             "    stuck.append(client)\n"
             "until = time.monotonic() + 30\n"
-            "while len(page._map) < 60 and time.monotonic() < until:\n"
+            "while len(page._server._map) < 60 and time.monotonic() < until:\n"
             "    time.sleep(0.01)\n"
-            "while len(page._map) > 5 and time.monotonic() < until:\n"
+            "while len(page._server._map) > 5 and time.monotonic() < until:\n"
             "    time.sleep(0.1)\n"
             "with open('/proc/self/status') as status:\n"
             "    print(next(line.split()[1] for line in status if line.startswith('VmHWM')))\n"
-            "print(len(page._map) <= 5)\n"
+            "print(len(page._server._map) <= 5)\n"
             "page.close()\n"
         )
         memory, left = ended.stdout.split()

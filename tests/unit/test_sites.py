@@ -23,7 +23,7 @@ from anycast_handlers.routing.count import Counter, Others
 from anycast_handlers.routing.follow import Follower
 from anycast_handlers.transport.clock import SYSTEM_CLOCK, Deadline
 from anycast_handlers.transport.shell import Result, Shell
-from anycast_handlers.verbs import _orders, hold, status
+from anycast_handlers.verbs import _asked, _orders, hold, status
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,6 +32,7 @@ from anycast_checks.addresses import Addresses, Assigned
 from anycast_checks.routing import DAEMONS
 from anycast_checks.routing.daemon import RoutingState
 from tests.support.shell import FakeShell
+from tests.support.tables import show_asked
 
 VTYSH = (Path(__file__).with_name("captured") / "frr-8.4.4-network-3-announce-all.json").read_text()
 CHECK = ("/bin/check", "dns")
@@ -186,7 +187,7 @@ class TestStatus:
         self, capsys: pytest.CaptureFixture[str]
     ) -> None:
         pool = vip(*TWO_OF_THREE)
-        status._print(self.sights(pool), (pool,))
+        show_asked(self.sights(pool), (pool,))
         head, *rows, why, summary = capsys.readouterr().out.splitlines()
         assert head.split() == ["VIP", "ENDPOINT", "SITE", "ADDRESS", "ROUTING", "LATCH", "HOLD"]
         assert [row.split()[1:4] for row in rows] == [
@@ -202,15 +203,13 @@ class TestStatus:
         self, capsys: pytest.CaptureFixture[str]
     ) -> None:
         pool = vip(*TWO_OF_THREE, per_site=2)
-        status._print(
-            [one for one in self.sights(pool) if one.endpoint.site == "eu"], (pool,), "eu"
-        )
+        show_asked([one for one in self.sights(pool) if one.endpoint.site == "eu"], (pool,), "eu")
         *_, summary = capsys.readouterr().out.splitlines()
         assert summary == "resolver: 2 of 3 in eu announce 10.99.0.53, floor 2"
 
     def test_a_document_has_the_site(self) -> None:
-        assert status._document(self.sights(vip(*TWO_OF_THREE))[0])["site"] == "eu"
-        assert status._document(self.sights(vip("", ""))[0])["site"] is None
+        assert _asked.document(self.sights(vip(*TWO_OF_THREE))[0])["site"] == "eu"
+        assert _asked.document(self.sights(vip("", ""))[0])["site"] is None
 
     @pytest.mark.parametrize(
         ("sites", "known"), [(TWO_OF_THREE, "there is: eu, us"), (("",), "no endpoint has one")]

@@ -28,6 +28,7 @@ class Fresh:
         look: gives the newest board.
         render: makes bytes of it.
         clock: the monotonic time in seconds.
+        soonest: however often the board changes, it is rendered at most so often, in seconds.
     """
 
     def __init__(
@@ -35,10 +36,12 @@ class Fresh:
         look: Callable[[], Board],
         render: Callable[[Board], bytes],
         clock: Callable[[], float],
+        soonest: float = SOONEST,
     ) -> None:
         self._look = look
         self._render = render
         self._clock = clock
+        self._soonest = soonest
         self._lock = threading.Lock()
         self._rendered: Rendered | None = None
         self._version = 0
@@ -49,7 +52,7 @@ class Fresh:
         """Give a rendering that has all changes but those of the last moment."""
         with self._lock:
             age = self._clock() - self._at
-            if self._rendered is None or age >= SOONEST:
+            if self._rendered is None or age >= self._soonest:
                 board = self._look()
                 if self._rendered is None or board.version != self._version or age >= LATEST:
                     self._version, self._at = board.version, self._clock()

@@ -1,53 +1,21 @@
-"""The HTTP server of the page, on an address of this host.
-
-waitress is used because one thread of it reads all requests and writes all answers without waiting
-for a client, so that a slow client costs a buffer and no thread; it is small, kept well, and needs
-no other package.
-"""
+"""The page and its documents by HTTP, on an address of this host."""
 
 from __future__ import annotations
 
 import hashlib
-import io
 import ipaddress
 import json
-import logging
-import threading
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
-
-import waitress
-from waitress import wasyncore
 
 from ..board import Board
+from ..document import document
 from .address import bound
 from .fresh import Fresh
 from .metrics import CONTENT_TYPE, Metrics
+from .server import Environ, Respond, Server, handed_over
 
-Environ = dict[str, Any]
-Respond = Callable[[str, list[tuple[str, str]]], object]
-
-LIMITS: dict[str, Any] = {
-    "threads": 2,
-    "connection_limit": 64,
-    "backlog": 64,
-    # A client that sends and reads nothing for so many seconds is gone.
-    "channel_timeout": 20,
-    "cleanup_interval": 10,
-    "max_request_header_size": 8192,
-    "max_request_body_size": 1024,
-    # An answer waits in memory until the client has read it, never in a file, and no thread waits
-    # with it. Little is read at a time, so that nobody orders hundreds of answers at once.
-    "outbuf_overflow": 2**30,
-    "outbuf_high_watermark": 2**30,
-    "recv_bytes": 256,
-    # It would write a traceback for each client that has gone.
-    "log_socket_errors": False,
-}
-CLOSING = 1.0
 # Nothing from elsewhere, nothing in the markup itself, and no text that could become markup.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -78,15 +46,7 @@ class Page:
 
     def __init__(self, listen: str, look: Callable[[], Board]) -> None:
         self._socket, self.is_local = bound(listen)
-        self._map: dict[int, Any] = {}
-        app = _App(look, is_local=self.is_local)
-        # It warns of each request that has to wait, so that a client could fill the log.
-        logging.getLogger("waitress").setLevel(logging.ERROR)
-        self._server = waitress.create_server(
-            app, sockets=[self._socket], map=self._map, ident="", **LIMITS
-        )
-        self._thread = threading.Thread(target=self._server.run, name="page", daemon=True)
-        self._thread.start()
+        self._server = Server(self._socket, _App(look, is_local=self.is_local))
 
     @property
     def port(self) -> int:
@@ -95,14 +55,7 @@ class Page:
 
     def close(self) -> None:
         """End all connections, within a second."""
-        if not self._thread.is_alive():
-            return
-        # Whatever answers a request tells the server when it has done so, and would complain.
-        self._server.task_dispatcher.shutdown(timeout=CLOSING)
-        # The server may be told by somebody else, and has closed its trigger then.
-        with suppress(OSError):
-            self._server.trigger.pull_trigger(lambda: wasyncore.close_all(self._map))
-        self._thread.join(CLOSING)
+        self._server.close()
 
 
 class _App:
@@ -128,9 +81,7 @@ class _App:
         respond(status, [*headers, *length, *ALWAYS])
         if environ["REQUEST_METHOD"] == "HEAD" or not body:
             return []
-        # As a file, the answer is not copied for each client that has not read it yet.
-        answer: Iterable[bytes] = environ["wsgi.file_wrapper"](io.BytesIO(body))
-        return answer
+        return handed_over(environ, body)
 
     def _answer(self, environ: Environ) -> tuple[str, list[tuple[str, str]], bytes]:
         if self._is_local and not _is_this_host(environ.get("HTTP_HOST", "")):
@@ -158,8 +109,8 @@ class _App:
         return "200 OK", headers, rendered.body
 
     def _document(self, board: Board) -> bytes:
-        document = {"page": self._page, **board.as_json(time.time())}
-        return json.dumps(document, separators=(",", ":")).encode()
+        named = {"page": self._page, **document(board, time.time())}
+        return json.dumps(named, separators=(",", ":")).encode()
 
 
 def _said(status: str, text: str) -> tuple[str, list[tuple[str, str]], bytes]:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import ssl
 import tempfile
+import time
 from pathlib import Path
 
 import dns.edns
 import dns.message
 import dns.rrset
 import h2.connection
+from anycast_handlers.watch.document import document
 from h2.config import H2Configuration
 
 from tests.fuzz.targets import QUERY, VIP6
+from tests.support.boards import rich
 from tests.support.captured import bgp
 from tests.support.peer import certificate, chain
 from tests.unit import test_bird, test_frr_bgp, test_frr_ospf6
@@ -162,5 +165,6 @@ SEEDS: dict[str, list[bytes]] = {
     "ospf": _ospf(),
     "routing": _routing(),
     "stream": _stream(),
+    "watcher": [json.dumps(document(rich(), time.time())).encode()],
     "endpoint": _endpoint(),
 }

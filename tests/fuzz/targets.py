@@ -17,13 +17,16 @@ import dns.flags
 import dns.name
 import dns.rcode
 import dns.rdatatype
+from anycast_handlers.decision.facts import State
 from anycast_handlers.endpoint.look import read
 from anycast_handlers.endpoint.numbers import LATEST
 from anycast_handlers.endpoint.site import CLOCK, Site
 from anycast_handlers.errors import HandlerError
 from anycast_handlers.fleet.values import Endpoint, Vip
 from anycast_handlers.transport.shell import Result
+from anycast_handlers.verbs import _known
 from anycast_handlers.watch import line as stream_line
+from anycast_handlers.watch import reading
 from anycast_handlers.watch.evidence import Evidence, Rules
 
 from anycast_checks import (
@@ -334,6 +337,23 @@ def of_stream(data: bytes) -> None:
         assert not judgement.is_certain_failure or failing >= 2, judgement
 
 
+def of_watcher(data: bytes) -> None:
+    """Read what answers in the place of the watcher of this host, and make rows of it."""
+    try:
+        known = reading.read(data)
+    except reading.NoBoardError:
+        return
+    assert 0 <= known.at < LATEST, known
+    # By the addresses that it has said, so that each of its endpoints has a row.
+    for (name, address, *_), state in known.endpoints.items():
+        endpoint = Endpoint(state.name, state.address)
+        vip = Vip(name, address, "lo:0", ("/bin/check",), (endpoint,))
+        (row,) = _known.rows((vip,), None, known, known.at)
+        assert all(clean(cell, 80) == cell for cell in row.cells), row
+        is_sure = state.state is State.OK and state.present and state.announced
+        assert is_sure or not row.is_well, row
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "dns": of_dns,
     "several": of_several,
@@ -347,5 +367,6 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "ospf": of_ospf,
     "routing": of_routing,
     "stream": of_stream,
+    "watcher": of_watcher,
     "endpoint": of_endpoint,
 }

@@ -8,6 +8,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -36,6 +37,7 @@ from tests.support.handler import Monitor
 from tests.support.namespace import VIP
 
 LOOKED = 30.0
+NOBODY = 65534
 HEAD = b"HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n"
 
 
@@ -418,33 +420,33 @@ class TestAsking:
         assert "no watcher runs" in refused(fleet._replace(paths=paths))
 
     @pytest.mark.skipif(os.geteuid() != 0, reason="needs another user")
-    def test_another_user_can_neither_ask_nor_answer(self, fleet: Fleet, tmp_path: Path) -> None:
-        for directory in (tmp_path, *tmp_path.parents):
-            if directory.owner() == "root" and directory != Path("/"):
-                directory.chmod(directory.stat().st_mode | 0o055)
-        (tmp_path / "state").chmod(0o777)
-        file = socket_file(fleet.paths.state)
-        with offered(fleet, lambda: board_of(fleet)):
-            asks = f"import socket; socket.socket(socket.AF_UNIX).connect({file!r})"
-            ended = as_nobody(asks)
-            assert "PermissionError" in ended.communicate(timeout=20)[1]
-        answers = (
-            f"import os, socket; s = socket.socket(socket.AF_UNIX); s.bind({file!r}); "
-            f"os.chmod({file!r}, 0o777); s.listen(); print('listens', flush=True); s.accept()"
-        )
-        with as_nobody(answers) as other:
-            try:
-                assert other.stdout
-                assert other.stdout.readline() == "listens\n"
-                assert "runs as another user (65534)" in refused(fleet)
-            finally:
-                other.kill()
+    def test_another_user_can_neither_ask_nor_answer(self, fleet: Fleet) -> None:
+        """Not even where everybody may write into the directory."""
+        with tempfile.TemporaryDirectory() as state:
+            Path(state).chmod(0o777)
+            fleet = fleet._replace(paths=fleet.paths._replace(state=state))
+            file = socket_file(state)
+            with offered(fleet, lambda: board_of(fleet)):
+                asks = f"import socket; socket.socket(socket.AF_UNIX).connect({file!r})"
+                assert "PermissionError" in as_nobody(asks).communicate(timeout=20)[1]
+            answers = (
+                f"import os, socket; s = socket.socket(socket.AF_UNIX); s.bind({file!r}); "
+                f"os.chmod({file!r}, 0o777); s.listen(); print('listens', flush=True); s.accept(); "
+                "s.accept()"
+            )
+            with as_nobody(answers) as other:
+                try:
+                    assert other.stdout
+                    assert other.stdout.readline() == "listens\n"
+                    assert f"runs as another user ({NOBODY})" in refused(fleet)
+                finally:
+                    other.kill()
 
 
 def as_nobody(program: str) -> subprocess.Popen[str]:
     argv = [sys.executable, "-c", program]
     pipe = subprocess.PIPE
-    return subprocess.Popen(argv, user=65534, stdout=pipe, stderr=pipe, text=True, cwd="/")
+    return subprocess.Popen(argv, user=NOBODY, stdout=pipe, stderr=pipe, text=True, cwd="/")
 
 
 class TestOffer:

@@ -75,6 +75,7 @@ class Scale(NamedTuple):
         verbs: wall time of each verb that looks at all endpoints, with the endpoints' part, which
             runs on the same processors.
         own: CPU of each verb itself.
+        known: wall time of ``status --watcher``, which asks no endpoint.
     """
 
     endpoints: int
@@ -86,6 +87,7 @@ class Scale(NamedTuple):
     reloaded: float
     verbs: dict[str, float]
     own: dict[str, float]
+    known: float
 
 
 def measure(
@@ -136,6 +138,7 @@ def table(found: Sequence[Scale]) -> str:
         rows[f"CPU of {verb} itself, s"] = [
             "-" if one.verbs[verb] == NEVER else f"{one.own[verb]:.1f}" for one in found
         ]
+    rows["anycast-handler status --watcher, s"] = [_seconds(one.known, 2) for one in found]
     lines = [f"{'endpoints':<38}" + "".join(f"{one.endpoints:>10}" for one in found)]
     lines += [f"{what:<38}" + "".join(f"{cell:>10}" for cell in row) for what, row in rows.items()]
     return "\n".join(lines)
@@ -165,6 +168,7 @@ def _measure(lab: Lab, icinga: Icinga, runs: int, size: int, peace: float) -> Sc
         # The endpoints' part of a verb keeps both processors busy here, and makes the watcher late:
         # Icinga would fall back on checks of its own.
         _check_actively(icinga, does=False)
+        known = _cost(lab.mon, "status", "--watcher")
         verbs = {verb: _cost(lab.mon, verb) for verb in VERBS}
     finally:
         watch.end()
@@ -179,6 +183,7 @@ def _measure(lab: Lab, icinga: Icinga, runs: int, size: int, peace: float) -> Sc
         reloaded,
         {verb: one.wall for verb, one in verbs.items()},
         {verb: one.cpu for verb, one in verbs.items()},
+        known.wall,
     )
 
 
@@ -238,9 +243,9 @@ def _started(icinga: Icinga) -> float:
     return 0.0
 
 
-def _cost(mon: Host, verb: str) -> Cost:
+def _cost(mon: Host, verb: str, *options: str) -> Cost:
     """Run a verb; it may find something, as all endpoints are one host."""
-    status, found = run(mon, ["anycast-handler", verb], "nagios", LONGEST_SECONDS)
+    status, found = run(mon, ["anycast-handler", verb, *options], "nagios", LONGEST_SECONDS)
     if status == -signal.SIGKILL:
         return replace(found, wall=NEVER)
     if status not in LOOKED:

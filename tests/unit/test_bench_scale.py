@@ -21,6 +21,7 @@ IN_TIME = Scale(
     reloaded=1.1,
     verbs=dict.fromkeys(VERBS, 8.3),
     own=dict.fromkeys(VERBS, 0.8),
+    known=0.31,
 )
 TOO_LATE = IN_TIME._replace(
     endpoints=1000,
@@ -46,6 +47,7 @@ def test_what_was_too_slow_has_its_place_in_the_table() -> None:
         *(f"anycast-handler {verb}, s" for verb in VERBS),
     }
     assert rows["anycast-handler doctor, s"][0] == "8.3"
+    assert rows["anycast-handler status --watcher, s"] == ["0.31", "0.31"]
     assert rows["CPU of doctor itself, s"] == ["0.8", "-"]
 
 

@@ -26,6 +26,7 @@ RECOVERED = "restore"
 NOT_CONFIRMED = "not-confirmed"
 # Name of the rule that takes a withdrawal back where too few others announce.
 TOO_FEW = "too-few"
+STOPPED = "stopped"
 SPACING = "spacing"
 # An older latch is of no withdrawal that another monitoring host has raced with.
 RACE_SECONDS = 30.0
@@ -98,8 +99,8 @@ def _decide_nothing(
 def _stopped(seen: Seen | None, *, failed: bool) -> Decision:
     attracts = seen is None or seen.present
     if failed and attracts:
-        return Decision(Action.REFUSE, "stopped", "refused: the stop file exists", State.CRITICAL)
-    return Decision(Action.NOTHING, "stopped", "the stop file exists", State.WARNING)
+        return Decision(Action.REFUSE, STOPPED, "refused: the stop file exists", State.CRITICAL)
+    return Decision(Action.NOTHING, STOPPED, "the stop file exists", State.WARNING)
 
 
 def _decide_too_few(policy: Policy, seen: Seen, counted: Counted | None) -> Decision | None:

@@ -103,7 +103,8 @@ def _trouble(vip: Vip, state: EndpointState, oldest: float) -> str:
 
 
 def _remarks(state: EndpointState, trouble: str) -> Iterator[str]:
-    if state.state is not State.OK:
+    # A failure that is not certain yet has a kind already.
+    if state.state is not State.OK or state.kind:
         yield state.text or f"the service is {state.state.name}"
     # A line about an act begins with the name that stands before the remark.
     said = state.trouble.removeprefix(f"{state.name}: ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..decision.automation import STOPPED
 from ..decision.facts import State
 from ..endpoint.oddities import oddities
 from ..operation.outcome import Outcome
@@ -45,7 +46,7 @@ def note_look(target: Target, acted: Acted, outcome: Outcome) -> None:
     if count and (acted.is_look or count.announced is not None):
         target.announced = count.announced
     wrong: list[str] = []
-    if outcome.severity is not State.OK or look is None:
+    if look is None or (outcome.severity is not State.OK and not _is_stopped(outcome)):
         wrong.append(outcome.line)
     elif look.trouble:
         wrong.append(look.trouble)
@@ -58,6 +59,12 @@ def note_look(target: Target, acted: Acted, outcome: Outcome) -> None:
         target.held = Held(hold.by, hold.until, hold.reason) if hold else None
         wrong += oddities(look)
     target.trouble = "; ".join(wrong)
+
+
+def _is_stopped(outcome: Outcome) -> bool:
+    """Whether the stop file is all that is wrong: each look tells of it, of whatever endpoint."""
+    rule = outcome.decision.rule if outcome.decision else ""
+    return rule == STOPPED and not outcome.request.failing
 
 
 def failover(acted: Acted, outcome: Outcome, clock: Clock) -> Failover:

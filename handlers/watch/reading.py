@@ -70,6 +70,7 @@ def _endpoint(found: dict[str, Any]) -> EndpointState:
         _text(found["address"]),
         State[_text(found["state"])],
         _text(found["text"]),
+        _text(found["kind"]),
         present=_truth(found["present"]),
         announced=_truth(found["announced"]),
         latched=_truth(found["latched"]),

@@ -91,6 +91,12 @@ class TestRows:
                 True,
             ),
             (
+                {"kind": "refused", "text": "refused (1 of 2 tries)"},
+                "OK present announced - -",
+                "refused (1 of 2 tries)",
+                True,
+            ),
+            (
                 {"state": State.UNKNOWN, "text": "its stream has ended", "present": None},
                 "? ? ? - -",
                 "its stream has ended",

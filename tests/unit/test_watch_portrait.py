@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from anycast_handlers.decision.automation import STOPPED
 from anycast_handlers.decision.facts import Action, Decision, State
 from anycast_handlers.decision.situation import Counted
 from anycast_handlers.endpoint.latch import Hold, Latch
@@ -93,6 +94,13 @@ def test_a_refused_act_that_did_not_ask_leaves_what_was_known(target: Target) ->
     outcome.counted(Counted(1, 1, 3))
     note(target, outcome, is_look=False)
     assert target.announced is True
+
+
+def test_the_stop_file_is_no_trouble_of_an_endpoint(target: Target) -> None:
+    outcome = outcome_of(target, look_at(target, "eth0"))
+    outcome.conclude(Decision(Action.NOTHING, STOPPED, "the stop file exists", State.WARNING))
+    note(target, outcome)
+    assert endpoint_state(target, HEARD).trouble.startswith("on eth0, from where")
 
 
 def test_an_address_elsewhere_is_said(target: Target) -> None:

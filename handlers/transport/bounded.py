@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from socket import socket
 
-from .lean_paramiko import BufferedPipe, paramiko
+from .lean_paramiko import BufferedPipe, Packetizer, paramiko
 
 # While a key is computed no other thread runs. Some let sshd exchange keys anew each hour, or after
 # each gigabyte. One more is that of the login, and one may be ours.
@@ -23,10 +24,38 @@ LARGEST_ERROR_OUTPUT = 4096
 Take = Callable[[bytes], None]
 
 
+class _UntimedPacketizer(Packetizer):
+    """Leaves the time limit of the key exchange to whoever has begun the login.
+
+    paramiko's own is a thread for each connection.
+    """
+
+    def start_handshake(self, timeout: float) -> None:
+        """Start no thread."""
+
+
 class BoundedTransport(paramiko.Transport):
     """Ends with one of the errors of SSH, whatever it is that the peer has sent."""
 
     _exchanged: tuple[float, ...] = ()
+
+    def __init__(self, sock: socket, disabled_algorithms: dict[str, list[str]]) -> None:
+        """Take a connected socket, and the algorithms of each kind that are not offered."""
+        super().__init__(
+            sock,
+            disabled_algorithms=disabled_algorithms,
+            packetizer_class=_UntimedPacketizer,
+        )
+
+    @property
+    def preferred_ciphers(self) -> tuple[str, ...]:
+        """The ciphers, those first that authenticate each packet by themselves.
+
+        paramiko compares the checksums of all others byte by byte, which is half of the CPU that a
+        packet costs.
+        """
+        every: tuple[str, ...] = self._filter_algorithm("ciphers")  # type: ignore[attr-defined]
+        return tuple(sorted(every, key=lambda name: "-gcm@" not in name))
 
     def _negotiate_keys(self, m: paramiko.Message) -> None:
         now = time.monotonic()
@@ -53,6 +82,11 @@ class BoundedTransport(paramiko.Transport):
             raise paramiko.SSHException("it announced too many extensions")
         msg.rewind()
         super()._parse_ext_info(msg)  # type: ignore[misc]
+
+    def _parse_debug(self, m: paramiko.Message) -> None:
+        # sshd says which options the key has. paramiko would log that, byte by byte, and nobody
+        # reads its log.
+        pass
 
     def _parse_disconnect(self, m: paramiko.Message) -> None:
         # paramiko only logs why the peer disconnects.

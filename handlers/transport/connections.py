@@ -8,6 +8,7 @@ from typing import Protocol
 
 from ..fleet.values import Endpoint, Ssh
 from .clock import Deadline
+from .login_files import LoginFiles
 from .shell import Shell
 from .turns import Turns
 
@@ -37,7 +38,7 @@ class FreshConnections:
 
     def __init__(self, ssh: Ssh, turns: Turns | None = None) -> None:
         """Log in as ``ssh`` says; ``turns`` bounds how many sessions work at the same time."""
-        self._ssh = ssh
+        self._files = LoginFiles(ssh)
         self._turns = turns
 
     @contextmanager
@@ -52,7 +53,8 @@ class FreshConnections:
         # everything else together, so it is imported only here.
         from .opening import open_session
 
-        session = open_session(endpoint, self._ssh, deadline, connecting or deadline, self._turns)
+        bounds = (deadline, connecting or deadline)
+        session = open_session(endpoint, self._files, *bounds, self._turns)
         try:
             yield session
         finally:

@@ -12,7 +12,7 @@ from ..errors import ConfigurationError, RejectedError, unreadable
 from .bounded import BoundedTransport
 from .certificates import certificate_of, host_expires_soon, why_no_host, why_no_login
 from .clock import SYSTEM_CLOCK
-from .known_hosts import AUTHORITY, REVOKED, lines_about
+from .known_hosts import AUTHORITY, REVOKED, KnownHosts
 from .lean_paramiko import paramiko
 
 KINDS = {f"ecdsa-sha2-nistp{bits}" for bits in (256, 384, 521)}
@@ -26,32 +26,33 @@ RENEW = "have the key signed anew"
 CERTIFIED = "-cert-v01@openssh.com"
 
 
-class PinnedKeys(paramiko.MissingHostKeyPolicy):
+class PinnedKeys:
     """The host keys that a host may show; paramiko itself takes one of a kind and no more.
 
     Args:
-        known_hosts: the file that has them.
+        file: the file that has them, for messages.
+        known_hosts: its lines.
         name: of the host, as the file has it.
         host: its address or name, without a port.
         where: address and port of the host, for messages.
 
     Attributes:
         expiring: when the certificate that the host has shown expires, if soon; else empty.
-
-    Raises:
-        ConfigurationError: the file cannot be read.
     """
 
     expiring = ""
 
-    def __init__(self, known_hosts: str, name: str, host: str, where: str) -> None:
-        self._known_hosts = known_hosts
+    def __init__(
+        self, file: str, known_hosts: KnownHosts, name: str, host: str, where: str
+    ) -> None:
+        self._known_hosts = file
+        self._name = name
         self._host = host
         self._where = where
-        lines = lines_about(known_hosts, name)
+        lines = known_hosts.about(name)
         if host != name:
             # A certificate is for a host, on whatever port: so OpenSSH has it.
-            lines += [one for one in lines_about(known_hosts, host) if one.marker in MARKERS]
+            lines += [one for one in known_hosts.about(host) if one.marker in MARKERS]
         keys = [(line.marker, key) for line in lines if (key := _host_key(name, line.key))]
         self._revoked = {key.asbytes() for marker, key in keys if marker == REVOKED}
         authorities = {key.asbytes() for marker, key in keys if marker == AUTHORITY}
@@ -76,8 +77,8 @@ class PinnedKeys(paramiko.MissingHostKeyPolicy):
             pinned = pinned | {"rsa-sha2-256", "rsa-sha2-512"}
         return sorted(KINDS - pinned)
 
-    def missing_host_key(self, client: object, hostname: str, key: paramiko.PKey) -> None:
-        """Accept a key that is pinned: paramiko, which was told of none, asks about each.
+    def accept(self, key: paramiko.PKey) -> None:
+        """Accept the key that the host has shown, if it is pinned.
 
         Raises:
             RejectedError: it is not pinned, or revoked.
@@ -91,7 +92,7 @@ class PinnedKeys(paramiko.MissingHostKeyPolicy):
             return
         if plain in self._revoked:
             raise RejectedError(
-                f"the host key of {hostname} is revoked in {self._known_hosts}",
+                f"the host key of {self._name} is revoked in {self._known_hosts}",
                 "give the host another key, and pin that",
             )
         if self._pinned:
@@ -105,7 +106,7 @@ class PinnedKeys(paramiko.MissingHostKeyPolicy):
                 "have its key signed by the authority (HostCertificate in sshd_config)",
             )
         raise RejectedError(
-            f"no host key is pinned for {hostname} in {self._known_hosts}",
+            f"no host key is pinned for {self._name} in {self._known_hosts}",
             "add it, after comparing it with the endpoint's own",
         )
 

@@ -38,28 +38,40 @@ def name_of(endpoint: Endpoint) -> str:
     return f"[{endpoint.address}]:{endpoint.port}"
 
 
-def lines_about(file: str, name: str) -> list[Line]:
-    """List the lines about a host; a line that cannot be understood is left out.
+class KnownHosts:
+    """The lines of a file of known hosts.
+
+    Nearly all of them are about other hosts than the one that is asked for, so the text is searched
+    as a whole: to look at each of 1,000 lines took a millisecond of each login.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._with_patterns = _lines_with(_PATTERNS, text)
+
+    def about(self, name: str) -> list[Line]:
+        """List the lines about a host; a line that cannot be understood is left out."""
+        found = self._with_patterns | _lines_with((name,), self._text)
+        lines = (found[begin].strip() for begin in sorted(found))
+        read = (_read(name, line) for line in lines if line[:1] != "#")
+        return [line for line in read if line]
+
+
+def read_known_hosts(file: str) -> KnownHosts:
+    """Read a file of known hosts.
 
     Raises:
         ConfigurationError: the file cannot be read.
     """
     try:
         with open(file, encoding="utf-8", errors="surrogateescape") as stream:
-            text = stream.read()
+            return KnownHosts(stream.read())
     except OSError as error:
         raise unreadable(f"{file}: known_hosts", error, "ssh.known_hosts") from error
-    lines = (line.strip() for line in _lines_with((name, *_PATTERNS), text))
-    found = (_read(name, line) for line in lines if line[:1] != "#")
-    return [line for line in found if line]
 
 
-def _lines_with(words: Sequence[str], text: str) -> list[str]:
-    """List the lines that have one of some words, in their order.
-
-    The file is read for each connection, and nearly all of its lines are about other hosts. So the
-    text is searched as a whole: to look at each of 1,000 lines took a millisecond of each login.
-    """
+def _lines_with(words: Sequence[str], text: str) -> dict[int, str]:
+    """Find the lines that have one of some words, by the places where they begin."""
     found: dict[int, str] = {}
     for word in words:
         at = text.find(word)
@@ -68,7 +80,7 @@ def _lines_with(words: Sequence[str], text: str) -> list[str]:
             end = len(text) if end < 0 else end
             found[begin] = text[begin:end]
             at = text.find(word, end)
-    return [found[begin] for begin in sorted(found)]
+    return found
 
 
 def _read(name: str, line: str) -> Line | None:

@@ -11,6 +11,7 @@ from anycast_checks.imports import lean
 lean("paramiko", "invoke")
 import paramiko as paramiko  # noqa: E402 - the other modules import it from here
 from paramiko.buffered_pipe import BufferedPipe as BufferedPipe  # noqa: E402
+from paramiko.packet import Packetizer as Packetizer  # noqa: E402
 
 # Without a logging configuration paramiko's transport thread prints tracebacks to stderr.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())

@@ -8,13 +8,14 @@ import socket
 from anycast_checks.line import clean
 
 from ..errors import RejectedError, UnreachableError
-from ..fleet.values import Endpoint, Ssh
+from ..fleet.values import Endpoint
 from .bastion import Connect, look_up, open_tunnel
-from .bounded import DEAR_EXCHANGES
+from .bounded import DEAR_EXCHANGES, BoundedTransport
 from .clock import Deadline
-from .keys import RENEW, PinnedKeys, read_identity
+from .keys import RENEW, PinnedKeys
 from .known_hosts import name_of
 from .lean_paramiko import paramiko
+from .login_files import LoginFiles
 from .prompt_socket import PromptSocket
 from .shell import with_distance
 
@@ -28,12 +29,12 @@ class Login:
     """One login to a host; its steps are taken in the order in which they stand here.
 
     Attributes:
-        client: is logged in after the last step, and has no connection before.
+        transport: is logged in after the last step, and None before it.
         where: names the host in messages.
     """
 
     def __init__(
-        self, endpoint: Endpoint, ssh: Ssh, connecting: Deadline, *, is_bastion: bool
+        self, endpoint: Endpoint, files: LoginFiles, connecting: Deadline, *, is_bastion: bool
     ) -> None:
         """Read the identity and the known hosts.
 
@@ -42,18 +43,19 @@ class Login:
 
         Args:
             endpoint: the host.
-            ssh: the account, its key, and the file of known hosts.
+            files: the account, its key, and the file of known hosts.
             connecting: the deadline by which the login has to be complete.
             is_bastion: the host is no endpoint.
         """
         way = f" through {endpoint.jump}" if endpoint.jump else ""
         self.where = f"{endpoint.address} port {endpoint.port}{way}"
-        self._endpoint, self._ssh, self._connecting = endpoint, ssh, connecting
+        self._endpoint, self._ssh, self._connecting = endpoint, files.ssh, connecting
         self._is_bastion = is_bastion
-        self._identity = read_identity(ssh.identity, ssh.user)
-        self._pinned = PinnedKeys(ssh.known_hosts, name_of(endpoint), endpoint.address, self.where)
-        self.client = paramiko.SSHClient()
-        self.client.set_missing_host_key_policy(self._pinned)
+        self._identity, known_hosts = files.read()
+        self._pinned = PinnedKeys(
+            self._ssh.known_hosts, known_hosts, name_of(endpoint), endpoint.address, self.where
+        )
+        self.transport: BoundedTransport | None = None
 
     def connect(self, to_bastion: Connect) -> PromptSocket:
         """Connect by TCP, or by a tunnel through the endpoint's bastion.
@@ -116,22 +118,14 @@ class Login:
         """
         ssh = self._ssh
         try:
-            self.client.connect(
-                self._endpoint.address,
-                self._endpoint.port,
-                ssh.user,
-                pkey=self._identity.key,
-                sock=sock,
-                timeout=seconds,
-                banner_timeout=seconds,
-                auth_timeout=seconds,
-                channel_timeout=seconds,
-                allow_agent=False,
-                look_for_keys=False,
-                disabled_algorithms={"kex": DEAR_EXCHANGES, "keys": self._pinned.other_kinds},
-                # The stubs are about the paramiko that had GSS options here.
-                transport_factory=self._pinned.transport,  # type: ignore[arg-type]
+            self.transport = transport = self._pinned.transport(
+                sock, {"kex": list(DEAR_EXCHANGES), "keys": self._pinned.other_kinds}
             )
+            transport.banner_timeout = transport.auth_timeout = seconds
+            transport.start_client(timeout=seconds)
+            self._pinned.accept(transport.get_remote_server_key())
+            if transport.auth_publickey(ssh.user, self._identity.key):
+                raise paramiko.AuthenticationException("it wants more than a key")
         except paramiko.ssh_exception.IncompatiblePeer as error:
             why = f"{self.where}: {say(error)}; known_hosts is {ssh.known_hosts}"
             raise RejectedError(why) from error
@@ -140,7 +134,7 @@ class Login:
             raise self._failed(sock, error) from error
 
     def _failed(self, sock: PromptSocket, error: Exception) -> UnreachableError | RejectedError:
-        transport = self.client.get_transport()
+        transport = self.transport
         if transport is None or not transport.remote_version:
             # sshd says in a line of text, instead of its banner, why it lets nobody in at present.
             said = clean(sock.said_first.decode(errors="replace"), LARGEST_ERROR)

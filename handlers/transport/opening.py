@@ -6,9 +6,10 @@ from functools import partial
 
 from anycast_checks.address import Locality, locality
 
-from ..fleet.values import Endpoint, Ssh
+from ..fleet.values import Endpoint
 from .clock import Deadline
 from .local import LocalShell
+from .login_files import LoginFiles
 from .session import Session
 from .shell import Connection
 from .ssh import SshConnection
@@ -17,7 +18,7 @@ from .turns import Turns
 
 def open_session(
     endpoint: Endpoint,
-    ssh: Ssh,
+    files: LoginFiles,
     deadline: Deadline,
     connecting: Deadline,
     turns: Turns | None,
@@ -30,7 +31,8 @@ def open_session(
     if not endpoint.jump and locality(endpoint.address) is Locality.LOCAL:
         return Session(_connect_here, deadline, connecting)
     waiting = (deadline, connecting)
-    return Session(partial(SshConnection, endpoint, ssh, turns, waiting), deadline, connecting)
+    connect = partial(SshConnection, endpoint, files.ssh, turns, waiting, files=files)
+    return Session(connect, deadline, connecting)
 
 
 def _connect_here(connecting: Deadline) -> Connection:

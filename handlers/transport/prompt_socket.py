@@ -107,7 +107,6 @@ class PromptSocket(socket.socket):
 
     def keep(self) -> None:
         """Prepare for a connection that is idle for long, and end it where the peer has gone."""
-        self.settimeout(IDLE_SECONDS)
         self._is_kept, self._reads_left = True, float(READS * MOST_PACKETS)
         with suppress(OSError):
             self.setsockopt(

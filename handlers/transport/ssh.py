@@ -24,6 +24,8 @@ from .clock import SYSTEM_CLOCK, Deadline
 from .each import at_once
 from .lean_paramiko import paramiko
 from .login import LARGEST_ERROR, Login, say
+from .login_files import LoginFiles
+from .prompt_socket import IDLE_SECONDS
 from .shell import (
     COMMAND_SECONDS,
     LARGEST_OUTPUT,
@@ -59,6 +61,7 @@ class SshConnection:
         *,
         kept: bool = False,
         tunnels: bool = False,
+        files: LoginFiles | None = None,
     ) -> None:
         """Connect and log in.
 
@@ -72,6 +75,7 @@ class SshConnection:
                 nothing else would be heard of on it either.
             tunnels: the host is a bastion, where no command is run, and which brings what many
                 others send.
+            files: those of ``ssh``, where the run shares them among its logins.
         """
         self._is_kept = kept
         # Whether a forced command takes several questions at once, once that has been seen.
@@ -81,8 +85,9 @@ class SshConnection:
         self.spares = Spares(self._open_spare)
         self._give_back: Callable[[], None] | None = None
         self._closing = threading.Lock()
-        login = Login(endpoint, ssh, connecting, is_bastion=tunnels)
-        self._client, self._where = login.client, login.where
+        files = files or LoginFiles(ssh)
+        self._login = login = Login(endpoint, files, connecting, is_bastion=tunnels)
+        self._where = login.where
         self._sock = login.connect(_to_bastion)
         try:
             login.await_banner(self._sock)
@@ -96,13 +101,14 @@ class SshConnection:
             raise
         self.distance, self.expiring = self._sock.distance, login.expiring
         self._sock.allow_commands()
+        self._sock.settimeout(IDLE_SECONDS)
         if kept:
             self._sock.keep()
 
     @property
     def is_open(self) -> bool:
         """Whether the connection is open, as far as is known."""
-        transport = self._client.get_transport()
+        transport = self._login.transport
         return transport is not None and transport.is_active()
 
     def run(self, argv: Sequence[str], stdin: str = "", timeout: float = COMMAND_SECONDS) -> Result:
@@ -258,10 +264,10 @@ class SshConnection:
         # The end of a run and its timer may both close the connection at the same time.
         with self._closing:
             try:
-                if self._is_kept:
-                    # Its thread may be waiting for data, and would go on waiting for seconds.
-                    self._sock.shut()
-                self._client.close()
+                # Its thread may be waiting for data, and would go on waiting for seconds.
+                self._sock.shut()
+                if transport := self._login.transport:
+                    transport.close()
             finally:
                 self._sock.release()
                 self._give_turn_back()
@@ -280,7 +286,7 @@ class SshConnection:
         return open_channel(self._transport(), WINDOW, seconds)
 
     def _transport(self) -> paramiko.Transport:
-        transport = self._client.get_transport()
+        transport = self._login.transport
         if transport is None:
             raise EOFError
         return transport

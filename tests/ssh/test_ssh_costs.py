@@ -12,8 +12,9 @@ import paramiko
 import pytest
 from anycast_handlers.errors import RejectedError
 from anycast_handlers.fleet.values import Endpoint, Ssh
-from anycast_handlers.transport.bounded import MOST_EXCHANGES
+from anycast_handlers.transport.bounded import MOST_EXCHANGES, BoundedTransport
 from anycast_handlers.transport.clock import SYSTEM_CLOCK, Deadline
+from anycast_handlers.transport.login_files import LoginFiles
 from anycast_handlers.transport.prompt_socket import MOST_PACKETS
 from anycast_handlers.transport.ssh import SshConnection
 
@@ -86,3 +87,44 @@ def test_an_honest_server_may_exchange_keys_now_and_then(tmp_path: Path) -> None
     with Sshd(tmp_path, more="RekeyLimit default 2").running() as sshd, sshd.shell() as shell:
         said = shell.run(("/bin/sh", "-c", "echo a; sleep 2.5; echo b; sleep 0.5"), "", 60.0)
         assert said == (0, "a\nb\n", "")
+
+
+def test_packets_are_checked_by_their_cipher(tmp_path: Path) -> None:
+    """paramiko compares the checksums of other ciphers byte by byte."""
+    with Sshd(tmp_path).running() as sshd, sshd.shell() as shell:
+        transport = shell._login.transport
+        assert transport is not None
+        ciphers = {transport.local_cipher, transport.remote_cipher}  # type: ignore[attr-defined]
+        assert ciphers == {"aes128-gcm@openssh.com"}
+
+
+@pytest.mark.parametrize("cipher", ["aes256-gcm@openssh.com", "aes256-ctr"])
+def test_a_server_may_have_one_cipher_alone(tmp_path: Path, cipher: str) -> None:
+    with Sshd(tmp_path, more=f"Ciphers {cipher}").running() as sshd, sshd.shell() as shell:
+        assert shell.run(("/bin/echo", "a")) == (0, "a\n", "")
+
+
+def test_a_login_starts_one_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[type[threading.Thread]] = []
+    start = threading.Thread.start
+
+    def note(thread: threading.Thread) -> None:
+        started.append(type(thread))
+        start(thread)
+
+    with Sshd(tmp_path).running() as sshd:
+        monkeypatch.setattr(threading.Thread, "start", note)
+        with sshd.shell():
+            # The other one is that of all alarms.
+            assert [one for one in started if one is not threading.Thread] == [BoundedTransport]
+
+
+def test_the_logins_of_a_run_read_their_files_once(tmp_path: Path) -> None:
+    with Sshd(tmp_path).running() as sshd:
+        ssh, connecting = sshd.ssh(), Deadline(SYSTEM_CLOCK, PATIENCE)
+        of_run = LoginFiles(ssh)
+        SshConnection(sshd.endpoint(), ssh, None, (), connecting, files=of_run).close()
+        sshd.known_hosts.write_text("")
+        SshConnection(sshd.endpoint(), ssh, None, (), connecting, files=of_run).close()
+        with pytest.raises(RejectedError, match="no host key is pinned"):
+            SshConnection(sshd.endpoint(), ssh, None, (), connecting)

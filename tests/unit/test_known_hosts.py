@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from anycast_handlers.fleet.values import Endpoint
-from anycast_handlers.transport.known_hosts import Line, lines_about, name_of
+from anycast_handlers.transport.known_hosts import Line, name_of, read_known_hosts
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJZ4VqvmMlHNNvLPuZ4vDf7v4lXo5fYJx0b3E6a3lZ1a"
 OTHERS = "".join(f"192.0.2.{number},ns{number} {KEY}\n" for number in range(20, 250))
@@ -22,7 +22,10 @@ def test_the_lines_of_others_are_left_out(tmp_path: Path) -> None:
     file = tmp_path / "known_hosts"
     own = [f"192.0.2.11 {KEY} comment", f"ns1,192.0.2.11\t{KEY}"]
     file.write_text(f"# 192.0.2.11 {KEY}\n\n{own[0]}\n{OTHERS}garbage\n {own[1]} \n192.0.2.1 x y\n")
-    assert lines_about(str(file), "192.0.2.11") == [Line("", f"{KEY} comment"), Line("", KEY)]
+    assert read_known_hosts(str(file)).about("192.0.2.11") == [
+        Line("", f"{KEY} comment"),
+        Line("", KEY),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -31,7 +34,7 @@ def test_the_lines_of_others_are_left_out(tmp_path: Path) -> None:
 def test_who_is_only_mentioned_is_another(tmp_path: Path, line: str) -> None:
     file = tmp_path / "known_hosts"
     file.write_text(f"{line}\n")
-    assert lines_about(str(file), "192.0.2.11") == []
+    assert read_known_hosts(str(file)).about("192.0.2.11") == []
 
 
 @pytest.mark.parametrize(
@@ -52,39 +55,39 @@ def test_who_is_only_mentioned_is_another(tmp_path: Path, line: str) -> None:
 def test_patterns_are_those_of_openssh(tmp_path: Path, hosts: str, *, is_about: bool) -> None:
     file = tmp_path / "known_hosts"
     file.write_text(f"{hosts} {KEY}\n")
-    assert lines_about(str(file), "192.0.2.11") == [Line("", KEY)] * is_about
+    assert read_known_hosts(str(file)).about("192.0.2.11") == [Line("", KEY)] * is_about
 
 
 def test_a_pattern_may_have_the_port(tmp_path: Path) -> None:
     file = tmp_path / "known_hosts"
     file.write_text(f"[192.0.2.*]:2222 {KEY}\n")
-    assert lines_about(str(file), "[192.0.2.11]:2222") == [Line("", KEY)]
-    assert lines_about(str(file), "192.0.2.11") == []
+    assert read_known_hosts(str(file)).about("[192.0.2.11]:2222") == [Line("", KEY)]
+    assert read_known_hosts(str(file)).about("192.0.2.11") == []
 
 
 @pytest.mark.parametrize("marker", ["@revoked", "@cert-authority"])
 def test_a_marker_counts_for_the_hosts_of_its_line_alone(tmp_path: Path, marker: str) -> None:
     file = tmp_path / "known_hosts"
     file.write_text(f"{OTHERS}{marker} *.example.net {KEY}\n{marker}\t192.0.2.1? {KEY}\n")
-    assert lines_about(str(file), "192.0.2.11") == [Line(marker, KEY)]
-    assert lines_about(str(file), "192.0.2.9") == []
+    assert read_known_hosts(str(file)).about("192.0.2.11") == [Line(marker, KEY)]
+    assert read_known_hosts(str(file)).about("192.0.2.9") == []
 
 
 def test_hashed_names_are_known_again(tmp_path: Path) -> None:
     file = tmp_path / "known_hosts"
     file.write_text(f"192.0.2.11 {KEY}\n{OTHERS}")
     subprocess.run(["ssh-keygen", "-q", "-H", "-f", file], check=True, capture_output=True)
-    (line,) = lines_about(str(file), "192.0.2.11")
+    (line,) = read_known_hosts(str(file)).about("192.0.2.11")
     assert file.read_text().startswith("|1|")
     assert line == Line("", KEY)
-    assert lines_about(str(file), "192.0.2.12") == []
+    assert read_known_hosts(str(file)).about("192.0.2.12") == []
 
 
 @pytest.mark.parametrize("blank", ["\x0c", "\x0b", "\u00a0", "\u2028"])
 def test_only_a_blank_or_a_tab_ends_a_name(tmp_path: Path, blank: str) -> None:
     file = tmp_path / "known_hosts"
     file.write_text(f"192.0.2.11{blank}old {KEY}\n")
-    assert lines_about(str(file), "192.0.2.11") == []
+    assert read_known_hosts(str(file)).about("192.0.2.11") == []
 
 
 @pytest.mark.parametrize("more", ["~!", "====", "|AAAA"])
@@ -94,7 +97,7 @@ def test_a_hash_with_more_than_a_hash_is_none(tmp_path: Path, more: str) -> None
     subprocess.run(["ssh-keygen", "-q", "-H", "-f", file], check=True, capture_output=True)
     name, _, rest = file.read_text().partition(" ")
     file.write_text(f"{name}{more} {rest}")
-    assert lines_about(str(file), "192.0.2.11") == []
+    assert read_known_hosts(str(file)).about("192.0.2.11") == []
 
 
 @pytest.mark.parametrize("line", [f"|1|x|y {KEY}", f"|1|abc= {KEY}", "192.0.2.11", "@revoked", "@"])
@@ -102,4 +105,4 @@ def test_a_line_without_sense_is_about_nobody(tmp_path: Path, line: str) -> None
     """One host's line must not stop the handler for all the others."""
     file = tmp_path / "known_hosts"
     file.write_text(f"{line}\n192.0.2.11 {KEY}\n")
-    assert lines_about(str(file), "192.0.2.11") == [Line("", KEY)]
+    assert read_known_hosts(str(file)).about("192.0.2.11") == [Line("", KEY)]

@@ -13,7 +13,8 @@ from ..endpoint.site import Site
 from ..errors import ConfigurationError, HandlerError, UncountableError, UnreachableError
 from ..fleet.values import Endpoint, Fleet, Member, Vip, grouped_by_host
 from ..routing import tally
-from ..routing.see import see_routing
+from ..routing.see import first_questions, see_routing
+from ..transport.along import Along
 from ..transport.clock import SILENT_SECONDS, Clock, Deadline, UntilHeard
 from ..transport.connections import Connections, FreshConnections
 from ..transport.each import Awaited, at_once
@@ -123,6 +124,7 @@ def _look_at_vip(
     vip: Vip, endpoint: Endpoint, shell: Shell, daemons: Sequence[RoutingDaemon]
 ) -> Sight:
     try:
+        shell = Along(shell, first_questions(shell, vip, daemons))
         site = Site(shell, vip)
         look = site.look()
         clock = site.clock() if look.hold else 0

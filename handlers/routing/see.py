@@ -25,16 +25,19 @@ def daemons_of(vip: Vip, daemons: Sequence[RoutingDaemon]) -> list[RoutingDaemon
     return [one for one in daemons if vip.routing in ("auto", one.protocol.lower())]
 
 
-def first_questions(shell: Shell, vip: Vip, daemons: Sequence[RoutingDaemon]) -> tuple[Query, ...]:
+def first_questions(
+    shell: Shell, vip: Vip, daemons: Sequence[RoutingDaemon], *, all_of_them: bool = False
+) -> tuple[Query, ...]:
     """Give what `see_routing` asks first, which in peace is all that it asks; empty where nothing.
 
-    Whoever has another question at that moment can ask both in one command.
+    Whoever has other questions at that moment can ask all in one command.
     """
     try:
         able = [one for one in daemons_of(vip, daemons) if one.carries(vip.address)]
     except UncountableError:
         return ()
-    return tuple(Query(command_of(shell, one.question(vip.address))) for one in able[:1])
+    asked = (command_of(shell, one.question(vip.address)) for one in able)
+    return tuple(map(Query, dict.fromkeys(asked)))[: None if all_of_them else 1]
 
 
 def see_routing(

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
-from anycast_handlers.errors import UnreachableError
+from anycast_handlers.errors import OutcomeUnknownError, UnreachableError
 from anycast_handlers.fleet.values import Endpoint, Fleet, Paths, Ssh, Vip
 from anycast_handlers.operation import overview
 from anycast_handlers.operation.overview import Sight, look_at_all
 from anycast_handlers.transport.clock import Clock, Deadline
-from anycast_handlers.transport.shell import Result
+from anycast_handlers.transport.shell import COMMAND_SECONDS, Query, Reply, Result
 
 from anycast_checks.addresses import ARGV as ADDRESSES
-from anycast_checks.routing import DAEMONS
+from anycast_checks.routing import DAEMONS, ospf_vtysh
 from tests.support.shell import Asked, FakeShell, Said
 from tests.unit.test_doctor import usual
 
@@ -35,19 +35,41 @@ class Still(Clock):
         return self.now
 
 
+class Noting(FakeShell):
+    """Notes the commands of each session."""
+
+    def __init__(
+        self, answer: Callable[[Asked], Said], sessions: list[list[tuple[str, ...]]]
+    ) -> None:
+        super().__init__(answer, is_root=False)
+        self._sessions = sessions
+
+    def run(self, argv: Sequence[str], stdin: str = "", timeout: float = COMMAND_SECONDS) -> Result:
+        self._sessions.append([tuple(argv)])
+        return super().run(argv, stdin, timeout)
+
+    def ask_all(self, queries: Sequence[Query]) -> list[Reply]:
+        self._sessions.append([])
+        shell = FakeShell(self._answers, is_root=False)
+        replies = shell.ask_all(queries)
+        self._sessions[-1] = [one.argv for one in shell.asked]
+        return replies
+
+
 @dataclass
 class Hosts:
     """Hands out shells of hosts that only exist here, and notes each login."""
 
     answer: Callable[[Asked], Said]
     logins: list[str] = field(default_factory=list)
+    sessions: list[list[tuple[str, ...]]] = field(default_factory=list)
 
     @contextmanager
     def open(
         self, endpoint: Endpoint, _deadline: Deadline, _connecting: Deadline | None = None
     ) -> Iterator[FakeShell]:
         self.logins.append(endpoint.name)
-        yield FakeShell(self.answer, is_root=False)
+        yield Noting(self.answer, self.sessions)
 
 
 def well(asked: Asked) -> Said:
@@ -72,6 +94,29 @@ def test_a_host_is_logged_in_to_once(monkeypatch: pytest.MonkeyPatch) -> None:
     sights = look(monkeypatch, hosts)
     assert hosts.logins == ["ns1", "ns2"]
     assert [bool(one.look) for one in sights] == [True] * 4
+
+
+def test_the_routing_is_asked_along_with_the_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session costs both sides more than a question does."""
+    hosts = Hosts(well)
+    sights = look(monkeypatch, hosts)
+    assert [one.announced for one in sights[:2]] == [True, True]
+    look_and_routing = hosts.sessions[0]
+    assert look_and_routing[0] == ADDRESSES
+    assert look_and_routing[-1] == ospf_vtysh.argv(RESOLVER.address).by_sudo
+
+
+def test_a_routing_daemon_that_hangs_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    question = ospf_vtysh.argv(RESOLVER.address).by_sudo
+
+    def answer(asked: Asked) -> Said:
+        return OutcomeUnknownError(asked.argv, "late") if asked.argv == question else well(asked)
+
+    hosts = Hosts(answer)
+    sights = look(monkeypatch, hosts)
+    assert [bool(one.look) for one in sights] == [True] * 4
+    assert "gave no answer: late" in sights[0].routing_unknown
+    assert sum(question in session for session in hosts.sessions) == len(RESOLVER.endpoints)
 
 
 def test_they_come_in_the_order_of_the_fleet_file(monkeypatch: pytest.MonkeyPatch) -> None:

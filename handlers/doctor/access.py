@@ -10,7 +10,7 @@ from contextlib import suppress
 from ..endpoint.change import HELPER
 from ..endpoint.latch import DIRECTORY
 from ..errors import GateRefusedError
-from ..gate.files import ALLOW, CHECK_ALLOW, NRPE, SEVERAL, blocks_of
+from ..gate.files import ALLOW, CHECK_ALLOW, NRPE, SEVERAL
 from ..transport.shell import NOT_FOUND, Argv
 from .finding import Finding, HostExamination, Subject
 
@@ -96,8 +96,7 @@ def gate_list(subjects: Sequence[Subject]) -> Iterator[Finding]:
     listed = ""
     with suppress(GateRefusedError):
         listed = subject.site.shell.run(GATE_LIST).stdout
-    blocks = dict.fromkeys(block for one in subject.needed() for block in blocks_of(one))
-    missing = [block for block in blocks if block not in listed]
+    missing = [block for block in dict.fromkeys(subject.needed()) if block not in listed]
     if listed and missing:
         first = missing[0].split("\n")[0].partition(" ")[2]
         text = f"{ALLOW} lacks {_quote(first, len(missing) - 1)}"

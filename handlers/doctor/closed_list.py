@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
+from threading import Lock
 
 from anycast_checks.routing import DAEMONS
 from anycast_checks.routing.daemon import RoutingDaemon, RoutingState
@@ -17,12 +18,14 @@ from ..activators._choice import candidates
 from ..endpoint.site import Site
 from ..fleet.values import Vip
 from ..gate.allowed import Allowed, allowed
+from ..gate.files import blocks_of
 from .examinations import EXAMINATIONS, HOST_EXAMINATIONS
 from .finding import Subject
 from .login import LOGIN_EXAMINATIONS
 
+_listing = Lock()
 
-@cache
+
 def closed_list(vip: Vip, *, as_root: bool) -> Allowed:
     """List every command that the handler may ever run on an endpoint of a VIP.
 
@@ -33,7 +36,29 @@ def closed_list(vip: Vip, *, as_root: bool) -> Allowed:
     Raises:
         ConfigurationError: a command cannot be written in the list.
     """
+    with _listing:
+        return _closed_list(_one_endpoint(vip), as_root=as_root)
+
+
+def closed_blocks(vip: Vip, *, as_root: bool) -> tuple[str, ...]:
+    """Write what the file of the list has for a VIP, a block for each command; see closed_list."""
+    with _listing:
+        return _closed_blocks(_one_endpoint(vip), as_root=as_root)
+
+
+def _one_endpoint(vip: Vip) -> Vip:
+    """Leave the other endpoints out, which have the same list: a thousand take long to hash."""
+    return vip._replace(endpoints=vip.endpoints[:1])
+
+
+@cache
+def _closed_list(vip: Vip, *, as_root: bool) -> Allowed:
     return allowed(vip, DAEMONS, _examine_everything, as_root=as_root)
+
+
+@cache
+def _closed_blocks(vip: Vip, *, as_root: bool) -> tuple[str, ...]:
+    return tuple(blocks_of(_closed_list(vip, as_root=as_root)))
 
 
 def _examine_everything(site: Site, daemons: Sequence[RoutingDaemon]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -11,16 +11,17 @@ from typing import NamedTuple, TypeVar
 from anycast_checks.routing.daemon import RoutingDaemon
 
 from ..activators._choice import first_questions
+from ..activators._evidence import evidence_argv
 from ..endpoint.change import HELPER
 from ..endpoint.look import look_questions
-from ..endpoint.site import Site
+from ..endpoint.site import CLOCK, Site
 from ..errors import GateRefusedError, HandlerError, UnreachableError
 from ..fleet.values import Endpoint, Fleet, Vip
-from ..gate.allowed import Allowed
+from ..routing.see import first_questions as first_routing_questions
 from ..transport.clock import SYSTEM_CLOCK
 from ..transport.shell import Query, Shell
 from .access import QUESTIONS, SUDO_RULES, sudo_question
-from .closed_list import closed_list
+from .closed_list import closed_blocks
 from .examinations import EXAMINATIONS, HOST_EXAMINATIONS
 from .finding import Examined, Finding, HostExamination, Subject
 from .login import HOST_NAME, LOGIN_EXAMINATIONS
@@ -28,7 +29,8 @@ from .memory import Memory
 from .names import FILES as NAME_FILES
 from .names import USE_DNS
 from .report import once_an_endpoint
-from .routing import see_routing
+from .routing import see_routing, weakness_questions
+from .service import bind_questions, check_questions
 
 T = TypeVar("T")
 
@@ -72,7 +74,7 @@ def examine(
     try:
         subjects = _log_in(subjects, common, login_seconds)
         if not common:
-            _ask_ahead(memory, subjects)
+            _ask_ahead(memory, subjects, daemons)
             subjects = [_examine_vip(one, daemons, found[one.vip.name]) for one in subjects]
             _examine_host(HOST_EXAMINATIONS, subjects, common)
     except UnreachableError as error:
@@ -84,8 +86,8 @@ def examine(
 def _subjects(fleet: Fleet, chosen: Chosen, memory: Memory) -> list[Subject]:
     vips = tuple(vip for vip, _ in chosen.members)
 
-    def needed() -> tuple[Allowed, ...]:
-        return tuple(closed_list(vip, as_root=memory.is_root) for vip in vips)
+    def needed() -> list[str]:
+        return [block for vip in vips for block in closed_blocks(vip, as_root=memory.is_root)]
 
     def subject(vip: Vip, endpoint: Endpoint) -> Subject:
         site = Site(memory, vip, fleet.siblings(vip, endpoint))
@@ -123,18 +125,28 @@ def _log_in(
     return measured
 
 
-def _ask_ahead(memory: Memory, subjects: Sequence[Subject]) -> None:
-    """Ask most questions at the same time: each alone takes a session, or two long round trips."""
+def _ask_ahead(
+    memory: Memory, subjects: Sequence[Subject], daemons: Sequence[RoutingDaemon]
+) -> None:
+    """Ask most questions at the same time: each alone takes a session, or two long round trips.
+
+    In one command none of them waits for sudo or a routing daemon, which come last. Without the
+    forced command each takes a session, of which sshd has ten by default.
+    """
     sudo = () if memory.is_root else (SUDO_RULES, sudo_question((HELPER,)))
-    rules = [Query(argv, takes_long=True) for argv in sudo]
-    host = [Query(argv) for argv in (*QUESTIONS, USE_DNS)]
+    binds = bind_questions([one.vip for one in subjects])
+    _ask_all(memory, map(Query, (*QUESTIONS, USE_DNS, *binds, *sudo)))
+    for subject in subjects:
+        vip = subject.vip
+        choice = map(Query, (*first_questions(vip), evidence_argv(vip), CLOCK))
+        routing = first_routing_questions(memory, vip, daemons, all_of_them=True)
+        _ask_all(memory, (*choice, *look_questions(vip), *routing))
+
+
+def _ask_all(shell: Shell, queries: Iterable[Query]) -> None:
     # The examination that asks again gets the same reply, and tells of a refusal.
     with suppress(GateRefusedError):
-        memory.ask_all([*rules, *host])
-    for subject in subjects:
-        choice = map(Query, first_questions(subject.vip))
-        with suppress(GateRefusedError):
-            memory.ask_all([*choice, *look_questions(subject.vip)])
+        shell.ask_all(list(dict.fromkeys(queries)))
 
 
 def _examine_vip(
@@ -148,6 +160,9 @@ def _examine_vip(
     # Where sudo has refused the question, that is the finding.
     found += [trouble] if trouble and not subject.refused_by_sudo() else []
     subject = replace(subject, routing=routing)
+    # Where the connection is lost now, what is known already is examined all the same.
+    with suppress(UnreachableError):
+        _ask_all(subject.site.shell, (*weakness_questions(subject), *check_questions(subject.vip)))
     for examination in EXAMINATIONS:
         found += _ask(subject, found, partial(list, examination(subject))) or []
     return subject

@@ -12,7 +12,6 @@ from ..activators._activator import Activator
 from ..endpoint.look import Look
 from ..endpoint.site import Site
 from ..fleet.values import Endpoint, Vip
-from ..gate.allowed import Allowed
 from ..transport.shell import Argv
 
 # The remedy where a login ends without a reason. The host or its sshd may be down; sshd may wait
@@ -45,8 +44,8 @@ class Subject:
     ``name`` is its name in findings, ``user`` the handler's account on the endpoint, ``vips`` are
     all VIPs that are examined there. ``why`` tells why it is that activator. ``calls_itself`` is
     the endpoint's own host name, empty where it is not known. The seconds are those that the login
-    and one question took. ``needed`` lists what the account must be able to do for each VIP, and
-    the last two list what was refused until now.
+    and one question took. ``needed`` lists the blocks of the closed list for all VIPs, and the
+    last two list what was refused until now.
     """
 
     name: str
@@ -62,7 +61,7 @@ class Subject:
     calls_itself: str = ""
     login_seconds: float = 0.0
     question_seconds: float = 0.0
-    needed: Callable[[], Sequence[Allowed]] = tuple
+    needed: Callable[[], Sequence[str]] = tuple
     refused_by_gate: Callable[[], Sequence[Argv]] = tuple
     refused_by_sudo: Callable[[], Sequence[Argv]] = tuple
 

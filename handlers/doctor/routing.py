@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from anycast_checks.routing.daemon import RoutingDaemon, RoutingState, Unknown
+from anycast_checks.routing.daemon import Question, RoutingDaemon, RoutingState, Unknown
 
 from ..decision.facts import describe_strangers
 from ..errors import UncountableError
-from ..routing.ask import asking
+from ..routing.ask import asking, command_of
 from ..routing.count import shows_all
 from ..routing.see import see_routing as ask_routing
 from ..routing.tally import RouterIds, find_strangers
+from ..transport.shell import Query
 from .finding import Examination, Finding, Subject
 
 
@@ -29,6 +30,20 @@ def see_routing(
         missing = "nobody can be counted, so nothing is withdrawn"
         remedy = 'mend it; or set routing = "none", where something else announces the VIP'
         return None, subject.found(f"{error}: {missing}", remedy)
+
+
+def weakness_questions(subject: Subject) -> list[Query]:
+    """List what `weaknesses` asks."""
+    found: list[Query] = []
+    shell, vip = subject.site.shell, subject.vip.address
+
+    def note(asked: Sequence[Question]) -> list[tuple[int, str, str]]:
+        found.extend(Query(command_of(shell, one)) for one in asked)
+        return [(0, "", "") for _ in asked]
+
+    for one in subject.routing.carriers if subject.routing else ():
+        list(one.daemon.weaknesses(vip, one, note, ""))
+    return found
 
 
 def weaknesses(subject: Subject) -> Iterator[Finding]:
@@ -83,8 +98,11 @@ ROUTING_EXAMINATIONS: tuple[Examination, ...] = (weaknesses, adjacencies, announ
 def compare_routing(subjects: Sequence[Subject]) -> Iterator[Finding]:
     """Find faults that only show when endpoints are compared: router-ids and areas."""
     yield from _same_router_ids(subjects)
-    for vip in dict.fromkeys(subject.vip for subject in subjects):
-        of_vip = [subject for subject in subjects if subject.vip == vip]
+    by_vip: dict[str, list[Subject]] = {}
+    for subject in subjects:
+        by_vip.setdefault(subject.vip.name, []).append(subject)
+    for of_vip in by_vip.values():
+        vip = of_vip[0].vip
         # Where sites may be areas, those are asked that OSPF does not show.
         in_ospf = vip.count_by == "auto" and len(vip.sites) < 2 and _count_in_routing(of_vip)
         if vip.count_by == "ospf" or in_ospf:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 
@@ -15,6 +15,7 @@ from ..decision.facts import State
 from ..endpoint.check import (
     check_seconds,
     confirmation,
+    confirmation_at,
     instance_of,
     is_ours,
     stream_of,
@@ -23,7 +24,7 @@ from ..endpoint.check import (
 from ..endpoint.confirmation import confirm, confirm_instance
 from ..errors import OutcomeUnknownError
 from ..fleet.values import Vip
-from ..transport.shell import NOT_FOUND, Argv
+from ..transport.shell import NOT_FOUND, Argv, Query
 from .finding import Examination, Finding, HostExamination, Subject
 
 NONLOCAL_BIND: dict[str, Argv] = {
@@ -32,6 +33,17 @@ NONLOCAL_BIND: dict[str, Argv] = {
 FIRST_LINE_SECONDS = 5.0
 # The first line of a stream has this in it, by docs/checks.rst.
 FORMAT = '"stream":1,'
+
+
+def check_questions(vip: Vip) -> list[Query]:
+    """List the checks that are run there, for whoever asks them at once.
+
+    Their time is that of a question. A check that takes longer is asked again, with all of its
+    time.
+    """
+    instance = instance_of(vip)
+    at = [confirmation_at(vip, instance)] if instance else []
+    return [Query(argv) for argv in (confirmation(vip), *at)]
 
 
 def own_check(subject: Subject) -> Iterator[Finding]:
@@ -98,6 +110,11 @@ def _first_line(subject: Subject, argv: Argv) -> str:
         return f"nothing within {FIRST_LINE_SECONDS:g} s"
     finally:
         opened.close()
+
+
+def bind_questions(vips: Iterable[Vip]) -> list[Argv]:
+    """List what `nonlocal_bind` asks."""
+    return [NONLOCAL_BIND[family] for family in sorted(set(map(_family, vips)))]
 
 
 def nonlocal_bind(subjects: Sequence[Subject]) -> Iterator[Finding]:

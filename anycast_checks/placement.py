@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 LOOPBACK = "lo"
@@ -31,6 +32,7 @@ class Placement(NamedTuple):
         return f"{address}/{self.prefix_length}"
 
 
+@cache
 def place(address: str, name: str) -> Placement:
     """Return the place where a VIP belongs.
 

@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 from ..errors import OtherDaemonError, RoutingUnreadableError
 from ..large import alone
@@ -85,6 +86,7 @@ class VtyshOspf:
             yield Weakness(text, remedy, hurts=False)
 
 
+@cache
 def argv(vip: str, *, as_json: bool = True) -> Question:
     """Return the question whose answer `read` reads.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator
+from functools import cache
 from itertools import groupby
 from typing import NamedTuple
 
@@ -63,11 +64,16 @@ class Evidence(NamedTuple):
 
 def evidence_argv(vip: Vip) -> Argv:
     """Build the command that collects the evidence; any user may run it."""
+    return _evidence_argv(vip.address, _index(vip))
+
+
+@cache
+def _evidence_argv(address: str, index: str) -> Argv:
     edge = "[^0-9A-Fa-f.:]"
     patterns = [*(f"^{fact}" for fact in FACTS), "^[0-9][0-9]*$"]
-    patterns.append(rf"\(^\|{edge}\){_spellings(vip.address)}\({edge}\|$\)")
+    patterns.append(rf"\(^\|{edge}\){_spellings(address)}\({edge}\|$\)")
     wanted = tuple(word for pattern in patterns for word in ("-e", pattern))
-    where = (_index(vip), LINKS, DEVICES, *NETWORKD, *IFUPDOWN, *OTHERS)
+    where = (index, LINKS, DEVICES, *NETWORKD, *IFUPDOWN, *OTHERS)
     # The name of a file ends with a NUL, since an address of IPv6 in it has colons; and the address
     # may be in capitals.
     return ("/bin/grep", "-irsZ", *wanted, *where)

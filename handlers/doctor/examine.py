@@ -19,7 +19,7 @@ from ..errors import GateRefusedError, HandlerError, UnreachableError
 from ..fleet.values import Endpoint, Fleet, Vip
 from ..routing.see import first_questions as first_routing_questions
 from ..transport.clock import SYSTEM_CLOCK
-from ..transport.shell import Query, Shell
+from ..transport.shell import COMMAND_SECONDS, Query, Shell
 from .access import QUESTIONS, SUDO_RULES, sudo_question
 from .closed_list import closed_blocks
 from .examinations import EXAMINATIONS, HOST_EXAMINATIONS
@@ -33,6 +33,8 @@ from .routing import see_routing, weakness_questions
 from .service import bind_questions, check_questions
 
 T = TypeVar("T")
+# What is asked in one command shares the time, of which a busy endpoint needs more then.
+AHEAD_SECONDS = 2 * COMMAND_SECONDS
 
 
 class Chosen(NamedTuple):
@@ -135,12 +137,16 @@ def _ask_ahead(
     """
     sudo = () if memory.is_root else (SUDO_RULES, sudo_question((HELPER,)))
     binds = bind_questions([one.vip for one in subjects])
-    _ask_all(memory, map(Query, (*QUESTIONS, USE_DNS, *binds, *sudo)))
+    _ask_all(memory, map(_ahead, (*QUESTIONS, USE_DNS, *binds, *sudo)))
     for subject in subjects:
         vip = subject.vip
-        choice = map(Query, (*first_questions(vip), evidence_argv(vip), CLOCK))
         routing = first_routing_questions(memory, vip, daemons, all_of_them=True)
-        _ask_all(memory, (*choice, *look_questions(vip), *routing))
+        others = (*first_questions(vip), evidence_argv(vip), CLOCK, *(one.argv for one in routing))
+        _ask_all(memory, (*look_questions(vip), *map(_ahead, others)))
+
+
+def _ahead(argv: Sequence[str]) -> Query:
+    return Query(argv, AHEAD_SECONDS)
 
 
 def _ask_all(shell: Shell, queries: Iterable[Query]) -> None:

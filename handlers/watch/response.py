@@ -9,14 +9,12 @@ from ..operation.outcome import Outcome
 from ..transport.clock import Clock
 from .acts import Acted, Acts
 from .ahead import Ahead
-from .pace import LOOK_SECONDS, look_pace
+from .pace import BUSY_SHARE, LOOK_SECONDS, LOOK_SHARE, look_pace
 from .pool import Pool
 from .show import Show
 from .target import Target
 
 MOST_LOOKS = 8
-# While an endpoint is acted on, or is about to be, looks at others wait so long instead.
-BUSY_SHARE = 2.0
 # As long as a withdrawal may be taken back because too few others announce, it is looked at more
 # often: the routing may learn only then of a host that has lost its power.
 YOUNG_LOOK_SECONDS = 8.0

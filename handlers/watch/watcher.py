@@ -16,7 +16,6 @@ from ..transport.kept import KeptConnections
 from .acts import Acted, Acts, Asked
 from .events import Events
 from .line import NotALineError, Suspect, read
-from .pace import LOOK_SHARE
 from .pool import Pool
 from .response import Responses
 from .show import Show

@@ -21,14 +21,9 @@ from anycast_handlers.watch.board import EngineState
 from anycast_handlers.watch.engines.report import Report
 from anycast_handlers.watch.line import read
 from anycast_handlers.watch.notify import Notify
+from anycast_handlers.watch.pace import BUSY_SHARE, LOOK_SHARE
 from anycast_handlers.watch.pool import CHANGES_SECONDS, MOST_CHANGES, SOON_SECONDS, Pool
-from anycast_handlers.watch.response import (
-    AHEAD_SECONDS,
-    BUSY_SHARE,
-    LOOK_SHARE,
-    MOST_AHEAD,
-    Responses,
-)
+from anycast_handlers.watch.response import AHEAD_SECONDS, MOST_AHEAD, Responses
 from anycast_handlers.watch.show import Show
 from anycast_handlers.watch.target import Target
 

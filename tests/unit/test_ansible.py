@@ -72,6 +72,11 @@ def test_the_readme_shows_the_files_word_by_word(file: Path) -> None:
     assert file.read_text().removeprefix("---\n") in (COLLECTION / "README.md").read_text()
 
 
+def test_the_page_of_the_ten_minutes_shows_the_inventory_word_by_word() -> None:
+    shown = textwrap.indent(INVENTORY.read_text().removeprefix("---\n"), " " * 7)
+    assert shown in (ROOT / "docs/ten-minutes.rst").read_text()
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_every_variable_is_described(controller: Controller, role: str) -> None:
     """Where the default is a plain value, the description has the same."""
@@ -100,7 +105,7 @@ def test_the_inventory_makes_a_fleet_file_and_hosts(written: Written) -> None:
     code, said = written.play()
     assert code == 0, said
     resolver = load(str(written.fleet), names()).vip("resolver")
-    words = ("dns", "--query={random}.check.example.org", "--expect=192.0.2.80")
+    words = ("dns", "--query=www.example.org", "--expect=192.0.2.80")
     assert resolver.check == ("/usr/lib/nagios/plugins/check_anycast", *words)
     addresses = {"ns1": "192.0.2.11", "ns2": "192.0.2.12", "ns3": "192.0.2.13"}
     assert {one.name: one.address for one in resolver.endpoints} == addresses
@@ -202,7 +207,28 @@ def test_the_pages_name_the_version_that_was_tried(controller: Controller) -> No
     (version,) = re.findall(r"core (2\.\d+)", controller.run("ansible", "--version").stdout)
     for page in ("ansible/README.md", "docs/installation.rst", "docs/index.rst"):
         assert f"ansible-core {version}" in " ".join((ROOT / page).read_text().split()), page
+    assert f"'ansible-core=={version}.*'" in (ROOT / "docs/ten-minutes.rst").read_text()
     assert f'">={version}.0"' in (COLLECTION / "meta/runtime.yml").read_text()
+
+
+@pytest.mark.parametrize("builds", [(), ("0.1.0~deb12", "0.1.0~deb12u2")], ids=len)
+def test_of_each_package_there_has_to_be_one_file_of_the_release(
+    controller: Controller, tmp_path: Path, builds: tuple[str, ...]
+) -> None:
+    for version in (*builds, "0.1.0~deb13"):
+        (tmp_path / f"anycast-checks_{version}_all.deb").touch()
+    play = tmp_path / "play.yml"
+    play.write_text(
+        PART.format(group="anycast_endpoints", role="anycast_endpoint", tasks="programs.yml")
+    )
+    release = {"distribution_major_version": "12", "distribution_release": "bookworm"}
+    variables = {**HERE, "anycast_endpoint_dist": str(tmp_path), "ansible_facts": release}
+    given = json.dumps(variables)
+    ended = controller.play("-i", str(INVENTORY), "-e", given, "--limit", "ns1", str(play))
+    said = " ".join(ended.stdout.split())
+    assert ended.returncode == 2, said
+    assert f"~deb12*.deb has to be one file, and is {len(builds)}" in said
+    assert "`scripts/package bookworm` builds it" in said
 
 
 def test_host_keys_of_hosts_that_are_not_reached_stay(

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = ("README.rst", *(f"docs/{page.name}" for page in sorted((ROOT / "docs").glob("*.rst"))))
 # A command line begins with one of these, or with a program of the environment of the README.
 PROGRAMS = re.compile(
-    r"(?:scripts/\w+|/opt/anycast-checks/bin/pip|ansible-galaxy|ansible-playbook|apt-get|chown|cp|"
+    r"(?:scripts/\w+|/opt/anycast-checks/bin/pip|~/ansible/bin/[a-z-]+|apt-get|chown|cp|"
     r"curl|dpkg|echo|editor|icinga2|icingacli|install|journalctl|ln|mariadb|mkdir|mv|nagios4|"
     r"openssl|python3|rm|scp|sed|ssh|ssh-keygen|ssh-keyscan|sudo|sysctl|systemctl|touch|useradd|"
     r"usermod|visudo|wget) "
@@ -26,7 +26,7 @@ README = "tests/lab/test_readme.py"
 DEBIAN = "tests/packages/test_debian.py"
 MAINTENANCE = "tests/lab/test_maintenance.py"
 DIRECTOR = "tests/director/machine.py"
-ANSIBLE = "tests/support/ansible.py"
+TEN_MINUTES = "tests/packages/test_ten_minutes.py"
 # A person has run it as it stands, away from the machine's own files.
 BY_HAND = "by hand"
 # It changes the machine on which it runs, or needs what no lab has.
@@ -69,8 +69,12 @@ RUN_BY = {
     "journalctl -fu anycast-watch": NOBODY,
     "ssh ns1 ": MAINTENANCE,
     "ssh $endpoint ": MAINTENANCE,
-    "ansible-galaxy collection install": ANSIBLE,
-    "ansible-playbook ": ANSIBLE,
+    "python3 -m venv ~/ansible": TEN_MINUTES,
+    "~/ansible/bin/": TEN_MINUTES,
+    "cp ansible/inventory.yml": TEN_MINUTES,
+    "ssh root@192.0.2.1": TEN_MINUTES,
+    "scripts/package trixie": "tests/packages/conftest.py",
+    "apt-get install -y python3-venv": "scripts/setup.sh",
     # It was measured in the lab, see the page.
     "echo net.ipv4.tcp_retries2=5": BY_HAND,
 }

@@ -80,6 +80,16 @@ def test_the_page_gives_a_pool_that_takes_a_dead_resolver_out(clone: Path, three
     typed(*getting[1:-1], online=True)
     assert describing[1:] == [EDITING]
     typed(describing[0])
+    inventory = clone / "inventory.yml"
+    described = inventory.read_text()
+    inventory.write_text(described.replace("192.0.2.80", "192.0.2.81"))
+    ended = three.types("\n".join(installing), clone)
+    assert ended.returncode == 2, ended.stdout
+    assert "192.0.2.81 is" in ended.stdout
+    assert three["mon"].ends("test", "-e", "/etc/icinga2/conf.d/anycast.conf").returncode == 1
+    assert three.routed() == [*ENDPOINTS]
+
+    inventory.write_text(described)
     said = typed(*installing)
     assert "3 endpoints examined: nothing found" in said
     assert "failed=0" in said

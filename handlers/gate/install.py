@@ -7,7 +7,7 @@ import io
 import re
 import subprocess
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
 
 from anycast_checks.line import clean
@@ -60,7 +60,7 @@ def alone(texts: Mapping[str, str]) -> str:
     return ALONE % (SCRIPT, base64.encodebytes(archive(texts)).decode("ascii"))
 
 
-def install(target: str, packed: bytes, *, dry_run: bool) -> list[str]:
+def install(target: str, packed: bytes, *, dry_run: bool) -> tuple[str, ...]:
     """Install an archive on one endpoint; returns what was changed there, in words.
 
     Args:
@@ -79,10 +79,28 @@ def install(target: str, packed: bytes, *, dry_run: bool) -> list[str]:
         ended = subprocess.run(argv, input=packed, capture_output=True, check=False)
     except OSError as error:
         raise InstallationError(f"ssh cannot be run: {error.strerror}") from error
-    said = [clean(line) for line in ended.stdout.decode("utf-8", "replace").splitlines()]
+    said = tuple(map(clean, ended.stdout.decode("utf-8", "replace").splitlines()))
     if ended.returncode != 0:
         why = [clean(line) for line in ended.stderr.decode("utf-8", "replace").splitlines()]
         last = (why or [f"exit status {ended.returncode}"])[-1]
         where = "ssh" if ended.returncode == NO_CONNECTION else "not installed"
         raise InstallationError(f"{target}: {where}: {last}")
     return said
+
+
+def told_once(said: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    """Give the lines for a person: what is the same for several targets is told once.
+
+    Args:
+        said: the result of `install` for each target.
+    """
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for target, lines in said.items():
+        alike.setdefault(lines, []).append(target)
+    for lines, targets in alike.items():
+        names = ", ".join(targets)
+        if len(targets) == 1 or len(lines) == 1:
+            yield from (f"{names}: {line}" for line in lines)
+        else:
+            yield f"{names}:"
+            yield from (f"  {line}" for line in lines)

@@ -14,7 +14,7 @@ from ..endpoint.site import SUDO
 from ..errors import DONE, TRIED_AND_FAILED, ConfigurationError, InstallationError
 from ..fleet.values import Endpoint, Fleet, Place, Vip
 from ..gate.allowed import Allowed, Command
-from ..gate.install import alone, archive, install
+from ..gate.install import alone, archive, install, told_once
 from ..gate.parts import Part, Wanted, chosen, parts, plan
 from ..operation.stopping import looking, placing, reading, removing
 from . import Invocation
@@ -215,21 +215,18 @@ def _install_all(
         there = _with_stop(fleet, wanted) if is_monitor else wanted
         packed[target] = archive(_texts(fleet, vips or _vips_of(fleet, target), there)[1])
     # Each is tried, so that one endpoint that is down does not keep the others waiting.
-    codes = []
-    for number, (target, archived) in enumerate(packed.items(), 1):
-        say_begin(f"gate: log in to {target}, {number} of {len(packed)}")
-        codes.append(_install(target, archived, dry_run=dry_run))
-    return max(codes)
-
-
-def _install(target: str, packed: bytes, *, dry_run: bool) -> int:
+    code, said = DONE, dict[str, tuple[str, ...]]()
     try:
-        for line in install(target, packed, dry_run=dry_run):
-            click.echo(f"{target}: {line}")
-    except InstallationError as error:
-        click.echo(str(error))
-        return TRIED_AND_FAILED
-    return DONE
+        for number, (target, archived) in enumerate(packed.items(), 1):
+            say_begin(f"gate: log in to {target}, {number} of {len(packed)}")
+            try:
+                said[target] = install(target, archived, dry_run=dry_run)
+            except InstallationError as error:
+                click.echo(str(error))
+                code = TRIED_AND_FAILED
+    finally:
+        click.echo("".join(f"{line}\n" for line in told_once(said)), nl=False)
+    return code
 
 
 def _write(directory: str, texts: dict[str, str]) -> None:

@@ -27,7 +27,7 @@ from anycast_handlers.fleet.values import Endpoint, Fleet, Paths, Ssh, Vip
 from anycast_handlers.gate import files
 from anycast_handlers.gate.allowed import Allowed, Command
 from anycast_handlers.gate.checks import check_sudoers
-from anycast_handlers.gate.install import alone
+from anycast_handlers.gate.install import alone, told_once
 from anycast_handlers.gate.parts import Wanted, chosen, parts, plan
 from anycast_handlers.operation import stopping
 from anycast_handlers.transport.shell import Result
@@ -617,3 +617,18 @@ class TestOfMonitors:
         _, texts = verbs_gate._texts(fleet, verbs_gate._vips_of(fleet, "root@ns1"), wanted)
         assert "/usr/bin/dd of=/etc/anycast/stop conv=excl" in texts["allow"]
         assert f"vip {VIP} lo" in texts["allow"]
+
+
+def test_what_is_changed_on_several_endpoints_alike_is_told_once() -> None:
+    new, nothing = (
+        ("account anycast: made", "/etc/sudoers.d/anycast: written"),
+        ("nothing was changed",),
+    )
+    said = {"root@ns1": new, "root@ns2": nothing, "root@ns3": new, "root@ns4": nothing}
+    assert list(told_once(said)) == [
+        "root@ns1, root@ns3:",
+        "  account anycast: made",
+        "  /etc/sudoers.d/anycast: written",
+        "root@ns2, root@ns4: nothing was changed",
+    ]
+    assert list(told_once({"root@ns1": new})) == [f"root@ns1: {line}" for line in new]

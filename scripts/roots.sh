@@ -84,6 +84,11 @@ for device in full null random tty urandom zero; do
     touch dev/$device
     mount --bind /dev/$device dev/$device
 done
+if [ -e /dev/net/tun ]; then
+    mkdir dev/net
+    touch dev/net/tun
+    mount --bind /dev/net/tun dev/net/tun
+fi
 mkdir dev/pts dev/shm
 mount -t devpts -o newinstance,ptmxmode=666,mode=620,gid=5 devpts dev/pts
 ln -s pts/ptmx dev/ptmx

@@ -72,7 +72,7 @@ def test_checks(bench: Bench) -> None:
 
 
 def test_probes(bench: Bench) -> None:
-    assert set(bench.figures) == {"SSH kept open", "watcher, 2 VIPs"}
+    assert set(bench.figures) == {"SSH kept open", "watcher, 2 VIPs", "watcher, clients"}
     assert all(number > 0 for _, number, _, _ in bench.figures.values())
 
 

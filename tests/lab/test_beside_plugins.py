@@ -19,6 +19,8 @@ TABLES = sorted(
     file.stem for file in Path(__file__).with_name("beside").glob("*.py") if file.stem[0] != "_"
 )
 PAGE = ROOT / "docs/checks.rst"
+# Other versions of theirs are right elsewhere. The page names the version that it shows.
+THEIRS = "monitoring-plugins 2.3.3"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
@@ -39,5 +41,15 @@ def test_where_theirs_is_right_ours_is(name: str) -> None:
     assert len(compared) >= 30
     wrong = [one for one in compared if one.ours != one.right]
     assert [(one.says, one.lines) for one in wrong] == []
+    if not _is_of_the_page(programs[0]):
+        return
     shown = [line.strip() for line in PAGE.read_text(encoding="utf-8").splitlines()]
     assert [line for line in lines if line not in shown] == [], "docs/checks.rst"
+
+
+def _is_of_the_page(program: str) -> bool:
+    """Whether a plugin has the version of the table in docs/checks.rst."""
+    argv = [f"{PLUGINS}/{program}", "--version"]
+    said = subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=False).stdout
+    assert "monitoring-plugins" in said, said
+    return THEIRS in said

@@ -30,6 +30,8 @@ LIMITS: dict[str, Any] = {
     # A client that sends and reads nothing for so many seconds is gone.
     "channel_timeout": 20,
     "cleanup_interval": 10,
+    # It wakes so often where nobody asks anything.
+    "asyncore_loop_timeout": 10,
     "max_request_header_size": 8192,
     "max_request_body_size": 1024,
     # An answer waits in memory until the client has read it, never in a file, and no thread waits

@@ -20,7 +20,12 @@ auto {INTERFACE}
 iface {INTERFACE} inet static
     address {{vip}}/32
 """
-KERNEL = ("net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.default.rp_filter=0")
+KERNEL = (
+    "net.ipv4.conf.all.rp_filter=0",
+    "net.ipv4.conf.default.rp_filter=0",
+    # As systemd sets it since Debian 13, whose ping has no other privilege.
+    "net.ipv4.ping_group_range=0 2147483647",
+)
 # ospfd joins a multicast group on each link, and by default Linux lets a socket join only 20.
 ROUTER_KERNEL = (
     "net.ipv4.ip_forward=1",

@@ -112,6 +112,8 @@ class Sshd:
         text = CONFIG.format(**{**vars(self), "host_keys": host_keys, "pam": pam})
         (self.directory / "sshd_config").write_text(text)
         log = self.directory / "sshd.log"
+        # One that ran before has said there that it listens.
+        log.unlink(missing_ok=True)
         program = ("/usr/sbin/sshd", "-D", "-f", f"{self.directory}/sshd_config", "-E", str(log))
         enclosed = _enclosed()
         argv = (*prefix, *enclosed, *program)

@@ -148,8 +148,9 @@ def test_far_away_a_command_finds_its_channel_open(
     opened: list[object] = []
 
     def counted(*words: Any) -> Any:
+        made = open_channel(*words)
         opened.append(words)
-        return open_channel(*words)
+        return made
 
     monkeypatch.setattr("anycast_handlers.transport.ssh.open_channel", counted)
     kept = kept_to(sshd)

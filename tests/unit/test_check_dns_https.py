@@ -170,7 +170,9 @@ def close_within(heard: Heard) -> None:
 def test_what_is_wrong(ask: Ask, tmp_path: Path, answer: Answer, says: str) -> None:
     seen = over_https(ask, tmp_path, speaking_http2(answer))
     assert seen.code == 2, seen.output
-    assert says in seen.text
+    # The query may be sent, or half of it, when the server closes.
+    closed = "broken pipe" if answer is close_within else says
+    assert says in seen.text or closed in seen.text
 
 
 @pytest.mark.parametrize(

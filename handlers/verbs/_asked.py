@@ -11,7 +11,7 @@ from ..endpoint.latch import UNREADABLE_HOLD
 from ..endpoint.look import Look
 from ..endpoint.oddities import oddities
 from ..operation.overview import Sight
-from ._table import Row
+from ._table import Row, said_hold
 
 COLUMNS = ("address", "routing", "latch", "hold")
 
@@ -26,11 +26,18 @@ def row(sight: Sight) -> Row:
         _is_well(sight),
         _colour(sight),
         document(sight),
-        sight.announced,
+        _counts(sight),
         is_misplaced=bool(sight.look and sight.look.elsewhere),
         is_seen=sight.look is not None,
         trouble=sight.trouble,
     )
+
+
+def _counts(sight: Sight) -> bool | None:
+    """Whether it counts as announcing, as it does for the floor."""
+    if sight.vip.routing != "none":
+        return sight.announced
+    return sight.look.present if sight.look else None
 
 
 def document(sight: Sight) -> dict[str, Any]:
@@ -108,7 +115,8 @@ def remarks(sight: Sight) -> list[str]:
         lines.append(f"withdrawn by {look.latch.by}: {look.latch.reason}")
     # Why a hold cannot be read is the trouble below.
     if look.hold and not (look.hold == UNREADABLE_HOLD and sight.trouble):
-        lines.append(f"held by {look.hold.by}: {look.hold.reason}")
+        has_expired = look.hold_has_expired(sight.clock)
+        lines.append(said_hold(look.hold.by, look.hold.reason, has_expired=has_expired))
     lines += oddities(look)
     if look.in_place and sight.announced is False:
         lines.append("present, and not announced: run doctor to see why")

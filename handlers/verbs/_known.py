@@ -14,10 +14,11 @@ from ..watch.asking import OLD_SECONDS, REMEDY
 from ..watch.board import EndpointState
 from ..watch.pace import look_pace
 from ..watch.reading import Known
-from ._table import Row
+from ._table import Row, said_hold
 
 COLUMNS = ("state", "address", "routing", "latch", "hold")
-NOT_WATCHED = f"the watcher does not watch it; {REMEDY}"
+RELOAD = "`systemctl reload anycast-watch` has it read the fleet file anew"
+NOT_WATCHED = f"the watcher does not watch it; {RELOAD}; {REMEDY}"
 # A look that was due twice and did not come is one that fails, whatever the reason.
 MISSED_LOOKS = 3
 
@@ -37,7 +38,7 @@ def rows(vips: Sequence[Vip], site: str | None, known: Known, now: float) -> lis
         for one in vip.endpoints:
             if site in (None, one.site):
                 state = known.endpoints.get((vip.name, vip.address, one.name, one.address))
-                found.append(_row(vip, one, _at(state, known.age), oldest, now))
+                found.append(_row(vip, one, _at(state, known.age, oldest), oldest, now))
     return found
 
 
@@ -50,13 +51,32 @@ def how_old(found: Sequence[Row]) -> str:
     return f"watcher: state and presence {heard}; routing, latch and hold {looked}"
 
 
-def _at(state: EndpointState | None, age: float) -> EndpointState | None:
+def not_in_file(vips: Sequence[Vip], known: Known) -> str:
+    """Name what the watcher watches, and the fleet file does not have; empty where that is none.
+
+    Args:
+        vips: all VIPs of the fleet file.
+        known: what the watcher has answered.
+    """
+    there = {
+        (vip.name, vip.address, one.name, one.address) for vip in vips for one in vip.endpoints
+    }
+    left = sorted({f"{vip} {name}" for vip, _, name, _ in known.endpoints.keys() - there})
+    if not left:
+        return ""
+    more = f" and {len(left) - 1} more" if len(left) > 1 else ""
+    return f"it still acts on {left[0]}{more}, and the fleet file has it no more: {RELOAD}"
+
+
+def _at(state: EndpointState | None, age: float, oldest: float) -> EndpointState | None:
     """Give the same with the ages of now; what is too old is not known."""
     if state is None:
         return None
     heard = None if state.stream_age is None else state.stream_age + age
     looked = None if state.look_age is None else state.look_age + age
     state = state._replace(stream_age=heard, look_age=looked)
+    if looked is None or looked > oldest:
+        state = state._replace(announced=None, latched=None, held=None)
     if state.state is not State.UNKNOWN:
         if heard is not None and heard <= OLD_SECONDS:
             return state
@@ -70,7 +90,7 @@ def _row(
     trouble = _trouble(vip, state, oldest) if state else NOT_WATCHED
     state = state or EndpointState(endpoint.name, endpoint.address)
     is_seen = state.state is not State.UNKNOWN
-    said = tuple(_remarks(state, trouble)) if is_seen else (trouble,)
+    said = tuple(_remarks(state, trouble, now)) if is_seen else (trouble,)
     is_announced = state.announced or vip.routing == "none"
     is_well = state.state is State.OK and state.present is True and is_announced and not said
     return Row(
@@ -81,7 +101,7 @@ def _row(
         is_well,
         _colour(state),
         _document(vip, endpoint, state, trouble),
-        state.announced,
+        state.present if vip.routing == "none" else state.announced,
         is_seen=is_seen,
         trouble=trouble,
     )
@@ -97,12 +117,14 @@ def _trouble(vip: Vip, state: EndpointState, oldest: float) -> str:
         return f"the watcher has last looked at it {lasting(state.look_age)} ago"
     if state.latched is None:
         return state.trouble or "its notes could not be read"
+    if state.hold_unknown:
+        return state.trouble or "its hold could not be read"
     if state.announced is None and vip.routing != "none":
         return f"routing unknown: {state.trouble or 'the last look could not tell'}"
     return ""
 
 
-def _remarks(state: EndpointState, trouble: str) -> Iterator[str]:
+def _remarks(state: EndpointState, trouble: str, now: float) -> Iterator[str]:
     # A failure that is not certain yet has a kind already.
     if state.state is not State.OK or state.kind:
         yield state.text or f"the service is {state.state.name}"
@@ -113,7 +135,8 @@ def _remarks(state: EndpointState, trouble: str) -> Iterator[str]:
     if state.latched and not said:
         yield "withdrawn by the suite: `history` says why"
     if state.held:
-        yield f"held by {state.held.by}: {state.held.reason}"
+        has_expired = state.held.until is not None and state.held.until <= now
+        yield said_hold(state.held.by, state.held.reason, has_expired=has_expired)
     if state.present and state.announced is False:
         yield "present, and not announced: run doctor to see why"
     if trouble:
@@ -132,7 +155,7 @@ def _cells(state: EndpointState, now: float) -> tuple[str, ...]:
 
 def _hold(state: EndpointState, now: float) -> str:
     if state.held is None:
-        return "?" if state.latched is None else "-"
+        return "?" if state.latched is None or state.hold_unknown else "-"
     if state.held.until is None:
         return "held"
     left = state.held.until - now

@@ -32,7 +32,8 @@ class Row:
         is_well: whether all is known to be as it should be.
         colour: the colour of the row.
         document: what a program is given instead.
-        announced: whether the endpoint announces the VIP; None where that is unknown.
+        announced: whether the endpoint counts as one that announces the VIP; None where that is
+            unknown. Without a routing daemon it counts where the VIP is present.
         is_misplaced: whether the VIP is on an interface of which nothing withdraws it.
         is_seen: whether anything is known of the endpoint now.
         trouble: what could not be found out; empty where all could.
@@ -49,6 +50,11 @@ class Row:
     is_misplaced: bool = False
     is_seen: bool = True
     trouble: str = ""
+
+
+def said_hold(by: str, reason: str, *, has_expired: bool) -> str:
+    """Say for a line below the table who holds an endpoint, or has."""
+    return f"a hold by {by} has expired: {reason}" if has_expired else f"held by {by}: {reason}"
 
 
 def print_table(

@@ -127,7 +127,8 @@ def _by_watcher(wanted: _Wanted) -> _Shown:
     causes = [
         (f"{v.name}: {told.causes[v.name]}", "red") for v in wanted.vips if v.name in told.causes
     ]
-    notes = [(f"watcher: {note}", "yellow") for note in told.notes]
+    left = _known.not_in_file(wanted.fleet.vips, told)
+    notes = [(f"watcher: {note}", "yellow") for note in (*told.notes, left) if note]
     return _Shown(rows, _known.COLUMNS, _known.how_old(rows), (*causes, *notes))
 
 

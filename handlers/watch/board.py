@@ -82,6 +82,7 @@ class EndpointState(NamedTuple):
         site: its site; empty where the fleet file names none.
         look_age: seconds since the last look that has seen it; None where there was none.
         trouble: what the last look or act has found wrong, or could not find out.
+        hold_unknown: whether the last look could not tell whether there is a hold.
     """
 
     name: str
@@ -101,6 +102,7 @@ class EndpointState(NamedTuple):
     site: str = ""
     look_age: float | None = None
     trouble: str = ""
+    hold_unknown: bool = False
 
 
 class VipState(NamedTuple):

@@ -56,6 +56,7 @@ def _endpoint(one: EndpointState) -> dict[str, Any]:
         "announced": one.announced,
         "latched": one.latched,
         "hold": _held(one.held),
+        "hold_unknown": one.hold_unknown,
         "since": _time(one.since),
         "why": _safe(one.why),
         "stream_age": None if one.stream_age is None else round(one.stream_age, 1),

@@ -36,6 +36,7 @@ def endpoint_state(target: Target, now: float) -> EndpointState:
         target.endpoint.site,
         None if target.looked_at is None else max(0.0, now - target.looked_at),
         target.trouble,
+        target.hold_unknown,
     )
 
 
@@ -57,6 +58,7 @@ def note_look(target: Target, acted: Acted, outcome: Outcome) -> None:
         target.latched = look.latch_age is not None if is_known else None
         hold = look.hold
         target.held = Held(hold.by, hold.until, hold.reason) if hold else None
+        target.hold_unknown = look.hold_unknown
         wrong += oddities(look)
     target.trouble = "; ".join(wrong)
 

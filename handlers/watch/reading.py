@@ -78,6 +78,7 @@ def _endpoint(found: dict[str, Any]) -> EndpointState:
         stream_age=_age(found["stream_age"]),
         look_age=_age(found["look_age"]),
         trouble=_text(found["trouble"]),
+        hold_unknown=_truth(found["hold_unknown"]) is not False,
     )
 
 

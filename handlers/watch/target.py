@@ -62,6 +62,7 @@ class Target:
         latched: whether the suite has withdrawn it; None where that is not known.
         in_downtime: whether it is in a downtime of an engine, as far as is known.
         held: the hold on it; None where there is none, or it is not known.
+        hold_unknown: whether the last look could not tell whether there is a hold.
         control: state and text of the last look or act, and its time in seconds since the epoch.
         looked_at: when a look has last seen it (monotonic clock); None where none has.
         trouble: what the last look or act has found wrong, or could not find out.
@@ -90,6 +91,7 @@ class Target:
         self.latched: bool | None = None
         self.in_downtime = False
         self.held: Held | None = None
+        self.hold_unknown = False
         self.control: tuple[State, str, float] | None = None
         self.looked_at: float | None = None
         self.trouble = ""

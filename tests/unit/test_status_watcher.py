@@ -124,7 +124,7 @@ class TestRows:
             ),
             (
                 {"latched": None, "look_age": None},
-                "OK present announced ? ?",
+                "OK present unknown ? ?",
                 "the watcher has not looked at it yet",
                 False,
             ),
@@ -135,9 +135,21 @@ class TestRows:
                 False,
             ),
             (
-                {"look_age": 3600.0},
-                "OK present announced - -",
+                {"look_age": 3600.0, "held": Held("kim@mon", None, "rack")},
+                "OK present unknown ? ?",
                 "the watcher has last looked at it 60 m ago",
+                False,
+            ),
+            (
+                {"state": State.UNKNOWN, "text": "its stream has ended", "look_age": 3600.0},
+                "? ? ? ? ?",
+                "its stream has ended",
+                False,
+            ),
+            (
+                {"hold_unknown": True},
+                "OK present announced - ?",
+                "its hold could not be read",
                 False,
             ),
             (
@@ -149,7 +161,7 @@ class TestRows:
             (
                 {"held": Held("kim@mon", 5.0, "rack")},
                 "OK present announced - expired",
-                "held by kim@mon: rack",
+                "a hold by kim@mon has expired: rack",
                 True,
             ),
             (
@@ -169,6 +181,27 @@ class TestRows:
         assert remark in row.remarks
         assert (not row.trouble) is is_known, row.trouble
         assert (row.document["error"] is None) is is_known, row.document
+
+    def test_without_a_routing_daemon_presence_counts(self, monitor: Monitor) -> None:
+        file = monitor.directory / "fleet.toml"
+        head, table, tail = file.read_text().partition("[vip.resolver]\n")
+        assert table
+        file.write_text(f'{head}{table}routing = "none"\n{tail}')
+        fleet = load(str(file), ["ip"])
+        states = [one._replace(announced=None) for one in (well("ns1"), well("ns9", "127.0.0.9"))]
+        states[1] = states[1]._replace(present=False)
+        assert [row.announced for row in rows(fleet, board_of(fleet, *states))] == [True, False]
+
+    def test_what_the_fleet_file_has_no_more_is_told(self, fleet: Fleet) -> None:
+        known = (well("ns1"), well("ns9", "127.0.0.9"))
+        for more, said in (
+            ((), ""),
+            ((well("ns5", "127.0.0.5"),), "it still acts on resolver ns5"),
+        ):
+            board = board_of(fleet, *known, *more)
+            told = read(json.dumps(document(board, time.time())).encode())
+            assert _known.not_in_file(fleet.vips, told).startswith(said)
+            assert bool(_known.not_in_file(fleet.vips, told)) is bool(said)
 
     def test_one_that_is_only_absent_is_not_well(self, fleet: Fleet) -> None:
         state = well("ns1")._replace(present=False, announced=False)

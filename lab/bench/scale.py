@@ -138,7 +138,7 @@ def table(found: Sequence[Scale]) -> str:
         rows[f"CPU of {verb} itself, s"] = [
             "-" if one.verbs[verb] == NEVER else f"{one.own[verb]:.1f}" for one in found
         ]
-    rows["anycast-handler status --watcher, s"] = [_seconds(one.known, 2) for one in found]
+    rows["status by the watcher, s"] = [_seconds(one.known, 2) for one in found]
     lines = [f"{'endpoints':<38}" + "".join(f"{one.endpoints:>10}" for one in found)]
     lines += [f"{what:<38}" + "".join(f"{cell:>10}" for cell in row) for what, row in rows.items()]
     return "\n".join(lines)

@@ -47,7 +47,7 @@ def test_what_was_too_slow_has_its_place_in_the_table() -> None:
         *(f"anycast-handler {verb}, s" for verb in VERBS),
     }
     assert rows["anycast-handler doctor, s"][0] == "8.3"
-    assert rows["anycast-handler status --watcher, s"] == ["0.31", "0.31"]
+    assert rows["status by the watcher, s"] == ["0.31", "0.31"]
     assert rows["CPU of doctor itself, s"] == ["0.8", "-"]
 
 

@@ -12,7 +12,7 @@
 
 RELEASES=(bookworm trixie)
 # The machine of a person who runs the tests has these packages anyway.
-RELEASE_PACKAGES=(ca-certificates dbus git iputils-ping man-db passwd systemd)
+RELEASE_PACKAGES=(ca-certificates dbus git iputils-ping login man-db passwd systemd)
 
 make_root() {
     local release=$1 place=$2 format=$3 includes

@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
+from ..transport.clock import Clock
+
 # Each endpoint is looked at so often, as the engine's control service does; where there are many,
 # more rarely, so that all looks together keep to a share of the time.
 LOOK_SECONDS, LOOK_SHARE = 60.0, 0.1
-# While an endpoint is acted on, or is about to be, looks at others wait so long instead.
-BUSY_SHARE = 2.0
+# When an endpoint begins to be acted on, or to be asked ahead, the next look waits so long. It does
+# so at most once in a while: one that fails again and again must not keep the others unseen.
+ROOM_SECONDS, ROOM_EVERY = 2.0, 4.0
 
 
 def look_pace(targets: int) -> float:
     """Give the seconds between two looks at an endpoint, of so many targets."""
     return max(LOOK_SECONDS, targets * LOOK_SHARE)
+
+
+class LookPause:
+    """How long a look waits after the one before, of whatever endpoint."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._room_at = float("-inf")
+
+    def make_room(self) -> None:
+        """Let the next look wait, for the sake of what is urgent."""
+        now = self._clock.monotonic()
+        if now - self._room_at >= ROOM_EVERY:
+            self._room_at = now
+
+    @property
+    def seconds(self) -> float:
+        """Give the pause at this moment."""
+        has_room = self._clock.monotonic() - self._room_at < ROOM_SECONDS
+        return ROOM_SECONDS if has_room else LOOK_SHARE

@@ -9,7 +9,7 @@ from ..operation.outcome import Outcome
 from ..transport.clock import Clock
 from .acts import Acted, Acts
 from .ahead import Ahead
-from .pace import BUSY_SHARE, LOOK_SECONDS, LOOK_SHARE, look_pace
+from .pace import LOOK_SECONDS, LookPause, look_pace
 from .pool import Pool
 from .show import Show
 from .target import Target
@@ -39,6 +39,7 @@ class Responses:
         pools: the VIPs, by their names.
         hot: the targets about which something may have to be done without another event.
         pace: seconds between two looks at an endpoint.
+        look_pause: how long the next look waits after the one before.
     """
 
     def __init__(self, acts: Acts, show: Show, clock: Clock) -> None:
@@ -49,6 +50,7 @@ class Responses:
         self._show = show
         self._clock = clock
         self._looking = self._acting = 0
+        self.look_pause = LookPause(clock)
         self._asking: list[Ahead] = []
 
     def take(self, fleet: Fleet, pools: dict[str, Pool]) -> None:
@@ -66,12 +68,6 @@ class Responses:
     def acting(self) -> bool:
         """Whether an act is under way."""
         return self._acting > 0
-
-    @property
-    def look_pause(self) -> float:
-        """Seconds between two looks, of whatever endpoints."""
-        is_busy = self.acting or not all(one.is_done for one in self._asking)
-        return BUSY_SHARE if is_busy else LOOK_SHARE
 
     def due(self, target: Target) -> float | None:
         """Give the moment at which a hot target has to be considered again."""
@@ -146,8 +142,7 @@ class Responses:
         if now < target.certain_since + RANK_SECONDS * self._fleet.watch.rank:
             return
         if target.ahead and self._waits_in_vain(target, target.ahead):
-            target.ahead = self._acts.ask_ahead(self._fleet, target)
-            self._asking.append(target.ahead)
+            self._ask_ahead(target)
         # An endpoint that takes its time to answer must not keep the others of its VIP waiting.
         if _is_awaited(target, now):
             return
@@ -156,6 +151,7 @@ class Responses:
     def _act(self, pool: Pool, target: Target, state: State) -> None:
         pool.acting, target.is_waiting = target, False
         self._acting += 1
+        self.look_pause.make_room()
         ahead, target.ahead = target.ahead, None
         self._acts.begin(self._fleet, target, state, ahead=ahead, is_look=False)
 
@@ -181,8 +177,12 @@ class Responses:
             return
         self._asking = [one for one in self._asking if not one.is_done]
         if len(self._asking) < MOST_AHEAD:
-            target.ahead = self._acts.ask_ahead(self._fleet, target)
-            self._asking.append(target.ahead)
+            self._ask_ahead(target)
+
+    def _ask_ahead(self, target: Target) -> None:
+        target.ahead = self._acts.ask_ahead(self._fleet, target)
+        self._asking.append(target.ahead)
+        self.look_pause.make_room()
 
     def acted(self, acted: Acted) -> None:
         """Take note of what came of an act or of a look."""

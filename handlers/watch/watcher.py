@@ -92,7 +92,7 @@ class Watcher:
             self._rounds_at = now
             self._round(now, read_until)
         # One after the other, so that they keep neither an act nor an endpoint waiting.
-        if self._to_look and now - self._looked_at >= self._responses.look_pause:
+        if self._to_look and now - self._looked_at >= self._responses.look_pause.seconds:
             self._looked_at = now
             self._responses.look(self._to_look.popleft())
 
@@ -145,7 +145,7 @@ class Watcher:
         now = self._clock.monotonic()
         due = [self._rounds_at + ROUND_SECONDS]
         if self._to_look:
-            due.append(self._looked_at + self._responses.look_pause)
+            due.append(self._looked_at + self._responses.look_pause.seconds)
         if self._responses.hot:
             due.append(self._reconsider_at)
         return self.events.take(min(due) - now)

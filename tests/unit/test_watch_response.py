@@ -21,7 +21,7 @@ from anycast_handlers.watch.board import EngineState
 from anycast_handlers.watch.engines.report import Report
 from anycast_handlers.watch.line import read
 from anycast_handlers.watch.notify import Notify
-from anycast_handlers.watch.pace import BUSY_SHARE, LOOK_SHARE
+from anycast_handlers.watch.pace import LOOK_SHARE, ROOM_SECONDS
 from anycast_handlers.watch.pool import CHANGES_SECONDS, MOST_CHANGES, SOON_SECONDS, Pool
 from anycast_handlers.watch.response import AHEAD_SECONDS, MOST_AHEAD, Responses
 from anycast_handlers.watch.show import Show
@@ -538,15 +538,25 @@ def test_after_an_act_the_board_shows_what_was_done(scene: Scene) -> None:
     assert len(vip.failovers) == 1
 
 
-def test_looks_make_room_for_an_act(scene: Scene) -> None:
-    """With a thousand endpoints they took half of the machine, and delayed what was urgent."""
+def test_looks_make_room_for_what_is_urgent(scene: Scene) -> None:
+    """With a thousand endpoints they took half of the machine, and delayed it."""
+    pause = scene.responses.look_pause
+    assert pause.seconds == LOOK_SHARE
+    scene.responses.ask_ahead(scene.target, scene.clock.now)
+    assert (scene.acts.asked, pause.seconds) == (["ns1"], ROOM_SECONDS)
+    scene.clock.now += ROOM_SECONDS + 0.1
+    assert pause.seconds == LOOK_SHARE
+
+
+def test_an_endpoint_that_always_fails_keeps_no_other_unseen(scene: Scene) -> None:
     scene.acts.answers_at_once = False
-    assert scene.responses.look_pause == LOOK_SHARE
-    scene.fail(1.0, 5.0)
-    assert (scene.acts.begun, scene.responses.look_pause) == ([], BUSY_SHARE)
-    scene.acts.ahead[0].run(lambda: Answers(scene.clock))
-    scene.consider(5.1)
-    assert scene.acts.begun == [("ns1", State.CRITICAL, False)]
-    assert scene.responses.look_pause == BUSY_SHARE
-    scene.ended(5.5, "withdraw")
-    assert scene.responses.look_pause == LOOK_SHARE
+    paused = 0
+    for tenth in range(1000):
+        scene.clock.now = 10.0 + tenth / 10
+        scene.responses.ask_ahead(scene.target, scene.clock.now)
+        # It stands for another target each time.
+        scene.target.ahead = None
+        scene.acts.ahead[-1].run(lambda: Answers(scene.clock))
+        paused += scene.responses.look_pause.seconds == ROOM_SECONDS
+    assert len(scene.acts.asked) > 100
+    assert 100 < paused < 600

@@ -366,7 +366,8 @@ class TestHold:
         scene.handler("hold", VIP_NAME, "ns1", "--reason", "rack move", "--for", "1s")
         wait_until(lambda: "has expired" in scene.enforce("OK")[1], "it has expired")
         assert scene.enforce("OK")[0] == 1
-        assert scene.handler("status").stdout.count("expired") == 1
+        shown = scene.handler("status").stdout
+        assert "ns1: a hold by nagios@mon has expired: rack move\n" in shown, shown
 
     def test_withdrawn_by_hand_is_held_until_restored_by_hand(self, scene: Scene) -> None:
         assert scene.by_hand("withdraw", "--reason", "disk")[0] == 0

@@ -231,6 +231,29 @@ def test_of_each_package_there_has_to_be_one_file_of_the_release(
     assert "`scripts/package bookworm` builds it" in said
 
 
+@pytest.mark.parametrize(
+    ("line", "is_read"),
+    [("", False), ('// include_recursive "conf.d"', False), ('include_recursive "conf.d"', True)],
+)
+def test_hosts_that_icinga_would_not_read_are_refused(
+    controller: Controller, tmp_path: Path, line: str, *, is_read: bool
+) -> None:
+    """`icinga2 node wizard` takes conf.d out, and no validation finds that."""
+    main, play = tmp_path / "icinga2.conf", tmp_path / "play.yml"
+    main.write_text(f'include "constants.conf"\n{line}\n')
+    part = {"role": "anycast_monitor", "tasks": "icinga.yml"}
+    play.write_text(PART.format(group="anycast_monitors", **part))
+    files = {"main": str(main), "file": str(tmp_path / "conf.d/anycast.conf")}
+    named = {f"anycast_monitor_icinga_{name}": file for name, file in files.items()}
+    given = json.dumps({**HERE, **named})
+    ended = controller.play("-i", str(INVENTORY), "-e", given, str(play))
+    said = " ".join(ended.stdout.split())
+    # Where it is read the file is written, whose folder is not there.
+    assert ended.returncode == 2, said
+    assert ("Icinga does not read conf.d" in said) is not is_read, said
+    assert not (tmp_path / "conf.d").exists()
+
+
 def test_host_keys_of_hosts_that_are_not_reached_stay(
     controller: Controller, tmp_path: Path
 ) -> None:

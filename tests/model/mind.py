@@ -21,6 +21,7 @@ from anycast_handlers.watch.acts import Acted, Acts
 from anycast_handlers.watch.ahead import Ahead
 from anycast_handlers.watch.evidence import Evidence
 from anycast_handlers.watch.line import Line
+from anycast_handlers.watch.pace import LookPause
 from anycast_handlers.watch.pool import Pool
 from anycast_handlers.watch.response import Responses
 from anycast_handlers.watch.show import Show
@@ -114,7 +115,8 @@ class _Show(Show):
 
 CLOCK, ACTS, SHOW = _Clock(), _Acts(), _Show()
 MEMORY = (Responses, Pool, Target, Evidence, Wait)
-SHARED = (str, int, float, Enum, _Asked, _Clock, _Acts, _Show)
+# The pause between looks decides nothing: here a look begins whenever it is due.
+SHARED = (str, int, float, Enum, LookPause, _Asked, _Clock, _Acts, _Show)
 
 
 def place_of(fleet: Fleet, target: Target) -> int:

@@ -8,7 +8,9 @@ from contextlib import contextmanager
 
 from ..transport.clock import SYSTEM_CLOCK, Clock
 
-BEAT_SECONDS = 0.25
+BEAT_SECONDS = 0.5
+# A process that is busy beats a little late; a process that did not beat for so long was stopped.
+STOPPED_SECONDS = 2 * BEAT_SECONDS
 
 
 class Pulse:
@@ -20,7 +22,8 @@ class Pulse:
 
     def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
         self._clock = clock
-        self._ended = threading.Event()
+        # Its release ends the thread; to wait for an event costs more at each beat.
+        self._held = threading.Lock()
         self._last: float | None = None
         self._pauses: list[tuple[float, float]] = []
 
@@ -28,12 +31,13 @@ class Pulse:
     def beating(self) -> Iterator[Pulse]:
         """Beat as long as the context lasts."""
         self._last = self._clock.monotonic()
+        self._held.acquire()
         thread = threading.Thread(target=self._beat, daemon=True)
         thread.start()
         try:
             yield self
         finally:
-            self._ended.set()
+            self._held.release()
             thread.join()
             self._last = None
 
@@ -47,8 +51,9 @@ class Pulse:
 
     def _beat(self) -> None:
         assert self._last is not None
-        while not self._ended.wait(BEAT_SECONDS):
+        while not self._held.acquire(timeout=BEAT_SECONDS):
             now = self._clock.monotonic()
-            if now - self._last > 2 * BEAT_SECONDS:
+            if now - self._last > STOPPED_SECONDS:
                 self._pauses.append((now, now - self._last))
             self._last = now
+        self._held.release()

@@ -128,9 +128,14 @@ class Evidence:
         self._delays.clear()
         self._forget_failure()
 
+    @property
+    def lost_at(self) -> float:
+        """Give the moment at which the stream is lost where nothing more is heard of it."""
+        return float("inf") if self._hello is None else (self.heard or 0.0) + BEATS_MISSED
+
     def is_lost(self, now: float) -> bool:
         """Whether the stream was to be heard of, and was not."""
-        return self._hello is not None and now - (self.heard or 0.0) > BEATS_MISSED
+        return now >= self.lost_at
 
     def judge(self, now: float) -> Judgement:
         """Say how the service is at a moment."""

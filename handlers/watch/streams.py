@@ -157,6 +157,11 @@ class Streams:
             if to is not target
         )
 
+    @property
+    def are_due(self) -> bool:
+        """Whether streams are to be opened, now or after a pause."""
+        return bool(self._due)
+
     def open_due(self, now: float) -> None:
         """Begin to open the streams that are due."""
         room = MOST_CONNECTING - sum(now - at < QUICK_SECONDS for at in self._begun.values())

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from ..fleet.values import Fleet
-from ..operation.pulse import Pulse
+from ..operation.pulse import STOPPED_SECONDS, Pulse
 from ..transport.clock import Clock
 from ..transport.each import allow_files
 from ..transport.kept import KeptConnections
@@ -22,8 +22,9 @@ from .show import Show
 from .streams import Heard, NotOpened, Opened, Streams
 from .target import Target
 
-# How often the watcher does what no event asks for, in seconds.
-ROUND_SECONDS = 0.5
+# How often the watcher does what no event asks for, in seconds: more rarely in peace, where these
+# rounds are a third of what it costs.
+ROUND_SECONDS, PEACE_SECONDS = 0.5, 2.0
 # After this process was stopped, its connections get so long until they have read what has come.
 PAUSED = 2.0
 # A connection, what it takes to open it, and the files of an act.
@@ -64,6 +65,8 @@ class Watcher:
         self._targets: list[Target] = []
         self._watched: set[Target] = set()
         self._rounds_at = self._looked_at = 0.0
+        # By what the last round knew: when a stream is lost of which nothing more is heard.
+        self._first_lost_at = 0.0
         # When the hot targets are considered next, and when they may be.
         self._reconsider_at = self._earliest = 0.0
         self._to_look: deque[Target] = deque()
@@ -88,7 +91,7 @@ class Watcher:
         if any(isinstance(event, Acted) for event in events):
             self._reconsider_at = now
         self._consider(touched & self._watched, now)
-        if now - self._rounds_at >= ROUND_SECONDS:
+        if now >= self._next_round:
             self._rounds_at = now
             self._round(now, read_until)
         # One after the other, so that they keep neither an act nor an endpoint waiting.
@@ -140,10 +143,17 @@ class Watcher:
         self._to_look.clear()
         allow_files(FILES_FOR_EACH * len(kept))
 
+    @property
+    def _next_round(self) -> float:
+        soon = self._rounds_at + ROUND_SECONDS
+        if self._responses.hot or self._streams.are_due:
+            return soon
+        return max(soon, min(self._rounds_at + PEACE_SECONDS, self._first_lost_at))
+
     def _wait(self) -> list[object]:
         """Wait for an event, or for the next moment at which something is due."""
         now = self._clock.monotonic()
-        due = [self._rounds_at + ROUND_SECONDS]
+        due = [self._next_round]
         if self._to_look:
             due.append(self._looked_at + self._responses.look_pause.seconds)
         if self._responses.hot:
@@ -200,12 +210,13 @@ class Watcher:
             self._streams.is_proven(target, now)
         due = [target for target in self._targets if target.next_look <= now]
         self._to_look = deque(sorted(due, key=lambda target: target.next_look))
+        self._first_lost_at = min((one.evidence.lost_at for one in self._targets), default=now)
         self._streams.open_due(now)
         self._show.round(now)
 
     def _was_stopped(self, now: float) -> bool:
         """Whether its connections may not have read all, since this process was stopped."""
-        return self._pulse.longest_pause(now - PAUSED) > ROUND_SECONDS
+        return self._pulse.longest_pause(now - PAUSED) > STOPPED_SECONDS
 
     def _end(self) -> None:
         """Let what is under way end, for a moment; it changes nothing after that either."""

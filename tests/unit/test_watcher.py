@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections import deque
 from pathlib import Path
 
 import pytest
 from anycast_handlers.fleet.values import Fleet
 from anycast_handlers.verbs._options import read_fleet
 from anycast_handlers.watch.acts import Acted
+from anycast_handlers.watch.line import read as read_line
 from anycast_handlers.watch.notify import Notify
 from anycast_handlers.watch.show import Show
 from anycast_handlers.watch.target import Target
-from anycast_handlers.watch.watcher import Wake, Watcher
+from anycast_handlers.watch.watcher import PEACE_SECONDS, Wake, Watcher
 
+from tests.unit.test_watch_evidence import beat, hello
 from tests.unit.test_watch_response import FLEET, Now
 
 MANY = 300
@@ -75,6 +78,34 @@ def test_what_is_down_for_long_costs_little(scene: Scene, monkeypatch: pytest.Mo
         scene.watcher.turn()
     assert set(considered) == set(scene.targets)
     assert len(considered) <= 4 * MANY
+
+
+def test_a_stream_that_falls_silent_is_lost_in_time_though_the_watcher_rests(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In peace nothing wakes the main loop for long; a stream is lost 3.2 s after its last line."""
+    waits: list[float] = []
+    lost: list[float] = []
+    watcher, first = scene.watcher, scene.targets[0]
+    monkeypatch.setattr(watcher._streams, "_due", deque())
+
+    def take(seconds: float) -> list[object]:
+        waits.append(seconds)
+        return []
+
+    monkeypatch.setattr(watcher.events, "take", take)
+    monkeypatch.setattr(watcher, "_lose", lambda *_, **__: lost.append(scene.clock.now))
+    for target in scene.targets:
+        target.next_look = float("inf")
+        target.evidence.hear(read_line(hello(0.0)), 0.0)
+    while not lost:
+        scene.clock.now += waits[-1] if waits else 0.0
+        for target in scene.targets[1:]:
+            target.evidence.hear(read_line(beat(scene.clock.now)), scene.clock.now)
+        watcher.turn()
+    assert lost == [pytest.approx(3.2)]
+    assert max(waits) == PEACE_SECONDS
+    assert first.evidence.is_lost(lost[0])
 
 
 def test_the_others_are_reconsidered_at_once_when_an_act_has_ended(

@@ -95,7 +95,6 @@ def table(found: dict[str, Mass]) -> str:
 
 def _fail(lab: Lab, watch: Watch, those: Sequence[Endpoint], *, alike: bool) -> Mass:
     watched = Fewest(lab)
-    names = {f"{one.place.vip_name} {one.place.name}" for one in those}
     try:
         began = time.time()
         within = kill([endpoint.host.pid for endpoint in those])
@@ -104,7 +103,7 @@ def _fail(lab: Lab, watch: Watch, those: Sequence[Endpoint], *, alike: bool) -> 
 
         def all_decided() -> bool:
             decided.update(_decided(lab, watch, those, began))
-            return len(decided) == len(names)
+            return len(decided) == len(those)
 
         _wait(all_decided, DECIDED_SECONDS)
         ended = None
@@ -128,20 +127,25 @@ def _fail(lab: Lab, watch: Watch, those: Sequence[Endpoint], *, alike: bool) -> 
 
 def _decided(lab: Lab, watch: Watch, those: Sequence[Endpoint], since: float) -> dict[str, float]:
     """Find when each was decided on first, by the log, or by what was said."""
+    names = {_name(one) for one in those}
     found: dict[str, float] = {}
     for line in lab.mon.run(["cat", DECISIONS]).stdout.splitlines():
         entry = json.loads(line)
         at = datetime.fromisoformat(entry["time"].replace("Z", "+00:00")).timestamp()
-        if at > since and entry["state"] == "CRITICAL":
+        name = f"{entry['vip']} {entry['endpoint']}"
+        if at > since and entry["state"] == "CRITICAL" and name in names:
             at = entry["commands"][0]["at"] if entry["commands"] else at
-            found.setdefault(f"{entry['vip']} {entry['endpoint']}", at)
+            found.setdefault(name, at)
     for at, text in list(watch.said):
         for one in those if at > since else ():
-            name, vip = one.place.name, one.place.vip_name
-            waits = text.startswith(f"{vip} {name}: ") and " not yet: " in text
-            if waits or (_is_cause(text) and text.split()[0] == vip):
-                found[f"{vip} {name}"] = min(at, found.get(f"{vip} {name}", at))
+            waits = text.startswith(f"{_name(one)}: ") and " not yet: " in text
+            if waits or (_is_cause(text) and text.split()[0] == one.place.vip_name):
+                found[_name(one)] = min(at, found.get(_name(one), at))
     return found
+
+
+def _name(endpoint: Endpoint) -> str:
+    return f"{endpoint.place.vip_name} {endpoint.place.name}"
 
 
 def _is_cause(text: str) -> bool:

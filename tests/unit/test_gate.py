@@ -632,3 +632,11 @@ def test_what_is_changed_on_several_endpoints_alike_is_told_once() -> None:
         "root@ns2, root@ns4: nothing was changed",
     ]
     assert list(told_once({"root@ns1": new})) == [f"root@ns1: {line}" for line in new]
+
+
+def test_what_is_told_of_many_endpoints_is_no_wider_than_a_terminal() -> None:
+    names = [f"root@ns{number}.example.org" for number in range(9)]
+    *told, last = told_once(dict.fromkeys(names, ("nothing was changed",)))
+    assert max(map(len, told)) <= 80
+    assert " ".join(told) == f"{', '.join(names)}:"
+    assert last == "  nothing was changed"

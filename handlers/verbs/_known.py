@@ -76,7 +76,7 @@ def _at(state: EndpointState | None, age: float, oldest: float) -> EndpointState
     looked = None if state.look_age is None else state.look_age + age
     state = state._replace(stream_age=heard, look_age=looked)
     if looked is None or looked > oldest:
-        state = state._replace(announced=None, latched=None, held=None)
+        state = state._replace(announced=None, latched=None, held=None, hold_unknown=False)
     if state.state is not State.UNKNOWN:
         if heard is not None and heard <= OLD_SECONDS:
             return state
@@ -154,8 +154,10 @@ def _cells(state: EndpointState, now: float) -> tuple[str, ...]:
 
 
 def _hold(state: EndpointState, now: float) -> str:
+    if state.hold_unknown:
+        return "unreadable"
     if state.held is None:
-        return "?" if state.latched is None or state.hold_unknown else "-"
+        return "?" if state.latched is None else "-"
     if state.held.until is None:
         return "held"
     left = state.held.until - now

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..decision.automation import STOPPED
 from ..decision.facts import State
+from ..endpoint.latch import UNREADABLE_HOLD
 from ..endpoint.oddities import oddities
 from ..operation.outcome import Outcome
 from ..transport.clock import Clock
@@ -56,9 +57,9 @@ def note_look(target: Target, acted: Acted, outcome: Outcome) -> None:
         # Notes that cannot be read may have a latch.
         is_known = look.latch_age is not None or not look.trouble
         target.latched = look.latch_age is not None if is_known else None
-        hold = look.hold
+        target.hold_unknown = look.hold_unknown or look.hold == UNREADABLE_HOLD
+        hold = None if target.hold_unknown else look.hold
         target.held = Held(hold.by, hold.until, hold.reason) if hold else None
-        target.hold_unknown = look.hold_unknown
         wrong += oddities(look)
     target.trouble = "; ".join(wrong)
 

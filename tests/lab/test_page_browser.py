@@ -109,6 +109,15 @@ def test_an_endpoint_that_dies_is_seen_within_a_second_without_a_reload(
     assert tab.complaints == []
 
 
+def test_a_hold_that_cannot_be_read_is_not_shown_as_well(watched: Watched, tab: Tab) -> None:
+    watched.change(board(0, endpoint("ns1"), endpoint("ns2")._replace(hold_unknown=True)))
+    tab.view.wait_for_selector(".endpoint:not(.well)", timeout=SECOND)
+    said = tab.view.inner_text(".endpoint:not(.well)")
+    assert said.startswith("ns2"), said
+    assert "hold unreadable: counts as held" in said
+    assert tab.complaints == []
+
+
 def test_what_an_endpoint_says_never_becomes_markup(watched: Watched, tab: Tab) -> None:
     watched.change(rich())
     tab.view.wait_for_selector(".endpoint.UNKNOWN", timeout=SECOND)

@@ -50,7 +50,7 @@ def rich() -> Board:
         endpoint("ns1", State.CRITICAL, "connection refused, still announced")._replace(
             kind="refused", since=now - 65, why="3 failing samples", decisions=(decided,)
         ),
-        endpoint("ns2"),
+        endpoint("ns2")._replace(hold_unknown=True),
         endpoint("ns3", State.WARNING, "withdrawn, instance still failing")._replace(
             kind="silent", present=False, announced=False, latched=True, held=held
         ),

@@ -148,7 +148,7 @@ class TestRows:
             ),
             (
                 {"hold_unknown": True},
-                "OK present announced - ?",
+                "OK present announced - unreadable",
                 "its hold could not be read",
                 False,
             ),

@@ -9,7 +9,7 @@ import pytest
 from anycast_handlers.decision.automation import STOPPED
 from anycast_handlers.decision.facts import Action, Decision, State
 from anycast_handlers.decision.situation import Counted
-from anycast_handlers.endpoint.latch import Hold, Latch
+from anycast_handlers.endpoint.latch import UNREADABLE_HOLD, Hold, Latch
 from anycast_handlers.endpoint.look import Look
 from anycast_handlers.errors import UnreachableError
 from anycast_handlers.operation.outcome import Outcome
@@ -107,6 +107,15 @@ def test_an_address_elsewhere_is_said(target: Target) -> None:
     note(target, outcome_of(target, look_at(target, "eth0")))
     expected = "on eth0, from where nothing withdraws it: take it off there by hand"
     assert endpoint_state(target, HEARD).trouble == expected
+
+
+def test_a_hold_that_cannot_be_read_is_not_known(target: Target) -> None:
+    for change in ({"hold": UNREADABLE_HOLD}, {"hold_unknown": True}):
+        note(target, outcome_of(target, replace(look_at(target), **change)))
+        shown = endpoint_state(target, HEARD)
+        assert (shown.held, shown.hold_unknown) == (None, True), change
+    note(target, outcome_of(target, look_at(target)))
+    assert endpoint_state(target, HEARD).hold_unknown is False
 
 
 def test_a_hold_is_noted_and_forgotten(target: Target) -> None:

@@ -75,8 +75,11 @@ def _of_endpoints(pairs: list[tuple[VipState, EndpointState]]) -> Iterator[Metri
     yield gauge("announced", text, (one.announced for _, one in pairs))
     text = "1 where the suite has withdrawn it."
     yield gauge("latched", text, (one.latched for _, one in pairs))
-    # A look that finds out whether it is withdrawn by us finds out about a hold too.
-    holds = (None if one.latched is None else one.held is not None for _, one in pairs)
+    # A hold that could not be read counts as one for the guards; nobody knows whether it is there.
+    holds = (
+        None if one.latched is None or one.hold_unknown else one.held is not None
+        for _, one in pairs
+    )
     yield gauge("held", "1 where a hold is on it.", holds)
     text = "Seconds since the last line of the stream."
     yield gauge("stream_age_seconds", text, (one.stream_age for _, one in pairs))

@@ -64,7 +64,7 @@ function isOut(one) {
 }
 
 function isWell(one) {
-  return one.state === "OK" && !isOut(one) && !one.hold;
+  return one.state === "OK" && !isOut(one) && !one.hold && !one.hold_unknown;
 }
 
 function rankOf(one) {
@@ -122,7 +122,7 @@ function showEndpoint(vip, one) {
     one.latched ? "withdrawn by us" : "",
     isWell(one) ? "" : one.address,
   ].filter(Boolean).join(" \u00B7 "));
-  set(parts.hold, held(one.hold));
+  set(parts.hold, one.hold_unknown ? "hold unreadable: counts as held" : held(one.hold));
   const last = one.decisions[one.decisions.length - 1];
   const showLast = last && !isWell(one);
   set(parts.last, showLast ? `${clock(last.at)} ${last.rule}: ${last.text}` : "");

@@ -13,7 +13,7 @@ from anycast_checks.line import clean
 from ..errors import HandlerError
 from ..fleet.values import Fleet
 from .document import LONGEST_PATH
-from .reading import Known, NoBoardError, read
+from .reading import Known, NoBoardError, OlderBoardError, read
 from .socket_file import LONGEST, other_process, socket_file
 
 # The watcher answers within some tens of milliseconds; a person waits no longer than two seconds.
@@ -24,6 +24,7 @@ ANY, OF_EACH = 100_000, 10_000
 # answer to all who ask within two seconds.
 OLD_SECONDS = 8.0
 REMEDY = "`status` without --watcher asks the endpoints"
+RESTART = "`systemctl restart anycast-watch`"
 REQUEST = b"GET /status.json HTTP/1.0\r\nHost: localhost\r\n\r\n"
 _OK = re.compile(rb"HTTP/1\.[01] 200[ \r]")
 ROOT = 0
@@ -49,6 +50,9 @@ def ask(fleet: Fleet, now: float) -> Known:
         raise NotToldError(f"{file}: what answers there is not the watcher")
     try:
         known = read(body)
+    except OlderBoardError as error:
+        what = f"the watcher of this host is older than this command: {RESTART}"
+        raise NotToldError(what) from error
     except NoBoardError as error:
         why = clean(str(error), 100)
         raise NotToldError(f"{file}: what answers there is not the watcher ({why})") from error

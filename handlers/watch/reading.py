@@ -12,9 +12,16 @@ from ..endpoint import numbers
 from .board import EndpointState, Held
 from .document import LONGEST_PATH
 
+# Fields of an endpoint that the page of older watchers did not have.
+NEWER = frozenset({"look_age", "trouble", "hold_unknown"})
+
 
 class NoBoardError(Exception):
     """A text is not the document of a watcher."""
+
+
+class OlderBoardError(NoBoardError):
+    """A text is the document of a watcher of an older version."""
 
 
 class Known(NamedTuple):
@@ -41,6 +48,7 @@ def read(body: bytes) -> Known:
     """Read a document; all of its text is clean afterwards.
 
     Raises:
+        OlderBoardError: an endpoint in it lacks what a newer watcher says.
         NoBoardError: it is none.
     """
     try:
@@ -65,6 +73,8 @@ def read(body: bytes) -> Known:
 
 
 def _endpoint(found: dict[str, Any]) -> EndpointState:
+    if "samples" in found and not found.keys() >= NEWER:
+        raise OlderBoardError(f"it has no {min(NEWER - found.keys())}")
     return EndpointState(
         _text(found["endpoint"]),
         _text(found["address"]),

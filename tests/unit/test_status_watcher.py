@@ -431,6 +431,16 @@ class TestAsking:
         with answering(fleet, lambda client: client.sendall(answer)):
             assert "what answers there is not the watcher" in refused(fleet)
 
+    @pytest.mark.parametrize("lacks", ["hold_unknown", "look_age"])
+    def test_a_watcher_of_an_older_version_answers(self, fleet: Fleet, lacks: str) -> None:
+        found = document(board_of(fleet), time.time())
+        for one in found["vips"][0]["endpoints"]:
+            del one[lacks]
+        answer = HEAD + json.dumps(found).encode()
+        with answering(fleet, lambda client: client.sendall(answer)):
+            said = refused(fleet)
+        assert "is older than this command: `systemctl restart anycast-watch`" in said
+
     def test_its_main_loop_hangs(self, fleet: Fleet) -> None:
         board = board_of(fleet)._replace(at=time.time() - 60)
         with offered(fleet, lambda: board):

@@ -8,7 +8,7 @@ from typing import Any
 
 from anycast_checks.times import lasting
 
-from ..decision.facts import State
+from ..decision.facts import State, name_some
 from ..fleet.values import Endpoint, Vip
 from ..watch.asking import OLD_SECONDS, REMEDY
 from ..watch.board import EndpointState
@@ -32,7 +32,7 @@ def rows(vips: Sequence[Vip], site: str | None, known: Known, now: float) -> lis
         known: what the watcher has answered.
         now: the wall clock.
     """
-    oldest = known.age + MISSED_LOOKS * look_pace(len(known.endpoints))
+    oldest = _oldest(known)
     found = []
     for vip in vips:
         for one in vip.endpoints:
@@ -42,10 +42,21 @@ def rows(vips: Sequence[Vip], site: str | None, known: Known, now: float) -> lis
     return found
 
 
-def how_old(found: Sequence[Row]) -> str:
-    """Say how old the knowledge is at most, of its two kinds."""
-    streams = [age for row in found if (age := row.document["stream_age"]) is not None]
-    looks = [age for row in found if (age := row.document["look_age"]) is not None]
+def how_old(found: Sequence[Row], known: Known) -> str:
+    """Say how old the knowledge that is shown is at most, of its two kinds.
+
+    Args:
+        found: the rows that `rows` has made.
+        known: what the watcher has answered.
+    """
+    oldest = _oldest(known)
+    ages = [
+        (row.document["stream_age"] if row.is_seen else None, row.document["look_age"])
+        for row in found
+    ]
+    streams = [age for age, _ in ages if age is not None]
+    # What an older look has found is not shown.
+    looks = [age for _, age in ages if age is not None and age <= oldest]
     heard = f"{math.ceil(max(streams))} s old" if streams else "unknown"
     looked = f"at most {math.ceil(max(looks))} s old" if looks else "unknown"
     return f"watcher: state and presence {heard}; routing, latch and hold {looked}"
@@ -64,8 +75,12 @@ def not_in_file(vips: Sequence[Vip], known: Known) -> str:
     left = sorted({f"{vip} {name}" for vip, _, name, _ in known.endpoints.keys() - there})
     if not left:
         return ""
-    more = f" and {len(left) - 1} more" if len(left) > 1 else ""
-    return f"it still acts on {left[0]}{more}, and the fleet file has it no more: {RELOAD}"
+    return f"it still acts on {name_some(left)}, though no longer in the fleet file: {RELOAD}"
+
+
+def _oldest(known: Known) -> float:
+    """Give how many seconds ago a look may have been for its facts to be those of now."""
+    return known.age + MISSED_LOOKS * look_pace(len(known.endpoints))
 
 
 def _at(state: EndpointState | None, age: float, oldest: float) -> EndpointState | None:

@@ -129,7 +129,7 @@ def _by_watcher(wanted: _Wanted) -> _Shown:
     ]
     left = _known.not_in_file(wanted.fleet.vips, told)
     notes = [(f"watcher: {note}", "yellow") for note in (*told.notes, left) if note]
-    return _Shown(rows, _known.COLUMNS, _known.how_old(rows), (*causes, *notes))
+    return _Shown(rows, _known.COLUMNS, _known.how_old(rows, told), (*causes, *notes))
 
 
 def _print(wanted: _Wanted, shown: _Shown, *, is_again: bool, every: bool) -> None:

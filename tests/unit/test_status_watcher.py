@@ -69,6 +69,12 @@ def rows(fleet: Fleet, board: Board) -> list[Row]:
     return _known.rows(fleet.vips, None, told, now)
 
 
+def how_old(fleet: Fleet, board: Board) -> str:
+    now = time.time()
+    told = read(json.dumps(document(board, now)).encode())
+    return _known.how_old(_known.rows(fleet.vips, None, told, now), told)
+
+
 class TestRows:
     def test_what_is_known_to_be_well_is_well(self, fleet: Fleet) -> None:
         found = rows(fleet, board_of(fleet))
@@ -194,14 +200,19 @@ class TestRows:
 
     def test_what_the_fleet_file_has_no_more_is_told(self, fleet: Fleet) -> None:
         known = (well("ns1"), well("ns9", "127.0.0.9"))
-        for more, said in (
+        for more, named in (
             ((), ""),
-            ((well("ns5", "127.0.0.5"),), "it still acts on resolver ns5"),
+            ((5,), "resolver ns5, though"),
+            ((5, 6), "resolver ns5, resolver ns6, though"),
+            ((5, 6, 7, 8), "resolver ns5, resolver ns6, resolver ns7 and 1 more, though"),
         ):
-            board = board_of(fleet, *known, *more)
+            left = (well(f"ns{number}", f"127.0.0.{number}") for number in more)
+            board = board_of(fleet, *known, *left)
             told = read(json.dumps(document(board, time.time())).encode())
-            assert _known.not_in_file(fleet.vips, told).startswith(said)
-            assert bool(_known.not_in_file(fleet.vips, told)) is bool(said)
+            said = _known.not_in_file(fleet.vips, told)
+            assert said.startswith(f"it still acts on {named}" if named else ""), said
+            assert ("`systemctl reload anycast-watch`" in said) is bool(named), said
+            assert bool(said) is bool(named), said
 
     def test_one_that_is_only_absent_is_not_well(self, fleet: Fleet) -> None:
         state = well("ns1")._replace(present=False, announced=False)
@@ -230,14 +241,25 @@ class TestRows:
 
     def test_it_says_how_old_the_oldest_knowledge_is(self, fleet: Fleet) -> None:
         states = (well("ns1")._replace(look_age=58.2), well("ns9", "127.0.0.9"))
-        said = _known.how_old(rows(fleet, board_of(fleet, *states)))
+        said = how_old(fleet, board_of(fleet, *states))
         expected = "watcher: state and presence 1 s old; routing, latch and hold at most 59 s old"
         assert said == expected
         assert len(said) <= 80
 
+    def test_it_counts_only_the_ages_of_what_is_shown(self, fleet: Fleet) -> None:
+        shown = well("ns1")._replace(look_age=20.0)
+        for other in (
+            # The fleet file does not have it, its stream is silent, its look is long over.
+            well("ns5", "127.0.0.5")._replace(stream_age=7.0, look_age=90.0),
+            well("ns9", "127.0.0.9")._replace(stream_age=400.0, look_age=10.0),
+            well("ns9", "127.0.0.9")._replace(look_age=3600.0),
+        ):
+            said = how_old(fleet, board_of(fleet, shown, other))
+            assert "presence 1 s old; routing, latch and hold at most 20 s old" in said, other
+
     def test_it_says_so_where_nothing_is_known(self, fleet: Fleet) -> None:
         state = EndpointState("ns1", "127.0.0.1", text="nothing yet")
-        said = _known.how_old(rows(fleet, board_of(fleet, state)))
+        said = how_old(fleet, board_of(fleet, state))
         expected = "watcher: state and presence unknown; routing, latch and hold unknown"
         assert said == expected
 

@@ -111,6 +111,7 @@ class VipState(NamedTuple):
     ``announcing`` is how many endpoints announce it, None where nobody can tell, and
     ``common_cause`` what they seem to fail of together; empty where there is no such thing.
     ``failovers`` has the last ones, the newest last, and ``spent`` the sums of all of them.
+    With the ``routing`` none of the fleet file an endpoint announces it where it is present.
     """
 
     name: str
@@ -121,6 +122,7 @@ class VipState(NamedTuple):
     common_cause: str = ""
     failovers: tuple[Failover, ...] = ()
     spent: tuple[Spent, ...] = ()
+    routing: str = "auto"
 
     def with_failover(self, failover: Failover) -> VipState:
         """Give the same with one more failover."""

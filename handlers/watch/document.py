@@ -37,6 +37,7 @@ def _vip(vip: VipState) -> dict[str, Any]:
         "vip": _safe(vip.name),
         "address": _safe(vip.address, SHORT),
         "floor": vip.floor,
+        "routing": vip.routing,
         "announcing": vip.announcing,
         "common_cause": _safe(vip.common_cause),
         "endpoints": [_endpoint(one) for one in vip.endpoints],

@@ -35,7 +35,7 @@ class Pool:
         self.targets = targets
         self.acting: Target | None = None
         self.cause: Cause | None = None
-        self.shown = VipState(vip.name, vip.address, vip.floor, ())
+        self.shown = VipState(vip.name, vip.address, vip.floor, (), routing=vip.routing)
         self._changed: dict[Target, deque[float]] = {}
         self._announcing: int | None = None
         self._patience = fleet.watch.common_cause_patience
@@ -83,6 +83,10 @@ class Pool:
 
     def announcing(self) -> int | None:
         """How many endpoints announce the VIP by the last count; None where nobody can tell."""
+        if self.vip.routing == "none":
+            # Something else than a routing daemon announces the VIP, wherever it is present.
+            present = [one.judgement.present for one in self.targets]
+            return None if None in present else sum(map(bool, present))
         is_heard = any(one.judgement.state is not State.UNKNOWN for one in self.targets)
         return self._announcing if is_heard else None
 

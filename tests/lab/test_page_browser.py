@@ -118,6 +118,18 @@ def test_a_hold_that_cannot_be_read_is_not_shown_as_well(watched: Watched, tab: 
     assert tab.complaints == []
 
 
+def test_without_a_routing_daemon_the_routing_says_nothing(watched: Watched, tab: Tab) -> None:
+    states = [endpoint(f"ns{n}")._replace(announced=None, site="fra") for n in (1, 2)]
+    new = board(0, *states, endpoint("ns3", State.CRITICAL, "refused")._replace(announced=None))
+    watched.change(new._replace(vips=(new.vips[0]._replace(routing="none"),)))
+    tab.view.wait_for_selector(".endpoint.CRITICAL", timeout=SECOND)
+    said = tab.view.inner_text("main")
+    assert "3 of 3 announce it, the floor is 1" in said
+    assert "routing not known" not in said
+    assert "fra 0 of 2" not in said
+    assert tab.complaints == []
+
+
 def test_what_an_endpoint_says_never_becomes_markup(watched: Watched, tab: Tab) -> None:
     watched.change(rich())
     tab.view.wait_for_selector(".endpoint.UNKNOWN", timeout=SECOND)

@@ -154,6 +154,18 @@ class TestPool:
             pool.acted(counted(pool, others=None, announced=announced))
         assert pool.announcing() == 2
 
+    def test_without_a_routing_daemon_those_count_where_the_address_is(self, pool: Pool) -> None:
+        pool.vip = pool.vip._replace(routing="none")
+        for one in pool.targets:
+            assert pool.announcing() is None
+            fails(one, None)
+        pool.acted(counted(pool, others=2, announced=None))
+        assert pool.announcing() == 3
+        pool.targets[1].judgement = Judgement(State.OK, StateType.HARD, "t", present=False)
+        assert pool.announcing() == 2
+        pool.targets[2].judgement = Judgement(State.UNKNOWN, StateType.HARD, "silent")
+        assert pool.announcing() is None
+
     def test_how_many_announce_after_an_act(self, pool: Pool) -> None:
         fails(pool.targets[0], 10.0)
         pool.acted(counted(pool, others=2, announced=True, action=Action.WITHDRAW))

@@ -71,12 +71,17 @@ function rankOf(one) {
   return ORDER.indexOf(one.state) + (isWell(one) ? 1 : 0);
 }
 
+// Without a routing daemon something else announces the address, wherever it is present.
+function announces(one, routing) {
+  return (routing === "none" ? one.present : one.announced) === true;
+}
+
 // Of each site in which not all announce: how many do, of how many.
-function ofSites(endpoints) {
+function ofSites(endpoints, routing) {
   const sites = new Map();
   for (const one of endpoints.filter((one) => one.site)) {
     const [some, all] = sites.get(one.site) || [0, 0];
-    sites.set(one.site, [some + (one.announced === true ? 1 : 0), all + 1]);
+    sites.set(one.site, [some + (announces(one, routing) ? 1 : 0), all + 1]);
   }
   const few = [...sites].filter(([, [some, all]]) => some < all);
   return few.map(([name, [some, all]]) => `; ${name} ${some} of ${all}`).join("");
@@ -118,7 +123,7 @@ function showEndpoint(vip, one) {
   set(parts.since, isWell(one) ? since : long);
   set(parts.where, [
     fact(one.present, "present", "absent", "presence not known"),
-    fact(one.announced, "announced", "not announced", "routing not known"),
+    vip.routing === "none" ? "" : fact(one.announced, "announced", "not announced", "routing not known"),
     one.latched ? "withdrawn by us" : "",
     isWell(one) ? "" : one.address,
   ].filter(Boolean).join(" \u00B7 "));
@@ -152,7 +157,7 @@ function showVip(vip) {
   const few = vip.announcing !== null && vip.announcing <= vip.floor && vip.announcing < total;
   const count = vip.announcing === null ? "nobody can tell how many announce it"
     : `${vip.announcing} of ${total} announce it`;
-  set(parts.count, `${count}, the floor is ${vip.floor}${few ? ": no more may leave" : ""}${ofSites(vip.endpoints)}`);
+  set(parts.count, `${count}, the floor is ${vip.floor}${few ? ": no more may leave" : ""}${ofSites(vip.endpoints, vip.routing)}`);
   parts.count.className = few ? "few" : "";
   set(parts.cause, vip.common_cause ? `COMMON CAUSE: ${vip.common_cause}` : "");
   parts.cause.className = vip.common_cause ? "notice" : "";

@@ -10,6 +10,7 @@ import base64
 import hmac
 import re
 from collections.abc import Sequence
+from string import ascii_lowercase, ascii_uppercase
 from typing import NamedTuple
 
 from ..errors import unreadable
@@ -20,6 +21,8 @@ REVOKED = "@revoked"
 AUTHORITY = "@cert-authority"
 # A line that has none of these names its hosts literally. No key has one of them.
 _PATTERNS = ("*", "?", AUTHORITY, REVOKED, HASHED)
+# Names of hosts are compared without regard to case; `lower` may make a text longer.
+_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
 # OpenSSH separates the fields by blanks and tabs only.
 _BLANK = re.compile("[ \t]+")
 
@@ -46,15 +49,27 @@ class KnownHosts:
     """
 
     def __init__(self, text: str) -> None:
-        self._text = text
-        self._with_patterns = _lines_with(_PATTERNS, text)
+        self._text, self._lowered = text, text.translate(_LOWER)
+        self._with_patterns = self._lines_with(_PATTERNS)
 
     def about(self, name: str) -> list[Line]:
         """List the lines about a host; a line that cannot be understood is left out."""
-        found = self._with_patterns | _lines_with((name,), self._text)
+        found = self._with_patterns | self._lines_with((name.translate(_LOWER),))
         lines = (found[begin].strip() for begin in sorted(found))
         read = (_read(name, line) for line in lines if line[:1] != "#")
         return [line for line in read if line]
+
+    def _lines_with(self, words: Sequence[str]) -> dict[int, str]:
+        """Find the lines that have one of some words, by the places where they begin."""
+        found: dict[int, str] = {}
+        for word in words:
+            at = self._lowered.find(word)
+            while at >= 0:
+                begin, end = self._text.rfind("\n", 0, at) + 1, self._text.find("\n", at)
+                end = len(self._text) if end < 0 else end
+                found[begin] = self._text[begin:end]
+                at = self._lowered.find(word, end)
+        return found
 
 
 def read_known_hosts(file: str) -> KnownHosts:
@@ -68,19 +83,6 @@ def read_known_hosts(file: str) -> KnownHosts:
             return KnownHosts(stream.read())
     except OSError as error:
         raise unreadable(f"{file}: known_hosts", error, "ssh.known_hosts") from error
-
-
-def _lines_with(words: Sequence[str], text: str) -> dict[int, str]:
-    """Find the lines that have one of some words, by the places where they begin."""
-    found: dict[int, str] = {}
-    for word in words:
-        at = text.find(word)
-        while at >= 0:
-            begin, end = text.rfind("\n", 0, at) + 1, text.find("\n", at)
-            end = len(text) if end < 0 else end
-            found[begin] = text[begin:end]
-            at = text.find(word, end)
-    return found
 
 
 def _read(name: str, line: str) -> Line | None:

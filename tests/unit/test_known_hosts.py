@@ -29,6 +29,21 @@ def test_the_lines_of_others_are_left_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("Bastion.example.org", "bastion.example.org"),
+        ("bastion.example.org", "other,BASTION.example.org"),
+        ("2001:DB8::11", "2001:db8::11"),
+    ],
+)
+def test_names_are_compared_without_regard_to_case(tmp_path: Path, name: str, written: str) -> None:
+    file = tmp_path / "known_hosts"
+    # U+0130 becomes two characters where a text is lowered.
+    file.write_text(f"# \u0130\u0130\n{OTHERS}{written} {KEY}\n", encoding="utf-8")
+    assert read_known_hosts(str(file)).about(name) == [Line("", KEY)]
+
+
+@pytest.mark.parametrize(
     "line", [f"192.0.2.1 {KEY} 192.0.2.11", f"1192.0.2.11 {KEY}", "# 192.0.2.11"]
 )
 def test_who_is_only_mentioned_is_another(tmp_path: Path, line: str) -> None:

@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -657,7 +657,11 @@ def serving_at(port: int, desk: Desk, peer: Peer) -> Iterator[None]:
 
         def serve() -> None:
             plain, _ = listener.accept()
-            with desk.context.wrap_socket(plain, server_side=True) as secure:
+            # The other side may close with something unread, which the kernel calls a broken pipe.
+            with (
+                desk.context.wrap_socket(plain, server_side=True) as secure,
+                suppress(ConnectionError),
+            ):
                 peer.talk(secure)
 
         thread = threading.Thread(target=serve)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -14,7 +15,8 @@ from tests.support.streaming import Streaming, streaming
 WITHOUT_PAUSE = (
     "import anycast_checks.stream as s, anycast_checks.timetable as t; s.INTERVAL = t._SHORTEST = 0"
 )
-MOST = 25 * 1024  # KiB
+# Python 3.14 takes 2 MiB more than 3.11 before it has imported anything, and 3 MiB afterwards.
+MOST = (28 if sys.version_info >= (3, 14) else 25) * 1024  # KiB
 GROWTH = 512  # KiB
 
 

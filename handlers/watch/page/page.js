@@ -5,7 +5,7 @@
 const PAUSE = 250;      // ms between an answer and the next question
 const PATIENCE = 3000;  // ms that an answer may take
 const STALE = 10;       // seconds after which the watcher itself is in doubt
-const SILENT = 3;       // seconds without a beat after which a stream is in doubt
+const SILENT = 4;       // seconds without a beat after which a stream is in doubt
 const ORDER = ["CRITICAL", "UNKNOWN", "WARNING", "OK"];
 const WORDS = {
   CRITICAL: "\u2716 CRITICAL", UNKNOWN: "? CANNOT TELL", WARNING: "\u25B2 WARNING", OK: "\u2713 OK",

@@ -57,12 +57,14 @@ class Cluster:
     def acts(self, endpoint: str) -> list[tuple[str, str]]:
         """List what was done to an endpoint, by whom: the node of the cluster and the act."""
         entries = [(node, entry) for node in self.nodes for entry in self.decisions(node)]
-        entries.sort(key=lambda found: str(found[1]["time"]))
-        return [
-            (node, entry["action"])
+        acts = [
+            (entry["commands"][0]["at"], node, entry["action"])
             for node, entry in entries
             if entry["endpoint"] == endpoint and entry["commands"]
         ]
+        # An entry is written when its run ends, which watches the routing for seconds: another
+        # node may have brought the endpoint back by then.
+        return [(node, action) for _, node, action in sorted(acts)]
 
     def forget(self) -> None:
         """Remove all logs."""

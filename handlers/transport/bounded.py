@@ -34,6 +34,21 @@ class _UntimedPacketizer(Packetizer):
         """Start no thread."""
 
 
+class _ChannelsSeen(dict[int, bool]):
+    """Knows which channels there have been, by the number of the last.
+
+    paramiko remembers each of them as long as the connection lasts, which may be for months.
+    """
+
+    _last = -1
+
+    def __setitem__(self, number: int, _seen: bool, /) -> None:
+        self._last = max(self._last, number)
+
+    def __contains__(self, number: object, /) -> bool:
+        return isinstance(number, int) and number <= self._last
+
+
 class BoundedTransport(paramiko.Transport):
     """Ends with one of the errors of SSH, whatever it is that the peer has sent."""
 
@@ -46,6 +61,7 @@ class BoundedTransport(paramiko.Transport):
             disabled_algorithms=disabled_algorithms,
             packetizer_class=_UntimedPacketizer,
         )
+        self.channels_seen = _ChannelsSeen()
 
     @property
     def preferred_ciphers(self) -> tuple[str, ...]:

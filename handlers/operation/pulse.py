@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,6 +12,8 @@ from ..transport.clock import SYSTEM_CLOCK, Clock
 BEAT_SECONDS = 0.5
 # A process that is busy beats a little late; a process that did not beat for so long was stopped.
 STOPPED_SECONDS = 2 * BEAT_SECONDS
+# No act lasts as long as so many pauses; a watcher may have more of them over the years.
+MOST_PAUSES = 100
 
 
 class Pulse:
@@ -25,7 +28,7 @@ class Pulse:
         # Its release ends the thread; to wait for an event costs more at each beat.
         self._held = threading.Lock()
         self._last: float | None = None
-        self._pauses: list[tuple[float, float]] = []
+        self._pauses: deque[tuple[float, float]] = deque(maxlen=MOST_PAUSES)
 
     @contextmanager
     def beating(self) -> Iterator[Pulse]:
@@ -43,7 +46,7 @@ class Pulse:
 
     def longest_pause(self, since: float) -> float:
         """Give the longest time without a beat that ended after a moment of the monotonic clock."""
-        pauses = [seconds for end, seconds in self._pauses if end > since]
+        pauses = [seconds for end, seconds in list(self._pauses) if end > since]
         if self._last is not None:
             # After a stop the caller may go on before the thread does.
             pauses.append(self._clock.monotonic() - self._last)

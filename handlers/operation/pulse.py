@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from ..transport.clock import SYSTEM_CLOCK, Clock
 
-BEAT_SECONDS = 0.5
+BEAT_SECONDS = 1.0
 # A process that is busy beats a little late; a process that did not beat for so long was stopped.
 STOPPED_SECONDS = 2 * BEAT_SECONDS
 # No act lasts as long as so many pauses; a watcher may have more of them over the years.

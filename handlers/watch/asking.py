@@ -20,8 +20,8 @@ from .socket_file import LONGEST, other_process, socket_file
 SECONDS = 1.5
 # Bytes of an answer: those of any, and for each endpoint; most need a tenth of this.
 ANY, OF_EACH = 100_000, 10_000
-# Older knowledge is none. The watcher takes note of itself every two seconds at least, and gives
-# the same answer to all who ask within two seconds.
+# Older knowledge is none. The watcher takes note of itself every three seconds at least, and
+# gives the same answer to all who ask within two seconds.
 OLD_SECONDS = 8.0
 REMEDY = "`status` without --watcher asks the endpoints"
 RESTART = "`systemctl restart anycast-watch`"

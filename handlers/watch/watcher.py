@@ -24,7 +24,7 @@ from .target import Target
 
 # How often the watcher does what no event asks for, in seconds: more rarely in peace, where these
 # rounds are a third of what it costs.
-ROUND_SECONDS, PEACE_SECONDS = 0.5, 2.0
+ROUND_SECONDS, PEACE_SECONDS = 0.5, 3.0
 # After this process was stopped, its connections get so long until they have read what has come.
 PAUSED = 2.0
 # A connection, what it takes to open it, and the files of an act.

@@ -13,7 +13,7 @@ from anycast_handlers.watch.line import read as read_line
 from anycast_handlers.watch.notify import Notify
 from anycast_handlers.watch.show import Show
 from anycast_handlers.watch.target import Target
-from anycast_handlers.watch.watcher import PEACE_SECONDS, Wake, Watcher
+from anycast_handlers.watch.watcher import ROUND_SECONDS, Wake, Watcher
 
 from tests.unit.test_watch_evidence import beat, hello
 from tests.unit.test_watch_response import FLEET, Now
@@ -104,7 +104,7 @@ def test_a_stream_that_falls_silent_is_lost_in_time_though_the_watcher_rests(
             target.evidence.hear(read_line(beat(scene.clock.now)), scene.clock.now)
         watcher.turn()
     assert lost == [pytest.approx(3.2)]
-    assert max(waits) == PEACE_SECONDS
+    assert max(waits) > 4 * ROUND_SECONDS, waits
     assert first.evidence.is_lost(lost[0])
 
 

@@ -65,6 +65,11 @@ class Responses:
         self.pace = look_pace(len(targets))
 
     @property
+    def can_look(self) -> bool:
+        """Whether another look may begin, besides those that are under way."""
+        return self._looking < MOST_LOOKS
+
+    @property
     def acting(self) -> bool:
         """Whether an act is under way."""
         return self._acting > 0
@@ -210,23 +215,28 @@ class Responses:
         if outcome:
             self._show.acted(acted, outcome)
 
-    def look(self, target: Target) -> None:
-        """Look as `enforce` does, which also does what a lost event has left undone."""
+    def look(self, target: Target) -> bool:
+        """Look as `enforce` does, which also does what a lost event has left undone.
+
+        Returns:
+            Whether the look has begun; it is due for longer where it could not.
+        """
         judged = target.judgement
-        if target.is_looking or self._looking >= MOST_LOOKS:
-            return
+        if target.is_looking or not self.can_look:
+            return False
         if self.pools[target.vip.name].acting is target:
-            return
+            return False
         # A look hands on the state as certain. What is about to fail has its own way, which waits.
         if judged.state_type is not StateType.HARD or judged.is_certain_failure:
-            return
+            return False
         if judged.state is State.UNKNOWN:
-            return
+            return False
         self._looking += 1
         self._note_downtime(target, self._clock.monotonic())
         target.is_looking = True
         target.next_look = float("inf")
         self._acts.begin(self._fleet, target, judged.state, ahead=None, is_look=True)
+        return True
 
 
 def _is_young(outcome: Outcome | None) -> bool:

@@ -95,9 +95,15 @@ class Watcher:
             self._rounds_at = now
             self._round(now, read_until)
         # One after the other, so that they keep neither an act nor an endpoint waiting.
-        if self._to_look and now - self._looked_at >= self._responses.look_pause.seconds:
-            self._looked_at = now
-            self._responses.look(self._to_look.popleft())
+        if now >= self._next_look:
+            self._look(now)
+
+    def _look(self, now: float) -> None:
+        """Look at the next endpoint that can be looked at now; the others take no time of it."""
+        while self._to_look:
+            if self._responses.look(self._to_look.popleft()):
+                self._looked_at = now
+                return
 
     def _consider(self, touched: set[Target], now: float) -> None:
         """Consider what was heard of, and when it is time also what may be due without that."""
@@ -150,12 +156,16 @@ class Watcher:
             return soon
         return max(soon, min(self._rounds_at + PEACE_SECONDS, self._first_lost_at))
 
+    @property
+    def _next_look(self) -> float:
+        if not (self._to_look and self._responses.can_look):
+            return float("inf")
+        return self._looked_at + self._responses.look_pause.seconds
+
     def _wait(self) -> list[object]:
         """Wait for an event, or for the next moment at which something is due."""
         now = self._clock.monotonic()
-        due = [self._next_round]
-        if self._to_look:
-            due.append(self._looked_at + self._responses.look_pause.seconds)
+        due = [self._next_round, self._next_look]
         if self._responses.hot:
             due.append(self._reconsider_at)
         return self.events.take(min(due) - now)

@@ -6,11 +6,14 @@ from collections import deque
 from pathlib import Path
 
 import pytest
+from anycast_handlers.decision.facts import State, StateType
 from anycast_handlers.fleet.values import Fleet
 from anycast_handlers.verbs._options import read_fleet
 from anycast_handlers.watch.acts import Acted
+from anycast_handlers.watch.evidence import Judgement
 from anycast_handlers.watch.line import read as read_line
 from anycast_handlers.watch.notify import Notify
+from anycast_handlers.watch.response import MOST_LOOKS
 from anycast_handlers.watch.show import Show
 from anycast_handlers.watch.target import Target
 from anycast_handlers.watch.watcher import ROUND_SECONDS, Wake, Watcher
@@ -106,6 +109,33 @@ def test_a_stream_that_falls_silent_is_lost_in_time_though_the_watcher_rests(
     assert lost == [pytest.approx(3.2)]
     assert max(waits) > 4 * ROUND_SECONDS, waits
     assert first.evidence.is_lost(lost[0])
+
+
+def test_what_cannot_be_looked_at_keeps_no_look_from_the_others(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host with several VIPs that is unreachable stood before all others, for good."""
+    looked: list[Target] = []
+    watcher = scene.watcher
+    monkeypatch.setattr(watcher._streams, "open_due", lambda _now: None)
+    monkeypatch.setattr(
+        watcher._responses._acts, "begin", lambda _fleet, target, *_, **__: looked.append(target)
+    )
+
+    def take(seconds: float) -> list[object]:
+        scene.clock.now += max(seconds, 0.01)
+        return []
+
+    monkeypatch.setattr(watcher.events, "take", take)
+    unknown, well = scene.targets[:20], scene.targets[20 : 20 + MOST_LOOKS]
+    for target in scene.targets:
+        target.next_look = 0.0 if target in unknown else float("inf")
+    for target in well:
+        target.judgement = Judgement(State.OK, StateType.HARD, "well", present=True)
+        target.next_look = 1.0
+    while scene.clock.now < 5.0:
+        watcher.turn()
+    assert looked == well
 
 
 def test_the_others_are_reconsidered_at_once_when_an_act_has_ended(

@@ -12,15 +12,13 @@ from ..decision.facts import State, name_some
 from ..fleet.values import Endpoint, Vip
 from ..watch.asking import OLD_SECONDS, REMEDY
 from ..watch.board import EndpointState
-from ..watch.pace import look_pace
+from ..watch.pace import longest_known
 from ..watch.reading import Known
 from ._table import Row, said_hold
 
 COLUMNS = ("state", "address", "routing", "latch", "hold")
 RELOAD = "`systemctl reload anycast-watch` has it read the fleet file anew"
 NOT_WATCHED = f"the watcher does not watch it; {RELOAD}; {REMEDY}"
-# A look that was due twice and did not come is one that fails, whatever the reason.
-MISSED_LOOKS = 3
 
 
 def rows(vips: Sequence[Vip], site: str | None, known: Known, now: float) -> list[Row]:
@@ -80,7 +78,7 @@ def not_in_file(vips: Sequence[Vip], known: Known) -> str:
 
 def _oldest(known: Known) -> float:
     """Give how many seconds ago a look may have been for its facts to be those of now."""
-    return known.age + MISSED_LOOKS * look_pace(len(known.endpoints))
+    return known.age + longest_known(len(known.endpoints))
 
 
 def _at(state: EndpointState | None, age: float, oldest: float) -> EndpointState | None:

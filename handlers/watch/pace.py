@@ -12,6 +12,15 @@ LOOK_SECONDS, LOOK_SHARE = 60.0, 0.1
 ROOM_SECONDS, ROOM_EVERY = 2.0, 4.0
 
 
+# A look that was due twice and did not come is one that fails, whatever the reason.
+MISSED_LOOKS = 3
+
+
+def longest_known(targets: int) -> float:
+    """Give for how many seconds the findings of a look hold, of so many targets."""
+    return MISSED_LOOKS * look_pace(targets)
+
+
 def look_pace(targets: int) -> float:
     """Give the seconds between two looks at an endpoint, of so many targets."""
     return max(LOOK_SECONDS, targets * LOOK_SHARE)

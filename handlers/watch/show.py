@@ -22,6 +22,7 @@ from .engines.told import Told
 from .evidence import Judgement
 from .hearing import Hearing
 from .notify import Notify
+from .pace import longest_known
 from .pool import Pool
 from .portrait import endpoint_state, failover, note_look
 from .target import Target
@@ -55,11 +56,13 @@ class Show:
         self._told_at = 0.0
         self._said: dict[str, deque[float]] = {}
         self._lived_at = self._started
+        self._longest_known = longest_known(0)
 
     def take(self, fleet: Fleet, pools: list[Pool]) -> None:
         """Show other pools from now on."""
         self._pools = pools
         self._said = {}
+        self._longest_known = longest_known(sum(len(pool.targets) for pool in pools))
         self._file = os.path.realpath(fleet.file)
         self._version += 1
         places = {target.endpoint.address for pool in pools for target in pool.targets}
@@ -204,9 +207,18 @@ class Show:
         name, vip = target.endpoint.name, target.vip
         text = clean(judged.text)
         self._told.tell(health(name, vip.name, judged.state, text, at))
-        if target.control:
+        if target.control and self._holds(target, at):
             state, line, _ = target.control
             self._told.tell(control(name, vip.name, state, clean(line), at))
+
+    def _holds(self, target: Target, at: float) -> bool:
+        """Whether the last look or act still tells how the endpoint is.
+
+        Where the looks do not come, the engine is to run its own check: what it is told is new to
+        it, however old. An endpoint that fails is not looked at, since its stream tells enough.
+        """
+        assert target.control is not None
+        return target.judgement.is_certain_failure or at - target.control[2] <= self._longest_known
 
 
 def _count(number: int, what: str) -> str:

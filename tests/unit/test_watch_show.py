@@ -17,6 +17,7 @@ from anycast_handlers.watch.engines.report import Report
 from anycast_handlers.watch.evidence import Judgement
 from anycast_handlers.watch.hearing import DEAF_SECONDS
 from anycast_handlers.watch.notify import Notify
+from anycast_handlers.watch.pace import LOOK_SECONDS
 from anycast_handlers.watch.pool import Pool
 from anycast_handlers.watch.show import LINES_SECONDS, MOST_LINES, Show
 from anycast_handlers.watch.target import Target
@@ -150,6 +151,41 @@ def test_an_engine_is_told_the_address_once(scene: Scene) -> None:
     text = "10.99.0.53 announced: www.example.org A: 192.0.2.80 in 0.4 ms"
     scene.judge(scene.targets[0], WELL._replace(text=text))
     assert [one.text for one in scene.engine.reports] == [text]
+
+
+def test_an_engine_is_told_no_look_of_long_ago_as_one_of_now(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would take it for new, and its own check, which looks too, would never run."""
+    monkeypatch.setattr(scene.clock, "time", lambda: scene.clock.now)
+    target, other = scene.targets[:2]
+    for one in (target, other):
+        scene.judge(one, WELL)
+        one.control = (State.OK, "looked at", scene.clock.time())
+    scene.clock.now += 2 * LOOK_SECONDS
+    other.control = (State.OK, "looked at", scene.clock.time())
+    scene.engine.reports.clear()
+    scene.show.round(scene.clock.now)
+    both = {target.endpoint.name, other.endpoint.name}
+    assert {one.host for one in scene.engine.reports if "control" in one.service} == both
+    scene.clock.now += 2 * LOOK_SECONDS
+    scene.engine.reports.clear()
+    scene.show.round(scene.clock.now)
+    controls = [one.host for one in scene.engine.reports if "control" in one.service]
+    assert controls == [other.endpoint.name]
+
+
+def test_an_endpoint_that_fails_is_not_looked_at_and_told_all_the_same(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scene.clock, "time", lambda: scene.clock.now)
+    target = scene.targets[0]
+    target.control = (State.WARNING, "withdrawn", scene.clock.time())
+    scene.judge(target, Judgement(State.CRITICAL, StateType.HARD, "dead", present=False))
+    scene.clock.now += 100 * LOOK_SECONDS
+    scene.engine.reports.clear()
+    scene.show.round(scene.clock.now)
+    assert [one.text for one in scene.engine.reports if "control" in one.service] == ["withdrawn"]
 
 
 def test_what_was_wrong_with_a_reload_is_shown_until_the_next_one(scene: Scene) -> None:

@@ -55,7 +55,7 @@ def sudo_rights(subjects: Sequence[Subject]) -> Iterator[Finding]:
     # sudo allows no program that is not there, which is a finding already.
     lacks: list[Argv] = [] if is_allowed or not _has_helper(subject) else [(HELPER,)]
     if missing := [*lacks, *subject.refused_by_sudo()]:
-        text = f"sudo does not allow {user} to run {_name_first(missing)}"
+        text = f"sudo does not allow {user} to run {_name_first(subject, missing)}"
         yield subject.found(text, subject.install())
 
 
@@ -99,13 +99,13 @@ def gate_list(subjects: Sequence[Subject]) -> Iterator[Finding]:
     missing = [block for block in dict.fromkeys(subject.needed()) if block not in listed]
     if listed and missing:
         first = missing[0].split("\n")[0].partition(" ")[2]
-        text = f"{ALLOW} lacks {_quote(first, len(missing) - 1)}"
+        text = f"{ALLOW} lacks {_quote(subject, first, len(missing) - 1)}"
         yield subject.found(text, subject.install())
     elif listed and SEVERAL not in listed:
         text = "the forced command there is of an older version: each question takes longer"
         yield subject.hint(text, subject.install())
     elif refused := subject.refused_by_gate():
-        text = f"the forced command there refuses {_name_first(refused)}"
+        text = f"the forced command there refuses {_name_first(subject, refused)}"
         yield subject.found(text, subject.install())
 
 
@@ -138,12 +138,16 @@ def latch_directory(subjects: Sequence[Subject]) -> Iterator[Finding]:
         )
 
 
-def _name_first(missing: Sequence[Argv]) -> str:
+def _name_first(subject: Subject, missing: Sequence[Argv]) -> str:
     """Name the first of some commands, and say how many more there are."""
-    return _quote(shlex.join(missing[0]), len(missing) - 1)
+    return _quote(subject, shlex.join(missing[0]), len(missing) - 1)
 
 
-def _quote(line: str, more: int) -> str:
+def _quote(subject: Subject, line: str, more: int) -> str:
+    # The options of a check may have a password, and what the doctor says goes into logs.
+    for program in {vip.check[0] for vip in subject.vips if vip.check}:
+        before, found, options = line.partition(program)
+        line = f"{before}{found} ..." if options else line
     if len(line) > LONGEST_COMMAND:
         line = f"{line[:LONGEST_COMMAND].rsplit(' ', 1)[0]} ..."
     return f"`{line}`" + (f" and {more} more" if more else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -367,6 +368,10 @@ def wait_for(what: Callable[[], object], name: str) -> None:
         time.sleep(0.01)
 
 
+def _raise_no_descriptor(*_: object) -> None:
+    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+
 @contextmanager
 def answering(fleet: Fleet, answer: Callable[[socket.socket], object]) -> Iterator[None]:
     """Have somebody else answer in the place of the watcher."""
@@ -572,6 +577,24 @@ class TestOffer:
         with offered(fleet, lambda: board_of(fleet)):
             file.unlink()
             wait_for(file.exists, "it is there again")
+
+    @pytest.mark.parametrize("needs_one", ["listener", "listening"])
+    def test_without_a_free_descriptor_for_a_moment_it_goes_on(
+        self, fleet: Fleet, monkeypatch: pytest.MonkeyPatch, needs_one: str
+    ) -> None:
+        monkeypatch.setattr(offer, "AGAIN", 0.05)
+        file = Path(socket_file(fleet.paths.state))
+        said: list[str] = []
+        with offered(fleet, lambda: board_of(fleet), said):
+            with monkeypatch.context() as without:
+                without.setattr(offer, needs_one, _raise_no_descriptor)
+                file.unlink()
+                file.write_text("something else")
+                wait_for(lambda: said, "it says that there is none")
+            wait_for(file.is_socket, "it is there again")
+            wait_for(lambda: said[1:], "it says that it answers again")
+        no_more = f"does not answer `status --watcher`: {file}: Too many open files"
+        assert said[:2] == [no_more, "answers `status --watcher` again"]
 
     def test_it_follows_the_fleet_file(self, fleet: Fleet, tmp_path: Path) -> None:
         before, after = Path(socket_file(fleet.paths.state)), tmp_path / "new"

@@ -74,6 +74,9 @@ class Offer:
                 what = f"that needs the Python package {error.name}"
                 self._say_once(f"{what}: pip install 'anycast-checks[watch]'")
                 return
+            except OSError as error:
+                # There may be no more descriptors for a moment.
+                self._say_once(f"{self._file}: {error.strerror or error}")
             self._wake.wait(AGAIN)
             self._wake.clear()
         self._end()
@@ -103,7 +106,11 @@ class Offer:
             self._say_once(f"{file}: {error.strerror}")
             return
         self._at, self._is = file, identity(file) or (0, 0)
-        self._server = Server(made, answering(self._look), **LIMITS)
+        try:
+            self._server = Server(made, answering(self._look), **LIMITS)
+        except OSError:
+            made.close()
+            raise
         if before is not None:
             what = "answers `status --watcher` from now on, in the place of another watcher"
             self._say(f"{what}{_named(before)}")

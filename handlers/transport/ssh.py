@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from itertools import chain
 
@@ -93,7 +93,7 @@ class SshConnection:
             login.await_banner(self._sock)
             self._take_turn(turns, waiting)
             seconds = login.seconds(self._sock)
-            with self._abort_after(seconds):
+            with self._alarmed(seconds):
                 login.log_in(self._sock, seconds)
         except BaseException:
             self.close()
@@ -321,15 +321,16 @@ class SshConnection:
         if give_back:
             give_back()
 
+    def _abort_after(self, seconds: float) -> AbstractContextManager[None]:
+        # On a connection that is kept, the reply to an exec request has a time limit of its own,
+        # and the kernel ends a wait for a peer that has gone.
+        return nullcontext() if self._is_kept else self._alarmed(seconds)
+
     @contextmanager
-    def _abort_after(self, seconds: float) -> Iterator[None]:
+    def _alarmed(self, seconds: float) -> Iterator[None]:
         # paramiko waits for some replies without a time limit, such as the reply to an exec
-        # request; closing the connection ends such a wait. On a connection that is kept, the reply
-        # to an exec request has a time limit of its own, and the kernel ends a wait for a peer
-        # that has gone.
-        if self._is_kept:
-            yield
-            return
+        # request, and for others by a clock that may be set back; closing the connection ends such
+        # a wait.
         alarm = ALARMS.set(seconds + GRACE, self.close)
         try:
             yield

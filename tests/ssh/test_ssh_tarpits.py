@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from anycast_handlers.errors import HandlerError, OutcomeUnknownError, UnreachableError
@@ -45,7 +47,11 @@ def port(tmp_path: Path) -> Port:
 
 
 def failure(
-    port: Port, deadline: Deadline | None = None, timeout: float = COMMAND_SECONDS
+    port: Port,
+    deadline: Deadline | None = None,
+    timeout: float = COMMAND_SECONDS,
+    *,
+    kept: bool = False,
 ) -> HandlerError:
     """Log in and run a command in a thread, and return the error that it raises."""
     deadline = deadline or Deadline(SYSTEM_CLOCK, SECONDS)
@@ -57,7 +63,7 @@ def failure(
         ssh = Ssh("anycast", str(files / "id"), str(files / "known_hosts"))
         try:
             endpoint = Endpoint("ns1", "127.0.0.1", port.number)
-            shell = SshConnection(endpoint, ssh, None, (), deadline)
+            shell = SshConnection(endpoint, ssh, None, (), deadline, kept=kept)
             try:
                 shell.run(("/sbin/ifdown", "lo:0"), timeout=deadline.left(timeout))
             finally:
@@ -97,6 +103,30 @@ def test_a_server_that_never_gets_to_the_login_is_unreachable(port: Port, talk: 
     assert port.accepted.is_set()
     assert isinstance(error, UnreachableError)
     assert str(error).startswith(f"127.0.0.1 port {port.number}: ")
+
+
+class _SetBack:
+    """Stands for the module `time`, whose clock of the wall is set back by an hour."""
+
+    def __init__(self) -> None:
+        self._until = time.monotonic() + 0.4
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(time, name)
+
+    def time(self) -> float:
+        return time.time() - (3600 if time.monotonic() > self._until else 0)
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["fresh", "kept"])
+def test_a_clock_that_is_set_back_makes_no_login_longer(
+    port: Port, monkeypatch: pytest.MonkeyPatch, *, kept: bool
+) -> None:
+    """paramiko counts the seconds of the key exchange by the clock of the wall."""
+    with serve(port, saying(BANNER)):
+        monkeypatch.setattr("paramiko.transport.time", _SetBack())
+        error = failure(port, kept=kept)
+    assert isinstance(error, UnreachableError)
 
 
 def test_what_sshd_says_instead_of_its_banner_is_shown(port: Port) -> None:

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from ..decision.automation import RACE_SECONDS
-from ..decision.facts import Action, State, StateType
+from ..decision.facts import State, StateType
 from ..fleet.values import Fleet
-from ..operation.outcome import Outcome
 from ..transport.clock import Clock
 from .acts import Acted, Acts
 from .ahead import Ahead
-from .pace import LOOK_SECONDS, LookPause, look_pace
+from .pace import LOOK_SECONDS, LookPause, look_pace, look_pause_after
 from .pool import Pool
 from .show import Show
 from .target import Target
 
 MOST_LOOKS = 8
-# As long as a withdrawal may be taken back because too few others announce, it is looked at more
-# often: the routing may learn only then of a host that has lost its power.
-YOUNG_LOOK_SECONDS = 8.0
 # Answers that were asked ahead are to be there this long before a failure becomes certain.
 AHEAD_OF = 0.4
 AHEAD_PAUSE = 2.0
@@ -201,8 +196,7 @@ class Responses:
             if pool.acting is target and not acted.is_look:
                 pool.acting = None
         outcome = acted.outcome
-        pause = YOUNG_LOOK_SECONDS if _is_young(outcome) else self.pace
-        target.next_look = now + min(pause, self.pace)
+        target.next_look = now + look_pause_after(outcome, self.pace)
         if outcome is None:
             target.withdrawing.refused(now, 0.0)
             target.restoring.refused(now, 0.0)
@@ -237,16 +231,6 @@ class Responses:
         target.next_look = float("inf")
         self._acts.begin(self._fleet, target, judged.state, ahead=None, is_look=True)
         return True
-
-
-def _is_young(outcome: Outcome | None) -> bool:
-    """Whether an endpoint was withdrawn a moment ago."""
-    if outcome is None or outcome.look is None or outcome.present:
-        return False
-    if outcome.has_acted and outcome.decision and outcome.decision.action is Action.WITHDRAW:
-        return True
-    age = outcome.look.latch_age
-    return age is not None and age < RACE_SECONDS
 
 
 def _is_awaited(target: Target, now: float) -> bool:

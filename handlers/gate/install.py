@@ -9,7 +9,6 @@ import subprocess
 import tarfile
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
-from textwrap import wrap
 
 from anycast_checks.line import clean
 
@@ -17,7 +16,6 @@ from ..errors import ConfigurationError, InstallationError
 
 # The person's own configuration of ssh counts here: keys, agent, a jump host, known hosts.
 SSH = ("ssh", "-T", "-o", "ConnectTimeout=15", "-o", "ServerAliveInterval=5", "--")
-WIDTH = 80  # of a terminal, in columns
 TARGET = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@:%-]*")
 SCRIPT = "install.sh"
 # A constant text for the login shell of root, whichever that is. What differs from one endpoint to
@@ -100,10 +98,9 @@ def told_once(said: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
     for target, lines in said.items():
         alike.setdefault(lines, []).append(target)
     for lines, targets in alike.items():
-        names = f"{', '.join(targets)}:"
-        is_short = len(lines) == 1 and len(f"{names} {lines[0]}") <= WIDTH
-        if len(targets) == 1 or is_short:
-            yield from (f"{names} {line}" for line in lines)
+        names = ", ".join(targets)
+        if len(targets) == 1 or len(lines) == 1:
+            yield from (f"{names}: {line}" for line in lines)
         else:
-            yield from wrap(names, WIDTH, break_long_words=False, break_on_hyphens=False)
+            yield f"{names}:"
             yield from (f"  {line}" for line in lines)

@@ -19,7 +19,7 @@ from ..gate.parts import Part, Wanted, chosen, parts, plan
 from ..operation.stopping import looking, placing, reading, removing
 from . import Invocation
 from ._completion import vip_names
-from ._options import FilesToInstall, read_fleet
+from ._options import FilesToInstall, read_fleet, say
 from ._progress import say_begin
 
 NAMES = (
@@ -225,7 +225,8 @@ def _install_all(
                 click.echo(str(error))
                 code = TRIED_AND_FAILED
     finally:
-        click.echo("".join(f"{line}\n" for line in told_once(said)), nl=False)
+        for line in told_once(said):
+            say(line)
     return code
 
 

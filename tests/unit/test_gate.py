@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pty
 import re
 import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -634,9 +636,19 @@ def test_what_is_changed_on_several_endpoints_alike_is_told_once() -> None:
     assert list(told_once({"root@ns1": new})) == [f"root@ns1: {line}" for line in new]
 
 
-def test_what_is_told_of_many_endpoints_is_no_wider_than_a_terminal() -> None:
-    names = [f"root@ns{number}.example.org" for number in range(9)]
-    *told, last = told_once(dict.fromkeys(names, ("nothing was changed",)))
-    assert max(map(len, told)) <= 80
-    assert " ".join(told) == f"{', '.join(names)}:"
-    assert last == "  nothing was changed"
+def test_what_is_told_of_many_endpoints_is_no_wider_than_a_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = tuple(f"root@ns{number}.example.org" for number in range(9))
+    fleet = Fleet("fleet.toml", SSH, (RESOLVER,), Paths("/x", "/y", "/z"))
+    monkeypatch.setattr(verbs_gate, "install", lambda *_, **__: ("nothing was changed",))
+    monkeypatch.setattr(verbs_gate, "_texts", lambda *_: ((), {}))
+    ours, theirs = pty.openpty()
+    with os.fdopen(ours, "rb") as read, os.fdopen(theirs, "w") as terminal:
+        monkeypatch.setattr(sys, "stdout", terminal)
+        wanted = Wanted("check", "")
+        assert verbs_gate._install_all(fleet, fleet.vips, names, wanted, dry_run=True) == 0
+        terminal.flush()
+        told = read.read1(65536).decode().splitlines()
+    assert max(map(len, told)) <= 80, told
+    assert " ".join(" ".join(told).split()) == f"{', '.join(names)}: nothing was changed"

@@ -75,7 +75,7 @@ class Offer:
                 self._say_once(f"{what}: pip install 'anycast-checks[watch]'")
                 return
             except OSError as error:
-                # There may be no more descriptors for a moment.
+                # The directory may be missing, or no descriptor be free for a moment.
                 self._say_once(f"{self._file}: {error.strerror or error}")
             self._wake.wait(AGAIN)
             self._wake.clear()
@@ -100,11 +100,7 @@ class Offer:
         from .answers import answering
         from .server import Server
 
-        try:
-            made = listening(file, BACKLOG)
-        except OSError as error:
-            self._say_once(f"{file}: {error.strerror}")
-            return
+        made = listening(file, BACKLOG)
         self._at, self._is = file, identity(file) or (0, 0)
         try:
             self._server = Server(made, answering(self._look), **LIMITS)

@@ -47,14 +47,12 @@ def how_old(found: Sequence[Row], known: Known) -> str:
         found: the rows that `rows` has made.
         known: what the watcher has answered.
     """
+    heard_ago = (row.document["stream_age"] for row in found if row.is_seen)
+    looked_ago = (row.document["look_age"] for row in found)
+    streams = [age for age in heard_ago if age is not None]
+    # The findings of an older look are not shown.
     oldest = _oldest(known)
-    ages = [
-        (row.document["stream_age"] if row.is_seen else None, row.document["look_age"])
-        for row in found
-    ]
-    streams = [age for age, _ in ages if age is not None]
-    # What an older look has found is not shown.
-    looks = [age for _, age in ages if age is not None and age <= oldest]
+    looks = [age for age in looked_ago if age is not None and age <= oldest]
     heard = f"{math.ceil(max(streams))} s old" if streams else "unknown"
     looked = f"at most {math.ceil(max(looks))} s old" if looks else "unknown"
     return f"watcher: state and presence {heard}; routing, latch and hold {looked}"

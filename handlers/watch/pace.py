@@ -16,20 +16,18 @@ YOUNG_LOOK_SECONDS = 8.0
 # When an endpoint begins to be acted on, or to be asked ahead, the next look waits so long. It does
 # so at most once in a while: one that fails again and again must not keep the others unseen.
 ROOM_SECONDS, ROOM_EVERY = 2.0, 4.0
-
-
 # A look that was due twice and did not come is one that fails, whatever the reason.
 MISSED_LOOKS = 3
-
-
-def longest_known(targets: int) -> float:
-    """Give for how many seconds the findings of a look hold, of so many targets."""
-    return MISSED_LOOKS * look_pace(targets)
 
 
 def look_pace(targets: int) -> float:
     """Give the seconds between two looks at an endpoint, of so many targets."""
     return max(LOOK_SECONDS, targets * LOOK_SHARE)
+
+
+def longest_known(targets: int) -> float:
+    """Give for how many seconds the findings of a look hold, of so many targets."""
+    return MISSED_LOOKS * look_pace(targets)
 
 
 def look_pause_after(outcome: Outcome | None, pace: float) -> float:

@@ -41,11 +41,23 @@ class Action(Enum):
     REHEARSE = "rehearse"
 
 
+class CommonCause(NamedTuple):
+    """What many endpoints of a VIP fail of, as the watcher says it.
+
+    The automation withdraws none of these endpoints ``until`` a time, in seconds since the epoch,
+    which is in ``left`` seconds. A person may see to it meanwhile.
+    """
+
+    text: str
+    until: float
+    left: float
+
+
 class Policy(NamedTuple):
     """What the fleet file, the stop file and the engine say about one VIP on one endpoint.
 
     ``unwatched`` says why the engine's state of the service is out of date; it is empty where the
-    state is current.
+    state is current. ``common_cause`` is what this endpoint fails of together with many others.
     """
 
     stopped: bool = False
@@ -55,6 +67,7 @@ class Policy(NamedTuple):
     hold_down: float = 60.0
     max_restores: int = 3
     unwatched: str = ""
+    common_cause: CommonCause | None = None
 
 
 class Decision(NamedTuple):

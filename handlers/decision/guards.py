@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from .facts import Action, Decision, Policy, State
+from anycast_checks.times import utc
+
+from .facts import Action, CommonCause, Decision, Policy, State
 
 if TYPE_CHECKING:
     from .situation import Counted, Seen
 
+# Name of the rule by which many endpoints that fail of one cause are left to a person for a while.
+COMMON_CAUSE = "common-cause"
 HOLD_UNKNOWN = "cannot tell whether it is held"
 NOT_ANNOUNCED = "its routing daemon does not announce it: run doctor to see why"
 # So many withdrawals that were taken back within ten minutes are enough.
@@ -41,12 +45,20 @@ def find_guards(
     if automatic and seen.take_backs >= MOST_TAKE_BACKS:
         many = f"{seen.take_backs} withdrawals were taken back within 10 minutes"
         yield _refuse("take-backs", f"{many}: run doctor, or withdraw it by hand")
+    if automatic and policy.common_cause:
+        yield refuse_together(policy.common_cause)
     if counted is None:
         yield Decision(Action.COUNT, "count", "the others have to be counted", State.UNKNOWN)
     elif counted.others is None:
         yield _refuse("cannot-count", f"cannot count who else announces it: {counted.trouble}")
     elif counted.is_few:
         yield _refuse("floor", f"{counted.describe('would announce')}{counted.unasked}")
+
+
+def refuse_together(cause: CommonCause) -> Decision:
+    """Refuse to withdraw an endpoint that fails together with many others, for the time being."""
+    why = f"not before {utc(cause.until)}: {cause.text}"
+    return Decision(Action.REFUSE, COMMON_CAUSE, why, State.CRITICAL, again=cause.left)
 
 
 def refuse_elsewhere(seen: Seen, severity: State) -> Decision:

@@ -108,6 +108,15 @@ def own_words(argv: Argv) -> Argv:
     return argv[: argv.index("--")] if "--" in argv else argv
 
 
+def shown(argv: Argv) -> str:
+    """Write a check for people, without the options of a program that is not ours.
+
+    One of these may be a password, and what is shown is printed and logged.
+    """
+    words = argv[: len(own_words(argv)) + 2] if is_ours(argv) else argv[:1]
+    return shlex.join(words) + (" ..." if len(words) < len(argv) else "")
+
+
 def option(argv: Argv, *wanted: str) -> str:
     """Find the value of an option of a check, the last one where there are several.
 

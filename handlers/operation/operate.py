@@ -8,7 +8,7 @@ from ..decision.facts import Action, Policy
 from ..errors import HandlerError
 from ..fleet.values import Fleet
 from ..transport.clock import RUN_SECONDS, SYSTEM_CLOCK, Clock, Deadline
-from . import stop_file
+from . import common_cause, stop_file
 from .log import DecisionLog
 from .outcome import Outcome
 from .request import Case, Follow, Request, nobody
@@ -67,7 +67,7 @@ def record(log: DecisionLog, outcome: Outcome, deadline: Deadline) -> None:
 
 def _operate(fleet: Fleet, outcome: Outcome, deadline: Deadline, act: Act) -> None:
     request = outcome.request
-    policy = _policy(fleet, request)
+    policy = _policy(fleet, request, deadline.clock.time())
     if policy.stopped and not request.verb.by_hand:
         outcome.note(f"remove {fleet.paths.stop} to let the automation act")
     if request.verb.decides_unseen:
@@ -86,13 +86,15 @@ def _act(fleet: Fleet, outcome: Outcome, policy: Policy, deadline: Deadline) -> 
     act_here(fleet, outcome, policy, deadline)
 
 
-def _policy(fleet: Fleet, request: Request) -> Policy:
+def _policy(fleet: Fleet, request: Request, now: float) -> Policy:
+    vip, endpoint = request.vip, request.endpoint
     return Policy(
         stopped=stop_file.is_there(fleet.paths.stop),
-        never_withdraw=request.endpoint.never_withdraw,
+        never_withdraw=endpoint.never_withdraw,
         downtime=request.downtime,
         unwatched=request.unwatched,
-        restore=request.vip.restore,
-        hold_down=request.vip.hold_down,
-        max_restores=request.vip.max_restores,
+        restore=vip.restore,
+        hold_down=vip.hold_down,
+        max_restores=vip.max_restores,
+        common_cause=common_cause.noted(fleet, vip, endpoint, now) if request.failing else None,
     )

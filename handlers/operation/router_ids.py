@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-from contextlib import suppress
 from typing import Any
 
 from ..fleet.values import Endpoint, Vip
-from .log import WARILY, only_a_file, open_shared
+from . import state_file
 
-LARGEST_FILE = 1_000_000
 _ROUTER_ID = re.compile(r"[0-9A-Fa-f.:]{1,45}")
 
 
@@ -28,7 +25,7 @@ class FileRouterIds:
     def known(self, vip: Vip) -> dict[str, str]:
         """Give the known router-ids; see RouterIds."""
         try:
-            document = json.loads(_read(self._file(vip)))
+            document = json.loads(state_file.read(self._file(vip)))
         except (OSError, ValueError, RecursionError):
             return {}
         entries = document if isinstance(document, dict) else {}
@@ -44,7 +41,7 @@ class FileRouterIds:
         document = {e.name: _entry(e, known[e.name]) for e in vip.endpoints if e.name in known}
         file = self._file(vip)
         try:
-            _replace(file, json.dumps(document, indent=1).encode())
+            state_file.replace(file, json.dumps(document, indent=1).encode())
         except OSError as error:
             return f"the router-id is not remembered: {file}: {error.strerror}"
         return ""
@@ -63,27 +60,3 @@ def _router_id(entry: object, endpoint: Endpoint) -> str:
     if not isinstance(router_id, str) or not _ROUTER_ID.fullmatch(router_id):
         return ""
     return router_id if entry == _entry(endpoint, router_id) else ""
-
-
-def _read(file: str) -> bytes:
-    descriptor = only_a_file(os.open(file, os.O_RDONLY | WARILY))
-    try:
-        return os.read(descriptor, LARGEST_FILE)
-    finally:
-        os.close(descriptor)
-
-
-def _replace(file: str, text: bytes) -> None:
-    new = f"{file}.{os.getpid()}"
-    descriptor = open_shared(new, os.O_WRONLY | os.O_TRUNC)
-    try:
-        try:
-            if os.write(descriptor, text) != len(text):
-                raise OSError(0, "no space left")
-        finally:
-            os.close(descriptor)
-        os.replace(new, file)
-    except OSError:
-        with suppress(OSError):
-            os.unlink(new)
-        raise

@@ -9,7 +9,9 @@ from typing import NamedTuple
 from anycast_checks.routing import DAEMONS
 
 from ..decision.facts import State, StateType
+from ..errors import HandlerError
 from ..fleet.values import Fleet
+from ..operation import common_cause
 from ..operation.act import Means, act
 from ..operation.lock import FileLocks
 from ..operation.log import DecisionLog
@@ -22,6 +24,7 @@ from ..transport.clock import Clock
 from ..transport.kept import KeptConnections
 from .ahead import Ahead, AnsweredAhead, Answers, Asking, ask_ahead, asking_along
 from .events import Events
+from .pool import Pool
 from .target import Target
 
 # Both have one name in the log. The one acts, under the lock from its beginning; the other looks,
@@ -90,6 +93,22 @@ class Acts:
         since = (target.certain_since, target.judgement.failing_since)
         job = partial(self._act, fleet, target, request, ahead, since)
         threading.Thread(target=job, daemon=True).start()
+
+    def note_cause(self, fleet: Fleet, pool: Pool) -> str:
+        """Have the engines' runs on this host wait too, where many fail of one cause.
+
+        Returns:
+            Why that is not noted; empty where it is.
+        """
+        if pool.cause is None:
+            common_cause.forget(fleet, pool.vip)
+            return ""
+        until = self._clock.time() + pool.patient_until(pool.cause) - self._clock.monotonic()
+        try:
+            common_cause.note(fleet, pool.vip, pool.cause.endpoints, pool.cause.say(), until)
+        except HandlerError as error:
+            return f"the engines do not wait for it: {error}"
+        return ""
 
     def _act(
         self,

@@ -15,18 +15,20 @@ class Cause(NamedTuple):
         kind: in what way they fail.
         endpoints: the names of those that fail.
         since: when the first of them began to fail, by the clock of whoever heard.
+        of: how many endpoints the VIP has.
     """
 
     kind: str
     endpoints: tuple[str, ...]
     since: float
+    of: int
 
-    def say(self, of: int) -> str:
+    def say(self) -> str:
         """Put it into words."""
         failing = len(self.endpoints)
         named = ", ".join(self.endpoints[:3]) + (", ..." if failing > 3 else "")
         return (
-            f"{failing} of {of} endpoints began to fail in the same way ({self.kind}) within"
+            f"{failing} of {self.of} endpoints began to fail in the same way ({self.kind}) within"
             f" {TOGETHER_SECONDS:.0f} s: {named}: is it the zone, an upstream, or the check itself?"
         )
 
@@ -51,5 +53,5 @@ def common_cause(failing: list[Failing], of: int) -> Cause | None:
         for number, (since, _) in enumerate(alike):
             within = [name for at, name in alike[number:] if at - since <= TOGETHER_SECONDS]
             if 2 * len(within) > of and len(within) > 1:
-                return Cause(kind, tuple(within), since)
+                return Cause(kind, tuple(within), since, of)
     return None

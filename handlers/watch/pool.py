@@ -55,6 +55,10 @@ class Pool:
         cause = self.cause
         if cause is None or target.endpoint.name not in cause.endpoints:
             return None
+        return self.patient_until(cause)
+
+    def patient_until(self, cause: Cause) -> float:
+        """Give until when a cause is left to a person, by the clock of whoever heard."""
         return cause.since + self._patience
 
     def take_over(self, before: Pool) -> None:

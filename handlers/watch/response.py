@@ -19,10 +19,7 @@ AHEAD_PAUSE = 2.0
 # So many are asked ahead at the same time, each by some threads and by a process there. The others
 # ask when they act.
 MOST_AHEAD = 16
-# Longest wait for what is asked ahead, in seconds.
-AHEAD_SECONDS = 8.0
 RANK_SECONDS = 1.0
-REFUSED = "refused"
 # After an act its effect has to be seen in the stream; until then the next one waits.
 SEEN_SECONDS = 2.0
 
@@ -117,9 +114,16 @@ class Responses:
         elif target.certain_since is None:
             target.certain_since = now
         began_or_ended = (judged.failing_since is None) != (before.failing_since is None)
-        if began_or_ended and (cause := pool.find_cause()):
-            self._show.say_cause(pool, cause)
+        if began_or_ended:
+            self._find_cause(pool)
         self._show.judged(target, before)
+
+    def _find_cause(self, pool: Pool) -> None:
+        before, found = pool.cause, pool.find_cause()
+        # The engines are told of these failures next.
+        trouble = "" if pool.cause == before else self._acts.note_cause(self._fleet, pool)
+        if found:
+            self._show.say_cause(pool, found, trouble)
 
     def _note_downtime(self, target: Target, now: float) -> None:
         before, target.in_downtime = target.in_downtime, self._show.in_downtime(target)
@@ -130,21 +134,29 @@ class Responses:
     def _wait(self, pool: Pool, target: Target, now: float) -> None:
         """Say why a withdrawal waits that is due, and that waits for nothing else."""
         is_due = target.judgement.is_certain_failure and now >= target.withdrawing.not_before
-        is_held_back = now < (pool.held_back_until(target) or 0.0)
-        if is_due and not is_held_back and pool.acting is not target:
+        if is_due and pool.acting is not target and not self._holds_back(pool, target, now):
             target.is_waiting = True
             self._show.waits(target)
 
+    def _holds_back(self, pool: Pool, target: Target, now: float) -> bool:
+        """Whether a withdrawal that is due waits because of a common cause, which is said then."""
+        left = (pool.held_back_until(target) or 0.0) - now
+        if left <= 0:
+            return False
+        target.is_waiting = True
+        self._show.is_held_back(pool, target, left)
+        return True
+
     def _withdraw(self, pool: Pool, target: Target, now: float) -> None:
-        if (held_back := pool.held_back_until(target)) and now < held_back:
+        if self._holds_back(pool, target, now):
             return
         assert target.certain_since is not None
         if now < target.certain_since + RANK_SECONDS * self._fleet.watch.rank:
             return
-        if target.ahead and self._waits_in_vain(target, target.ahead):
+        if target.asked_in_vain:
             self._ask_ahead(target)
         # An endpoint that takes its time to answer must not keep the others of its VIP waiting.
-        if _is_awaited(target, now):
+        if target.is_awaited(now):
             return
         self._act(pool, target, State.CRITICAL)
 
@@ -154,16 +166,6 @@ class Responses:
         self.look_pause.make_room()
         ahead, target.ahead = target.ahead, None
         self._acts.begin(self._fleet, target, state, ahead=ahead, is_look=False)
-
-    @staticmethod
-    def _waits_in_vain(target: Target, ahead: Ahead) -> bool:
-        """Whether what was asked while an answer was late waits as long for its own.
-
-        A service that refuses by now answers the next one at once.
-        """
-        judged = target.judgement
-        began_late = judged.failing_since is not None and ahead.at < judged.failing_since
-        return began_late and judged.kind == REFUSED and not ahead.is_done
 
     def ask_ahead(self, target: Target, now: float) -> None:
         """Ask what a withdrawal will need; not so often that a liar could keep all busy."""
@@ -231,9 +233,3 @@ class Responses:
         target.next_look = float("inf")
         self._acts.begin(self._fleet, target, judged.state, ahead=None, is_look=True)
         return True
-
-
-def _is_awaited(target: Target, now: float) -> bool:
-    """Whether the answers to what was asked ahead may still come."""
-    ahead = target.ahead
-    return ahead is not None and not ahead.is_done and now - ahead.at < AHEAD_SECONDS

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from anycast_checks.line import clean
 
 from ..decision.automation import SPACING
-from ..decision.facts import Action, State, StateType
+from ..decision.facts import Action, CommonCause, State, StateType
+from ..decision.guards import COMMON_CAUSE, refuse_together
 from ..errors import REFUSED, TRIED_AND_FAILED
 from ..fleet.values import Fleet
 from ..operation.outcome import LONGEST_NAME, Outcome
@@ -76,9 +77,9 @@ class Show:
         if trouble:
             self._say(trouble)
 
-    def say_cause(self, pool: Pool, cause: Cause) -> None:
-        """Say as loudly as possible what many endpoints fail of."""
-        text = f"common-cause: {cause.say(len(pool.vip.endpoints))}"
+    def say_cause(self, pool: Pool, cause: Cause, trouble: str) -> None:
+        """Say as loudly as possible what many endpoints fail of, and why engines do not know."""
+        text = " ".join(filter(None, (f"{COMMON_CAUSE}: {cause.say()}", trouble)))
         pool.shown = pool.shown._replace(common_cause=text)
         self._version += 1
         self._say_of(pool.vip.name, f"{pool.vip.name} CRITICAL {text}")
@@ -103,12 +104,20 @@ class Show:
     def waits(self, target: Target) -> None:
         """Say that a withdrawal waits until an act on another endpoint of its VIP has ended."""
         # An earlier decision on this failure says more, such as that it is not confirmed.
-        if target.decisions and target.decisions[-1].at >= target.since:
-            return
+        if not target.last_rule:
+            self._refused(target, SPACING, "not yet: another endpoint of the VIP is acted on")
+
+    def is_held_back(self, pool: Pool, target: Target, left: float) -> None:
+        """Say that a withdrawal waits for so many seconds yet, since many fail of one cause."""
+        if pool.cause and target.last_rule != COMMON_CAUSE:
+            cause = CommonCause(pool.cause.say(), self._clock.time() + left, left)
+            self._refused(target, COMMON_CAUSE, refuse_together(cause).reason)
+
+    def _refused(self, target: Target, rule: str, why: str) -> None:
         where = f"{clean(target.endpoint.name, LONGEST_NAME)}: {target.vip.address}"
-        text, now = f"{where} not yet: another endpoint of the VIP is acted on", self._clock.time()
+        text, now = f"{where} {why}", self._clock.time()
         target.control = (State.CRITICAL, text, now)
-        self._decided(target, Decided(now, SPACING, text, REFUSED), is_refusal=True)
+        self._decided(target, Decided(now, rule, text, REFUSED), is_refusal=True)
         self._version += 1
         self._tell(target)
 

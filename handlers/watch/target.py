@@ -18,6 +18,9 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 # Without a refusal for so long, the pauses begin anew.
 FORGIVEN_SECONDS = 120.0
 KEPT_DECISIONS = 5
+# Longest wait for what is asked ahead, in seconds.
+AHEAD_SECONDS = 8.0
+REFUSED = "refused"
 
 
 class Wait:
@@ -55,7 +58,8 @@ class Target:
         restoring: when a restore may be tried.
         next_look: when the endpoint is looked at next.
         is_looking: whether a look is under way.
-        is_waiting: whether it was said that its withdrawal waits for an act on another endpoint.
+        is_waiting: whether it was said that its withdrawal waits, for an act on another endpoint or
+            because of a common cause.
         certain_since: since when the present failure is certain.
         ahead: what is asked ahead of an act.
         announced: whether the endpoint announces the VIP; None where that is not known.
@@ -101,6 +105,28 @@ class Target:
     def name(self) -> str:
         """Name it for people."""
         return f"{self.vip.name} {self.endpoint.name}"
+
+    @property
+    def last_rule(self) -> str:
+        """The rule of the last decision on the present state; empty where there is none."""
+        last = self.decisions[-1] if self.decisions else None
+        return last.rule if last and last.at >= self.since else ""
+
+    @property
+    def asked_in_vain(self) -> bool:
+        """Whether what was asked ahead while an answer was late waits as long for its own.
+
+        A service that refuses by now answers the next one at once.
+        """
+        ahead, judged = self.ahead, self.judgement
+        if ahead is None or ahead.is_done or judged.failing_since is None:
+            return False
+        return ahead.at < judged.failing_since and judged.kind == REFUSED
+
+    def is_awaited(self, now: float) -> bool:
+        """Whether the answers to what was asked ahead may still come."""
+        ahead = self.ahead
+        return ahead is not None and not ahead.is_done and now - ahead.at < AHEAD_SECONDS
 
     def is_same(self, other: Target) -> bool:
         """Whether another target asks the same of the same endpoint."""

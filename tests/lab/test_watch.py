@@ -76,6 +76,13 @@ def test_what_most_fail_of_at_once_is_left_to_a_person(scene: Scene) -> None:
         kill([endpoint.host.pid for endpoint in scene.lab.endpoints])
         watch.says("common-cause: ")
         watch.says("ns3 CRITICAL HARD")
+        # An engine that was told of the failures calls the handler, which waits as well.
+        for call, code in ((scene.event, 1), (scene.enforce, 2)):
+            found, said = call("CRITICAL")
+            assert found == code, said
+            assert " not before 20" in said
+            assert " of 3 endpoints began to fail in the same way (" in said
+        assert refusals(scene, "common-cause") == 2
         assert all(endpoint.announced for endpoint in scene.lab.endpoints)
 
 

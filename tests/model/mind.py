@@ -90,6 +90,9 @@ class _Acts(Acts):
         asked = ahead.at if ahead else None
         self.begun.append(Begun(what, place_of(fleet, target), state, asked))
 
+    def note_cause(self, *_: object) -> str:
+        return ""
+
 
 class _Show(Show):
     """Shows nothing, and knows of no downtime."""
@@ -104,6 +107,9 @@ class _Show(Show):
         pass
 
     def waits(self, *_: object) -> None:
+        pass
+
+    def is_held_back(self, *_: object) -> None:
         pass
 
     def acted(self, *_: object) -> None:

@@ -17,7 +17,8 @@ from anycast_handlers.decision.guards import find_guard
 from anycast_handlers.decision.situation import Counted, Seen
 from anycast_handlers.errors import OutcomeUnknownError, UncountableError, UnreachableError
 from anycast_handlers.fleet.values import Endpoint, Vip
-from anycast_handlers.operation.router_ids import LARGEST_FILE, FileRouterIds
+from anycast_handlers.operation.router_ids import FileRouterIds
+from anycast_handlers.operation.state_file import LARGEST_FILE
 from anycast_handlers.routing import peers
 from anycast_handlers.routing.count import MOST_IN_PEACE, Counter, Others
 from anycast_handlers.routing.peers import Peers

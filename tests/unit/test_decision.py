@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 from anycast_handlers.decision.automation import decide, hold_down
-from anycast_handlers.decision.facts import Action, Decision, Policy, State, StateType
+from anycast_handlers.decision.facts import Action, CommonCause, Decision, Policy, State, StateType
 from anycast_handlers.decision.situation import Counted, Held, Seen
 
 QUESTIONS = (Action.LOOK, Action.COUNT, Action.CONFIRM, Action.REHEARSE)
@@ -404,6 +404,15 @@ ROWS = {
         UNCOUNTED,
         CRITICAL,
         "take-backs",
+        CRITICAL,
+    ),
+    "together with most others": (
+        CRITICAL,
+        Policy(common_cause=CommonCause("2 of 3 fail", 0.0, 42.0)),
+        ANNOUNCED,
+        UNCOUNTED,
+        CRITICAL,
+        "common-cause",
         CRITICAL,
     ),
     "spacing": (CRITICAL, NONE, ANNOUNCED, SPACED, OK, "spacing", CRITICAL),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from anycast_handlers.decision.automation import decide
-from anycast_handlers.decision.facts import Action, Decision, Policy, State, StateType
+from anycast_handlers.decision.facts import Action, CommonCause, Decision, Policy, State, StateType
 from anycast_handlers.decision.situation import Counted, Held, Seen
 from anycast_handlers.operation.request import Case, Request
 from anycast_handlers.verbs.hold import HOLD
@@ -50,6 +50,7 @@ POLICIES = (
     USUAL._replace(downtime=True),
     USUAL._replace(restore="manual"),
     USUAL._replace(unwatched="the health service was never checked"),
+    USUAL._replace(common_cause=CommonCause("2 of 3 fail", 0.0, 42.0)),
 )
 # By whom and why, and whether the VIP was present then, it has expired, and it is unreadable.
 HOLDS = (
@@ -180,7 +181,7 @@ def test_a_person_on_call_finds_every_rule() -> None:
     }
 
     assert {"floor", "too-few", "not-restorable", "by-hand"} < rules
-    assert explained == rules | {"error", "common-cause"}
+    assert explained == rules | {"error"}
 
 
 def test_a_person_on_call_finds_what_the_service_of_a_zone_says() -> None:

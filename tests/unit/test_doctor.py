@@ -730,6 +730,39 @@ class TestInstance:
         assert confirmation_at(vip, "127.0.0.1") in listed
 
 
+@pytest.mark.parametrize(
+    ("check", "shown"),
+    [
+        (("/bin/check", "--password", "s3cret"), "`/bin/check ...` with the options of vip.resolver.check"),
+        (("/bin/check",), "`/bin/check ...` with the options of vip.resolver.check"),
+        (
+            ("/opt/check_anycast", "plugin", "-t", "5", "--", "/bin/ldap", "-P", "s3cret"),
+            "`/opt/check_anycast plugin -t 5 -H 10.99.0.53 --tries 1 -- /bin/ldap ...`"
+            " with the options of vip.resolver.check",
+        ),
+        (
+            ("/opt/check_anycast", "dns", "-q", "example.org"),
+            "`/opt/check_anycast dns -q example.org -H 10.99.0.53 --tries 1`",
+        ),
+    ],
+)
+def test_a_failing_check_is_shown_without_the_options_of_other_programs(
+    check: tuple[str, ...], shown: str
+) -> None:
+    """One of them may be a password, and what the doctor says is printed and logged."""
+    failing = Result(2, "CRITICAL - no", "")
+
+    def answer(asked: Asked) -> Said:
+        if "--stream" in asked.argv:
+            return Result(0, HELLO, "")
+        return failing if asked.argv[0] == check[0] else usual(asked.argv)
+
+    (finding,) = examined_by(
+        FakeShell(answer, is_root=False), RESOLVER._replace(check=check)
+    ).findings
+    assert finding.remedy == f"run it there as anycast: {shown}"
+
+
 class TestStream:
     """The check that goes on asking, for the watcher."""
 

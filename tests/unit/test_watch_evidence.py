@@ -261,7 +261,7 @@ class TestCommonCause:
         found = common_cause(self.fail(1, 5), 3)
         assert found
         assert (found.kind, found.endpoints, found.since) == ("refused", ("ns1", "ns2"), 1)
-        said = found.say(3)
+        said = found.say()
         assert said.startswith(
             "2 of 3 endpoints began to fail in the same way (refused) within 10 s"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,15 @@ from anycast_handlers.verbs._options import read_fleet
 from anycast_handlers.watch.acts import ACT, Acted, Acts
 from anycast_handlers.watch.ahead import Ahead, Answers
 from anycast_handlers.watch.board import EngineState
+from anycast_handlers.watch.cause import Cause
 from anycast_handlers.watch.engines.report import Report
 from anycast_handlers.watch.line import read
 from anycast_handlers.watch.notify import Notify
 from anycast_handlers.watch.pace import LOOK_SHARE, ROOM_SECONDS
 from anycast_handlers.watch.pool import CHANGES_SECONDS, MOST_CHANGES, SOON_SECONDS, Pool
-from anycast_handlers.watch.response import AHEAD_SECONDS, MOST_AHEAD, Responses
+from anycast_handlers.watch.response import MOST_AHEAD, Responses
 from anycast_handlers.watch.show import Show
-from anycast_handlers.watch.target import Target
+from anycast_handlers.watch.target import AHEAD_SECONDS, Target
 
 FLEET = """
 [ssh]
@@ -66,6 +68,12 @@ class Noted(Acts):
         self.in_downtime: list[bool] = []
         self.ahead: list[Ahead] = []
         self.answers_at_once = True
+        self.causes: list[Cause | None] = []
+        self.trouble = ""
+
+    def note_cause(self, fleet: Fleet, pool: Pool) -> str:
+        self.causes.append(pool.cause)
+        return self.trouble
 
     def ask_ahead(self, fleet: Fleet, target: Target) -> Ahead:
         self.asked.append(target.endpoint.name)
@@ -356,6 +364,37 @@ class TestCommonCause:
         assert scene.acts.begun == []
         scene.fail(60.9, 61.2)
         assert len(scene.acts.begun) == 1
+
+    def test_the_engines_are_to_wait_too_and_until_the_cause_is_over(self, scene: Scene) -> None:
+        """They are told of the failures, and would withdraw one after the other."""
+        _, second, third = scene.targets
+        scene.sample(1.0, failures=1, of=second)
+        assert scene.acts.causes == []
+        scene.fail(1.1, 2.0)
+        scene.sample(2.1, failures=1, of=third)
+        scene.sample(2.2, failures=1, of=third)
+        told = [one and one.endpoints for one in scene.acts.causes]
+        assert told == [("ns2", "ns1"), ("ns2", "ns1", "ns3")]
+        for target in scene.targets:
+            scene.sample(3.0, of=target)
+        assert scene.acts.causes[-1] is None
+
+    def test_it_is_said_where_the_engines_do_not_wait(self, scene: Scene) -> None:
+        scene.acts.trouble = "the engines do not wait for it: /state: No space left on device"
+        scene.sample(1.0, failures=1, of=scene.targets[1])
+        scene.fail(1.1, 2.0)
+        assert [one for one in scene.said if one.endswith(f"? {scene.acts.trouble}")]
+
+    def test_the_control_service_says_why_nothing_is_withdrawn_and_once(self, scene: Scene) -> None:
+        scene.sample(1.0, failures=1, of=scene.targets[1])
+        scene.fail(1.1, 5.0)
+        assert scene.target.control is not None
+        state, text, _ = scene.target.control
+        assert state is State.CRITICAL
+        said = r"ns1: 10\.99\.0\.53 not before 20[-0-9]+ [:0-9]+Z: 2 of 3 endpoints began to fail "
+        assert re.match(said, text)
+        (decided,) = scene.target.decisions
+        assert (decided.rule, decided.text) == ("common-cause", text)
 
     def test_one_that_failed_long_before_is_withdrawn(self, scene: Scene) -> None:
         scene.sample(1.0, failures=1, of=scene.targets[1])

@@ -733,12 +733,17 @@ class TestInstance:
 @pytest.mark.parametrize(
     ("check", "shown"),
     [
-        (("/bin/check", "--password", "s3cret"), "`/bin/check ...` with the options of vip.resolver.check"),
+        (
+            ("/bin/check", "--password", "s3cret"),
+            "`/bin/check ...` with the options of vip.resolver.check",
+        ),
         (("/bin/check",), "`/bin/check ...` with the options of vip.resolver.check"),
         (
             ("/opt/check_anycast", "plugin", "-t", "5", "--", "/bin/ldap", "-P", "s3cret"),
-            "`/opt/check_anycast plugin -t 5 -H 10.99.0.53 --tries 1 -- /bin/ldap ...`"
-            " with the options of vip.resolver.check",
+            (
+                "`/opt/check_anycast plugin -t 5 -H 10.99.0.53 --tries 1 -- /bin/ldap ...`"
+                " with the options of vip.resolver.check"
+            ),
         ),
         (
             ("/opt/check_anycast", "dns", "-q", "example.org"),

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 from ..decision.facts import Action, State, StateType
-from ..errors import TRIED_AND_FAILED
+from .ending import ending
 from .past import FAILED, Wanted
 
 Entry = Mapping[str, Any]
@@ -79,9 +79,9 @@ class Told(NamedTuple):
 
     @property
     def has_failed(self) -> bool:
-        """Whether it was refused, or tried and failed."""
+        """Whether it was refused, taken back, or tried and failed."""
         entry = self.entry
-        failed = entry.get("exit") == TRIED_AND_FAILED or entry.get("rule") == "error"
+        failed = bool(ending(entry)) or entry.get("rule") == "error"
         return failed or entry.get("action") == Action.REFUSE.value
 
 

@@ -14,6 +14,7 @@ from anycast_checks.times import iso, lasting, utc
 
 from ..errors import DONE, ConfigurationError
 from ..fleet.values import Fleet
+from ..operation.ending import ending
 from ..operation.lanes import Course, lanes
 from ..operation.log import why_not
 from ..operation.past import Wanted, last
@@ -28,6 +29,8 @@ from ._progress import following
 LINES = 20
 # With a time they are all shown; no page and no terminal has more than so many.
 MOST = 20_000
+# Characters of the end of a line: how an act ended, and the rule.
+LONGEST_END = 80
 DAY = 86400
 
 
@@ -122,8 +125,11 @@ def _last(fleet: Fleet, wanted: Wanted, number: int) -> tuple[list[dict[str, Any
 def _show(entry: dict[str, Any]) -> str:
     time = str(entry.get("time", ""))[:19].replace("T", " ") + "Z"
     dry = " --dry-run" if entry.get("dry_run") else ""
-    who = f"{entry.get('verb')}{dry} by {entry.get('user')}"
-    return clean(f"{time} {who}: {entry.get('text', '')} [{entry.get('rule')}]", LINE)
+    said = f"{time} {entry.get('verb')}{dry} by {entry.get('user')}: {entry.get('text', '')}"
+    how = f"({ended}) " if (ended := ending(entry)) else ""
+    # A long text must not push out the words that a person goes by.
+    end = clean(f"{how}[{entry.get('rule')}]", LONGEST_END)
+    return f"{clean(said, LINE - len(end) - 1)} {end}"
 
 
 def _write_page(

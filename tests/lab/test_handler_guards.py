@@ -482,6 +482,8 @@ def test_too_few_after_a_withdrawal_restore_it(
     assert announced(host), output
     assert "withdrawn and restored by ip address add" in output
     assert "0 of 2 announce it and the floor is 1" in output
+    rule = "withdraw" if verb == "event" else "by-hand"
+    assert monitor.run("history")[1].endswith(f" (taken back) [{rule}]")
     assert not has(host, HOLD)
     assert not has(host, LATCH) or "since" not in json.loads(host.run("cat", LATCH))
 
@@ -556,6 +558,7 @@ def test_too_few_that_enforce_restored_are_critical(host: Namespace, monitor: Mo
     host.ospf(others_withdrawn=0)
     assert monitor.enforce("CRITICAL")[0] == 2
     assert announced(host)
+    assert monitor.run("history")[1].endswith(" (taken back) [withdraw]")
 
 
 def withdrawn_ago(host: Namespace, monitor: Monitor, seconds: float) -> None:
@@ -575,6 +578,9 @@ def test_what_a_killed_run_has_not_taken_back_is_restored_at_once(
     code, output = monitor.enforce(state)
     assert code == 2, output
     assert announced(host)
+    done = monitor.run("history", "-n", "1")[1]
+    assert done.endswith(" [too-few]")
+    assert "(failed)" not in done
     latch = json.loads(host.run("cat", LATCH))
     assert "since" not in latch
     assert len(latch["take_backs"]) == 1
@@ -606,6 +612,7 @@ def test_a_restore_that_does_not_come_into_ospf_is_said(host: Namespace, monitor
     assert code == 2, output
     assert "on lo again, but not announced in the routing" in output
     assert announced(host)
+    assert monitor.run("history", "-n", "1")[1].endswith(" (failed) [by-hand]")
 
 
 def test_a_drill_withdraws_restores_and_says_how_long_each_step_took(

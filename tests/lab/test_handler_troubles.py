@@ -180,6 +180,7 @@ def test_the_address_on_another_interface_is_critical(host: Namespace, monitor: 
     code, output = monitor.enforce("CRITICAL")
     assert code == 2, output
     assert "left lo, but is still on va" in output
+    assert monitor.run("history", "-n", "1")[1].endswith(" (failed) [withdraw]")
     assert not announced(host)
     code, output = monitor.enforce("CRITICAL")
     assert code == 2, output

@@ -82,6 +82,14 @@ class TestLanes:
         assert (act.times, again.times) == (1, 1)
         assert (one.has_failed, act.has_failed) == (True, False)
 
+    def test_an_act_that_did_not_end_as_it_was_decided_has_failed(self) -> None:
+        """By the verb, whose exit code says which one: that of `enforce` is 2 for a restore too."""
+        at = MIDNIGHT
+        back = withdrawal(at, afterwards=True, severity="CRITICAL", exit=1)
+        vain = withdrawal(at + 60, severity="CRITICAL", exit=2, verified={"address": False})
+        few = restoration(at + 120, rule="too-few", severity="CRITICAL", exit=2)
+        assert [one.has_failed for one in lane(back, vain, few).told] == [True, True, False]
+
     def test_an_endpoint_without_a_decision_has_no_lane(self) -> None:
         assert lanes([entry(MIDNIGHT)], ALL, *NIGHT) == []
         everything = Wanted({}, everything=True)
@@ -172,6 +180,12 @@ class TestPage:
         assert "25 times since 20" in text
         assert re.search(r"\d\dZ /sbin/ifdown lo:0 \(exit code 0\)", text)
         assert "in service and failing" in text
+
+    def test_it_counts_no_withdrawal_that_was_taken_back(self) -> None:
+        back = withdrawal(MIDNIGHT, afterwards=True, severity="CRITICAL", exit=1)
+        page = render(lanes([back], ALL, *NIGHT), NIGHT, [])
+        assert "1 decision, 0 withdrawals, 0 restores, 1 refused or failed" in page
+        assert "connection refused (taken back)</p>" in page
 
     def test_nothing_in_it_is_code_or_comes_from_elsewhere(self, page: str) -> None:
         found = Markup(page)

@@ -15,6 +15,7 @@ from typing import Any
 
 from anycast_checks.times import utc
 
+from ...operation.ending import ending
 from ...operation.lanes import Lane, Told
 from .drawing import (
     LOOKS,
@@ -117,6 +118,7 @@ def _told(number: int, lane: Lane) -> str:
 def _decision(told: Told) -> str:
     entry = told.entry
     text, reason = str(entry.get("text", "")), str(entry.get("reason") or "")
+    how = f" ({ended})" if (ended := ending(entry)) else ""
     bad = ' class="bad"' if told.has_failed else ""
     dry = " --dry-run" if entry.get("dry_run") else ""
     more = [f"{entry.get('verb')}{dry} by {entry.get('user')}, by the rule {entry.get('rule')}"]
@@ -127,7 +129,7 @@ def _decision(told: Told) -> str:
     if told.times > 1:
         more.append(f"{told.times} times since {utc(told.first)}")
     return (
-        f"<li><p{bad}><time>{utc(told.last)}</time>{escaped(text)}</p>"
+        f"<li><p{bad}><time>{utc(told.last)}</time>{escaped(text)}{how}</p>"
         f'<p class="more">{escaped("; ".join(more))}</p>{_commands(entry.get("commands"))}</li>'
     )
 

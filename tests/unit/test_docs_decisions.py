@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -182,6 +183,41 @@ def test_a_person_on_call_finds_every_rule() -> None:
 
     assert {"floor", "too-few", "not-restorable", "by-hand"} < rules
     assert explained == rules | {"error"}
+
+
+# Words of a quoted text that stand for what is another one each time.
+STANDS_FOR = re.compile(r"\b(?:lo|X|NAME|20 m)\b")
+
+
+def quoted_on_call() -> list[list[str]]:
+    """List the texts that the page explains under a rule, each in the parts that are fixed."""
+    on_call = (Path(__file__).parents[2] / "docs/on-call.rst").read_text()
+    heads = re.findall(r'^    \* (".*?"):', on_call, re.MULTILINE | re.DOTALL)
+    texts = [" ".join(one.split()) for head in heads for one in re.findall('"([^"]+)"', head)]
+    return [[part for part in STANDS_FOR.split(text) if part.strip()] for text in texts]
+
+
+def said_in_vain() -> Iterator[str]:
+    """List what the operation says of acts that did not work, without what varies."""
+    for file in (Path(__file__).parents[2] / "handlers/operation").glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(".acted_in_vain"):
+                literals = (one for one in ast.walk(node) if isinstance(one, ast.Constant))
+                yield " ".join(one.value for one in literals if isinstance(one.value, str))
+
+
+def test_a_person_on_call_finds_each_text_of_an_act_that_failed() -> None:
+    said, quoted = set(said_in_vain()), quoted_on_call()
+    assert len(said) > 10
+    assert {text for text in said if not any(parts[-1] in text for parts in quoted)} == set()
+
+
+def test_a_text_that_is_explained_to_a_person_on_call_is_really_said() -> None:
+    files = (Path(__file__).parents[2] / "handlers").rglob("*.py")
+    sources = "\n".join(file.read_text() for file in files)
+    parts = {part for parts in quoted_on_call() for part in parts}
+    assert len(parts) > 15
+    assert {part for part in parts if part not in sources} == set()
 
 
 def test_a_person_on_call_finds_what_the_service_of_a_zone_says() -> None:

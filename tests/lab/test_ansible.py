@@ -16,7 +16,7 @@ from lab import Lab, monitoring
 from lab.host import Host
 from lab.topology import INTERFACE, QUERY, RIGHT_ANSWER, VIP, VIP_NAME
 from tests.lab.icinga_alone import Icinga, needs_icinga
-from tests.support.ansible import ENVIRONMENT, Controller, Written, changed
+from tests.support.ansible import ENVIRONMENT, Controller, Written, changed, hostile
 from tests.support.program import ROOT
 
 PLAYBOOK = "anycast.checks.install"
@@ -187,6 +187,23 @@ def test_what_was_installed_works(bare: Bare) -> None:
     assert handler("status")[0] == 0
     for verb in ("withdraw", "restore"):
         assert handler(verb, VIP_NAME, "ns1")[0] == 0
+
+
+def test_what_an_endpoint_says_of_itself_changes_nothing(bare: Bare, tmp_path: Path) -> None:
+    """Root on it may bring facts of it with each result, and none of them is for the others."""
+    python = hostile(
+        tmp_path,
+        anycast_endpoint_address="@cert-authority *",
+        anycast_endpoint_gate=["--also", "tcp -p 22"],
+        anycast_endpoint_icinga={"anycast_ssh_options": ["ProxyCommand=id"]},
+        anycast_endpoint_monitors="anycast_endpoints",
+        anycast_endpoint_vips=[],
+    )
+    inventory = json.loads(bare.lab.mon.read("/root/inventory.json"))
+    inventory["anycast_endpoints"]["hosts"]["ns1"]["ansible_python_interpreter"] = str(python)
+    bare.lab.mon.write("/root/hostile.json", json.dumps(inventory))
+    code, said = bare.install("-i", "/root/hostile.json")
+    assert (code, changed(said)) == (0, [0, 0, 0, 0]), said
 
 
 def test_the_options_of_a_check_are_neither_shown_nor_logged(bare: Bare) -> None:

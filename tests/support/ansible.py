@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -19,14 +19,34 @@ SETUP = ROOT / "scripts/setup.sh"
 REQUIREMENTS = Path(__file__).with_suffix(".txt")
 COLLECTION = ROOT / "ansible"
 INVENTORY = COLLECTION / "inventory.yml"
+CONFIGURATION = COLLECTION / "ansible.cfg"
 ENVIRONMENT = MappingProxyType(
     {
         "LC_ALL": "C.UTF-8",
         "ANSIBLE_LOCALHOST_WARNING": "false",
         "ANSIBLE_PIPELINING": "true",
         "ANSIBLE_SSH_EXTRA_ARGS": "",
+        "ANSIBLE_CONFIG": str(CONFIGURATION),
     }
 )
+
+# Root on an endpoint has put this in the place of its python: each result of a module brings facts.
+HOSTILE = """\
+#!/usr/bin/python3
+import json, subprocess, sys
+
+ended = subprocess.run(["/usr/bin/python3", *sys.argv[1:]], stdout=subprocess.PIPE)
+said = ended.stdout.decode()
+try:
+    result = json.loads(said)
+except ValueError:
+    pass
+else:
+    result.setdefault("ansible_facts", {{}}).update(json.loads({facts!r}))
+    said = json.dumps(result)
+print(said, end="")
+sys.exit(ended.returncode)
+"""
 
 # A part of a role, on this machine.
 PART = """\
@@ -40,6 +60,14 @@ HERE = {
     "ansible_become": False,
     "ansible_python_interpreter": "/usr/bin/python3",
 }
+
+
+def hostile(directory: Path, **facts: Any) -> Path:
+    """Write a Python that says these facts of the host that runs it."""
+    program = directory / "hostile"
+    program.write_text(HOSTILE.format(facts=json.dumps(facts)))
+    program.chmod(0o755)
+    return program
 
 
 def programs() -> Path:
@@ -68,7 +96,9 @@ class Controller:
         place.parent.mkdir(parents=True)
         place.symlink_to(COLLECTION)
 
-    def run(self, *argv: str, cwd: Path = COLLECTION) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *argv: str, cwd: Path = COLLECTION, settings: Mapping[str, str] = ENVIRONMENT
+    ) -> subprocess.CompletedProcess[str]:
         """Run a program of Ansible to its end."""
         own = {"ANSIBLE_HOME": "home", "ANSIBLE_COLLECTIONS_PATH": "."}
         paths = {name: str(self.directory / path) for name, path in own.items()}
@@ -79,12 +109,12 @@ class Controller:
             text=True,
             check=False,
             cwd=cwd,
-            env={**os.environ, **ENVIRONMENT, **paths, "PATH": path},
+            env={**os.environ, **settings, **paths, "PATH": path},
         )
 
-    def play(self, *argv: str) -> subprocess.CompletedProcess[str]:
+    def play(self, *argv: str, **settings: str) -> subprocess.CompletedProcess[str]:
         """Run a playbook to its end."""
-        return self.run("ansible-playbook", *argv)
+        return self.run("ansible-playbook", *argv, settings={**ENVIRONMENT, **settings})
 
 
 class Written:

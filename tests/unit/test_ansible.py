@@ -16,7 +16,17 @@ from anycast_handlers.activators import names
 from anycast_handlers.fleet.file import load
 
 import anycast_checks
-from tests.support.ansible import COLLECTION, HERE, INVENTORY, PART, Controller, Written, changed
+from tests.support.ansible import (
+    COLLECTION,
+    CONFIGURATION,
+    HERE,
+    INVENTORY,
+    PART,
+    Controller,
+    Written,
+    changed,
+    hostile,
+)
 from tests.support.program import ROOT
 from tests.unit.test_icinga_templates import TABLES
 
@@ -67,7 +77,7 @@ def test_the_collection_can_be_built(controller: Controller, tmp_path: Path) -> 
     assert {"README.md", "playbooks/install.yml", "roles/anycast_monitor/templates"} <= set(names)
 
 
-@pytest.mark.parametrize("file", [INVENTORY, PLAYBOOK], ids=lambda file: file.name)
+@pytest.mark.parametrize("file", [INVENTORY, CONFIGURATION, PLAYBOOK], ids=lambda file: file.name)
 def test_the_readme_shows_the_files_word_by_word(file: Path) -> None:
     assert file.read_text().removeprefix("---\n") in (COLLECTION / "README.md").read_text()
 
@@ -289,6 +299,22 @@ def test_host_keys_of_hosts_that_are_not_reached_stay(
     assert known.read_text() == f"{ns2}{by_hand}{ns1.replace('AAAA1', 'AAAA2')}{ns3}"
 
 
+@pytest.mark.parametrize("key", ["AAAA1", "ssh-ed25519 AAAA1,*", "@cert-authority * AAAA1"])
+def test_a_host_key_that_is_none_is_not_pinned(
+    controller: Controller, tmp_path: Path, key: str
+) -> None:
+    part = {"role": "anycast_endpoint", "tasks": "host_key.yml"}
+    play, file, known = tmp_path / "play.yml", tmp_path / "key.pub", tmp_path / "known_hosts"
+    play.write_text(PART.format(group="anycast_endpoints", **part))
+    file.write_text(f"{key}\n")
+    paths = {"anycast_endpoint_host_key": str(file), "anycast_endpoint_known_hosts": str(known)}
+    given = json.dumps({**HERE, **paths})
+    ended = controller.play("-i", str(INVENTORY), "-e", given, "--limit", "ns1", str(play))
+    assert ended.returncode == 2, ended.stdout
+    assert f"{file} is no public key" in ended.stdout
+    assert not known.exists()
+
+
 def test_the_template_of_the_page_quotes_names_and_addresses(
     controller: Controller, tmp_path: Path
 ) -> None:
@@ -312,3 +338,115 @@ def test_the_template_of_the_page_quotes_names_and_addresses(
     assert tomllib.loads(part.read_text())["vip"]["resolver"]["endpoints"] == {
         name: {"address": host["ansible_host"], "site": "fra"} for name, host in hosts.items()
     }
+
+
+def test_what_an_endpoint_says_of_itself_is_used_nowhere(written: Written, tmp_path: Path) -> None:
+    """Root on an endpoint would otherwise be the engine's user on the monitoring hosts."""
+    python = hostile(
+        tmp_path,
+        management="192.0.2.12",
+        anycast_endpoint_address="@cert-authority *",
+        anycast_endpoint_gate=["--also", "http"],
+        anycast_endpoint_icinga={"anycast_ssh_options": ["ProxyCommand=id"]},
+        anycast_endpoint_monitors="all",
+        anycast_endpoint_settings={"never_withdraw": True},
+        anycast_endpoint_vips=["resolver", "web"],
+    )
+    key, known, words = (tmp_path / name for name in ("key.pub", "known_hosts", "words"))
+    key.write_text("ssh-ed25519 AAAA1 root@ns1\n")
+    vips = {
+        name: {"fleet": {"address": address, "interface": "lo"}, "icinga": {"check": "http"}}
+        for name, address in (("resolver", "198.51.100.53"), ("web", "198.51.100.80"))
+    }
+    everywhere = {
+        **written.variables,
+        "anycast_endpoint_address": "{{ management }}",
+        "anycast_endpoint_host_key": str(key),
+        "anycast_endpoint_gate": [],
+        "anycast_monitor_vips": vips,
+    }
+    endpoints = {
+        "ns1": {
+            "ansible_python_interpreter": str(python),
+            "management": "192.0.2.11",
+            "anycast_endpoint_vips": ["resolver"],
+        },
+        "ns2": {"management": "192.0.2.12", "anycast_endpoint_vips": ["resolver", "web"]},
+    }
+    inventory, play = tmp_path / "inventory.json", tmp_path / "play.yml"
+    groups = {"anycast_monitors": {"mon": {}}, "anycast_endpoints": endpoints}
+    given = {name: {"hosts": hosts} for name, hosts in groups.items()}
+    inventory.write_text(json.dumps({"all": {"vars": everywhere}, **given}))
+    play.write_text(
+        PART.format(group="anycast_endpoints", role="anycast_endpoint", tasks="host_key.yml")
+        + PART.format(group="anycast_monitors", role="anycast_monitor", tasks="configuration.yml")
+        + f"""\
+    - ansible.builtin.copy:
+        dest: {words}
+        content: "{{{{ hostvars.ns1.anycast_endpoint_gate + hostvars.ns1.anycast_endpoint_vips }}}}"
+"""
+    )
+    # The roles have these of their own, and win over the inventory.
+    paths = {"anycast_endpoint_known_hosts": str(known)}
+    for name in ("keys", "fleet_file", "handler"):
+        paths[f"anycast_monitor_{name}"] = everywhere[f"anycast_monitor_{name}"]
+    ended = written.controller.play("-i", str(inventory), "-e", json.dumps(paths), str(play))
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert known.read_text() == "192.0.2.11 ssh-ed25519 AAAA1\n192.0.2.12 ssh-ed25519 AAAA1\n"
+    fleet = {
+        name: vip["endpoints"]
+        for name, vip in tomllib.loads(written.fleet.read_text())["vip"].items()
+    }
+    ns1, ns2 = ({name: {"address": one["management"]}} for name, one in endpoints.items())
+    assert fleet == {"resolver": {**ns1, **ns2}, "web": ns2}
+    hosts = written.icinga.read_text()
+    assert [hosts.count(f'vars.anycast["{name}"]') for name in fleet] == [2, 1]
+    assert "anycast_ssh_options" not in hosts
+    assert json.loads(words.read_text()) == ["resolver"]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_facts_that_become_variables_are_refused(
+    controller: Controller, tmp_path: Path, role: str
+) -> None:
+    """By default Ansible lets them win over the inventory."""
+    said = refused(controller, tmp_path, role, INVENTORY, ANSIBLE_INJECT_FACT_VARS="true")
+    assert "so set inject_facts_as_vars = false in ansible.cfg" in said, said
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_what_would_mean_more_in_known_hosts_is_refused(
+    controller: Controller, tmp_path: Path, role: str
+) -> None:
+    endpoints = {
+        "right": {"anycast_endpoint_address": "2001:db8::11", "anycast_endpoint_vips": ["web"]},
+        "authority": {"anycast_endpoint_address": "@cert-authority *"},
+        "two": {"anycast_endpoint_address": "192.0.2.11,192.0.2.12"},
+        "lines": {"ansible_host": "192.0.2.11\n"},
+        "ns1.example.org": {},
+        "port": {"ansible_host": "192.0.2.11", "anycast_endpoint_settings": {"port": "22 *"}},
+        "vips": {"ansible_host": "192.0.2.11", "anycast_endpoint_vips": "web"},
+    }
+    inventory = tmp_path / "inventory.json"
+    groups = {"anycast_monitors": {"mon": {}}, "anycast_endpoints": endpoints}
+    inventory.write_text(json.dumps({name: {"hosts": hosts} for name, hosts in groups.items()}))
+    said = refused(controller, tmp_path, role, inventory)
+    why = r'"msg": "(\S+): the inventory has to give a literal address as anycast_endpoint_address'
+    assert set(re.findall(why, said)) == {*endpoints} - {"right"}, said
+
+
+def refused(
+    controller: Controller, directory: Path, role: str, inventory: Path, **settings: str
+) -> str:
+    """Let a role refuse an inventory in a dry run; returns what was said."""
+    play = directory / "play.yml"
+    play.write_text(PART.format(group=f"{role}s", role=role, tasks="main.yml"))
+    # The role has nothing to install.
+    nothing: dict[str, object] = {
+        f"{one}_{what}": [] for one in ROLES for what in ("packages", "requires")
+    }
+    given = json.dumps({**HERE, **nothing, "anycast_endpoint_dist": ""})
+    ended = controller.play("-i", str(inventory), "-e", given, "--check", str(play), **settings)
+    said = " ".join(ended.stdout.split())
+    assert ended.returncode == 2, said
+    return said

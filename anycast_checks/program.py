@@ -43,6 +43,7 @@ def run_program(
     cwd: str | None = None,
     env: Mapping[str, str] | None = None,
     leave: bool = False,
+    at_terminal: bool = False,
 ) -> Ended:
     """Run a program to its end or its time limit, then kill all that is left of it.
 
@@ -54,12 +55,14 @@ def run_program(
         cwd: the program's working directory; None for that of this process.
         env: the program's environment; None for that of this process.
         leave: kill nothing, neither a program that takes too long nor what it has started.
+        at_terminal: leave the program the terminal of this process, where it may ask a person for a
+            password; what the program has started is not killed then.
 
     Raises:
         NotStartedError: the program could not be started.
         ProgramTimeoutError: the program did not end in time.
     """
-    with _started(argv, stdin, cwd, env) as process:
+    with _started(argv, stdin, cwd, env, at_terminal=at_terminal) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         kept = {process.stdout.fileno(): bytearray(), process.stderr.fileno(): bytearray()}
@@ -70,7 +73,9 @@ def run_program(
             # so its status must not count.
             status = process.returncode
         finally:
-            if not leave:
+            if at_terminal:
+                _end_alone(process)
+            elif not leave:
                 _end(process)
         if status is None:
             if process.returncode is None:
@@ -83,7 +88,12 @@ def run_program(
 
 @contextlib.contextmanager
 def _started(
-    argv: Sequence[str], stdin: bytes, cwd: str | None, env: Mapping[str, str] | None
+    argv: Sequence[str],
+    stdin: bytes,
+    cwd: str | None,
+    env: Mapping[str, str] | None,
+    *,
+    at_terminal: bool,
 ) -> Iterator["subprocess.Popen[bytes]"]:
     with contextlib.ExitStack() as stack:
         given: int = subprocess.DEVNULL
@@ -103,9 +113,10 @@ def _started(
                     cwd=cwd,
                     env=env,
                     # All that the program starts is in its session, and can be killed with it.
-                    start_new_session=True,
+                    start_new_session=not at_terminal,
                 )
-                groups.add(process.pid)
+                if not at_terminal:
+                    groups.add(process.pid)
             stack.callback(CHILDREN.remove, process.pid)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
@@ -118,6 +129,18 @@ def _started(
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
     _kill(process)
+    _wait(process)
+
+
+def _end_alone(process: "subprocess.Popen[bytes]") -> None:
+    # Where it asks for a password it has to let the terminal show again what is typed.
+    process.terminate()
+    _wait(process)
+    process.kill()
+    _wait(process)
+
+
+def _wait(process: "subprocess.Popen[bytes]") -> None:
     # Even SIGKILL does not end a process that waits for a disk.
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(_REAP)

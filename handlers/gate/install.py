@@ -5,17 +5,25 @@ from __future__ import annotations
 import base64
 import io
 import re
-import subprocess
 import tarfile
+import time
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
 
+from anycast_checks.errors import NotStartedError, ProgramTimeoutError
 from anycast_checks.line import clean
+from anycast_checks.program import run_program
 
 from ..errors import ConfigurationError, InstallationError
 
-# The person's own configuration of ssh counts here: keys, agent, a jump host, known hosts.
-SSH = ("ssh", "-T", "-o", "ConnectTimeout=15", "-o", "ServerAliveInterval=5", "--")
+# The person's own configuration of ssh counts here: keys, agent, a jump host, known hosts. Nothing
+# is forwarded: root on the endpoint could log in elsewhere by the person's agent.
+SSH = ("ssh", "-T", "-a", "-x", "-o", "ClearAllForwardings=yes",
+       "-o", "ConnectTimeout=15", "-o", "ServerAliveInterval=5", "--")  # fmt: skip
+# sshd gives a person two minutes to log in, and the installation takes seconds.
+SECONDS = 180.0
+# So many bytes of what an endpoint says are kept.
+LARGEST_OUTPUT = 16384
 TARGET = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@:%-]*")
 SCRIPT = "install.sh"
 # A constant text for the login shell of root, whichever that is. What differs from one endpoint to
@@ -41,6 +49,7 @@ if true; then put_in_place "$@"; fi
 """
 # Exit status of ssh where the connection or the login has failed.
 NO_CONNECTION = 255
+LOOK = "look there, and install again"
 
 
 def archive(texts: Mapping[str, str]) -> bytes:
@@ -75,15 +84,21 @@ def install(target: str, packed: bytes, *, dry_run: bool) -> tuple[str, ...]:
     if not TARGET.fullmatch(target):
         raise ConfigurationError(f"--install {target}: give an account and a host, as in root@ns1")
     argv = (*SSH, target, ONLY_SAY if dry_run else WRITE)
+    until = time.monotonic() + SECONDS
     try:
-        ended = subprocess.run(argv, input=packed, capture_output=True, check=False)
-    except OSError as error:
-        raise InstallationError(f"ssh cannot be run: {error.strerror}") from error
+        ended = run_program(argv, until, LARGEST_OUTPUT, stdin=packed, at_terminal=True)
+    except NotStartedError as error:
+        raise InstallationError(f"{target}: {error}") from error
+    except ProgramTimeoutError as error:
+        raise InstallationError(f"{target}: not ended in {SECONDS:g} s: {LOOK}") from error
+    if ended.cut:
+        text = f"more than {LARGEST_OUTPUT} bytes were said: {LOOK}"
+        raise InstallationError(f"{target}: {text}")
     said = tuple(map(clean, ended.stdout.decode("utf-8", "replace").splitlines()))
-    if ended.returncode != 0:
+    if ended.status != 0:
         why = [clean(line) for line in ended.stderr.decode("utf-8", "replace").splitlines()]
-        last = (why or [f"exit status {ended.returncode}"])[-1]
-        where = "ssh" if ended.returncode == NO_CONNECTION else "not installed"
+        last = (why or [f"exit status {ended.status}"])[-1]
+        where = "ssh" if ended.status == NO_CONNECTION else "not installed"
         raise InstallationError(f"{target}: {where}: {last}")
     return said
 

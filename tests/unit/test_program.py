@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import subprocess
+import sys
 import time
 
 import pytest
@@ -27,3 +31,34 @@ def test_a_program_that_takes_too_long_is_a_time_out() -> None:
 def test_a_program_that_is_not_there_was_not_started() -> None:
     with pytest.raises(NotStartedError, match="cannot run /nonexistent: no such file or directory"):
         run_program(("/nonexistent",), time.monotonic() + 10, LIMIT)
+
+
+def test_a_program_at_the_terminal_can_ask_a_person() -> None:
+    """Another one has a session of its own, which no terminal belongs to."""
+    script = """
+import time
+from anycast_checks.program import run_program
+asks = ("sh", "-c", "read -r word </dev/tty; echo got $word")
+print(run_program(asks, time.monotonic() + 30, 1000, at_terminal=True))
+"""
+    ours, theirs = pty.openpty()
+    argv = ("setsid", "--ctty", "--wait", sys.executable, "-c", script)
+    os.write(ours, b"typed\n")
+    ended = subprocess.run(argv, stdin=theirs, capture_output=True, text=True, check=False)
+    os.close(ours)
+    os.close(theirs)
+    assert "stdout=b'got typed\\n'" in ended.stdout, ended
+
+
+def test_a_program_at_the_terminal_may_leave_it_as_it_was() -> None:
+    """It is asked to end, and killed only where it does not."""
+    tidy = "trap 'echo tidied >&3; exit' TERM; while :; do sleep 0.01; done"
+    stubborn = "trap '' TERM; while :; do sleep 0.01; done"
+    reading, writing = os.pipe()
+    for script in (f"exec 3>/proc/{os.getpid()}/fd/{writing}; {tidy}", stubborn):
+        argv = ("/bin/sh", "-c", script)
+        with pytest.raises(ProgramTimeoutError):
+            run_program(argv, time.monotonic() + 0.5, LIMIT, at_terminal=True)
+    os.close(writing)
+    with os.fdopen(reading) as said:
+        assert said.read() == "tidied\n"

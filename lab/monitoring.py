@@ -73,6 +73,7 @@ def configure(
     mon: Host, places: Sequence[Place], host_keys: Sequence[str], hold_down: float
 ) -> None:
     """Install the fleet file, the endpoints' host keys to pin and the directories."""
+    mon.run(["install", "-d", "-g", USER, "-m", "750", "/etc/anycast"], check=True)
     mon.write(FLEET_FILE, fleet(places, hold_down))
     pairs = zip(places, host_keys, strict=True)
     pinned = (f"{place.address} {' '.join(key.split()[:2])}\n" for place, key in pairs)

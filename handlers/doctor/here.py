@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
-import stat
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -19,16 +17,15 @@ from ..operation.request import user
 from ..transport.certificates import certificate_of, expires_soon
 from ..transport.clock import RUN_SECONDS, SYSTEM_CLOCK
 from ..transport.keys import RENEW, read_identity
+from .exposed import fleet_files, identity
 from .finding import Finding
 from .login import ACT_SECONDS
 from .service import confirmation_seconds
-from .share import share
+from .share import monitoring_user, share
 
 TEST = "/usr/bin/test"
 # A login, the look and the count take less than this where the endpoint is near.
 LOOK_SECONDS = 1.0
-# Permissions that a private key must not give: a group may read the key, nobody else may.
-TOO_OPEN = stat.S_IRWXO | stat.S_IWGRP
 
 
 def examine_here(fleet: Fleet) -> list[Finding]:
@@ -143,19 +140,6 @@ def _give(name: str, key: str, file: str) -> str:
     return f"`install -d -o {name} {own}`, and have {key} there"
 
 
-def identity(fleet: Fleet) -> Iterator[Finding]:
-    """Find a private key that others may read."""
-    file = fleet.ssh.identity
-    try:
-        mode = os.stat(file).st_mode
-    except OSError:
-        return  # then no endpoint can be asked, which the survey reports
-    if mode & TOO_OPEN:
-        text = f"{file} is a private key that others can read or change"
-        remedy = f"`chmod 600 {file}`, and make a new key"
-        yield Finding(f"{fleet.file}: ssh.identity", text, remedy)
-
-
 def certificate(fleet: Fleet) -> Iterator[Finding]:
     """Find a certificate of the handler's key that logs nobody in, or will soon."""
     with suppress(HandlerError, OSError):
@@ -203,6 +187,7 @@ EXAMINATIONS_HERE: tuple[Callable[[Fleet], Iterator[Finding]], ...] = (
     stop_file,
     own_files,
     readable_files,
+    fleet_files,
     identity,
     certificate,
     bastions,
@@ -225,20 +210,6 @@ def may(fleet: Fleet, what: str, path: str) -> bool:
         extra_groups=os.getgrouplist(monitoring.pw_name, monitoring.pw_gid),
     )
     return tried.returncode == 0
-
-
-def monitoring_user(fleet: Fleet) -> pwd.struct_passwd | None:
-    """Find the automation's user if root runs this: the owner of its directories, or of its key."""
-    if os.geteuid() != 0:
-        return None
-    for path in (fleet.paths.state, os.path.dirname(fleet.paths.log), fleet.ssh.identity):
-        try:
-            owner = pwd.getpwuid(os.stat(path).st_uid)
-        except (OSError, KeyError):
-            continue
-        if owner.pw_uid != 0:
-            return owner
-    return None
 
 
 def _name(fleet: Fleet) -> str:

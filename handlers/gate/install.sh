@@ -85,10 +85,16 @@ directory() {
 let_through() {
     [ "$2" != root ] && mode=$(stat -c %A "$1" 2>/dev/null) || return 0
     case $mode in *x | *t) return 0 ;; esac
+    # Nobody else has come to what is below until now, so its own modes may let everybody read it.
+    readable=$(find "$1" -mindepth 1 -type d ! -perm -o=x -prune -o \
+        -type f -perm -o=r ! -name '*.pub' ! -name known_hosts -print | sort | head -n 1)
+    [ -z "$readable" ] || {
+        below=${readable#"$1"/}
+        below=$1/${below%%/*}
+        fail "everybody could read $readable then: chgrp $(stat -c %G "$1") $below; chmod g=rX,o= $below"
+    }
     [ -n "$dry" ] || chmod o+x "$1"
     say "$1: ${be}opened for the accounts to pass, chmod o+x"
-    find "$1" -maxdepth 1 -type f -perm -o=r ! -name '*.pub' ! -name known_hosts |
-        sed 's/.*/note: everybody can read & then: chmod o= &/'
 }
 
 file() {

@@ -401,8 +401,9 @@ class TestMonitoringHost:
     ) -> None:
         mon = ward.lab.mon
         as_it_was = (
-            f"chown nagios: {monitoring.HANDLER_KEY}; chmod 755 /etc/anycast; "
-            f"chmod 644 {monitoring.KNOWN_HOSTS} {self.FILE}; chgrp root /etc/anycast {self.FILE}"
+            f"chown nagios: {monitoring.HANDLER_KEY}; chmod 750 /etc/anycast; "
+            f"chmod 644 {monitoring.KNOWN_HOSTS} {self.FILE}; chgrp root {self.FILE}; "
+            "chgrp nagios /etc/anycast"
         )
         with done(mon, f"{do} {file}", as_it_was):
             line = self.found(ward, "root")
@@ -411,10 +412,23 @@ class TestMonitoringHost:
             ward.cure(mon, line)
             assert ward.is_well()
 
+    @pytest.mark.parametrize("user", ["nagios", "root"])
+    def test_a_fleet_file_that_everybody_can_read(self, ward: Ward, user: str) -> None:
+        """The directory is opened where the host is an endpoint as well."""
+        opened, closed = "chmod 751 /etc/anycast", "chmod 750 /etc/anycast"
+        with done(ward.lab.mon, opened, f"{closed}; chgrp root {self.FILE}; chmod 644 {self.FILE}"):
+            line = self.found(ward, user)
+            ward.cure(ward.lab.mon, line)
+            assert ward.is_well()
+        assert line == (
+            f"{self.FILE}: everybody can read {self.FILE}, and a check may have a password in it"
+            f" -> `chgrp nagios {self.FILE}` and `chmod 640 {self.FILE}`"
+        )
+
     def test_what_other_accounts_share_is_not_taken_from_them(self, ward: Ward) -> None:
         directory = "/etc/anycast"
         theirs = f"chgrp daemon {directory}; chmod 750 {directory}"
-        with done(ward.lab.mon, theirs, f"chgrp root {directory}; chmod 755 {directory}"):
+        with done(ward.lab.mon, theirs, f"chgrp nagios {directory}"):
             line = self.found(ward, "root")
         assert line.endswith(
             f"let nagios into {directory}, which other accounts share by its group"

@@ -59,21 +59,35 @@ def test_the_key_of_a_second_monitoring_host_stays_where_it_stands(lab: Lab, ns1
 
 
 def test_a_directory_that_is_the_engines_is_opened_for_the_accounts(lab: Lab, ns1: Host) -> None:
-    """On a monitoring host nobody but the engine enters /etc/anycast."""
-    secret, public = "/etc/anycast/fleet.toml", "/etc/anycast/known_hosts"
-    for file in (secret, public):
+    """On a monitoring host nobody but the engine enters /etc/anycast, whatever the modes in it."""
+    top, below, public = (
+        "/etc/anycast/fleet.toml",
+        "/etc/anycast/fleet.d",
+        "/etc/anycast/known_hosts",
+    )
+    part = f"{below}/of/one.toml"
+    for file in (top, part, public):
         ns1.write(file, "so\n")
-    ns1.run(["chmod", "750", "/etc/anycast"], check=True)
+    engine = ["sh", "-c", f"chgrp {monitoring.USER} /etc/anycast; chmod 750 /etc/anycast"]
+    ns1.run(engine, check=True)
     try:
         told = lab.mon.run(["anycast-handler", "doctor"], user=monitoring.USER).stdout
         assert "ns1: the forced command there refuses" in told, told
+        for closed, readable in ((below, part), (top, top)):
+            remedy = f"chgrp {monitoring.USER} {closed}; chmod g=rX,o= {closed}"
+            why = f"everybody could read {readable} then: {remedy}"
+            for more in ((), ("--dry-run",)):
+                assert install(lab, *more) == (2, [f"{TARGET}: not installed: {why}"])
+            assert ns1.run(["stat", "-c", "%a", "/etc/anycast"]).stdout == "750\n"
+            ns1.run(["sh", "-c", remedy], check=True)
+        assert ns1.run(["cat", part], user=monitoring.USER).stdout == "so\n"
         opened = f"{TARGET}: /etc/anycast: opened for the accounts to pass, chmod o+x"
-        noted = f"{TARGET}: note: everybody can read {secret} then: chmod o= {secret}"
-        assert install(lab) == (0, [opened, noted])
+        assert install(lab) == (0, [opened])
         assert ns1.run(["stat", "-c", "%a", "/etc/anycast"]).stdout == "751\n"
+        assert ns1.run(["cat", part], user="check").returncode != 0
         assert install(lab) == (0, [f"{TARGET}: nothing was changed"])
     finally:
-        ns1.run(["rm", secret, public], check=True)
+        ns1.run(["rm", "-r", top, below, public], check=True)
 
 
 def test_a_dry_run_says_what_would_be_changed(lab: Lab, ns1: Host) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
@@ -1169,6 +1170,34 @@ class TestHere:
     ) -> None:
         Path(fleet.ssh.identity).chmod(mode)
         assert len(self.lines(fleet)) == found
+
+    @pytest.mark.parametrize(
+        ("directory", "below", "modes", "found"),
+        [
+            (0o755, 0o755, (0o640, 0o640), ()),
+            (0o750, 0o755, (0o644, 0o644), ()),
+            (0o751, 0o750, (0o640, 0o644), ()),
+            (0o751, 0o755, (0o640, 0o644), (1,)),
+            (0o755, 0o711, (0o644, 0o644), (0, 1)),
+        ],
+    )
+    def test_a_part_of_the_fleet_file_that_everybody_can_read(
+        self, fleet: Fleet, directory: int, below: int, modes: Sequence[int], found: Sequence[int]
+    ) -> None:
+        with TemporaryDirectory() as top:
+            files = [Path(top, name) for name in ("fleet.toml", "fleet.d/part.toml")]
+            files[1].parent.mkdir()
+            for file, mode in zip(files, modes, strict=True):
+                file.touch()
+                file.chmod(mode)
+            files[1].parent.chmod(below)
+            Path(top).chmod(directory)
+            main, part = map(str, files)
+            lines = self.lines(fleet._replace(file=main, included=(part,)))
+        exposed = [str(files[number]) for number in found]
+        text = f"{main}: everybody can read {', '.join(exposed)}, and a check may have a password"
+        assert [line.split(" in it: ")[0] for line in lines] == [text] * bool(found)
+        assert all(line.endswith(f" {' '.join(exposed)}`") for line in lines)
 
     @pytest.mark.parametrize(
         ("options", "remedy"),

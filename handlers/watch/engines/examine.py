@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from fnmatch import fnmatch
 
 from ...doctor.finding import Finding
-from ...doctor.here import may, monitoring_user
+from ...doctor.here import may
+from ...doctor.share import monitoring_user
 from ...errors import HandlerError
 from ...fleet.values import Fleet, Icinga
 from . import watcher_host

@@ -23,7 +23,7 @@ SSH = ("ssh", "-T", "-a", "-x", "-o", "ClearAllForwardings=yes",
 # sshd gives a person two minutes to log in, and the installation takes seconds.
 SECONDS = 180.0
 # So many bytes of what an endpoint says are kept.
-LARGEST_OUTPUT = 16384
+LARGEST_OUTPUT = 65536
 TARGET = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@:%-]*")
 SCRIPT = "install.sh"
 # A constant text for the login shell of root, whichever that is. What differs from one endpoint to

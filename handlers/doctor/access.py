@@ -7,11 +7,14 @@ import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
+from anycast_checks.address import Locality, locality
+
 from ..endpoint.change import HELPER
 from ..endpoint.latch import DIRECTORY
 from ..errors import GateRefusedError
-from ..gate.files import ALLOW, CHECK_ALLOW, NRPE, SEVERAL
+from ..gate.files import ALLOW, CHECK_ALLOW, GATE, NRPE, SEVERAL
 from ..transport.shell import NOT_FOUND, Argv
+from ..transport.together import ASK
 from .finding import Finding, HostExamination, Subject
 
 IS_EXECUTABLE: Argv = ("/usr/bin/test", "-x", HELPER)
@@ -20,6 +23,9 @@ SUDO_RULES: Argv = ("/usr/bin/sudo", "-n", "-l")
 LISTS_READABLE: Argv = ("/usr/bin/stat", "-L", "-c", "%a %n", ALLOW, CHECK_ALLOW, NRPE)
 GROUPS: Argv = ("/usr/bin/id", "-nG")
 GATE_LIST: Argv = ("/bin/cat", ALLOW)
+# The forced command alone knows the first of these, and refuses the second: it is on no list.
+IS_BEHIND_GATE: Argv = (ASK, "0", shlex.join(GROUPS))
+IS_GATE_THERE: Argv = ("/usr/bin/test", "-x", GATE)
 # The groups that may configure FRR, Quagga and BIRD, and what else their members may do by that.
 ROUTING_GROUPS = {
     "bird": "configure BIRD",
@@ -107,6 +113,24 @@ def gate_list(subjects: Sequence[Subject]) -> Iterator[Finding]:
     elif refused := subject.refused_by_gate():
         text = f"the forced command there refuses {_name_first(subject, refused)}"
         yield subject.found(text, subject.install())
+
+
+def forced_command(subjects: Sequence[Subject]) -> Iterator[Finding]:
+    """Find an account that is not behind the forced command, although that is installed there.
+
+    Its questions must be on no closed list, so this is in no list of examinations. An endpoint
+    without the forced command is as good, and a login that runs it is not refused anything.
+    """
+    subject = subjects[0]
+    shell, endpoint = subject.site.shell, subject.endpoint
+    if not endpoint.jump and locality(endpoint.address) is Locality.LOCAL:
+        return  # nobody logs in to this very host
+    if shell.run(IS_BEHIND_GATE).status != 0 and shell.run(IS_GATE_THERE).status == 0:
+        yield subject.found(
+            f"{GATE} is there, and {subject.user} is not behind it: its key may run anything",
+            f"{subject.install()}; where a certificate logs in, see ssh.identity in "
+            "docs/fleet-file.rst",
+        )
 
 
 def readable_lists(subjects: Sequence[Subject]) -> Iterator[Finding]:

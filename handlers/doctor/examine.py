@@ -20,7 +20,7 @@ from ..fleet.values import Endpoint, Fleet, Vip
 from ..routing.see import first_questions as first_routing_questions
 from ..transport.clock import SYSTEM_CLOCK
 from ..transport.shell import COMMAND_SECONDS, Query, Shell
-from .access import QUESTIONS, SUDO_RULES, sudo_question
+from .access import QUESTIONS, SUDO_RULES, forced_command, sudo_question
 from .closed_list import closed_blocks
 from .examinations import EXAMINATIONS, HOST_EXAMINATIONS
 from .finding import Examined, Finding, HostExamination, Subject
@@ -78,7 +78,7 @@ def examine(
         if not common:
             _ask_ahead(memory, subjects, daemons)
             subjects = [_examine_vip(one, daemons, found[one.vip.name]) for one in subjects]
-            _examine_host(HOST_EXAMINATIONS, subjects, common)
+            _examine_host((*HOST_EXAMINATIONS, forced_command), subjects, common)
     except UnreachableError as error:
         trouble = Finding(chosen.name, error.what, error.remedy)
     findings = [*once_an_endpoint(chosen.name, found), *common]

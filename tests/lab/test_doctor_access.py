@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from anycast_handlers.gate import files
@@ -286,6 +288,76 @@ class TestGate:
     def test_several_that_it_lacks_and_refuses_are_one_finding(self, line: str) -> None:
         assert line.startswith(f"ns1: {ALLOW} lacks `")
         assert "` and 2 more -> " in line
+
+
+class TestAroundTheGate:
+    """The forced command is installed, and the handler's login does not run it."""
+
+    KEYS = "/home/anycast/.ssh/authorized_keys"
+    AUTHORITY = "/etc/ssh/authority"
+    FOUND = f"ns1: {files.GATE} is there, and anycast is not behind it: its key may run anything"
+
+    def test_a_key_without_the_forced_command(self, ward: Ward) -> None:
+        free = re.sub(r"(?m)^restrict,\S+ ", "", ward.ns1.read(self.KEYS))
+        with text(ward.ns1, self.KEYS, free):
+            code, line = ward.of("ns1")
+            assert code == 1, line
+            assert line.startswith(f"{self.FOUND} -> `anycast-handler gate resolver --install ")
+            ward.cure(ward.ns1, line)
+            assert ward.is_well()
+
+    def test_no_forced_command_at_all_is_none_to_be_behind(self, ward: Ward) -> None:
+        """The program that makes the changes has the same list, so the list may be there."""
+        free = re.sub(r"(?m)^restrict,\S+ ", "", ward.ns1.read(self.KEYS))
+        away = f"{files.GATE}.away"
+        with (
+            text(ward.ns1, self.KEYS, free),
+            done(ward.ns1, f"mv {files.GATE} {away}", f"mv {away} {files.GATE}"),
+        ):
+            assert ward.is_well()
+
+    def test_a_certificate_of_an_authority_that_sshd_trusts(self, ward: Ward) -> None:
+        """The line of the key, where the forced command stands, says nothing of a certificate."""
+        key, authority = monitoring.HANDLER_KEY, self.AUTHORITY
+        mon, config = ward.lab.mon, ward.ns1.read(SSHD_CONFIG)
+        make = f"ssh-keygen -q -t ed25519 -N '' -f {authority}"
+        with done(mon, make, f"rm {authority} {authority}.pub {key}-cert.pub"):
+            self.sign(ward)
+            ward.ns1.write(f"{authority}.pub", mon.read(f"{authority}.pub"))
+            try:
+                trusts = f"{config}TrustedUserCAKeys {authority}.pub\n"
+                with self.sshd_config(ward, trusts):
+                    code, line = ward.of("ns1")
+                    assert code == 1, line
+                    assert line.startswith(f"{self.FOUND} -> ")
+                    assert "where a certificate logs in, see ssh.identity" in line
+                    self.sign(ward, "-O", "clear", "-O", f"force-command={files.GATE}")
+                    assert ward.is_well()
+            finally:
+                ward.ns1.run(["rm", f"{authority}.pub"], check=True)
+
+    def test_a_line_for_the_authority_itself_is_the_other_remedy(self, ward: Ward) -> None:
+        key, authority, mon = monitoring.HANDLER_KEY, self.AUTHORITY, ward.lab.mon
+        make = f"ssh-keygen -q -t ed25519 -N '' -f {authority}"
+        with done(mon, make, f"rm {authority} {authority}.pub {key}-cert.pub"):
+            self.sign(ward)
+            options = f'cert-authority,restrict,command="{files.GATE}"'
+            with text(ward.ns1, self.KEYS, f"{options} {mon.read(f'{authority}.pub')}"):
+                assert ward.is_well()
+
+    def sign(self, ward: Ward, *options: str) -> None:
+        signed = f"{monitoring.HANDLER_KEY}.pub"
+        argv = ["ssh-keygen", "-q", "-s", self.AUTHORITY, "-I", "mon", "-n", "anycast", *options]
+        ward.lab.mon.run([*argv, signed], check=True)
+
+    @contextmanager
+    def sshd_config(self, ward: Ward, new: str) -> Iterator[None]:
+        try:
+            with text(ward.ns1, SSHD_CONFIG, new):
+                sshd.restart(ward.ns1)
+                yield
+        finally:
+            sshd.restart(ward.ns1)
 
 
 def without_block(allow: str, first: str) -> str:

@@ -280,6 +280,50 @@ class TestOfAUser:
             assert finding.remedy == "have the key signed anew"
 
 
+class TestBehindTheForcedCommand:
+    """Each way of docs/fleet-file.rst, and the way around the forced command that it warns of."""
+
+    FORCED = "/bin/echo forced"
+
+    def said(self, certified: Certified) -> str:
+        with certified.sshd.shell() as shell:
+            return shell.run(("/bin/echo", "free")).stdout.strip()
+
+    def allow(self, certified: Certified, *lines: str) -> None:
+        file = certified.sshd.directory / "authorized_keys"
+        file.write_text("".join(f"{line}\n" for line in lines))
+
+    @pytest.fixture
+    def tied(self, certified: Certified) -> Certified:
+        """The key alone runs the forced command."""
+        options = f'restrict,command="{self.FORCED}"'
+        self.allow(certified, f"{options} {public(certified.sshd.identity)}")
+        assert self.said(certified) == "forced"
+        return certified
+
+    def test_a_trusted_authority_leads_around_the_line_of_the_key(self, tied: Certified) -> None:
+        sign(tied.authority, tied.sshd.identity, names=getpass.getuser())
+        assert self.said(tied) == "free"
+
+    def test_a_certificate_that_names_the_forced_command_does_not(self, tied: Certified) -> None:
+        options = ("-O", "clear", "-O", f"force-command={self.FORCED}")
+        sign(tied.authority, tied.sshd.identity, *options, names=getpass.getuser())
+        assert self.said(tied) == "forced"
+
+    def test_nor_does_one_of_an_authority_whose_line_has_it(self, tmp_path: Path) -> None:
+        """Such a line confines what the authority has signed, whatever the certificate says."""
+        made = Certified(tmp_path)
+        # Older versions of sshd ask the authorities that it trusts before this line.
+        made.sshd.more = made.sshd.more.partition("TrustedUserCAKeys")[0]
+        options = f'cert-authority,restrict,command="{self.FORCED}"'
+        self.allow(made, f"{options} {public(made.authority)}")
+        sign(made.authority, made.sshd.identity, names=getpass.getuser())
+        with made.sshd.running():
+            assert self.said(made) == "forced"
+            sign(made.authority, made.sshd.identity, names="somebody")
+            made.refusal()
+
+
 def test_where_cryptography_knows_no_certificate_it_proves_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -19,7 +19,14 @@ from anycast_handlers.activators._choice import VERSION
 from anycast_handlers.activators._evidence import LINKS
 from anycast_handlers.decision.facts import State
 from anycast_handlers.doctor import survey
-from anycast_handlers.doctor.access import GROUPS, IS_EXECUTABLE, LISTS_READABLE, SUDO_RULES
+from anycast_handlers.doctor.access import (
+    GROUPS,
+    IS_BEHIND_GATE,
+    IS_EXECUTABLE,
+    IS_GATE_THERE,
+    LISTS_READABLE,
+    SUDO_RULES,
+)
 from anycast_handlers.doctor.causes import by_cause, name_all
 from anycast_handlers.doctor.closed_list import closed_list
 from anycast_handlers.doctor.examinations import EXAMINATIONS
@@ -106,6 +113,7 @@ def kind(argv: tuple[str, ...]) -> str:
     known[frr_bgp.DAEMON.question(VIP).by_sudo] = "bgp"
     known[bird.question(VIP).by_sudo] = "bird"
     known |= {LISTS_READABLE: "modes", GROUPS: "groups"}
+    known |= {IS_BEHIND_GATE: "behind", IS_GATE_THERE: "gate_there"}
     name = argv[0].rsplit("/", 1)[-1]
     return known.get(argv, {"test": "writable"}.get(name, name))
 
@@ -871,6 +879,24 @@ class TestSudo:
 class TestGate:
     def test_without_a_list_there_is_none_to_examine(self) -> None:
         assert lines(gate=Result(1, "", "cat: no such file")) == []
+
+    @pytest.mark.parametrize(("address", "number"), [("192.0.2.11", 1), ("127.0.0.1", 0)])
+    def test_a_login_that_does_not_run_it_although_it_is_there(
+        self, address: str, number: int
+    ) -> None:
+        """Nobody logs in to this very host, where the handler runs the commands itself."""
+        here = Endpoint("ns1", address)
+        vip = RESOLVER._replace(endpoints=(here, NS2, NS3))
+        shell = healthy(behind=Result(127, "", "sh: 1: anycast-ask: not found\n"))
+        found = examine(fleet_of(vip), Chosen("ns1", ((vip, here),)), shell, DAEMONS).findings
+        text = "/usr/local/sbin/anycast-gate is there, and anycast is not behind it: "
+        assert [one.text for one in found] == number * [f"{text}its key may run anything"]
+
+    @pytest.mark.parametrize(
+        "there", [Result(1, "", ""), Result(126, "", "anycast-gate: refused: /usr/bin/test ...\n")]
+    )
+    def test_one_that_is_not_there_or_takes_one_question_at_a_time(self, there: Result) -> None:
+        assert lines(behind=Result(126, "", ""), gate_there=there) == []
 
     def test_a_whole_list_lacks_nothing(self) -> None:
         assert lines(gate=said(files.allow([closed_list(RESOLVER, as_root=False)]))) == []

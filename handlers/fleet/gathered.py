@@ -112,16 +112,13 @@ def _named(top: Table, file: str) -> Iterator[str]:
     patterns = top.take("include", list, [])
     if not patterns:
         return
-    # It takes longer to import than a fleet file takes to read, and most include nothing.
-    from glob import glob
-
     found = {os.path.abspath(file)}
     for pattern in patterns:
         if not isinstance(pattern, str) or not pattern or "\0" in pattern:
             raise top.wrong("include", "must be a list of files, such as fleet.d/*.toml")
         path = os.path.join(os.path.dirname(os.path.abspath(file)), pattern)
-        if not _WILD.isdisjoint(pattern):
-            matching = sorted(one for one in glob(path) if not os.path.isdir(one))
+        if _is_wild(pattern):
+            matching = [one for one in _matching(path, file) if not os.path.isdir(one)]
         elif os.path.exists(path):
             matching = [path]
         else:
@@ -130,3 +127,31 @@ def _named(top: Table, file: str) -> Iterator[str]:
             if os.path.abspath(one) not in found:
                 found.add(os.path.abspath(one))
                 yield one
+
+
+def _is_wild(pattern: str) -> bool:
+    return not _WILD.isdisjoint(pattern)
+
+
+def _matching(pattern: str, file: str) -> list[str]:
+    """Find what a pattern matches, in the order of the names.
+
+    Raises:
+        ConfigurationError: a directory cannot be looked into. It would seem to be empty, and
+            without its endpoints the floors would be smaller.
+    """
+    # It takes longer to import than a fleet file takes to read, and most include nothing.
+    from glob import glob
+
+    above, name = os.path.split(pattern)
+    for directory in _matching(above, file) if _is_wild(above) else [above]:
+        try:
+            if _is_wild(name):
+                os.scandir(directory).close()
+            else:
+                os.stat(os.path.join(directory, "."))
+        except (FileNotFoundError, NotADirectoryError):
+            pass  # nothing in it is meant
+        except OSError as error:
+            raise unreadable(f"{file}: include: {directory}", error, "include") from error
+    return sorted(glob(pattern))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,9 @@ from anycast_handlers.operation.router_ids import FileRouterIds
 from anycast_handlers.transport.clock import SYSTEM_CLOCK
 from anycast_handlers.verbs._options import read_fleet
 
+# Root may read everything by a capability.
+DROP = ("setpriv", "--inh-caps=-all", "--bounding-set=-all")
+WITHOUT_CAPABILITIES = () if os.geteuid() else DROP
 EXAMPLE = """
 [ssh]
 user = "anycast"                       # sudo -n is used unless this is root
@@ -726,6 +731,41 @@ class TestInclude:
         os.mkfifo(main.parent / "fleet.d/pipe")
         main.write_text(main.read_text().replace('["fleet.d/*.toml"]', value))
         assert said in self.refusal(main)
+
+    @pytest.mark.parametrize(
+        ("pattern", "closed", "said"),
+        [
+            ("fleet.d/*.toml", "fleet.d", "fleet.d"),
+            ("fleet.d/*/*.toml", "fleet.d/fra", "fleet.d/fra"),
+            ("fleet.d/*/b.toml", "fleet.d/fra", "fleet.d/fra"),
+            ("fleet.d/fra/*.toml", "fleet.d", "fleet.d/fra"),
+        ],
+    )
+    def test_a_directory_that_cannot_be_listed_is_not_empty(
+        self, main: Path, pattern: str, closed: str, said: str
+    ) -> None:
+        """Without the endpoints of its files each share of a floor would be smaller."""
+        self.part(main.parent, "a.toml", "[vip]")
+        (main.parent / "fleet.d/fra").mkdir()
+        self.part(main.parent, "fra/b.toml", '[vip.resolver.endpoints]\nns2 = "192.0.2.12"')
+        main.write_text(main.read_text().replace("fleet.d/*.toml", pattern))
+        assert read_fleet(str(main)).included
+        (main.parent / closed).chmod(0)
+        try:
+            argv = (*WITHOUT_CAPABILITIES, sys.executable, "-m", "anycast_handlers")
+            ended = subprocess.run(
+                (*argv, "--fleet", main, "fleet"), check=False, capture_output=True, text=True
+            )
+        finally:
+            (main.parent / closed).chmod(0o700)
+        assert (ended.returncode, ended.stdout) == (3, ""), ended
+        why = "cannot be read: Permission denied: run as the engine's user"
+        line = f"anycast-handler: {main}: include: {main.parent / said} {why}\n"
+        assert ended.stderr == line
+
+    def test_one_that_is_a_link_to_itself_neither(self, main: Path) -> None:
+        (main.parent / "fleet.d").symlink_to("fleet.d")
+        assert "/fleet.d cannot be read: Too many levels of symbolic links: " in self.refusal(main)
 
     def test_a_file_is_included_once_and_never_itself(self, main: Path) -> None:
         self.part(main.parent, "a.toml", '[vip.resolver.endpoints]\nns2 = "192.0.2.12"')

@@ -14,6 +14,7 @@ from ..decision.facts import name_some
 from ..errors import HandlerError
 from ..fleet.values import Fleet, Paths
 from ..operation.request import user
+from ..operation.stop_file import SILENT, ending, said
 from ..transport.certificates import certificate_of, expires_soon
 from ..transport.clock import RUN_SECONDS, SYSTEM_CLOCK
 from ..transport.keys import RENEW, read_identity
@@ -67,8 +68,9 @@ def stop_file(fleet: Fleet) -> Iterator[Finding]:
         text = f"cannot tell whether {stop} exists ({error.strerror}), so nothing is done"
         yield Finding(f"{fleet.file}: paths.stop", text, f"let {_name(fleet)} look there")
         return
-    text = f"{stop} exists, so `event` and `enforce` only look"
-    yield Finding(f"{fleet.file}: paths.stop", text, f"`rm {stop}`")
+    text = f"{stop} exists, so `event`, `enforce` and the watcher only look"
+    by = said(stop)
+    yield Finding(f"{fleet.file}: paths.stop", text, ending(by), seen=by or SILENT)
 
 
 def own_files(fleet: Fleet) -> Iterator[Finding]:

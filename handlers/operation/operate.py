@@ -69,7 +69,9 @@ def _operate(fleet: Fleet, outcome: Outcome, deadline: Deadline, act: Act) -> No
     request = outcome.request
     policy = _policy(fleet, request, deadline.clock.time())
     if policy.stopped and not request.verb.by_hand:
-        outcome.note(f"remove {fleet.paths.stop} to let the automation act")
+        said = stop_file.said(fleet.paths.stop)
+        # An engine cuts a long line, of which the reason of the stop is the end.
+        outcome.note(f"{stop_file.ending(said)} ({said or stop_file.SILENT})")
     if request.verb.decides_unseen:
         decision = request.verb.decide(Case(request, policy))
         if decision.action is not Action.LOOK:

@@ -38,6 +38,13 @@ def said(file: str) -> str:
     return ""
 
 
+def ending(text: str) -> str:
+    """Say what ends a stop; ``text`` is what the stop file says."""
+    everywhere = text.startswith(EVERYWHERE)
+    verb = "`anycast-handler stop --all --end`" if everywhere else "`anycast-handler stop --end`"
+    return f"{verb} lets the automation act"
+
+
 def place(file: str, text: str) -> str | None:
     """Place the stop file on this host; one that is there already stays as it is.
 

@@ -349,12 +349,15 @@ class TestMonitoringHost:
         )
 
     def test_the_stop_file(self, ward: Ward) -> None:
-        with done(ward.lab.mon, "touch /etc/anycast/stop", "rm /etc/anycast/stop"):
+        says, stop = "by ops@mon since 2026-01-02 03:04:05Z: disk", "/etc/anycast/stop"
+        with done(ward.lab.mon, f"echo '{says}' >{stop}", f"rm -f {stop}"):
             line = self.found(ward)
-        assert line == (
-            f"{self.FILE}: paths.stop: /etc/anycast/stop exists, so `event` and `enforce` only "
-            "look -> `rm /etc/anycast/stop`"
-        )
+            assert line == (
+                f"{self.FILE}: paths.stop: {stop} exists, so `event`, `enforce` and the watcher "
+                f"only look ({says}) -> `anycast-handler stop --end` lets the automation act"
+            )
+            ward.lab.mon.run(["anycast-handler", "stop", "--end"], check=True)
+            assert ward.is_well()
 
     @pytest.mark.parametrize("user", ["nagios", "root"])
     @pytest.mark.parametrize(

@@ -12,6 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from anycast_handlers.activators import names
+from anycast_handlers.doctor import here
+from anycast_handlers.fleet.file import load
 
 from tests.support.handler import PROGRAM, Monitor, place
 from tests.support.namespace import REMOTE
@@ -330,6 +333,32 @@ def test_the_stop_file_stops_an_event_before_any_connection(
     assert monitor.event("OK")[0] == 0
     with pytest.raises(BlockingIOError):
         server.accept()
+
+
+@pytest.mark.parametrize(
+    ("says", "option"),
+    [
+        ("", ""),
+        ("by ops@mon since 2026-01-02 03:04:05Z: disk\n", ""),
+        ("everywhere, by ops@mon since 2026-01-02 03:04:05Z: bad zone\n", "--all "),
+    ],
+)
+def test_what_ends_a_stop_stands_with_who_has_placed_it(
+    monitor: Monitor, says: str, option: str
+) -> None:
+    """Nobody removes the stop of somebody else without knowing the reason."""
+    (monitor.directory / "stop").write_text(says)
+    by = says.strip() or "the file says nothing"
+    told = f"`anycast-handler stop {option}--end` lets the automation act ({by})"
+    line = monitor.event("CRITICAL")[1]
+    assert line.endswith(f"; {told}"), line
+    # Of a long line an engine keeps the beginning.
+    assert line.index("(", line.index("; ")) < 200, line
+    (finding,) = here.stop_file(load(f"{monitor.directory}/fleet.toml", names()))
+    assert finding.text == (
+        f"{monitor.directory}/stop exists, so `event`, `enforce` and the watcher only look"
+    )
+    assert f"{finding.remedy} ({finding.seen})" == told
 
 
 @pytest.mark.parametrize("verb", ["event", "enforce"])

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
+from contextlib import suppress
+
 import click
 
 from anycast_checks.line import clean
 from anycast_checks.times import utc
 
-from ..errors import DONE, TRIED_AND_FAILED
-from ..fleet.values import Fleet
+from ..errors import DONE, TRIED_AND_FAILED, ConfigurationError
+from ..fleet.gathered import read
+from ..fleet.values import Fleet, Paths
 from ..operation.log import Syslog
 from ..operation.request import signature
 from ..operation.stop_file import EVERYWHERE, SILENT
@@ -38,7 +42,10 @@ def command(invocation: Invocation, /, *, everywhere: bool, end: bool, reason: s
     stopped by itself, on that host or by hand: `stop --end` there ends that. Exit code 2 means that
     some hosts were not stopped, or are still stopped.
     """
-    fleet = read_fleet(invocation.file)
+    try:
+        fleet = read_fleet(invocation.file)
+    except ConfigurationError as error:
+        raise error if end else _with_remedy(error, invocation.file) from None
     why = clean(reason, 200)
     by = signature(by_hand=True)
     scope = EVERYWHERE if everywhere else ""
@@ -54,6 +61,18 @@ def command(invocation: Invocation, /, *, everywhere: bool, end: bool, reason: s
     Syslog().send(f"stop: {summary}, {text or f'by {by}'}", warning=True)
     unknown = everywhere and not fleet.monitors
     return TRIED_AND_FAILED if unknown or any(one.trouble for one in told) else DONE
+
+
+def _with_remedy(error: ConfigurationError, file: str) -> ConfigurationError:
+    """Say also how this host is stopped by hand: a watcher acts on by the file of before."""
+    path: object = None
+    with suppress(ConfigurationError, AttributeError):
+        path = read(file).get("paths", {}).get("stop", Paths().stop)
+    is_known = isinstance(path, str) and path.startswith("/")
+    by_hand = f"`touch {shlex.quote(str(path) if is_known else Paths().stop)}` stops this host"
+    unless = "" if is_known else ", unless paths.stop is another file"
+    remedies = "; ".join(filter(None, (error.remedy, by_hand + unless)))
+    return ConfigurationError(error.what, remedies)
 
 
 def _said(one: Told, *, end: bool) -> str:

@@ -361,6 +361,39 @@ def test_what_ends_a_stop_stands_with_who_has_placed_it(
     assert f"{finding.remedy} ({finding.seen})" == told
 
 
+UNLESS = ", unless paths.stop is another file"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        # A watcher that runs acts on by the fleet file that it has read before.
+        ("[ssh]", "[shh]", "`touch {directory}/stop` stops this host"),
+        ("[ssh]", "[ssh", f"`touch /etc/anycast/stop` stops this host{UNLESS}"),
+        ('stop = "', 'stop = "at /', "`touch /etc/anycast/stop` stops this host" + UNLESS),
+        ("[paths]", "[patsh]", "`touch /etc/anycast/stop` stops this host"),
+        ("", "", "`touch /etc/anycast/stop` stops this host" + UNLESS),
+    ],
+)
+def test_where_the_fleet_file_is_wrong_it_says_how_to_stop_by_hand(
+    monitor: Monitor, old: str, new: str, told: str
+) -> None:
+    file = monitor.directory / "fleet.toml"
+    text = file.read_text()
+    if old:
+        assert old in text
+        file.write_text(text.replace(old, new))
+    else:
+        file.unlink()
+    for options in ((), ("--all", "--reason", "bad zone")):
+        code, line = monitor.run("stop", *options)
+        assert code == 3, line
+        assert line.endswith(told.format(directory=monitor.directory)), line
+        assert "\n" not in line
+    assert "touch" not in monitor.run("stop", "--end")[1]
+    assert not (monitor.directory / "stop").exists()
+
+
 @pytest.mark.parametrize("verb", ["event", "enforce"])
 def test_a_stop_file_nobody_can_see_is_a_configuration_error(monitor: Monitor, verb: str) -> None:
     """A stop file that cannot be looked for may exist, so nothing acts."""

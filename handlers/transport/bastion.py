@@ -6,34 +6,25 @@ endpoint's own host key, so that the bastion can neither read nor change what is
 
 from __future__ import annotations
 
-import select
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import UnreachableError
 from ..fleet.values import Endpoint, Jump, Ssh
-from .clock import SYSTEM_CLOCK, Deadline
+from .clock import Deadline
 from .lean_paramiko import paramiko
+from .tunnel import Tunnel, start
 
 if TYPE_CHECKING:
     from .ssh import SshConnection
 
-CHUNK = 32768
-# As long as a bastion takes no more, it is asked again after so many seconds.
-UNTAKEN_STEP = 0.05
 # Makes the connection to a bastion, and gives up at a deadline.
 Connect = Callable[[Endpoint, Ssh, Deadline], "SshConnection"]
-
-
-class Tunnel(NamedTuple):
-    """One end of a tunnel, and the seconds of a round trip through it."""
-
-    sock: socket.socket
-    distance: float
 
 
 class _Key(NamedTuple):
@@ -105,38 +96,14 @@ def open_tunnel(
     with _knowing:
         bastion = _bastions.setdefault(key, _Bastion(key, connect))
     connection = bastion.borrow(connecting)
+    give_back = partial(bastion.give_back, connection)
+    to, seconds = (endpoint.address, endpoint.port), connecting.left(connecting.seconds)
     try:
         with _refused(jump, endpoint):
-            began = SYSTEM_CLOCK.monotonic()
-            seconds = connecting.left(connecting.seconds)
-            channel = connection.open_tunnel((endpoint.address, endpoint.port), seconds)
-            distance = SYSTEM_CLOCK.monotonic() - began
-            ours, theirs = socket.socketpair()
+            return Tunnel(connection, to, seconds, give_back)
     except UnreachableError:
-        bastion.give_back(connection)
+        give_back()
         raise
-    ends = threading.Semaphore(0)
-
-    def close() -> None:
-        # Both directions have ended, and neither end is in use any more.
-        ends.acquire()
-        ends.acquire()
-        theirs.close()
-        bastion.give_back(connection)
-
-    def from_bastion() -> None:
-        while data := channel.recv(CHUNK):
-            theirs.sendall(data)
-            connection.passed_on(len(data))
-
-    def to_bastion() -> None:
-        while data := theirs.recv(CHUNK):
-            _send(channel, data, theirs)
-
-    for pump in (from_bastion, to_bastion):
-        _start(_pumping(pump, channel, theirs, ends))
-    _start(close)
-    return Tunnel(ours, distance)
 
 
 def look_up(host: str, seconds: float) -> str:
@@ -155,7 +122,7 @@ def look_up(host: str, seconds: float) -> str:
             found.put(error if isinstance(error, OSError) else OSError(f"{host} is no name"))
 
     # The library has no time limit for it.
-    _start(ask)
+    start(ask)
     try:
         answer = found.get(timeout=seconds)
     except Empty as error:
@@ -163,47 +130,6 @@ def look_up(host: str, seconds: float) -> str:
     if isinstance(answer, OSError):
         raise answer
     return answer
-
-
-def _send(channel: paramiko.Channel, data: bytes, theirs: socket.socket) -> None:
-    """Send data; raises OSError where whoever uses the tunnel goes before all of it is taken."""
-    gone = select.poll()
-    gone.register(theirs, 0)
-    while data:
-        # A bastion need not take anything, and paramiko would wait for that without end.
-        while not channel.send_ready():
-            if gone.poll(UNTAKEN_STEP * 1000):
-                raise BrokenPipeError
-        sent = channel.send(data)
-        if not sent:
-            raise BrokenPipeError
-        data = data[sent:]
-
-
-def _start(run: Callable[[], None]) -> None:
-    threading.Thread(target=run, daemon=True).start()
-
-
-def _pumping(
-    pump: Callable[[], None],
-    channel: paramiko.Channel,
-    theirs: socket.socket,
-    ends: threading.Semaphore,
-) -> Callable[[], None]:
-    """Pass bytes on until one side ends, and end both then."""
-
-    def run() -> None:
-        try:
-            with suppress(paramiko.SSHException, EOFError, OSError):
-                pump()
-        finally:
-            with suppress(paramiko.SSHException, EOFError, OSError):
-                channel.close()
-            with suppress(OSError):
-                theirs.shutdown(socket.SHUT_RDWR)
-            ends.release()
-
-    return run
 
 
 @contextmanager

@@ -20,6 +20,10 @@ MOST_EXTENSIONS = 100
 # The largest window of SSH (RFC 4254, section 5.2): at 1 kB a second it lasts for 50 days.
 LARGEST_WINDOW = 2**32 - 1
 LARGEST_ERROR_OUTPUT = 4096
+# A peer need not say that it has closed a tunnel, and so many at most are kept until then.
+MOST_WAYS = 10_000
+# Is given the size of a packet, and says whether to keep it.
+Hear = Callable[[int], bool]
 # Is given what comes, and no bytes at the end. It must not wait for anything.
 Take = Callable[[bytes], None]
 
@@ -62,6 +66,7 @@ class BoundedTransport(paramiko.Transport):
             packetizer_class=_UntimedPacketizer,
         )
         self.channels_seen = _ChannelsSeen()
+        self._ways: dict[int, paramiko.Channel] = {}
 
     @property
     def preferred_ciphers(self) -> tuple[str, ...]:
@@ -72,6 +77,44 @@ class BoundedTransport(paramiko.Transport):
         """
         every: tuple[str, ...] = self._filter_algorithm("ciphers")  # type: ignore[attr-defined]
         return tuple(sorted(every, key=lambda name: "-gcm@" not in name))
+
+    def open_way(
+        self, to: tuple[str, int], most: int, timeout: float, hear: Hear
+    ) -> paramiko.Channel:
+        """Open a tunnel to another host, which keeps so many bytes.
+
+        ``hear`` is given the size of each packet, by the thread of the connection, and says whether
+        to keep it: until the peer has closed the tunnel, since until then packets may be under way.
+        A tunnel has no error output, which the peer may send all the same.
+
+        Raises:
+            paramiko.SSHException: as `open_channel` does, and where the host is not reached.
+        """
+        here = ("127.0.0.1", 0)
+        channel = self.open_channel("direct-tcpip", to, here, window_size=most, timeout=timeout)
+        channel.in_stderr_buffer = _Pipe(0)
+        keep = channel.in_buffer.feed
+
+        def feed(data: bytes) -> None:
+            if hear(len(data)):
+                keep(data)
+
+        # The first packets may be in the pipe already, and so it stays the same pipe.
+        channel.in_buffer.feed = feed  # type: ignore[method-assign]
+        # paramiko forgets a channel that nobody refers to.
+        self._ways[channel.chanid] = channel
+        if len(self._ways) > MOST_WAYS:
+            self._ways.pop(next(iter(self._ways)), None)
+        return channel
+
+    def _unlink_channel(self, chanid: int) -> None:
+        self._ways.pop(chanid, None)
+        super()._unlink_channel(chanid)  # type: ignore[misc]
+
+    def close(self) -> None:
+        """End the connection."""
+        super().close()
+        self._ways.clear()
 
     def _negotiate_keys(self, m: paramiko.Message) -> None:
         now = time.monotonic()
@@ -163,19 +206,6 @@ def open_ear(transport: paramiko.Transport, timeout: float, take: Take) -> param
     """
     channel = transport.open_session(window_size=LARGEST_WINDOW, timeout=timeout)
     channel.in_buffer, channel.in_stderr_buffer = _Ear(take), _Pipe(LARGEST_ERROR_OUTPUT)
-    return channel
-
-
-def open_way(
-    transport: paramiko.Transport, to: tuple[str, int], most: int, timeout: float
-) -> paramiko.Channel:
-    """Open a tunnel to another host; raises as open_channel does, and where that is not reached.
-
-    A tunnel has no error output, which the peer may send all the same.
-    """
-    here = ("127.0.0.1", 0)
-    channel = transport.open_channel("direct-tcpip", to, here, window_size=most, timeout=timeout)
-    channel.in_stderr_buffer = _Pipe(0)
     return channel
 
 

@@ -75,7 +75,7 @@ class Login:
         endpoint = self._endpoint
         if endpoint.jump:
             tunnel = open_tunnel(endpoint.jump, endpoint, self._ssh, self._connecting, to_bastion)
-            return PromptSocket(tunnel.sock.detach(), tunnel.distance)
+            return PromptSocket(tunnel.sock.detach(), tunnel)
         seconds = self._connecting.left(CONNECT_SECONDS)
         try:
             address = look_up(endpoint.address, seconds) if self._is_bastion else endpoint.address
@@ -134,6 +134,8 @@ class Login:
             raise self._failed(sock, error) from error
 
     def _failed(self, sock: PromptSocket, error: Exception) -> UnreachableError | RejectedError:
+        if sock.overrun:
+            return UnreachableError(f"{self.where}: {sock.overrun} before the login had ended")
         transport = self.transport
         if transport is None or not transport.remote_version:
             # sshd says in a line of text, instead of its banner, why it lets nobody in at present.

@@ -8,7 +8,10 @@ import struct
 import threading
 import time
 from contextlib import suppress
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from .tunnel import Tunnel
 
 READ_AHEAD = 16384
 # OpenSSH sends no larger packet, and takes none.
@@ -25,10 +28,9 @@ MOST_IN_ALL, SHARE = 16_000_000, 1_200_000
 MOST_PACKETS, PACKETS_A_SECOND = 10_000, 1_000
 # paramiko reads a packet in two parts.
 READS = 2
-# The smallest packet of a connection inside a tunnel. On the way few bytes become three times as
-# many, and there are messages about the tunnel.
-LEAST_PASSED_ON = 16
-WRAPPED, WRAPPING = 3, 1024
+# Bytes around those of a packet of a tunnel, with a share of the messages about the tunnel.
+AROUND = 256
+TOO_MUCH, ENDLESS = "it sent more than it may", "it sent packets without end"
 SAID_FIRST = 400
 # Where a round trip takes longer, it is not waited for.
 LONGEST_DISTANCE = 2.0
@@ -43,6 +45,27 @@ _TCP_INFO = struct.Struct("=8xI56xI28xI")
 # linux/tcp.h: on a connection with few packets under way, a packet that is lost again and again is
 # sent at equal intervals, and not each time after twice the time.
 _THIN_LINEAR_TIMEOUTS = 16
+
+
+class Packets:
+    """Counts packets: so many may come at once, and so many a second. One thread takes them."""
+
+    def __init__(self) -> None:
+        """Begin with as many as may come at once."""
+        self._left = float(MOST_PACKETS)
+        self._at = time.monotonic()
+
+    def take(self, number: float = 1.0) -> bool:
+        """Count so many; whether they may come."""
+        now = time.monotonic()
+        more = (now - self._at) * PACKETS_A_SECOND
+        self._at = now
+        self._left = min(self._left + more, MOST_PACKETS) - number
+        return self._left >= 0
+
+    def give_back(self, number: float) -> None:
+        """Do not count so many any more."""
+        self._left += number
 
 
 class PromptSocket(socket.socket):
@@ -61,7 +84,7 @@ class PromptSocket(socket.socket):
 
     Attributes:
         said_first: the beginning of what the peer has sent.
-        overrun: whether the peer has sent more than it may, which ends the connection.
+        overrun: why the connection was ended, where the peer has sent more than it may; else empty.
     """
 
     _in_all: ClassVar[int] = 0
@@ -69,16 +92,14 @@ class PromptSocket(socket.socket):
     _ahead = b""
     _kept = 0
     _most = LOGIN_BYTES
-    _is_kept = False
-    _reads_left = 0.0
-    _counted_at = 0.0
+    _packets: Packets | None = None
     said_first = b""
-    overrun = False
+    overrun = ""
 
-    def __init__(self, fileno: int, distance: float | None = None) -> None:
-        """Take a socket that is connected; ``distance`` is known where it is that of a tunnel."""
+    def __init__(self, fileno: int, tunnel: Tunnel | None = None) -> None:
+        """Take a socket that is connected, be it by a tunnel."""
         super().__init__(fileno=fileno)
-        self._distance = distance
+        self._tunnel = tunnel
         with suppress(OSError):
             # A request is a few small packets, each of which waits for the answer to the one
             # before.
@@ -91,8 +112,8 @@ class PromptSocket(socket.socket):
 
         Where packets are lost on the way, the time after which one is sent again is part of it.
         """
-        if self._distance is not None:
-            return min(self._distance, LONGEST_DISTANCE)
+        if self._tunnel:
+            return min(self._tunnel.distance, LONGEST_DISTANCE)
         try:
             told = self.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
             again_after, round_trip, sent_again = _TCP_INFO.unpack(told)
@@ -107,7 +128,7 @@ class PromptSocket(socket.socket):
 
     def keep(self) -> None:
         """Prepare for a connection that is idle for long, and end it where the peer has gone."""
-        self._is_kept, self._reads_left = True, float(READS * MOST_PACKETS)
+        self._packets = Packets()
         with suppress(OSError):
             self.setsockopt(
                 socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(UNACKNOWLEDGED_SECONDS * 1000)
@@ -124,41 +145,32 @@ class PromptSocket(socket.socket):
             PromptSocket._in_all -= self._kept
             self._kept = 0
 
-    def passed_on(self, size: int) -> None:
-        """Do not count so many bytes, and the packets that brought them, any more.
+    def passed_on(self, size: int, packets: int = 0) -> None:
+        """Do not count so many bytes and packets any more, which are those of a tunnel.
 
-        They have gone on to the end of a tunnel, which counts its own.
+        The tunnel counts its packets, and its end counts the bytes that have gone on to it. Only
+        the thread that receives may call this with packets.
         """
         with PromptSocket._counting:
-            taken = min(self._kept, WRAPPED * size + WRAPPING)
+            taken = min(self._kept, size + packets * AROUND)
             PromptSocket._in_all -= taken
             self._kept -= taken
-        # Two threads change this without a lock, since a packet more or less makes no difference.
-        self._reads_left += READS * (1 + size / LEAST_PASSED_ON)
+        if packets and self._packets:
+            self._packets.give_back(packets)
 
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
         """Receive as usual. Raises: OSError, where the peer sends more than it may."""
         if bufsize > LARGEST_PACKET:
-            self.overrun = True
-            raise OSError(errno.EMSGSIZE, f"it began a packet of {bufsize} bytes")
+            raise self._ended(TOO_MUCH, f"it began a packet of {bufsize} bytes")
         if not self._ahead:
             self._ahead = super().recv(max(bufsize, READ_AHEAD), flags)
             with suppress(OSError):
                 self.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
             self._count(self._ahead)
-        if self._is_kept:
-            self._count_read()
+        if self._packets and not self._packets.take(1 / READS):
+            raise self._ended(ENDLESS)
         data, self._ahead = self._ahead[:bufsize], self._ahead[bufsize:]
         return data
-
-    def _count_read(self) -> None:
-        now = time.monotonic()
-        more = (now - self._counted_at) * READS * PACKETS_A_SECOND
-        self._counted_at = now
-        self._reads_left = min(self._reads_left + more, READS * MOST_PACKETS) - 1
-        if self._reads_left < 0:
-            self.overrun = True
-            raise OSError(errno.EMSGSIZE, "it sends packets without end")
 
     def _count(self, data: bytes) -> None:
         if len(self.said_first) < SAID_FIRST:
@@ -168,5 +180,10 @@ class PromptSocket(socket.socket):
             PromptSocket._in_all += len(data)
             crowded = PromptSocket._in_all > MOST_IN_ALL and self._kept > SHARE
         if crowded or self._kept > self._most:
-            self.overrun = True
-            raise OSError(errno.EMSGSIZE, "it sent more than it may")
+            raise self._ended(TOO_MUCH)
+        if not data and self._tunnel and self._tunnel.overrun:
+            raise self._ended(self._tunnel.overrun)
+
+    def _ended(self, overrun: str, why: str = "") -> OSError:
+        self.overrun = overrun
+        return OSError(errno.EMSGSIZE, why or overrun)

@@ -18,7 +18,7 @@ from anycast_checks.line import clean
 from ..errors import OutcomeUnknownError, UnreachableError
 from ..fleet.values import Endpoint, Ssh
 from .alarms import ALARMS
-from .bounded import close_channel, open_channel, open_ear, open_way
+from .bounded import BoundedTransport, close_channel, open_channel, open_ear
 from .channel import receive, send
 from .clock import SYSTEM_CLOCK, Deadline
 from .each import at_once
@@ -246,13 +246,15 @@ class SshConnection:
                 raise
         return _SshStream(channel, lines)
 
-    def open_tunnel(self, to: tuple[str, int], seconds: float) -> paramiko.Channel:
-        """Open a tunnel to another host; raises as paramiko does."""
-        return open_way(self._transport(), to, WINDOW, seconds)
+    def open_tunnel(
+        self, to: tuple[str, int], seconds: float, hear: Callable[[int], bool]
+    ) -> paramiko.Channel:
+        """Open a tunnel to another host; see `BoundedTransport.open_way`."""
+        return self._transport().open_way(to, WINDOW, seconds, hear)
 
-    def passed_on(self, size: int) -> None:
-        """Take note that so many bytes of a tunnel have gone on to its end."""
-        self._sock.passed_on(size)
+    def passed_on(self, size: int, packets: int = 0) -> None:
+        """Do not count so many bytes and packets of a tunnel; see `PromptSocket.passed_on`."""
+        self._sock.passed_on(size, packets)
 
     def drop_spares(self) -> None:
         """Close the channels that no command has taken."""
@@ -285,7 +287,7 @@ class SshConnection:
         seconds = with_distance(COMMAND_SECONDS, self.distance)
         return open_channel(self._transport(), WINDOW, seconds)
 
-    def _transport(self) -> paramiko.Transport:
+    def _transport(self) -> BoundedTransport:
         transport = self._login.transport
         if transport is None:
             raise EOFError
@@ -307,7 +309,7 @@ class SshConnection:
             raise OutcomeUnknownError(argv, f"{self._where}: {say(error)}") from error
         except OutcomeUnknownError as error:
             if self._sock.overrun:
-                why = f"{self._where}: it sent more than it may, and the connection was closed"
+                why = f"{self._where}: {self._sock.overrun}, and the connection was closed"
                 raise OutcomeUnknownError(argv, why) from error
             raise
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, NamedTuple
@@ -24,6 +24,7 @@ from anycast_handlers.watch.board import Board, Decided, EndpointState, Failover
 from anycast_handlers.watch.document import document
 from anycast_handlers.watch.page import Showing, open_page
 from anycast_handlers.watch.page.fresh import LATEST, SOONEST, Fresh
+from anycast_handlers.watch.page.server import LIMITS, PAUSE
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.boards import board, endpoint, rich
@@ -277,6 +278,10 @@ class TestServer:
             socket.create_connection(("127.0.0.1", port), 5)
 
 
+def read(client: socket.socket) -> bytes:
+    return b"".join(iter(lambda: client.recv(65536), b""))
+
+
 def run(code: str) -> subprocess.CompletedProcess[str]:
     """Run a program that has the page in it, and see what it prints."""
     return subprocess.run(
@@ -290,6 +295,37 @@ def run(code: str) -> subprocess.CompletedProcess[str]:
 
 
 class TestBadClients:
+    @pytest.mark.parametrize("path", ["/icon.svg", "/metrics", "/status.json", "/not-there"])
+    def test_clients_that_ask_without_end_are_answered_at_a_bounded_pace(self, path: str) -> None:
+        """Any user of the host may ask, and the threads of the watcher share one interpreter."""
+        asked = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode() * 10
+        with served(rich) as port, ExitStack() as stack:
+            clients = [
+                stack.enter_context(socket.create_connection(("127.0.0.1", port), 60))
+                for _ in range(10)
+            ]
+            began = time.monotonic()
+            for client in clients:
+                client.sendall(asked)
+                client.shutdown(socket.SHUT_WR)
+            answers = sum(read(client).count(b"HTTP/1.1 ") for client in clients)
+            took = time.monotonic() - began
+        assert answers / took <= LIMITS["threads"] / PAUSE
+
+    def test_metrics_are_made_once_a_second(self) -> None:
+        looks = 0
+
+        def look() -> Board:
+            nonlocal looks
+            looks += 1
+            return board(1, endpoint("ns1"))._replace(version=looks)
+
+        with served(look) as port:
+            began = time.monotonic()
+            while time.monotonic() < began + 1.5:
+                assert ask(port, "/metrics").status == 200
+            assert looks <= 1 + time.monotonic() - began
+
     def test_many_clients_write_nothing_to_the_log(self) -> None:
         ended = run(
             "import http.client, threading\n"

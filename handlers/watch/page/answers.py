@@ -8,22 +8,17 @@ from collections.abc import Callable, Iterable
 
 from ..board import Board
 from ..document import document
-from .fresh import Fresh
+from .fresh import SOONEST_FOR_PROGRAMS, Fresh
 from .server import App, Environ, Respond, handed_over
 
 PATH = "/status.json"
-# The board is rendered at most once in so many seconds, and an answer takes a moment at least:
-# whoever asks without end must not keep the watcher from its work.
-SOONEST = 1.0
-PAUSE = 0.02
 
 
 def answering(look: Callable[[], Board]) -> App:
     """Make what answers with the board, which is rendered once for all who ask."""
-    status = Fresh(look, _rendered, time.monotonic, SOONEST)
+    status = Fresh(look, _rendered, time.monotonic, SOONEST_FOR_PROGRAMS)
 
     def answer(environ: Environ, respond: Respond) -> Iterable[bytes]:
-        time.sleep(PAUSE)
         if (environ["REQUEST_METHOD"], environ["PATH_INFO"]) != ("GET", PATH):
             respond("404 Not Found", [("Content-Length", "0")])
             return []

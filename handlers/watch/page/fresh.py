@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from ..board import Board
 
-# However often the board changes, it is rendered at most so often (seconds).
-SOONEST = 0.2
+# However often the board changes, it is rendered at most so often (seconds): for a person who looks
+# at it, and for programs.
+SOONEST, SOONEST_FOR_PROGRAMS = 0.2, 1.0
 # Where nothing but ages has changed, it is rendered after so many seconds.
 LATEST = 2.0
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from ..board import Board
 from ..document import document
 from .address import bound
-from .fresh import Fresh
+from .fresh import SOONEST_FOR_PROGRAMS, Fresh
 from .metrics import CONTENT_TYPE, Metrics
 from .server import Environ, Respond, Server, handed_over
 
@@ -73,7 +73,7 @@ class _App:
         self._run = f"{time.time():.6f}"
         self._is_local = is_local
         self._status = Fresh(look, self._document, time.monotonic)
-        self._metrics = Fresh(look, Metrics().render, time.monotonic)
+        self._metrics = Fresh(look, Metrics().render, time.monotonic, SOONEST_FOR_PROGRAMS)
 
     def __call__(self, environ: Environ, respond: Respond) -> Iterable[bytes]:
         status, headers, body = self._answer(environ)

@@ -43,6 +43,9 @@ LIMITS: dict[str, Any] = {
     "log_socket_errors": False,
 }
 CLOSING = 1.0
+# An answer takes a moment at least: whoever asks without end must not keep the watcher from its
+# work.
+PAUSE = 0.02
 
 
 class Server:
@@ -54,7 +57,7 @@ class Server:
         # It warns of each request that has to wait, so that a client could fill the log.
         logging.getLogger("waitress").setLevel(logging.ERROR)
         self._server = waitress.create_server(
-            app, sockets=[listening], map=self._map, ident="", **{**LIMITS, **limits}
+            _unhurried(app), sockets=[listening], map=self._map, ident="", **{**LIMITS, **limits}
         )
         self._thread = threading.Thread(target=self._server.run, name="page", daemon=True)
         self._thread.start()
@@ -87,6 +90,14 @@ class Server:
         with suppress(OSError):
             self._server.trigger.pull_trigger(lambda: wasyncore.close_all(self._map))
         self._thread.join(CLOSING)
+
+
+def _unhurried(app: App) -> App:
+    def answer(environ: Environ, respond: Respond) -> Iterable[bytes]:
+        time.sleep(PAUSE)
+        return app(environ, respond)
+
+    return answer
 
 
 def handed_over(environ: Environ, body: bytes) -> Iterable[bytes]:

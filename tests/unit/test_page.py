@@ -295,20 +295,29 @@ def run(code: str) -> subprocess.CompletedProcess[str]:
 
 
 class TestBadClients:
-    @pytest.mark.parametrize("path", ["/icon.svg", "/metrics", "/status.json", "/not-there"])
-    def test_clients_that_ask_without_end_are_answered_at_a_bounded_pace(self, path: str) -> None:
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "GET /icon.svg HTTP/1.1",
+            "GET /metrics HTTP/1.1",
+            "GET /status.json HTTP/1.1",
+            "GET /not-there HTTP/1.1",
+            "GET",
+        ],
+    )
+    def test_clients_that_ask_without_end_are_answered_at_a_bounded_pace(self, line: str) -> None:
         """Any user of the host may ask, and the threads of the watcher share one interpreter."""
-        asked = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode() * 10
+        asked = f"{line}\r\nHost: localhost\r\n\r\n".encode() * 2
         with served(rich) as port, ExitStack() as stack:
             clients = [
                 stack.enter_context(socket.create_connection(("127.0.0.1", port), 60))
-                for _ in range(10)
+                for _ in range(50)
             ]
             began = time.monotonic()
             for client in clients:
                 client.sendall(asked)
                 client.shutdown(socket.SHUT_WR)
-            answers = sum(read(client).count(b"HTTP/1.1 ") for client in clients)
+            answers = sum(read(client).count(b"HTTP/1.") for client in clients)
             took = time.monotonic() - began
         assert answers / took <= LIMITS["threads"] / PAUSE
 

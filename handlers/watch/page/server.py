@@ -18,6 +18,7 @@ from typing import Any
 
 import waitress
 from waitress import wasyncore
+from waitress.channel import HTTPChannel
 
 Environ = dict[str, Any]
 Respond = Callable[[str, list[tuple[str, str]]], object]
@@ -57,8 +58,9 @@ class Server:
         # It warns of each request that has to wait, so that a client could fill the log.
         logging.getLogger("waitress").setLevel(logging.ERROR)
         self._server = waitress.create_server(
-            _unhurried(app), sockets=[listening], map=self._map, ident="", **{**LIMITS, **limits}
+            app, sockets=[listening], map=self._map, ident="", **{**LIMITS, **limits}
         )
+        self._server.channel_class = _Unhurried
         self._thread = threading.Thread(target=self._server.run, name="page", daemon=True)
         self._thread.start()
 
@@ -92,12 +94,13 @@ class Server:
         self._thread.join(CLOSING)
 
 
-def _unhurried(app: App) -> App:
-    def answer(environ: Environ, respond: Respond) -> Iterable[bytes]:
-        time.sleep(PAUSE)
-        return app(environ, respond)
+class _Unhurried(HTTPChannel):  # type: ignore[misc]
+    """A connection whose answers take a moment, that to what is no request included."""
 
-    return answer
+    def service(self) -> None:
+        """Answer a request."""
+        time.sleep(PAUSE)
+        super().service()
 
 
 def handed_over(environ: Environ, body: bytes) -> Iterable[bytes]:

@@ -8,8 +8,8 @@ from anycast_checks.routing.daemon import Question, RoutingDaemon, RoutingState,
 
 from ..decision.facts import describe_strangers
 from ..errors import UncountableError
+from ..routing.announced import shows_all
 from ..routing.ask import asking, command_of
-from ..routing.count import shows_all
 from ..routing.see import see_routing as ask_routing
 from ..routing.tally import RouterIds, find_strangers
 from ..transport.shell import Query

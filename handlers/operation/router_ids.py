@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from ..fleet.values import Endpoint, Vip
@@ -34,10 +35,14 @@ class FileRouterIds:
 
     def learn(self, vip: Vip, endpoint: Endpoint, router_id: str) -> str:
         """Remember a router-id; see RouterIds."""
-        known = self.known(vip)
-        if known.get(endpoint.name) == router_id or not _ROUTER_ID.fullmatch(router_id):
+        return self.learn_all(vip, {endpoint.name: router_id})
+
+    def learn_all(self, vip: Vip, said: Mapping[str, str]) -> str:
+        """Remember several router-ids; see RouterIds."""
+        before = self.known(vip)
+        known = before | {name: one for name, one in said.items() if _ROUTER_ID.fullmatch(one)}
+        if known == before:
             return ""
-        known[endpoint.name] = router_id
         document = {e.name: _entry(e, known[e.name]) for e in vip.endpoints if e.name in known}
         file = self._file(vip)
         try:

@@ -4,99 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import NamedTuple
 
-from anycast_checks.routing.daemon import RoutingDaemon, RoutingState, Unknown
+from anycast_checks.routing.daemon import RoutingDaemon, RoutingState
 
-from ..decision.situation import Counted, SiteCount
 from ..errors import UncountableError
 from ..fleet.values import Endpoint, Vip
 from ..transport.clock import Deadline
 from ..transport.connections import Connections
 from ..transport.shell import Shell
+from .announced import Announced, Others, count_announcers, shows_all
 from .by_site import assumed, count_site
 from .peers import Peers
+from .routers import Routers
 from .see import see_routing
-from .tally import RouterIds, Tally, tally, unexpected
+from .tally import RouterIds, Tally
 
 # Where a VIP has more endpoints, a run that has nothing to decide asks none of them. Each endpoint
 # has such runs, and together they would be as many logins as the square of that number.
 MOST_IN_PEACE = 16
 # Values of the fleet file's `routing` with which no endpoint knows who else announces a VIP.
 NEVER_SHOW_ALL = frozenset({"bgp", "none"})
-
-
-class Announced(NamedTuple):
-    """The router-ids of those who announce a VIP, and of the router that was asked."""
-
-    by: frozenset[str]
-    asked: str
-
-
-class Others(NamedTuple):
-    """How many other endpoints announce a VIP.
-
-    Attributes:
-        number: how many of them are known to announce, or may do so.
-        own: whether the run's endpoint announces the VIP itself; None where that is unknown.
-        gaps: the names of the endpoints that could not be asked.
-        strangers: router-ids of the announcers that are no endpoint and are not expected.
-        asked: router-id of the run's endpoint; empty where that is unknown.
-        trouble: what went wrong beside, and does not change the number.
-        under_way: endpoints that may announce, and were not counted because they may be withdrawn
-            at this moment; empty where there is none.
-        assumed: how many of the gaps are taken for announcing; see by_site.
-        site: the count in the endpoint's own site; None where no floor of a site is set.
-        are_spared: nobody was counted, and the number says nothing.
-    """
-
-    number: int
-    own: bool | None = None
-    gaps: tuple[str, ...] = ()
-    strangers: tuple[str, ...] = ()
-    asked: str = ""
-    trouble: str = ""
-    under_way: tuple[str, ...] = ()
-    assumed: int = 0
-    site: SiteCount | None = None
-    are_spared: bool = False
-
-    def counted(self, vip: Vip) -> Counted:
-        """Give what a decision needs of this count."""
-        return Counted(
-            None if self.are_spared else self.number,
-            vip.floor,
-            len(vip.endpoints),
-            announced=self.own,
-            gaps=self.gaps,
-            strangers=self.strangers,
-            under_way=" and ".join(self.under_way),
-            assumed=self.assumed,
-            site=self.site,
-        )
-
-
-def count_announcers(state: RoutingState) -> Announced:
-    """Read from the state of the routing who announces the VIP.
-
-    Raises:
-        UncountableError: the state does not tell.
-    """
-    every = (state, *state.beside)
-    state = next((one for one in every if one.daemon.shows_all), state)
-    if isinstance(state.announcers, Unknown):
-        raise UncountableError(state.announcers.why)
-    return Announced(state.announcers, state.router_id)
-
-
-def shows_all(state: RoutingState) -> bool:
-    """Tell whether the routing of one endpoint shows every other one that announces the VIP.
-
-    Where the endpoint does not announce the VIP at the moment, any of its daemons may be the one
-    that does so at other times.
-    """
-    every = (state,) if state.announced else (state, *state.beside)
-    return all(one.daemon.shows_all for one in every)
 
 
 class Counter:
@@ -126,6 +53,7 @@ class Counter:
         self._connections = connections
         self._daemons = daemons
         self._router_ids = router_ids
+        self._routers = Routers(vip, endpoint, connections, daemons, router_ids, deadline)
         self._deadline = deadline
 
     def see(self, shell: Shell) -> RoutingState:
@@ -136,26 +64,25 @@ class Counter:
         """Ask it who announces the VIP; raises as `see` and `count_announcers` do."""
         return count_announcers(self.see(shell))
 
-    def tally(
-        self,
-        announced: Announced,
-        own: str,
-        learnt: Mapping[str, str],
-        under_way: Sequence[str] = (),
-    ) -> Tally:
-        """Count the other endpoints among the announcers.
+    def seen_by(self, other: Endpoint, seen: Announced, own: str, *, asks: bool = False) -> Tally:
+        """Count the other endpoints among the announcers that another endpoint sees.
 
         Args:
-            announced: who announces the VIP.
+            other: the endpoint that sees them.
+            seen: who announces the VIP, as it sees that.
             own: router-id of the run's endpoint, which is left out.
-            learnt: router-ids of endpoints by their names, where they are known better than from
-                an earlier run.
-            under_way: endpoints that may be withdrawn at this moment, and do not count.
+            asks: asks the endpoints with unknown router-ids for these where the floor rests on
+                them.
         """
-        known = self._router_ids.known(self._vip) | dict(learnt)
-        names = [e.name for e in self._vip.endpoints if e is not self._endpoint]
-        leaving = [known.get(name) for name in names if name in under_way]
-        return tally(announced.by - {own}, map(known.get, names), *leaving)
+        vip, learnt = self._vip, {other.name: seen.asked}
+
+        def count(said: Mapping[str, str]) -> Tally:
+            return self._routers.tally(seen.by, own, {**learnt, **said})
+
+        if asks and count({}).number < vip.floor:
+            unlearnt = self._routers.unlearnt(seen.by, own, learnt)
+            self._routers.ask(unlearnt, lambda said: count(said).number >= vip.floor)
+        return count({})
 
     def others(
         self, shell: Shell, under_way: Sequence[str] = (), *, in_peace: bool = False
@@ -189,9 +116,9 @@ class Counter:
             heard = self._ask_peers(shell, under_way, state)
             if heard.number:
                 return heard
-        counted = self._count_in(state, announced, under_way)
+        counted = self._count_in(state, announced, under_way, in_peace=in_peace)
         if self._may_be_apart and counted.counted(vip).is_few:
-            return self._ask_peers(shell, under_way, state)
+            return self._ask_peers(shell, under_way, state, spares=spares)
         return counted
 
     @property
@@ -200,20 +127,53 @@ class Counter:
         return self._vip.count_by == "auto" and len(self._vip.sites) > 1
 
     def _count_in(
-        self, state: RoutingState, announced: Announced, under_way: Sequence[str]
+        self,
+        state: RoutingState,
+        announced: Announced,
+        under_way: Sequence[str],
+        *,
+        in_peace: bool,
     ) -> Others:
         """Count in the state of the routing on the run's endpoint."""
-        vip = self._vip
+        vip, seen = self._vip, (announced.by, announced.asked)
         trouble = self._router_ids.learn(vip, self._endpoint, announced.asked)
-        number, strangers, left_out = self.tally(announced, announced.asked, {}, under_way)
-        leaves = tuple(under_way) if left_out else ()
-        known = self._router_ids.known(vip)
-        announcing = [name for name, one in known.items() if one in announced.by]
+
+        def count(said: Mapping[str, str]) -> Others:
+            return self._count_known(state, announced, said, under_way)
+
+        def is_enough(said: Mapping[str, str]) -> bool:
+            return not count(said).counted(vip).is_few
+
+        unlearnt = self._routers.unlearnt(*seen, {}, under_way)
+        if unlearnt and not self._may_be_apart and (in_peace or not is_enough({})):
+            if in_peace and len(vip.endpoints) > MOST_IN_PEACE:
+                return count({})._replace(trouble=trouble, are_spared=True)
+            trouble = self._routers.ask(unlearnt, is_enough) or trouble
+        return count({})._replace(trouble=trouble)
+
+    def _count_known(
+        self,
+        state: RoutingState,
+        announced: Announced,
+        said: Mapping[str, str],
+        under_way: Sequence[str],
+    ) -> Others:
+        """Count by the router-ids that are known."""
+        vip, routers, seen = self._vip, self._routers, (announced.by, announced.asked)
+        found = routers.tally(*seen, said, under_way)
+        leaves = tuple(under_way) if found.left_out else ()
+        known = routers.known | dict(said)
+        here = [n for n, one in known.items() if one in announced.by and n not in under_way]
         unknown = [one.name for one in vip.endpoints if one.name not in known]
-        here = [name for name in announcing if name not in under_way]
-        site = count_site(vip, self._endpoint, here, (*unknown, *leaves))
-        odd = unexpected(vip, strangers)
-        return Others(number, state.announced, (), odd, announced.asked, trouble, leaves, site=site)
+        return Others(
+            found.number,
+            state.announced,
+            routers.unlearnt(*seen, said, under_way) if found.unsure else (),
+            found.strangers,
+            announced.asked,
+            under_way=leaves,
+            site=count_site(vip, self._endpoint, here, (*unknown, *leaves)),
+        )
 
     def _ask_peers(
         self,
@@ -233,6 +193,7 @@ class Counter:
         if peers is None:
             return Others(0, own, are_spared=True)
         announcing, gaps = peers.wait()
+        self._routers.learn(peers.router_ids)
         return Others(
             len(announcing),
             own,

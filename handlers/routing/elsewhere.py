@@ -11,7 +11,9 @@ from ..transport.clock import RUN_SECONDS, Deadline
 from ..transport.connections import Connections
 from ..transport.each import Answers
 from ..transport.shell import COMMAND_SECONDS
-from .count import Announced, Counter
+from .announced import Announced
+from .count import Counter
+from .tally import Tally
 
 POLL_SECONDS = 0.1
 FIND_OTHER_SECONDS = 3.0
@@ -89,9 +91,9 @@ class Elsewhere:
                 return other, seen
         return None
 
-    def count(self, other: Endpoint, seen: Announced, router_id: str) -> int:
+    def count(self, other: Endpoint, seen: Announced, router_id: str) -> Tally:
         """Count the endpoints that announce the VIP as another endpoint sees it."""
-        return self._counter.tally(seen, router_id, {other.name: seen.asked}).number
+        return self._counter.seen_by(other, seen, router_id, asks=True)
 
     def _ask_until_seen(
         self,
@@ -116,8 +118,9 @@ class Elsewhere:
                     if seen is None and not is_found.acquire(blocking=False):
                         return None
                     seen = heard
-                    left = self.count(other, seen, router_id)
-                    if router_id not in seen.by or left < self._vip.floor or until.passed:
+                    left = self._counter.seen_by(other, seen, router_id)
+                    is_few = left.number + left.unsure < self._vip.floor
+                    if router_id not in seen.by or is_few or until.passed:
                         return seen
                     self._clock.sleep(POLL_SECONDS)
         except HandlerError:

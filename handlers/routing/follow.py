@@ -10,7 +10,8 @@ from ..fleet.values import Endpoint, Vip
 from ..transport.clock import RUN_SECONDS, Deadline
 from ..transport.connections import Connections
 from ..transport.shell import COMMAND_SECONDS, Shell
-from .count import Counter, Others
+from .announced import Others
+from .count import Counter
 from .elsewhere import POLL_SECONDS, Elsewhere
 
 WITHDRAWN_SECONDS = 2.0
@@ -135,7 +136,8 @@ class Follower:
             trouble = "no other endpoint has said whether it has seen it"
             return Recount(here.number, trouble=trouble)
         other, seen = told
-        others = min(here.number, self._elsewhere.count(other, seen, here.asked))
+        there = self._elsewhere.count(other, seen, here.asked)
+        others = min(here.number, there.number + there.unsure)
         counted = here.counted(self._vip)._replace(others=others)
         few = counted.describe() if counted.is_few else ""
         if here.asked not in seen.by:

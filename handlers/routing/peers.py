@@ -15,7 +15,7 @@ from ..transport.connections import Connections
 from ..transport.each import Answers
 from ..transport.shell import COMMAND_SECONDS, Shell
 from .by_site import count_site
-from .see import see_routing
+from .see import router_id_of, see_routing
 
 # The whole asking takes no longer, connecting included, because other runs may wait for the lock.
 PEERS_SECONDS = COMMAND_SECONDS
@@ -31,7 +31,11 @@ class Heard(NamedTuple):
 
 
 class Peers:
-    """The other endpoints of a VIP, which are being asked from the beginning."""
+    """The other endpoints of a VIP, which are being asked from the beginning.
+
+    Attributes:
+        router_ids: what those of them that have the VIP said of their router-ids, by their names.
+    """
 
     def __init__(
         self,
@@ -57,6 +61,7 @@ class Peers:
         self._connections = connections
         self._daemons = daemons
         self._until = deadline.within(PEERS_SECONDS)
+        self.router_ids: dict[str, str] = {}
         self._peers = [
             other
             for other in vip.endpoints
@@ -88,16 +93,18 @@ class Peers:
     def _announces(self, endpoint: Endpoint) -> bool | None:
         try:
             with self._connections.open(endpoint, self._until) as shell:
-                return Site(shell, self._vip).is_present() and self._is_heard(shell)
+                return Site(shell, self._vip).is_present() and self._is_heard(endpoint, shell)
         except HandlerError:
             return None
 
-    def _is_heard(self, shell: Shell) -> bool:
+    def _is_heard(self, endpoint: Endpoint, shell: Shell) -> bool:
         """Tell whether a neighbor hears that the endpoint announces; raises as `see_routing`."""
         if self._vip.routing == "none":
             # Something else than a routing daemon announces the VIP, wherever it is present.
             return True
-        return see_routing(shell, self._vip, self._daemons).is_heard
+        state = see_routing(shell, self._vip, self._daemons)
+        self.router_ids[endpoint.name] = router_id_of(state)
+        return state.is_heard
 
 
 def _announcing(known: dict[str, bool | None]) -> list[str]:

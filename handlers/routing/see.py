@@ -40,6 +40,12 @@ def first_questions(
     return tuple(map(Query, dict.fromkeys(asked)))[: None if all_of_them else 1]
 
 
+def router_id_of(state: RoutingState) -> str:
+    """Give the router-id by which the others know a router in OSPF; empty where it has none."""
+    every = (state, *state.beside)
+    return next((one.router_id for one in every if one.daemon.shows_all), "")
+
+
 def see_routing(
     shell: Shell, vip: Vip, daemons: Sequence[RoutingDaemon], *, all_of_them: bool = False
 ) -> RoutingState:

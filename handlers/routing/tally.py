@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from typing import NamedTuple, Protocol
 
@@ -16,15 +16,17 @@ class Tally(NamedTuple):
     """How many of some endpoints announce a VIP.
 
     Attributes:
-        number: how many of the endpoints certainly announce, or may do so.
+        number: how many of the endpoints announce for certain.
         strangers: router-ids of the announcers that are no endpoint; empty as long as the router-id
             of an endpoint is not known.
-        left_out: how many of those who leave would be in the number otherwise.
+        left_out: how many of those who leave would be counted otherwise.
+        unsure: how many more of the endpoints may announce: those whose router-id is not known.
     """
 
     number: int
     strangers: tuple[str, ...] = ()
     left_out: int = 0
+    unsure: int = 0
 
 
 def tally(
@@ -32,8 +34,8 @@ def tally(
 ) -> Tally:
     """Count the endpoints among the announcers.
 
-    An announcer with an unknown router-id may be an endpoint whose router-id is not known yet. So
-    at most as many of them count as there are such endpoints.
+    An announcer with an unknown router-id may be an endpoint whose router-id is not known yet, and
+    may be no endpoint at all. So it counts for nobody, and makes the number uncertain.
 
     Args:
         announcers: router-ids of those who announce the VIP.
@@ -43,12 +45,13 @@ def tally(
     """
     listed = list(router_ids)
     unlearnt = listed.count(None)
-    beside = announcers - set(listed)
+    known = announcers & set(listed)
+    beside = announcers - known
     unknown = min(len(beside), unlearnt)
-    number = len(announcers) - len(beside) + unknown
     # One that has gone already is not among the announcers, and is not taken off once more.
-    left_out = sum(one in announcers for one in leaving) + min(unknown, leaving.count(None))
-    return Tally(number - left_out, () if unlearnt else tuple(sorted(beside)), left_out)
+    gone, may_be_gone = len(known & set(leaving)), min(unknown, leaving.count(None))
+    strangers = () if unlearnt else tuple(sorted(beside))
+    return Tally(len(known) - gone, strangers, gone + may_be_gone, unknown - may_be_gone)
 
 
 def find_strangers(
@@ -66,13 +69,20 @@ def find_strangers(
     """
     router_ids = dict(known) | {name: state.router_id for name, state in seen.items()}
     shown = [s.announcers for s in seen.values() if not isinstance(s.announcers, Unknown)]
-    announcers = frozenset[str]().union(*shown)
-    beside = tally(announcers, (router_ids.get(e.name) for e in vip.endpoints)).strangers
-    return unexpected(vip, beside)
+    announcers = without_expected(vip, frozenset[str]().union(*shown), router_ids.values())
+    return tally(announcers, (router_ids.get(e.name) for e in vip.endpoints)).strangers
 
 
-def unexpected(vip: Vip, strangers: tuple[str, ...]) -> tuple[str, ...]:
-    """Leave out the announcers that the fleet file expects beside the endpoints of a VIP."""
+def without_expected(
+    vip: Vip, announcers: frozenset[str], known: Collection[str]
+) -> frozenset[str]:
+    """Leave out the announcers that the fleet file expects beside the endpoints of a VIP.
+
+    Args:
+        vip: the VIP.
+        announcers: router-ids of those who announce it.
+        known: the router-ids of endpoints, which are never left out.
+    """
     networks = [ipaddress.IPv4Network(one) for one in vip.also_announced_by]
 
     def is_expected(router_id: str) -> bool:
@@ -81,7 +91,7 @@ def unexpected(vip: Vip, strangers: tuple[str, ...]) -> tuple[str, ...]:
             return any(ipaddress.IPv4Address(router_id) in one for one in networks)
         return False
 
-    return tuple(one for one in strangers if not is_expected(one))
+    return frozenset(one for one in announcers if one in known or not is_expected(one))
 
 
 class RouterIds(Protocol):
@@ -92,3 +102,6 @@ class RouterIds(Protocol):
 
     def learn(self, vip: Vip, endpoint: Endpoint, router_id: str) -> str:
         """Remember a router-id; returns what went wrong, empty where nothing did."""
+
+    def learn_all(self, vip: Vip, said: Mapping[str, str]) -> str:
+        """Remember router-ids, by the names of their endpoints; returns as `learn` does."""

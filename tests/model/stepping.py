@@ -8,7 +8,7 @@ each answer it might hear. A search can hold thousands of nodes, and each step i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import Enum
 from functools import cache, partial
@@ -210,6 +210,9 @@ class _RouterIds:
         return {endpoint.name: endpoint.name for endpoint in vip.endpoints}
 
     def learn(self, vip: Vip, endpoint: Endpoint, router_id: str) -> str:
+        return ""
+
+    def learn_all(self, vip: Vip, said: Mapping[str, str]) -> str:
         return ""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -20,10 +21,11 @@ from anycast_handlers.fleet.values import Endpoint, Vip
 from anycast_handlers.operation.router_ids import FileRouterIds
 from anycast_handlers.operation.state_file import LARGEST_FILE
 from anycast_handlers.routing import peers
-from anycast_handlers.routing.count import MOST_IN_PEACE, Counter, Others
+from anycast_handlers.routing.announced import Others
+from anycast_handlers.routing.count import MOST_IN_PEACE, Counter
 from anycast_handlers.routing.peers import Peers
 from anycast_handlers.routing.see import first_questions, see_routing
-from anycast_handlers.routing.tally import find_strangers, tally
+from anycast_handlers.routing.tally import Tally, find_strangers, tally
 from anycast_handlers.transport.clock import SYSTEM_CLOCK, Deadline
 from anycast_handlers.transport.each import Answers
 from anycast_handlers.transport.shell import Result, Shell
@@ -46,32 +48,38 @@ IDS = st.sampled_from((ID1, ID2, ID3, STRANGER, OTHER))
 
 class TestTally:
     @pytest.mark.parametrize(
-        ("announcers", "router_ids", "number", "strangers"),
+        ("announcers", "router_ids", "number", "strangers", "unsure"),
         [
-            ({ID2, ID3}, [ID2, ID3], 2, ()),
-            ({ID2}, [ID2, ID3], 1, ()),
-            ({ID2, ID3, STRANGER}, [ID2, ID3], 2, (STRANGER,)),
-            ({STRANGER, OTHER}, [ID2, ID3], 0, (OTHER, STRANGER)),
-            ({ID2, STRANGER}, [ID2, None], 2, ()),
-            ({ID2, STRANGER, OTHER}, [ID2, None], 2, ()),
-            ({STRANGER, OTHER}, [None, None], 2, ()),
-            ({STRANGER}, [None, None], 1, ()),
-            ({ID2, STRANGER}, [ID2, ID2], 1, (STRANGER,)),
-            ({STRANGER}, [], 0, (STRANGER,)),
+            ({ID2, ID3}, [ID2, ID3], 2, (), 0),
+            ({ID2}, [ID2, ID3], 1, (), 0),
+            ({ID2, ID3, STRANGER}, [ID2, ID3], 2, (STRANGER,), 0),
+            ({STRANGER, OTHER}, [ID2, ID3], 0, (OTHER, STRANGER), 0),
+            ({ID2, STRANGER}, [ID2, None], 1, (), 1),
+            ({ID2, STRANGER, OTHER}, [ID2, None], 1, (), 1),
+            ({STRANGER, OTHER}, [None, None], 0, (), 2),
+            ({STRANGER}, [None, None], 0, (), 1),
+            ({ID2, STRANGER}, [ID2, ID2], 1, (STRANGER,), 0),
+            ({STRANGER}, [], 0, (STRANGER,), 0),
         ],
     )
-    def test_a_stranger_counts_at_most_for_an_endpoint_that_is_not_known_yet(
-        self, announcers: set[str], router_ids: list[str | None], number: int, strangers: object
+    def test_a_stranger_never_counts_for_an_endpoint_that_is_not_known_yet(
+        self,
+        announcers: set[str],
+        router_ids: list[str | None],
+        number: int,
+        strangers: tuple[str, ...],
+        unsure: int,
     ) -> None:
-        assert tally(frozenset(announcers), router_ids) == (number, strangers, 0)
+        assert tally(frozenset(announcers), router_ids) == Tally(number, strangers, 0, unsure)
 
     @given(st.frozensets(IDS), st.lists(st.none() | IDS, max_size=4))
     def test_never_more_count_than_there_are_endpoints(
         self, announcers: frozenset[str], router_ids: list[str | None]
     ) -> None:
-        number, strangers, _ = tally(announcers, router_ids)
-        assert number <= min(len(announcers), len(router_ids))
-        assert not set(strangers) & set(router_ids)
+        found = tally(announcers, router_ids)
+        assert found.number + found.unsure <= min(len(announcers), len(router_ids))
+        assert found.number <= len(announcers & set(router_ids))
+        assert not set(found.strangers) & set(router_ids)
 
     @pytest.mark.parametrize(
         ("announcers", "router_ids", "leaving", "number"),
@@ -80,19 +88,25 @@ class TestTally:
             # It has gone already, so ID3 is not taken off for it.
             ({ID3}, [ID2, ID3], ID2, 1),
             ({ID3}, [None, ID3], None, 1),
-            # Either of them may be the endpoint that leaves.
             ({ID3, OTHER}, [None, ID3], None, 1),
-            ({OTHER}, [None, None], None, 0),
-            ({ID2, OTHER}, [None, None], None, 1),
             ({STRANGER}, [ID2, ID3], ID2, 0),
         ],
     )
     def test_an_endpoint_that_may_leave_does_not_count(
         self, announcers: set[str], router_ids: list[str | None], leaving: str | None, number: int
     ) -> None:
-        found = tally(frozenset(announcers), router_ids, leaving)
+        found, without = (
+            tally(frozenset(announcers), router_ids, *one) for one in ((leaving,), ())
+        )
         assert found.number == number
-        assert found.number + found.left_out == tally(frozenset(announcers), router_ids).number
+        left = found.number + found.unsure + found.left_out
+        assert left == without.number + without.unsure
+
+    @pytest.mark.parametrize(("announcers", "unsure"), [({OTHER}, 0), ({ID2, OTHER}, 1)])
+    def test_either_may_be_the_endpoint_that_leaves(
+        self, announcers: set[str], unsure: int
+    ) -> None:
+        assert tally(frozenset(announcers), [None, None], None) == Tally(0, (), 1, unsure)
 
     def test_all_endpoints_together_tell_who_is_none(self) -> None:
         def state(router_id: str, announcers: frozenset[str] | Unknown) -> RoutingState:
@@ -394,16 +408,139 @@ class TestGaps:
         )
 
 
+class Routers:
+    """Connections to endpoints that exist only in a test: each says what its router-id is.
+
+    Where the VIP is present is not asked.
+    """
+
+    def __init__(self, **router_ids: str) -> None:
+        self._router_ids = router_ids
+        self.asked: list[str] = []
+
+    @contextmanager
+    def open(
+        self, endpoint: Endpoint, deadline: Deadline, connecting: Deadline | None = None
+    ) -> Iterator[Shell]:
+        """Open the shell of an endpoint."""
+        self.asked.append(endpoint.name)
+        router_id = self._router_ids.get(endpoint.name)
+        if router_id is None:
+            raise UnreachableError("no route to host")
+        said = VTYSH.replace(ID1, router_id)
+        if router_id in VTYSH:
+            said = re.sub('"routerId": ?"[^"]*"', f'"routerId":"{router_id}"', VTYSH)
+        yield FakeShell(lambda _: Result(0, said, ""))
+
+
 class TestInTheRouting:
-    def counter(self, tmp_path: Path) -> Counter:
-        ids = FileRouterIds(str(tmp_path))
-        return Counter(RESOLVER, NS1, Fleet(), DAEMONS, ids, Deadline(SYSTEM_CLOCK, 60))
+    """The captured link-state database of ns1 has three announcers: 10.0.1.2 is ns1 itself."""
+
+    def counter(
+        self, tmp_path: Path, connections: Routers | None = None, vip: Vip = RESOLVER
+    ) -> Counter:
+        ids, deadline = FileRouterIds(str(tmp_path)), Deadline(SYSTEM_CLOCK, 60)
+        return Counter(vip, NS1, connections or Routers(), DAEMONS, ids, deadline)
+
+    def others(
+        self, tmp_path: Path, connections: Routers, vip: Vip = RESOLVER, *under_way: str
+    ) -> Others:
+        shell = FakeShell(lambda _: Result(0, VTYSH, ""))
+        return self.counter(tmp_path, connections, vip).others(shell, under_way)
 
     def test_each_run_learns_the_router_id_of_its_endpoint(self, tmp_path: Path) -> None:
-        counter = self.counter(tmp_path)
-        others = counter.others(FakeShell(lambda _: Result(0, VTYSH, "")))
-        assert (others.number, others.own, others.asked) == (2, True, ID1)
+        others = self.others(tmp_path, Routers())
+        assert (others.own, others.asked) == (True, ID1)
         assert FileRouterIds(str(tmp_path)).known(RESOLVER) == {"ns1": ID1}
+
+    def test_where_the_floor_rests_on_unknown_router_ids_the_endpoints_are_asked(
+        self, tmp_path: Path
+    ) -> None:
+        vip, routers = RESOLVER._replace(min_announcing="2"), Routers(ns2=ID2, ns3=ID3)
+        others = self.others(tmp_path, routers, vip)
+        assert (others.number, others.gaps, sorted(routers.asked)) == (2, (), ["ns2", "ns3"])
+        known = {"ns1": ID1, "ns2": ID2, "ns3": ID3}
+        assert FileRouterIds(str(tmp_path)).known(RESOLVER) == known
+        # The next run knows them, and asks nobody.
+        routers = Routers()
+        assert self.others(tmp_path, routers, vip).number == 2
+        assert routers.asked == []
+
+    def test_nobody_is_asked_where_those_that_are_known_are_enough(self, tmp_path: Path) -> None:
+        FileRouterIds(str(tmp_path)).learn(RESOLVER, NS2, ID2)
+        routers = Routers(ns3=ID3)
+        others = self.others(tmp_path, routers)
+        assert (others.number, others.gaps, routers.asked) == (1, ("ns3",), [])
+
+    @pytest.mark.parametrize("expected", [(), ("10.0.0.0/16",)])
+    def test_a_router_of_another_zone_never_counts_for_an_endpoint(
+        self, tmp_path: Path, expected: tuple[str, ...]
+    ) -> None:
+        """ns2 and ns3 are gone, and two of another zone announce."""
+        vip = RESOLVER._replace(min_announcing="2", also_announced_by=expected)
+        gone = Routers(ns2=OTHER, ns3=STRANGER)
+        others = self.others(tmp_path, gone, vip)
+        assert (others.number, others.gaps) == (0, ())
+        assert others.counted(vip).is_surely_few
+        assert others.strangers == (() if expected else (ID2, ID3))
+
+    def test_an_endpoint_that_cannot_be_asked_is_a_gap_and_does_not_count(
+        self, tmp_path: Path
+    ) -> None:
+        routers = Routers(ns2=ID2)
+        vip = RESOLVER._replace(min_announcing="2")
+        counter = self.counter(tmp_path, routers, vip)
+        shell = FakeShell(lambda _: Result(0, VTYSH, ""))
+        for _ in range(2):
+            others = counter.others(shell)
+            assert (others.number, others.gaps) == (1, ("ns3",))
+            refused = find_guard(Policy(), Seen(present=True), others.counted(vip))
+            assert refused
+            assert refused.reason == (
+                "refused: 1 of 3 would announce it and the floor is 2; ns3 could not be asked"
+            )
+            assert not others.counted(vip).is_surely_few
+        # A run asks it once.
+        assert sorted(routers.asked) == ["ns2", "ns3"]
+        # What may announce is no endpoint, says the fleet file. So no gap is left.
+        vip = vip._replace(also_announced_by=(f"{ID3}/32",))
+        others = self.others(tmp_path, routers, vip)
+        assert (others.number, others.gaps) == (1, ())
+
+    def test_an_endpoint_that_may_be_expected_counts_once_it_was_asked(
+        self, tmp_path: Path
+    ) -> None:
+        vip = RESOLVER._replace(min_announcing="2", also_announced_by=("0.0.0.0/0",))
+        assert self.others(tmp_path, Routers(ns2=ID2, ns3=ID3), vip).number == 2
+
+    def test_a_floor_of_a_site_asks_for_router_ids_too(self, tmp_path: Path) -> None:
+        sites = tuple(one._replace(site="eu") for one in RESOLVER.endpoints)
+        vip = RESOLVER._replace(endpoints=sites, min_announcing_per_site=2)
+        ids, deadline = FileRouterIds(str(tmp_path)), Deadline(SYSTEM_CLOCK, 60)
+        ids.learn(vip, sites[1], ID2)
+        routers = Routers(ns3=ID3)
+        counter = Counter(vip, sites[0], routers, DAEMONS, ids, deadline)
+        others = counter.others(FakeShell(lambda _: Result(0, VTYSH, "")))
+        assert not others.counted(vip).is_few
+        assert routers.asked == ["ns3"]
+
+    def test_in_peace_few_are_asked_and_many_are_spared(self, tmp_path: Path) -> None:
+        ids = FileRouterIds(str(tmp_path))
+        ids.learn(RESOLVER, NS2, ID2)
+        shell = FakeShell(lambda _: Result(0, VTYSH, ""))
+        more = (Endpoint(f"more{n}", f"198.51.100.{n}") for n in range(MOST_IN_PEACE))
+        many = RESOLVER._replace(endpoints=(NS1, NS2, *more), min_announcing="2")
+        routers = Routers()
+        counted = self.counter(tmp_path, routers, many).others(shell, in_peace=True).counted(many)
+        assert (counted.others, counted.trouble, routers.asked) == (None, "", [])
+        routers = Routers(ns3=ID3)
+        others = self.counter(tmp_path, routers).others(shell, in_peace=True)
+        assert (others.number, others.gaps, routers.asked) == (2, (), ["ns3"])
+
+    def test_what_cannot_be_remembered_is_known_to_this_run(self) -> None:
+        others = self.others(Path("/nonexistent"), Routers(ns2=ID2, ns3=ID3))
+        assert (others.number, others.gaps) == (2, ())
+        assert others.trouble.startswith("the router-id is not remembered: ")
 
     def test_a_stranger_does_not_count_once_all_are_known(self, tmp_path: Path) -> None:
         """Here 10.0.3.2 is no endpoint, but was one that has another router-id since."""
@@ -415,20 +552,16 @@ class TestInTheRouting:
         ids.learn(RESOLVER, NS3, OTHER)
         assert counter.others(shell)[:1] + counter.others(shell)[3:4] == (1, (ID3,))
 
-    @pytest.mark.parametrize("known", [(), (NS2,), (NS2, NS3)])
     @pytest.mark.parametrize("under_way", [(), ("ns2",), ("ns3",)])
-    def test_a_router_that_may_announce_it_changes_no_count(
-        self, tmp_path: Path, known: tuple[Endpoint, ...], under_way: tuple[str, ...]
+    def test_a_router_that_may_announce_it_changes_no_count_where_all_are_known(
+        self, tmp_path: Path, under_way: tuple[str, ...]
     ) -> None:
-        shell = FakeShell(lambda _: Result(0, VTYSH, ""))
         ids = FileRouterIds(str(tmp_path))
-        for one in known:
-            ids.learn(RESOLVER, one, OTHER if one is NS3 else ID2)
+        ids.learn_all(RESOLVER, {"ns2": ID2, "ns3": OTHER})
 
         def counted(*expected: str) -> Others:
             vip = RESOLVER._replace(also_announced_by=expected)
-            deadline = Deadline(SYSTEM_CLOCK, 60)
-            return Counter(vip, NS1, Fleet(), DAEMONS, ids, deadline).others(shell, under_way)
+            return self.others(tmp_path, Routers(), vip, *under_way)
 
         without = counted()
         assert counted("0.0.0.0/0") == without._replace(strangers=())

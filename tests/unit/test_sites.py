@@ -18,8 +18,9 @@ from anycast_handlers.errors import ConfigurationError, UnreachableError
 from anycast_handlers.fleet.values import Endpoint, Fleet, Paths, Ssh, Vip
 from anycast_handlers.operation.overview import Sight
 from anycast_handlers.operation.router_ids import FileRouterIds
+from anycast_handlers.routing.announced import Others
 from anycast_handlers.routing.by_site import assumed, count_site
-from anycast_handlers.routing.count import Counter, Others
+from anycast_handlers.routing.count import Counter
 from anycast_handlers.routing.follow import Follower
 from anycast_handlers.transport.clock import SYSTEM_CLOCK, Deadline
 from anycast_handlers.transport.shell import Result, Shell

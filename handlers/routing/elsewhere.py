@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from threading import Event, Lock
+from typing import NamedTuple
 
 from ..errors import HandlerError
 from ..fleet.values import Endpoint, Vip
@@ -13,13 +14,28 @@ from ..transport.each import Answers
 from ..transport.shell import COMMAND_SECONDS
 from .announced import Announced
 from .count import Counter
-from .tally import Tally
 
 POLL_SECONDS = 0.1
 FIND_OTHER_SECONDS = 3.0
 # After this time the next endpoints are asked beside the first, all at once.
 FIRST_ALONE_SECONDS = 1.0
 MOST_ASKED = 5
+
+
+class View(NamedTuple):
+    """What another endpoint sees of a withdrawal.
+
+    Attributes:
+        endpoint: the endpoint that was asked.
+        seen: who announces the VIP, as this endpoint sees that.
+        number: how many endpoints are among these for certain, but for the one that was withdrawn.
+        is_few: whether these are surely fewer than the floor of the VIP.
+    """
+
+    endpoint: Endpoint
+    seen: Announced
+    number: int
+    is_few: bool
 
 
 class Elsewhere:
@@ -51,8 +67,8 @@ class Elsewhere:
         return bool(self._others)
 
     def ask(
-        self, router_id: str, patience: Callable[[], float]
-    ) -> tuple[Endpoint, Announced] | None:
+        self, router_id: str, patience: Callable[[], float], *, after: View | None = None
+    ) -> View | None:
         """Ask the first endpoint that answers, until it has seen the withdrawal.
 
         Args:
@@ -61,68 +77,75 @@ class Elsewhere:
             patience: gives the seconds in which an endpoint may still learn of the withdrawal.
                 With 0 it is asked once: as long as the announcement is still there on the withdrawn
                 endpoint, no other endpoint can have seen it go.
+            after: a view in which too few are left. Another endpoint than that one is asked, and
+                until it sees too few as well, since it may learn of a change later.
 
         Returns:
-            The endpoint, and who announces the VIP as it sees that; None where none has answered.
+            The view of that endpoint; None where none has answered.
         """
+        others = [one for one in self._others if after is None or one is not after.endpoint]
         finding = self._deadline.within(FIND_OTHER_SECONDS)
         is_found, first_is_silent = Lock(), Event()
 
-        def ask_one(other: Endpoint) -> Announced | None:
-            is_first = other is self._others[0]
+        def ends(view: View) -> bool:
+            return view.is_few or (after is None and router_id not in view.seen.by)
+
+        def ask_one(other: Endpoint) -> View | None:
+            is_first = other is others[0]
             if not is_first:
                 first_is_silent.wait(FIRST_ALONE_SECONDS)
                 if is_found.locked():
                     return None
             try:
-                return self._ask_until_seen(other, router_id, finding, patience, is_found)
+                return self._ask_until(ends, other, router_id, finding, patience, is_found)
             finally:
                 if is_first:
                     first_is_silent.set()
 
-        answers = Answers(ask_one, self._others)
-        for _ in self._others:
+        answers = Answers(ask_one, others)
+        for _ in others:
             # Each of them ends in time by itself.
             answer = answers.next(self._deadline.left(RUN_SECONDS))
             if answer is None:
                 break
-            other, seen = answer
-            if seen is not None:
-                return other, seen
+            _, view = answer
+            if view is not None:
+                return self._view(view.endpoint, view.seen, router_id, asks=True)
         return None
 
-    def count(self, other: Endpoint, seen: Announced, router_id: str) -> Tally:
-        """Count the endpoints that announce the VIP as another endpoint sees it."""
-        return self._counter.seen_by(other, seen, router_id, asks=True)
-
-    def _ask_until_seen(
+    def _ask_until(
         self,
+        ends: Callable[[View], bool],
         other: Endpoint,
         router_id: str,
         finding: Deadline,
         patience: Callable[[], float],
         is_found: Lock,
-    ) -> Announced | None:
-        """Ask one, also until it counts too few others, and go on if it is the first to answer."""
+    ) -> View | None:
+        """Ask one until its view ends the asking, and go on if it is the first to answer."""
         seconds = patience()
         until = Deadline(self._clock, seconds)
         # The last question may be asked just before the patience ends, and needs time of its own.
         ending = Deadline(self._clock, seconds + COMMAND_SECONDS)
-        seen = None
+        view = None
         try:
             with self._connections.open(other, ending, finding) as shell:
                 while True:
                     heard = self._counter.announced(shell)
                     if heard.asked == router_id:
-                        return seen
-                    if seen is None and not is_found.acquire(blocking=False):
+                        return view
+                    if view is None and not is_found.acquire(blocking=False):
                         return None
-                    seen = heard
-                    left = self._counter.seen_by(other, seen, router_id)
-                    is_few = left.number + left.unsure < self._vip.floor
-                    if router_id not in seen.by or is_few or until.passed:
-                        return seen
+                    view = self._view(other, heard, router_id)
+                    if ends(view) or until.passed:
+                        return view
                     self._clock.sleep(POLL_SECONDS)
         except HandlerError:
             # The last view stays true as long as no newer view was had.
-            return seen
+            return view
+
+    def _view(
+        self, other: Endpoint, seen: Announced, router_id: str, *, asks: bool = False
+    ) -> View:
+        found = self._counter.seen_by(other, seen, router_id, asks=asks)
+        return View(other, seen, found.number, found.number + found.unsure < self._vip.floor)

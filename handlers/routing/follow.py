@@ -12,7 +12,7 @@ from ..transport.connections import Connections
 from ..transport.shell import COMMAND_SECONDS, Shell
 from .announced import Others
 from .count import Counter
-from .elsewhere import POLL_SECONDS, Elsewhere
+from .elsewhere import POLL_SECONDS, Elsewhere, View
 
 WITHDRAWN_SECONDS = 2.0
 RESTORED_SECONDS = 5.0
@@ -115,37 +115,100 @@ class Follower:
             return Recount(None, trouble=f"not counted again: {error}")
         counted = others.counted(self._vip)
         is_as_unseen = bool(counted.gaps) and {*counted.gaps} <= {*unseen}
-        if counted.is_few and not counted.is_surely_few and not is_as_unseen:
-            return Recount(None, trouble=f"not counted again{counted.unasked}")
         # Where too few announce already, the withdrawal is taken back whatever another endpoint
         # says.
-        if others.asked and not counted.is_few:
+        if counted.is_few and (counted.is_surely_few or is_as_unseen):
+            return Recount(others.number, counted.describe())
+        if others.asked:
             return self._compare_elsewhere(others, withdrawn_at, gone_here=gone_here)
-        return Recount(others.number, counted.describe() if counted.is_few else "")
+        if counted.is_few:
+            return Recount(None, trouble=f"not counted again{counted.unasked}")
+        return Recount(others.number)
 
     def _compare_elsewhere(
         self, here: Others, withdrawn_at: float, *, gone_here: bool | None
     ) -> Recount:
-        """Ask another endpoint whether it has seen the withdrawal, and how many it counts."""
+        """Ask another endpoint whether it has seen the withdrawal, and how many it counts.
+
+        Args:
+            here: the count at the run's endpoint, by which not surely too few are left.
+            withdrawn_at: when the address was taken away.
+            gone_here: see `recount`.
+        """
         if not self._elsewhere.has_others:
-            return Recount(here.number)
-        told = self._elsewhere.ask(
+            return self._as_here(here)
+        view = self._elsewhere.ask(
             here.asked, lambda: self._patience(withdrawn_at) if gone_here else 0.0
         )
-        if told is None:
-            trouble = "no other endpoint has said whether it has seen it"
-            return Recount(here.number, trouble=trouble)
-        other, seen = told
-        there = self._elsewhere.count(other, seen, here.asked)
-        others = min(here.number, there.number + there.unsure)
-        counted = here.counted(self._vip)._replace(others=others)
-        few = counted.describe() if counted.is_few else ""
-        if here.asked not in seen.by:
-            return Recount(others, few, seen_elsewhere=True)
-        if self._clock.monotonic() - withdrawn_at >= ELSEWHERE_SECONDS:
-            return Recount(others, few, seen_elsewhere=False)
-        trouble = f"this run could not wait until {other.name} has seen it"
-        return Recount(others, few, trouble=trouble)
+        if view is None:
+            return self._as_here(here, "no other endpoint has said whether it has seen it")
+        known = self._as_here(here)
+        if view.is_few:
+            # A second look, which `gone_here` tells by being None, must not take long.
+            second = None
+            if known.others is not None and gone_here is not None:
+                second = self._find_contradiction(view, here.asked, withdrawn_at)
+            if second is None:
+                known = self._as_there(here, view)
+            else:
+                known = known._replace(trouble=self._contradict(view, second))
+                view = second
+        if here.asked not in view.seen.by:
+            return known._replace(seen_elsewhere=True)
+        if self._had_time(withdrawn_at):
+            return known._replace(seen_elsewhere=False)
+        trouble = f"this run could not wait until {view.endpoint.name} has seen it"
+        return known._replace(trouble=known.trouble or trouble)
+
+    def _as_here(self, here: Others, trouble: str = "") -> Recount:
+        """Give what the own count says, be it that it has a gap."""
+        counted = here.counted(self._vip)
+        if counted.is_few:
+            return Recount(None, trouble=f"not counted again{counted.unasked}")
+        return Recount(here.number, trouble=trouble)
+
+    def _as_there(self, here: Others, view: View) -> Recount:
+        """Give what the view of another endpoint says, in which too few are left."""
+        others = min(here.number, view.number)
+        few = here.counted(self._vip)._replace(others=others).describe()
+        return Recount(others, few, trouble=f"{view.endpoint.name} counts so few")
+
+    def _find_contradiction(self, first: View, own: str, withdrawn_at: float) -> View | None:
+        """Find out whether only one other endpoint sees too few.
+
+        An endpoint may be mistaken, or lie, and it may be the first to learn of a change. So a
+        second one contradicts it only after the time that a change may take to get there, and only
+        if the withdrawn endpoint still counts enough itself.
+
+        Returns:
+            What the second one sees; None where it does not contradict, or there is none, or it
+            cannot be asked in time.
+        """
+        if not self._can_ask:
+            return None
+        second = self._elsewhere.ask(own, lambda: self._patience(withdrawn_at), after=first)
+        if second is None or second.number < self._vip.floor:
+            return None
+        if not self._had_time(withdrawn_at) or not self._can_ask:
+            return None
+        try:
+            again = self._counter.others(self._shell)
+        except HandlerError:
+            return None
+        return None if again.counted(self._vip).is_few else second
+
+    def _contradict(self, first: View, second: View) -> str:
+        counts = f"{first.endpoint.name} counts {first.number} of {len(self._vip.endpoints)}"
+        return f"{counts}, and {self._endpoint.name} and {second.endpoint.name} contradict it"
+
+    @property
+    def _can_ask(self) -> bool:
+        """Whether there is time for one more question, and for the take-back after it."""
+        return self._deadline.left(RUN_SECONDS) >= TAKE_BACK_SECONDS + COMMAND_SECONDS
+
+    def _had_time(self, withdrawn_at: float) -> bool:
+        """Whether the other endpoints have had the time to see a change."""
+        return self._clock.monotonic() - withdrawn_at >= ELSEWHERE_SECONDS
 
     def _patience(self, withdrawn_at: float) -> float:
         """Give the seconds in which another endpoint may still learn of the withdrawal."""

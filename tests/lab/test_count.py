@@ -20,6 +20,13 @@ CRITICAL = ("--state", "CRITICAL", "--state-type", "HARD")
 PROGRAM = "/usr/lib/nagios/plugins/check_anycast"
 SLOW = '#!/bin/sh\nsleep 9\nexec {python} -m anycast_checks "$@"\n'
 SILENT = "#!/bin/sh\nexec sleep 600\n"
+# It says what vtysh says, but that somebody announces the VIP.
+DENYING = f"""#!/bin/sh
+said=$(/tmp/vtysh "$@")
+status=$?
+printf '%s\\n' "$said" | sed 's/{VIP}/192.0.2.99/g'
+exit $status
+"""
 BY_PEERS = 'hold_down = 0\ncount_by = "peers"'
 NO_SPACING = "hold_down = 0\nspacing = 0"
 # OSPF repeats an update that was not acknowledged after 5 s.
@@ -260,6 +267,18 @@ class TestSeenElsewhere:
         assert "withdrawn, but another endpoint still has it in the routing" in said
         verified = scene.log()[-1]["verified"]
         assert (verified["own_announcement"], verified["count_elsewhere"]) == (True, False)
+        assert not scene.is_announced()
+
+    def test_one_endpoint_that_denies_all_announcers_takes_nothing_back(self, scene: Scene) -> None:
+        wait_until(lambda: has_settled(scene.lab), "OSPF is idle")
+        ns2 = scene.lab.host("ns2")
+        ns2.run(["cp", "/usr/bin/vtysh", "/tmp/vtysh"], check=True)
+        scene.ns1.resolver.kill()
+        with replaced(ns2, "/usr/bin/vtysh", DENYING):
+            code, said = scene.event("CRITICAL")
+        assert code == 0, said
+        assert "ns2 counts 0 of 3, and ns1 and ns3 contradict it" in said
+        assert scene.log()[-1]["verified"].get("count_elsewhere") is True, scene.log()[-1]
         assert not scene.is_announced()
 
     def test_a_run_that_cannot_wait_for_another_endpoint_says_so(self, scene: Scene) -> None:

@@ -59,6 +59,7 @@ class Handler:
         self._fleet = Fleet("fleet.toml", SSH, (self.vip,), paths)
         state = str(directory)
         locks, router_ids = FileLocks(state, SYSTEM_CLOCK), FileRouterIds(state)
+        router_ids.learn_all(self.vip, {"ns2": "192.0.2.2", "ns3": "192.0.2.3"})
         means = Means(self, locks, router_ids, DAEMONS, "nagios@mon")
         log = DecisionLog(paths.log, SYSTEM_CLOCK)
         self._this_host = Host(SYSTEM_CLOCK, log, partial(act, means=means))

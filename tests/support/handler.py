@@ -21,6 +21,7 @@ address = "{vip}"
 interface = "{interface}"
 check = ["{directory}/check", "dns"]
 activator = "ip"
+also_announced_by = ["192.0.2.3"]
 {policy}
 [vip.resolver.endpoints]
 ns1 = {endpoint}
@@ -30,6 +31,8 @@ state = "{directory}/state"
 log = "{directory}/log/decisions.jsonl"
 stop = "{directory}/stop"
 """
+# vtysh.py tells of it; ns9 is no host of its own that could be asked.
+ROUTER_IDS = {"ns9": {"address": "127.0.0.9", "port": 22, "router_id": "192.0.2.2"}}
 PROGRAM = str(Path(sys.executable).parent / "anycast-handler")
 
 
@@ -42,6 +45,7 @@ class Monitor:
         self.environment = dict(os.environ)
         for name in ("state", "log"):
             (directory / name).mkdir()
+        (directory / "state/resolver.routers.json").write_text(json.dumps(ROUTER_IDS))
         self.configure()
         self.check_says("CRITICAL", 2)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from pathlib import Path
 
@@ -325,7 +326,7 @@ def test_an_endpoint_that_must_stay_is_refused(host: Namespace, monitor: Monitor
 
 
 def test_without_its_lock_it_refuses(host: Namespace, monitor: Monitor) -> None:
-    (monitor.directory / "state").rmdir()
+    shutil.rmtree(monitor.directory / "state")
     assert monitor.event("CRITICAL")[0] == 1
     assert monitor.enforce("CRITICAL")[0] == 2
     assert monitor.enforce("OK")[0] == 1

@@ -151,6 +151,9 @@ def assert_it_works(root: Root) -> None:
 def configure_as_a_person_does(root: Root, *options: str) -> None:
     """Write a fleet file, and make of the host an endpoint too, by the very files of the gate."""
     (root.directory / "etc/anycast/fleet.toml").write_text(FLEET)
+    # A check may have a password in it, so the accounts of the gate must not read it.
+    root.run("chgrp --reference /etc/anycast /etc/anycast/fleet.toml")
+    root.run("chmod 640 /etc/anycast/fleet.toml")
     root.run("echo '# changed by a person' >>/etc/logrotate.d/anycast-handler")
     root.run("echo 'net.ipv4.ip_nonlocal_bind=1' >>/etc/sysctl.d/60-anycast-checks.conf")
     for key in ("id", "check"):

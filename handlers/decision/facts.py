@@ -42,7 +42,7 @@ class Action(Enum):
 
 
 class CommonCause(NamedTuple):
-    """What many endpoints of a VIP fail of, as the watcher says it.
+    """A failure that many endpoints of a VIP have in common, as the watcher says it.
 
     The automation withdraws none of these endpoints ``until`` a time, in seconds since the epoch,
     which is in ``left`` seconds. A person may see to it meanwhile.

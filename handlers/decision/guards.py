@@ -12,7 +12,7 @@ from .facts import Action, CommonCause, Decision, Policy, State
 if TYPE_CHECKING:
     from .situation import Counted, Seen
 
-# Name of the rule by which many endpoints that fail of one cause are left to a person for a while.
+# By this rule many endpoints that fail of one cause are left to a person for a while.
 COMMON_CAUSE = "common-cause"
 HOLD_UNKNOWN = "cannot tell whether it is held"
 NOT_ANNOUNCED = "its routing daemon does not announce it: run doctor to see why"

@@ -1,4 +1,4 @@
-"""What many endpoints of a VIP fail of: the watcher notes it for the other runs on this host.
+"""The common cause of many failures, which the watcher notes for the other runs on this host.
 
 An engine that the watcher has told of the failures calls the handler, which waits as the watcher
 does. There is a file for each VIP.

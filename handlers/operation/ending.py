@@ -29,7 +29,8 @@ def ending(entry: Mapping[str, Any]) -> str:
         return ""
     found = entry.get("verified")
     verified: Mapping[str, Any] = found if isinstance(found, dict) else {}
-    # What this rule restores has not recovered, so a restore that has worked is CRITICAL as well.
+    # An endpoint that this rule restores has not recovered, so a restore that has worked is
+    # CRITICAL as well.
     is_critical_when_done = entry.get("rule") == TOO_FEW and False not in verified.values()
     if is_critical_when_done or entry.get("rule") == "error":
         return ""

@@ -23,7 +23,7 @@ MOST_ASKED = 5
 
 
 class View(NamedTuple):
-    """What another endpoint sees of a withdrawal.
+    """A withdrawal as another endpoint sees it.
 
     Attributes:
         endpoint: the endpoint that was asked.

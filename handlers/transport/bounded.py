@@ -22,7 +22,7 @@ LARGEST_WINDOW = 2**32 - 1
 LARGEST_ERROR_OUTPUT = 4096
 # A peer need not say that it has closed a tunnel, and so many at most are kept until then.
 MOST_WAYS = 10_000
-# Is given the size of a packet, and says whether to keep it.
+# It is given the size of a packet, and says whether to keep it.
 Hear = Callable[[int], bool]
 # Is given what comes, and no bytes at the end. It must not wait for anything.
 Take = Callable[[bytes], None]

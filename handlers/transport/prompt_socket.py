@@ -28,7 +28,7 @@ MOST_IN_ALL, SHARE = 16_000_000, 1_200_000
 MOST_PACKETS, PACKETS_A_SECOND = 10_000, 1_000
 # paramiko reads a packet in two parts.
 READS = 2
-# Bytes around those of a packet of a tunnel, with a share of the messages about the tunnel.
+# So many bytes are around those of a packet of a tunnel, with a share of the messages about it.
 AROUND = 256
 TOO_MUCH, ENDLESS = "it sent more than it may", "it sent packets without end"
 SAID_FIRST = 400

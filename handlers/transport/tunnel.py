@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 CHUNK = 32768
 # As long as a bastion takes no more, it is asked again after so many seconds.
 UNTAKEN_STEP = 0.05
-# Packets that a bastion may have under way when it hears that a tunnel has ended.
+# So many packets may be under way when a bastion hears that a tunnel has ended.
 MOST_LATE = 100_000
 
 

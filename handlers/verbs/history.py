@@ -29,7 +29,7 @@ from ._progress import following
 LINES = 20
 # With a time they are all shown; no page and no terminal has more than so many.
 MOST = 20_000
-# Characters of the end of a line: how an act ended, and the rule.
+# The end of a line, which says how an act ended and the rule, has so many characters at most.
 LONGEST_END = 80
 DAY = 86400
 

@@ -14,7 +14,7 @@ from anycast_handlers.gate import install as module
 
 from tests.ssh.server import Sshd, key, public
 
-# The person's configuration, which forwards what it can to every host, by way of a bastion.
+# The person's configuration forwards what it can to every host, by way of a bastion.
 CONFIG = """
 Host endpoint
     Port {endpoint.port}
@@ -31,7 +31,7 @@ Host *
     ForwardX11 yes
     RemoteForward {forwarded} 127.0.0.1:9
 """
-# More than one endpoint says, and it ends.
+# It says more than is kept of an endpoint, and ends.
 FLOOD = "exec head -c 100000000 /dev/zero"
 
 

@@ -31,7 +31,7 @@ from tests.support.peer import free_port
 
 # A busy machine gets beyond these too. The stand-in for a bastion sends so many packets at most.
 FEW, A_SECOND, LATE, MANY = 300, 10, 1_000, 20_000
-# An endpoint that sends byte by byte, and never a whole line.
+# This endpoint sends byte by byte, and never a whole line.
 DRIPS = f"""
 import socket, time
 with socket.create_server(("127.0.0.1", {{port}})) as listening:

@@ -1,4 +1,4 @@
-"""What the watcher notes of many failures of one cause, and what the engines' runs read of it."""
+"""The note about a common cause, as the watcher writes it and the engines' runs read it."""
 
 from __future__ import annotations
 

@@ -502,7 +502,7 @@ class TestInTheRouting:
             assert not others.counted(vip).is_surely_few
         # A run asks it once.
         assert sorted(routers.asked) == ["ns2", "ns3"]
-        # What may announce is no endpoint, says the fleet file. So no gap is left.
+        # The fleet file says that whoever may announce is no endpoint. So no gap is left.
         vip = vip._replace(also_announced_by=(f"{ID3}/32",))
         others = self.others(tmp_path, routers, vip)
         assert (others.number, others.gaps) == (1, ())

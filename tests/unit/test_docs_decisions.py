@@ -185,7 +185,7 @@ def test_a_person_on_call_finds_every_rule() -> None:
     assert explained == rules | {"error"}
 
 
-# Words of a quoted text that stand for what is another one each time.
+# These words of a quoted text stand for something else each time.
 STANDS_FOR = re.compile(r"\b(?:lo|X|NAME|20 m)\b")
 
 

@@ -22,7 +22,7 @@ from tests.support.handler import Monitor
 from tests.support.namespace import RESOLVER
 from tests.support.verbs import VERBS
 
-# By the exit code of an engine's event handler, of a plugin, and of a person's verb.
+# The exit codes are those of an engine's event handler, of a plugin, and of a person's verb.
 CALLERS = ("event", "enforce", "withdraw")
 OUT, OK = State.WARNING, State.OK
 Ends = Callable[[Outcome], None]

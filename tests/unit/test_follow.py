@@ -27,7 +27,7 @@ RESOLVER = Vip("resolver", VIP, "lo:0", ("/bin/check", "dns"), (NS1, NS2, NS3))
 ID1, ID2, ID3, OTHER = "10.0.1.2", "10.0.2.2", "10.0.3.2", "10.255.0.8"
 KNOWN = {"ns1": ID1, "ns2": ID2, "ns3": ID3}
 WITHDRAWN_AT = 100.0
-# A view of the routing, at each moment after the withdrawal; None where nobody can be asked.
+# It gives a view of the routing at a moment after the withdrawal; None where nobody can be asked.
 View = Callable[[float], str | None]
 
 

@@ -342,7 +342,7 @@ def test_the_rules_of_notifications_know_the_services_of_the_basket(director: Ma
         *(f"ns1!anycast-route-resolver!{rule}" for rule in ("anycast-ticket-of-routing", silence)),
         *(f"resolver!anycast-client-r!{rule}" for rule in ("anycast-page-of-users", silence)),
         *(f"resolver!anycast-pool-r!{rule}" for rule in ("anycast-page-of-users", silence)),
-        *(f"zones!anycast-zone-eu!anycast-{rule}-of-zone" for rule in ("page", "ticket")),
+        *(f"zones!anycast-zone-eu!anycast-{rule}" for rule in ("page-of-zone", "ticket-of-gap")),
         f"zones!anycast-zone-eu!{silence}",
     }
 

@@ -133,7 +133,7 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 
 def _end_alone(process: "subprocess.Popen[bytes]") -> None:
-    # Where it asks for a password it has to let the terminal show again what is typed.
+    # A program that asks for a password has to let the terminal show again what is typed.
     process.terminate()
     _wait(process)
     process.kill()

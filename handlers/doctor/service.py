@@ -53,8 +53,9 @@ def own_check(subject: Subject) -> Iterator[Finding]:
     if found.state is State.OK:
         return
     what = f"says {found.state.name}"
-    by_hand = f"run it there as {subject.user}: `{shown(argv)}`"
-    if shown(argv) != shlex.join(argv):
+    command = shown(argv)
+    by_hand = f"run it there as {subject.user}: `{command}`"
+    if command != shlex.join(argv):
         by_hand += f" with the options of vip.{subject.vip.name}.check"
     if found.state is State.UNKNOWN:
         what = "cannot be run, or cannot tell, so nothing would ever be confirmed"

@@ -352,7 +352,7 @@ def test_what_ends_a_stop_stands_with_who_has_placed_it(
     told = f"`anycast-handler stop {option}--end` lets the automation act ({by})"
     line = monitor.event("CRITICAL")[1]
     assert line.endswith(f"; {told}"), line
-    # Of a long line an engine keeps the beginning.
+    # An engine keeps the beginning of a long line.
     assert line.index("(", line.index("; ")) < 200, line
     (finding,) = here.stop_file(load(f"{monitor.directory}/fleet.toml", names()))
     assert finding.text == (

@@ -77,10 +77,10 @@ class Counter:
         vip, learnt = self._vip, {other.name: seen.asked}
 
         def count(said: Mapping[str, str]) -> Tally:
-            return self._routers.tally(seen.by, own, {**learnt, **said})
+            return self._routers.tally(seen.by, own, {**self._routers.known, **learnt, **said})
 
         if asks and count({}).number < vip.floor:
-            unlearnt = self._routers.unlearnt(seen.by, own, learnt)
+            unlearnt = self._routers.unlearnt(seen.by, own, self._routers.known | learnt)
             self._routers.ask(unlearnt, lambda said: count(said).number >= vip.floor)
         return count({})
 
@@ -144,7 +144,7 @@ class Counter:
         def is_enough(said: Mapping[str, str]) -> bool:
             return not count(said).counted(vip).is_few
 
-        unlearnt = self._routers.unlearnt(*seen, {}, under_way)
+        unlearnt = self._routers.unlearnt(*seen, self._routers.known, under_way)
         if unlearnt and not self._may_be_apart and (in_peace or not is_enough({})):
             if in_peace and len(vip.endpoints) > MOST_IN_PEACE:
                 return count({})._replace(trouble=trouble, are_spared=True)
@@ -160,15 +160,15 @@ class Counter:
     ) -> Others:
         """Count by the router-ids that are known."""
         vip, routers, seen = self._vip, self._routers, (announced.by, announced.asked)
-        found = routers.tally(*seen, said, under_way)
-        leaves = tuple(under_way) if found.left_out else ()
         known = routers.known | dict(said)
+        found = routers.tally(*seen, known, under_way)
+        leaves = tuple(under_way) if found.left_out else ()
         here = [n for n, one in known.items() if one in announced.by and n not in under_way]
         unknown = [one.name for one in vip.endpoints if one.name not in known]
         return Others(
             found.number,
             state.announced,
-            routers.unlearnt(*seen, said, under_way) if found.unsure else (),
+            routers.unlearnt(*seen, known, under_way) if found.unsure else (),
             found.strangers,
             announced.asked,
             under_way=leaves,

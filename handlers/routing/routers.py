@@ -60,7 +60,7 @@ class Routers:
         self,
         by: frozenset[str],
         own: str,
-        learnt: Mapping[str, str],
+        known: Mapping[str, str],
         under_way: Sequence[str] = (),
     ) -> Tally:
         """Count the other endpoints among the announcers.
@@ -68,11 +68,9 @@ class Routers:
         Args:
             by: router-ids of those who announce the VIP.
             own: router-id of the run's endpoint, which is left out.
-            learnt: router-ids of endpoints by their names, where they are known better than from
-                an earlier run.
+            known: the router-ids of endpoints, by their names.
             under_way: endpoints that may be withdrawn at this moment, and do not count.
         """
-        known = self.known | dict(learnt)
         names = [other.name for other in self._others]
         leaving = [known.get(name) for name in names if name in under_way]
         announcers = without_expected(self._vip, by, known.values()) - {own}
@@ -82,14 +80,13 @@ class Routers:
         self,
         by: frozenset[str],
         own: str,
-        learnt: Mapping[str, str],
+        known: Mapping[str, str],
         under_way: Sequence[str] = (),
     ) -> tuple[str, ...]:
         """Name the endpoints that may be among the announcers under an unknown router-id.
 
         Those that the fleet file expects beside the endpoints may be some of them too.
         """
-        known = self.known | dict(learnt)
         if by <= {own, *known.values()}:
             return ()
         names = (other.name for other in self._others)
